@@ -1,0 +1,86 @@
+"""The one data noun: draft tuples, their mass and their verdicts, that is, a sampler's whole law for one (p, q)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.errors import SpecHubError
+
+Array = Any
+Number = Fraction | float
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """A joint law of drafts and output: a point of both linear programs (MATH: S(x, j) = Q(x) accept_x[j]).
+
+    Numbers are Fractions (or another exact rational) from the exact face, float64 from the others.
+    """
+
+    p: Array
+    """[V] target law."""
+    tuples: Array
+    """[N, k] the draft tuples of positive mass, as token ids."""
+    weights: Array
+    """[N] their probabilities."""
+    accept: Array
+    """[N, k] probability to output draft j as an accepted draft, given the tuple."""
+    residual: Array
+    """[N, V] probability to output token y after all drafts were refused, given the tuple."""
+
+    @property
+    def is_exact(self) -> bool:
+        return self.weights.dtype == object
+
+    @cached_property
+    def drafts(self) -> tuple[tuple[int, ...], ...]:
+        """The draft tuples, in the order of `mass`."""
+        return tuple(tuple(x) for x in self.tuples.tolist())
+
+    @cached_property
+    def mass(self) -> tuple[Number, ...]:
+        """Q(x) of each tuple."""
+        return tuple(map(plain, self.weights))
+
+    @cached_property
+    def acceptance(self) -> Number:
+        """Round acceptance: Pr[the output is an accepted draft]."""
+        return plain((self.weights[:, None] * self.accept).sum())
+
+    @cached_property
+    def membership(self) -> Number:
+        """Membership acceptance, the objective of the programs: Pr[the output is among the drafts]."""
+        drafted = np.zeros(self.residual.shape, dtype=bool)
+        np.put_along_axis(drafted, self.tuples, True, axis=1)
+        by_luck = (np.where(drafted, self.residual, self.residual * 0).sum(axis=1) * self.weights).sum()
+        return plain(by_luck) + self.acceptance
+
+    @cached_property
+    def output_law(self) -> tuple[Number, ...]:
+        """[V] the law of the output, in token order."""
+        out = self.weights @ self.residual
+        np.add.at(out, self.tuples, self.weights[:, None] * self.accept)
+        return tuple(map(plain, out))
+
+    @cached_property
+    def distance(self) -> Number:
+        """Total variation distance between the output law and p."""
+        gaps = [abs(o - plain(t)) for o, t in zip(self.output_law, self.p, strict=True)]
+        return sum(gaps) / 2
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the output law is p, as an equality of rationals."""
+        if not self.is_exact:
+            raise SpecHubError("is_lossless is a statement about rationals: use exact(...), or read .distance")
+        return self.distance == 0
+
+
+def plain(value: Any) -> Any:
+    """A number of the internal arithmetic as a Fraction or a float."""
+    if isinstance(value, float | np.floating):
+        return float(value)
+    return Fraction(int(value.numerator), int(value.denominator))

@@ -1,0 +1,25 @@
+"""Draft policies: how the k candidate tokens are drawn from the draft law q. One policy a file."""
+
+from spechub_lp.drafts.greedy import Greedy
+from spechub_lp.drafts.hub import Hub
+from spechub_lp.drafts.iid import IID
+from spechub_lp.drafts.policy import DraftPolicy
+from spechub_lp.drafts.product import Product
+from spechub_lp.drafts.top_k import TopK
+from spechub_lp.drafts.without_replacement import WithoutReplacement
+from spechub_lp.errors import UnknownName
+
+ALL: tuple[DraftPolicy, ...] = (IID(), WithoutReplacement(), Hub(), Greedy(), TopK(), Product())
+
+
+def by_name(name: str | DraftPolicy) -> DraftPolicy:
+    """The draft policy of that name; a policy passes through. Raises UnknownName with the nearest name."""
+    if isinstance(name, DraftPolicy):
+        return name
+    for policy in ALL:
+        if policy.name == name:
+            return policy
+    raise UnknownName("draft policy", name, [policy.name for policy in ALL])
+
+
+__all__ = ["ALL", "IID", "DraftPolicy", "Greedy", "Hub", "Product", "TopK", "WithoutReplacement", "by_name"]

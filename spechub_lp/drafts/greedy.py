@@ -1,0 +1,27 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.drafts.top_k import TopK, most_likely
+from spechub_lp.rows import argmax, one_hot, total, zero
+
+Array = Any
+
+
+class Greedy(DraftPolicy):
+    """The k-1 most likely tokens, then one draw from q on the rest. (Hu et al., arXiv 2502.18779.)
+
+    Q(H) = 0 unless H holds the tops, else q(H without Top) / (1 - q(Top)).
+    """
+
+    name = "greedy"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        rest = left(q, x)
+        return rest if x.shape[1] == k - 1 else one_hot(q, argmax(rest))
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        last = left(q, most_likely(q, k - 1))
+        hit = total(array_namespace(q).where(H, last, zero(q)))[:, 0]
+        return hit if k == 1 else TopK().inside(q, H, k - 1) * hit

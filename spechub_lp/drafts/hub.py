@@ -1,0 +1,38 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.errors import SpecHubError
+from spechub_lp.rows import argmax, one, one_hot, pick, ratio, total, without, zero
+
+Array = Any
+
+
+class Hub(DraftPolicy):
+    """SpecHub's two drafts: one of them is always the most likely token a, the hub. (arXiv 2411.05289, section 4.)
+
+    x_1 ~ q; if x_1 = a, then x_2 ~ q without a, else x_2 = a. So Q(i, a) = q(i) and Q(a, i) = q(a) q(i) / (1 - q(a)).
+    With q(a) = 1 nothing else is left and both drafts are a.
+    """
+
+    name = "hub"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        if x.shape[1] == 0:
+            return q
+        a = argmax(q)
+        return array_namespace(q).where((x[:, 0] == a)[:, None], left(q, a[:, None]), one_hot(q, a))
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        xp = array_namespace(q)
+        a = argmax(q)
+        others = without(q, a[:, None])
+        rest = total(others)
+        hit = xp.where(rest > 0, ratio(total(xp.where(H, others, zero(q))), rest), one(q))
+        return xp.where(pick(H, a), hit[:, 0], zero(q))
+
+    def check(self, q: Array, k: int) -> None:
+        super().check(q, k)
+        if k != 2:
+            raise SpecHubError(f"hub drafts come in pairs; k = {k} (use drafts='greedy' for other k)")

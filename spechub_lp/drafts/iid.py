@@ -1,0 +1,20 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy
+from spechub_lp.rows import total, zero
+
+Array = Any
+
+
+class IID(DraftPolicy):
+    """Every draft is drawn from q, with replacement. Q(H) = q(H)^k. (SpecTr, arXiv 2310.15141; SpecInfer.)"""
+
+    name = "iid"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        return q
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        return total(array_namespace(q).where(H, q, zero(q)))[:, 0] ** k

@@ -1,0 +1,42 @@
+"""What a draft policy is, and the two laws that policies share."""
+
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from spechub_lp.errors import SpecHubError
+from spechub_lp.rows import argmax, normalise, one_hot, total, without
+
+Array = Any
+
+
+class DraftPolicy:
+    """The law of the k drafts, given one draft at a time. Only q may decide, never p."""
+
+    name: ClassVar[str]
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        """Law [B, V] of the next of k drafts, given the draft law q [B, V] and the drafts so far x [B, j]."""
+        raise NotImplementedError
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        """Q(H) = Pr[every draft is in H] in closed form: q [B, V], H [B, V] (True = in the set) -> [B]."""
+        raise NotImplementedError
+
+    def check(self, q: Array, k: int) -> None:
+        """Raise SpecHubError when k drafts cannot be made from q ([B, V], or [B, k, V] for different drafters)."""
+        if k < 1:
+            raise SpecHubError(f"k = {k}; a sampler needs at least one draft")
+        if q.ndim != 2:
+            raise SpecHubError(f"{self.name} drafts come from one law; q has {q.shape[1]} (use drafts='product')")
+
+
+def drafter(q: Array, j: int) -> Array:
+    """The law of drafter j: q itself, or q[:, j] where every draft has a law of its own ([B, k, V])."""
+    return q if q.ndim == 2 else q[:, j, :]
+
+
+def left(q: Array, x: Array) -> Array:
+    """q on the tokens not drafted yet, renormalised; where none is left, the most likely token again."""
+    rest = without(q, x)
+    return array_namespace(q).where(total(rest) > 0, normalise(rest), one_hot(q, argmax(q)))

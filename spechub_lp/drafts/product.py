@@ -1,0 +1,27 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy, drafter
+from spechub_lp.errors import SpecHubError
+from spechub_lp.rows import total, zero
+
+Array = Any
+
+
+class Product(DraftPolicy):
+    """Different drafters: x_j ~ q_j, independent. q is [B, k, V]. Q(H) = prod_j q_j(H). (SpecInfer.)"""
+
+    name = "product"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        return drafter(q, x.shape[1])
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        xp = array_namespace(q)
+        hits = [total(xp.where(H, drafter(q, j), zero(q)))[:, 0] for j in range(k)]
+        return xp.prod(xp.stack(hits, axis=-1), axis=-1)
+
+    def check(self, q: Array, k: int) -> None:
+        if q.ndim == 3 and q.shape[1] != k:
+            raise SpecHubError(f"product drafts need one law a draft; k = {k} and q has {q.shape[1]} laws")

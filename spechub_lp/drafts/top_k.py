@@ -1,0 +1,32 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.rows import argmax, one, one_hot, pick, zero
+
+Array = Any
+
+
+def most_likely(q: Array, n: int) -> Array:
+    """The n most likely tokens [B, n]; lowest index wins ties; where the support is used up, the first again."""
+    xp = array_namespace(q)
+    tops = argmax(q)[:, None][:, :n]
+    for _ in range(n - 1):
+        tops = xp.concat([tops, argmax(left(q, tops))[:, None]], axis=1)
+    return tops
+
+
+class TopK(DraftPolicy):
+    """The k most likely tokens, no randomness. (EAGLE-2, arXiv 2406.16858, and most engines' trees.)"""
+
+    name = "top_k"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        return one_hot(q, argmax(left(q, x)))
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        xp = array_namespace(q)
+        tops = most_likely(q, k)
+        hit = xp.stack([pick(H, tops[:, j]) for j in range(k)], axis=-1)
+        return xp.where(xp.all(hit, axis=-1), one(q), zero(q))

@@ -1,0 +1,42 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.rows import normalise, one, ratio, total, zero
+
+Array = Any
+
+
+class WithoutReplacement(DraftPolicy):
+    """Successive sampling: each draft is drawn from q on the tokens that are left. (RSD, arXiv 2402.14160.)
+
+    When the support of q is used up, the most likely token is drafted again.
+    """
+
+    name = "without_replacement"
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        return left(q, x)
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        """Q(H) = sum over the first draft x in H of q(x) Q'(H without x), Q' made from q without x; V^(k-1) terms.
+
+        With k = 2 this is q(H) sum_H q/(1-q) - sum_H q^2/(1-q).
+        """
+        xp = array_namespace(q)
+        q = normalise(q)
+        inside = xp.where(H, q, zero(q))
+        if k == 1:
+            return total(inside)[:, 0]
+        if k == 2:
+            rest = total(q) - q
+            then = xp.where(rest > 0, ratio(total(inside) - inside, rest), one(q))
+            return total(inside * then)[:, 0]
+        first = []
+        for x in range(q.shape[1]):
+            gone = xp.arange(q.shape[1], device=q.device) == x
+            after = xp.where(gone[None, :], zero(q), q)
+            then = xp.where(total(after)[:, 0] > 0, self.inside(after, H, k - 1), one(q))
+            first.append(inside[:, x] * then)
+        return xp.sum(xp.stack(first, axis=-1), axis=-1)

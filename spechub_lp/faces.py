@@ -1,0 +1,148 @@
+"""Three faces of one definition: the exact law in rationals, the law in floats, and the draw. Names no sampler."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp import laws
+from spechub_lp.coupling import Coupling
+from spechub_lp.errors import SpecHubError, TooLarge
+from spechub_lp.tuples import RATIONAL, as_float64, as_numpy, enumerate_drafts, rational_row
+from spechub_lp.verdict import Sampler
+
+Array = Any
+
+LARGEST_TABLE = 4_000_000
+"""Numbers in the residual table of a law (tuples times tokens); a rational takes about 200 bytes."""
+
+
+def exact(sampler: Sampler, p: Any, q: Any, *, normalise: bool = False) -> Coupling:
+    """The exact law of a sampler, by enumeration of every draft tuple in rationals.
+
+    Args:
+        p: target law [V], as rationals, strings or floats (see laws.law).
+        q: draft law [V], or [k, V] for product drafts.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit.
+        SpecHubError: the rule left the rationals, or its rows do not sum to 1.
+    """
+    p, q = (rational_row(row) for row in laws.pair(p, q, normalise))
+    x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
+    accept, residual = _verdict_table(sampler, p, q, x)
+    _must_be_rational(sampler, accept, residual)
+    _must_be_laws(sampler, x, accept, residual)
+    return Coupling(p[0], x, mass, accept, residual)
+
+
+def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
+    """The law of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
+
+    p, q: float laws [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are computed in
+    the dtype of p and q, then summed in float64.
+    """
+    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
+    q = q[None] if sampler.drafts.name == "product" and q.shape[0] > 1 else q
+    x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
+    accept, residual = (as_float64(a) for a in _verdict_table(sampler, p, q, x))
+    return Coupling(as_float64(p)[0], as_numpy(x), mass, accept, residual)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What came out of a batch of draws."""
+
+    tokens: Array
+    """[B] the output token."""
+    slots: Array
+    """[B] index of the accepted draft, or -1 when all drafts were refused."""
+    drafts: Array
+    """[B, k] the drafts."""
+
+
+def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
+
+    Args:
+        p, q: laws [V] or [B, V], numpy or torch, checked here; q is [B, k, V] for product drafts.
+        u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict.
+    """
+    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
+    if q.ndim == 2 and sampler.drafts.name == "product" and q.shape[0] == sampler.k and p.shape[0] == 1:
+        q = q[None]
+    u = u if hasattr(u, "ndim") else np.asarray(u, dtype=np.float64)
+    if u.ndim != 2 or u.shape[1] != sampler.k + 1:
+        raise SpecHubError(
+            f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
+        )
+    if not bool(((u >= 0) & (u <= 1)).all()):
+        raise SpecHubError("u has an entry outside [0, 1] or a NaN; it must hold uniforms")
+    if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
+        raise SpecHubError(f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; they must agree")
+    if p.shape[-1] != q.shape[-1]:
+        raise SpecHubError(f"p has {p.shape[-1]} tokens and q has {q.shape[-1]}; both need the same vocabulary")
+    sampler.drafts.check(q, sampler.k)
+    xp = array_namespace(p, q, u)
+    x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
+    for j in range(sampler.k):
+        token = inverse_cdf(sampler.draft(q, x), u[:, j])
+        x = xp.concat([x, token[:, None]], axis=1)
+    verdict = sampler.verify(p, q, x)
+    cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
+    accepted = cell < sampler.k
+    drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
+    return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
+
+
+def inverse_cdf(weights: Array, u: Array) -> Array:
+    """The cell that u falls into when the weights [B, C] are laid end to end: [B] indices.
+
+    Sums run in float64. A cell of weight 0 is never chosen, not even at u = 0 or u = 1.
+    """
+    xp = array_namespace(weights, u)
+    ends = xp.cumulative_sum(weights, axis=-1, dtype=xp.float64)
+    whole = ends[:, -1:]
+    cell = xp.count_nonzero(ends <= xp.astype(u, xp.float64)[:, None] * whole, axis=-1)
+    last = xp.count_nonzero(ends < whole, axis=-1)
+    return xp.minimum(cell, last)
+
+
+def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
+    """Accept [N, k] and residual [N, V] of every tuple."""
+    n, vocabulary = len(x), p.shape[-1]
+    if n * vocabulary > LARGEST_TABLE:
+        raise TooLarge(
+            f"a table of {n:,} draft tuples by {vocabulary} tokens is too large (at most {LARGEST_TABLE:,} numbers); "
+            "use draw(...), a closed form of acceptance, or restrict the laws to their top tokens"
+        )
+    verdict = sampler.verify(p, q, x)
+    accept, residual = verdict.accept, verdict.residual
+    if tuple(accept.shape) != (n, sampler.k) or residual.shape[-1] != vocabulary or residual.shape[0] not in (1, n):
+        raise SpecHubError(
+            f"{sampler.name}: accept has shape {tuple(accept.shape)} and residual {tuple(residual.shape)}; "
+            f"they must be [{n}, {sampler.k}] and [{n}, {vocabulary}]"
+        )
+    return accept, array_namespace(residual).broadcast_to(residual, (n, vocabulary))
+
+
+def _must_be_rational(sampler: Sampler, *tables: Array) -> None:
+    for table in tables:
+        for value in table.flat:
+            if type(value) is not RATIONAL:
+                raise SpecHubError(
+                    f"{sampler.name}: a verdict holds {value!r}, a {type(value).__name__}, not a rational; "
+                    "make zero and one from the data (rows.zero, rows.one)"
+                )
+
+
+def _must_be_laws(sampler: Sampler, x: Array, accept: Array, residual: Array) -> None:
+    sums = accept.sum(axis=1) + residual.sum(axis=1)
+    wrong = (sums != 1) | (accept < 0).any(axis=1) | (residual < 0).any(axis=1)
+    if wrong.any():
+        n = int(np.argmax(wrong))
+        raise SpecHubError(
+            f"{sampler.name}: the verdict on drafts {tuple(x[n].tolist())} is not a law: accept "
+            f"({', '.join(map(str, accept[n]))}) and residual ({', '.join(map(str, residual[n]))}) sum to {sums[n]}"
+        )

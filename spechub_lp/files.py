@@ -1,0 +1,34 @@
+"""Output files are written whole or not at all."""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from spechub_lp.errors import SpecHubError
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file through a temporary neighbour; "-" is stdout. Raises SpecHubError when that is impossible."""
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    path, temporary = Path(path), None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise SpecHubError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_json(path: str | Path, document: Any) -> None:
+    """Write JSON; rationals become strings such as "39/100"."""
+    write_text(path, json.dumps(document, indent=1, default=str) + "\n")

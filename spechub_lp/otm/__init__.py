@@ -1,0 +1,5 @@
+"""Optimal transport with membership cost: the best acceptance that any rule can reach with given drafts."""
+
+from spechub_lp.otm.optimum import Optimum, optimum
+
+__all__ = ["Optimum", "optimum"]

@@ -1,0 +1,138 @@
+"""The certified optimum: alpha*, a coupling that reaches it, and the token set H that proves nothing is better."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from spechub_lp import drafts as policies
+from spechub_lp import laws
+from spechub_lp.coupling import Coupling, plain
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SolverError, TooLarge, UnknownName
+from spechub_lp.otm import highs
+from spechub_lp.otm.basis import exact_flow
+from spechub_lp.otm.flow import max_flow
+from spechub_lp.otm.program import Program, compact, distinct, merge
+from spechub_lp.rows import Array
+from spechub_lp.tuples import enumerate_drafts, rational_row
+
+LARGEST_COUPLING = 4_000_000
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """alpha*(p, Q) with both halves of its proof; exact rationals throughout."""
+
+    alpha: Fraction
+    """The optimum of the full and of the compact program."""
+    H: frozenset[int]
+    """A token set with alpha = 1 + p(H) - Q(H)."""
+    p: tuple[Fraction, ...]
+    q: tuple[Any, ...]
+    k: int
+    drafts: DraftPolicy
+    method: str
+    """How the coupling was found: "highs" (the basis, in rationals), "highs+flow" (the basis was not exactly feasible
+    or not optimal, so the exact flow mended it) or "flow"."""
+    program: Program
+    """The merged compact program, in rationals."""
+    flow: Array
+    """[n] S: the mass with which a set of tokens is drafted and the token is output as an accepted draft."""
+    tuples: Array
+    """[N, k] every draft tuple of positive mass."""
+    weights: Array
+    """[N] their mass Q(x)."""
+
+    @cached_property
+    def unserved(self) -> Array:
+        """[V] what the accepted drafts leave of p."""
+        rest = self.program.demand.copy()
+        np.subtract.at(rest, self.program.token, self.flow)
+        return rest
+
+    @cached_property
+    def accept(self) -> Array:
+        """[N, k] the verdict table: probability to output draft j of tuple x, S(set, y) / Q(set) for its first y."""
+        program, vocabulary = self.program, len(self.p)
+        share = np.zeros((len(program.supply), vocabulary), dtype=object)
+        share[program.row, program.token] = self.flow / program.supply[program.row]
+        _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
+        accept = np.take_along_axis(share[row], self.tuples, axis=1) + self.weights[0] * 0
+        for j in range(1, self.tuples.shape[1]):
+            again = (self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1)
+            accept[again, j] = self.weights[0] * 0
+        return accept
+
+    @cached_property
+    def coupling(self) -> Coupling:
+        """The optimum as a sampler's law: what is refused is spread over the unserved tokens."""
+        n, vocabulary = len(self.weights), len(self.p)
+        if n * vocabulary > LARGEST_COUPLING:
+            raise TooLarge(f"a coupling of {n:,} tuples by {vocabulary} tokens is too large; use .certificate()")
+        rest = self.unserved
+        refused = 1 - self.accept.sum(axis=1)
+        law = rest / (rest.sum() if rest.sum() else 1)
+        return Coupling(self.program.demand, self.tuples, self.weights, self.accept, refused[:, None] * law[None, :])
+
+    def entries(self) -> list[tuple[tuple[int, ...], int, Fraction]]:
+        """A full coupling as its few positive entries (drafts, output, mass): accepted mass, then what is left of the
+        tuples handed to what is left of p in order."""
+        given = self.weights[:, None] * self.accept
+        out = [
+            (tuple(self.tuples[n].tolist()), int(self.tuples[n, j]), plain(given[n, j]))
+            for n, j in zip(*np.nonzero(given), strict=True)
+        ]
+        spare, rest, y = self.weights - given.sum(axis=1), self.unserved.copy(), 0
+        for n in np.flatnonzero(spare):
+            while spare[n]:
+                while not rest[y]:
+                    y += 1
+                amount = min(spare[n], rest[y])
+                out.append((tuple(self.tuples[n].tolist()), y, plain(amount)))
+                spare[n] -= amount
+                rest[y] -= amount
+        return out
+
+
+def optimum(
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+) -> Optimum:
+    """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (MATH section 1.)
+
+    Args:
+        p: target law [V], as rationals, strings or floats (see laws.law).
+        q: draft law [V], or [k, V] for product drafts.
+        method: "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. UnknownName: no such policy or method.
+    """
+    policy = policies.by_name(drafts)
+    if method not in ("highs", "flow"):
+        raise UnknownName("method", method, ["highs", "flow"])
+    target, draft = laws.pair(p, q, normalise)
+    return _optimum(target, draft, k, policy, method)
+
+
+@lru_cache(maxsize=64)
+def _optimum(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, method: str) -> Optimum:
+    x, mass = enumerate_drafts(policy, rational_row(q), k)
+    program = compact(rational_row(p)[0], x, mass)
+    start = exact_flow(program, highs.solve(program)) if method == "highs" else None
+    flow, H = max_flow(program, start)
+    used = "flow" if method == "flow" else "highs" if start is not None and (flow == start).all() else "highs+flow"
+    alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
+    if alpha != bound:
+        raise SolverError(
+            f"coupling {alpha} and cut {bound} disagree; please report p = {p}, q = {q}, {policy.name}, k = {k}"
+        )
+    return Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass)
+
+
+def cut_value(program: Program, H: frozenset[int]) -> Any:
+    """1 + p(H) - Q(H), an upper bound on every coupling."""
+    inside = np.isin(program.sets, [*H, len(program.demand)]).all(axis=1)
+    return 1 + program.demand[sorted(H)].sum() - program.supply[inside].sum()

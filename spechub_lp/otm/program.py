@@ -1,0 +1,103 @@
+"""The two linear programs of MATH section 1, as plain parts.
+
+Both have the same shape. A variable is a pair (draft row r, token y); it carries mass from r to y:
+
+    max  sum_i gain[i] S[i]
+    s.t. sum_{i: row[i] = r} S[i] <= supply[r],   sum_{i: token[i] = y} S[i] <= demand[y],   S >= 0
+
+The full program has every pair and gains 1 where y was drafted; its marginals are equalities in the paper, but a
+sub-coupling always completes without losing value, and HiGHS calls the equalities of a peaked law infeasible. The
+compact program has the drafted pairs only. The supply rows are draft tuples, or, merged, the sets of drafted tokens:
+permuted tuples have the same variables, so only the set matters.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Program:
+    """max gain . S subject to supply and demand. n variables, R draft rows, V tokens."""
+
+    sets: Array
+    """[R, k] the drafted tokens of each row, without repeats, padded with V at the end."""
+    supply: Array
+    """[R] Q of each row."""
+    demand: Array
+    """[V] the target law p."""
+    row: Array
+    """[n] draft row of each variable."""
+    token: Array
+    """[n] token of each variable."""
+    gain: Array
+    """[n] 1 where the token was drafted, else 0."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(constraints, variables)."""
+        return len(self.supply) + len(self.demand), len(self.row)
+
+
+def compact(p: Array, x: Array, mass: Array, *, merged: bool = True) -> Program:
+    """The compact program of target p [V] and draft tuples x [N, k] of mass [N]; floats or rationals."""
+    sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
+    row, token = drafted_pairs(sets, len(p))
+    return Program(sets, supply, p, row, token, np.ones(len(row)))
+
+
+def full(p: Array, x: Array, mass: Array, *, merged: bool = False) -> Program:
+    """The full coupling (OTM) of target p [V] and draft tuples x [N, k] of mass [N]."""
+    sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
+    row, token = all_pairs(sets, len(p))
+    return Program(sets, supply, p, row, token, membership(sets, row, token))
+
+
+def distinct(x: Array, vocabulary: int) -> Array:
+    """The set of each tuple: sorted, repeats replaced by `vocabulary` and moved to the end. [N, k] -> [N, k]."""
+    ordered = np.sort(x, axis=1)
+    again = np.zeros(ordered.shape, dtype=bool)
+    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    return np.sort(np.where(again, vocabulary, ordered), axis=1) if again.any() else ordered
+
+
+def merge(sets: Array, mass: Array, vocabulary: int) -> tuple[Array, Array, Array]:
+    """Add up the tuples that draft the same set: (sets [R, k], supply [R], which row each tuple went to [N])."""
+    key = np.zeros(len(sets), dtype=np.int64)
+    for column in sets.T:
+        key = key * (vocabulary + 1) + column
+    _, first, member = np.unique(key, return_index=True, return_inverse=True)
+    if mass.dtype == object:
+        supply = np.zeros(len(first), dtype=object)
+        np.add.at(supply, member, mass)
+    else:
+        supply = np.bincount(member, weights=mass)
+    return sets[first], supply, member
+
+
+def drafted_pairs(sets: Array, vocabulary: int) -> tuple[Array, Array]:
+    """The compact program's variables: each row with each of its tokens -> (row [n], token [n])."""
+    row, slot = np.nonzero(sets < vocabulary)
+    return row, sets[row, slot]
+
+
+def all_pairs(sets: Array, vocabulary: int) -> tuple[Array, Array]:
+    """The full program's variables: each row with each token of the vocabulary -> (row [n], token [n])."""
+    return np.repeat(np.arange(len(sets)), vocabulary), np.tile(np.arange(vocabulary), len(sets))
+
+
+def membership(sets: Array, row: Array, token: Array) -> Array:
+    """1 where the token was drafted in its row, else 0: [n]."""
+    return (sets[row] == token[:, None]).any(axis=1).astype(float)
+
+
+def incidence(program: Program) -> tuple[Array, Array, Array]:
+    """The constraint matrix by columns (start [n + 1], index [2n], value [2n]): supply rows first, then tokens."""
+    n = len(program.row)
+    index = np.empty(2 * n, dtype=np.int32)
+    index[0::2] = program.row
+    index[1::2] = program.token + len(program.supply)
+    return np.arange(0, 2 * n + 1, 2, dtype=np.int32), index, np.ones(2 * n)

@@ -1,0 +1,104 @@
+"""Row algebra over any array namespace: numpy (also object arrays of rationals), torch, and their kin.
+
+A row is the last axis, one entry a token; the first axis is the batch, and a batch of one broadcasts. Zero and one
+are made from the data, because `zeros_like` of an object array gives ints, and int / int is silently a float.
+"""
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+Array = Any
+
+
+def zero(a: Array) -> Array:
+    """The number 0 in the arithmetic of `a`."""
+    return a[(0,) * a.ndim] * 0
+
+
+def one(a: Array) -> Array:
+    """The number 1 in the arithmetic of `a`."""
+    return zero(a) + 1
+
+
+def total(a: Array) -> Array:
+    """Row sums, kept as a column: [B, V] -> [B, 1]."""
+    return array_namespace(a).sum(a, axis=-1, keepdims=True)
+
+
+def ratio(a: Array, b: Array) -> Array:
+    """a / b, and 0 where b is 0."""
+    xp = array_namespace(a, b)
+    there = b > 0
+    return xp.where(there, a / xp.where(there, b, one(b)), zero(a))
+
+
+def share(need: Array, offer: Array) -> Array:
+    """min(1, need / offer): how much of what is offered is kept. 0 where nothing is offered.
+
+    Divides only where need < offer, so a subnormal offer cannot overflow.
+    """
+    xp = array_namespace(need, offer)
+    scarce = need < offer
+    return xp.where(scarce, need / xp.where(scarce, offer, one(offer)), xp.where(offer > 0, one(need), zero(need)))
+
+
+def positive(a: Array) -> Array:
+    """max(a, 0)."""
+    xp = array_namespace(a)
+    return xp.where(a > 0, a, zero(a))
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of the two, entry by entry."""
+    return array_namespace(a, b).where(a < b, a, b)
+
+
+def normalise(a: Array) -> Array:
+    """Each row over its sum; a row of zeros stays as it is."""
+    xp = array_namespace(a)
+    mass = total(a)
+    return a / xp.where(mass > 0, mass, one(a))
+
+
+def argmax(a: Array) -> Array:
+    """The most likely token of each row, [B, V] -> [B]; the lowest index wins ties."""
+    return array_namespace(a).argmax(a, axis=-1)
+
+
+def pick(a: Array, x: Array) -> Array:
+    """a[b, x[b]]: [B, V], [B] -> [B]."""
+    return array_namespace(a).take_along_axis(a, x[:, None], axis=-1)[:, 0]
+
+
+def is_token(a: Array, x: Array) -> Array:
+    """Mask [B, V] that marks token x[b] in row b; V and the device are those of `a`."""
+    xp = array_namespace(a)
+    return xp.arange(a.shape[-1], device=x.device)[None, :] == x[:, None]
+
+
+def one_hot(a: Array, x: Array) -> Array:
+    """The law that sits on token x[b], in the arithmetic of `a`: [B] -> [B, V]."""
+    return array_namespace(a).where(is_token(a, x), one(a), zero(a))
+
+
+def without(a: Array, x: Array) -> Array:
+    """Rows with the tokens x[b, 0], x[b, 1], ... set to 0: [B, V], [B, j] -> [B, V]."""
+    xp = array_namespace(a)
+    for j in range(x.shape[1]):
+        a = xp.where(is_token(a, x[:, j]), zero(a), a)
+    return a
+
+
+def repeated(x: Array, j: int) -> Array:
+    """Whether draft j repeats an earlier draft of its tuple: [B, k] -> [B]."""
+    xp = array_namespace(x)
+    seen = xp.zeros(x.shape[:1], dtype=xp.bool, device=x.device)
+    for i in range(j):
+        seen = seen | (x[:, i] == x[:, j])
+    return seen
+
+
+def columns(*a: Array) -> Array:
+    """Stack vectors [B] as the columns of [B, k]."""
+    return array_namespace(*a).stack(a, axis=-1)

@@ -1,0 +1,47 @@
+"""Verification rules: what is done with the drafts so that the output follows the target law. One rule a file."""
+
+from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.samplers.greedy_hubs import GreedyHubs
+from spechub_lp.samplers.kseq import KSeq
+from spechub_lp.samplers.lp_table import LPTable
+from spechub_lp.samplers.naive import Naive
+from spechub_lp.samplers.nss import NSS
+from spechub_lp.samplers.rrs import RRS
+from spechub_lp.samplers.rrsw import RRSw
+from spechub_lp.samplers.spechub import SpecHub
+from spechub_lp.samplers.two_step import TwoStep
+from spechub_lp.verdict import Sampler, Verdict
+
+ALL: tuple[Sampler, ...] = (Naive(), NSS(), RRS(), RRSw(), KSeq(), SpecHub(), GreedyHubs(), TwoStep(), LPTable())
+"""One of each rule, with its own drafts and two of them (naive looks at one)."""
+
+
+def by_name(name: str, k: int = 2) -> Sampler:
+    """The sampler of that name with k drafts of its own policy; `.with_drafts(policy)` pairs it with another.
+
+    Raises:
+        UnknownName: no such sampler; the message has the nearest name. SpecHubError: the rule does not take k drafts.
+    """
+    for sampler in ALL:
+        if sampler.name == name:
+            if not isinstance(k, int) or k < 1:
+                raise SpecHubError(f"k = {k!r}; a sampler needs at least one draft")
+            return type(sampler)(k=k)
+    raise UnknownName("sampler", name, [sampler.name for sampler in ALL])
+
+
+__all__ = [
+    "ALL",
+    "NSS",
+    "RRS",
+    "GreedyHubs",
+    "KSeq",
+    "LPTable",
+    "Naive",
+    "RRSw",
+    "Sampler",
+    "SpecHub",
+    "TwoStep",
+    "Verdict",
+    "by_name",
+]

@@ -1,0 +1,29 @@
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts import ALL
+from spechub_lp.rows import columns, pick, repeated, without, zero
+from spechub_lp.verdict import Sampler, Verdict
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class NSS(Sampler):
+    """Target-only: draw from p, and call the token accepted if it was drafted. Right for any drafts.
+
+    Naive sampling of SpecInfer, arXiv 2305.09781, section 4.3; the tree kernels of EAGLE-2, SGLang and TensorRT-LLM.
+
+    1. Accept draft j with probability p(x_j), unless an earlier draft is the same token.
+    2. Else the output is one of the tokens that were not drafted, with probability p each.
+    """
+
+    name = "nss"
+    own = ALL
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        xp = array_namespace(p)
+        accept = [xp.where(repeated(x, j), zero(p), pick(p, x[:, j])) for j in range(self.k)]
+        return Verdict(columns(*accept), without(p, x))

@@ -1,0 +1,27 @@
+"""Recursive rejection, the one recursion behind naive, RRS and RRSw: only the offers differ."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from spechub_lp.rows import columns, normalise, one, pick, positive, share
+from spechub_lp.verdict import Verdict
+
+Array = Any
+
+
+def recursive_rejection(p: Array, offers: Iterable[Array], x: Array) -> Verdict:
+    """Verify draft j, drawn from offers[j] [B, V], against what the target still needs.
+
+    1. Keep draft j with probability min(1, need / offer).
+    2. If refused, the need becomes (need - offer)+, normalised.
+    3. After the last draft, draw from the need.
+
+    Lossless whenever offers[j] is the law of draft j given the drafts before it.
+    """
+    need, refused, accept = p, one(p), []
+    for j, offer in enumerate(offers):
+        kept = share(pick(need, x[:, j]), pick(offer, x[:, j]))
+        accept.append(refused * kept)
+        refused = refused * (1 - kept)
+        need = normalise(positive(need - offer))
+    return Verdict(columns(*accept), refused[:, None] * need)

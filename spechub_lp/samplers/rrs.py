@@ -1,0 +1,37 @@
+from dataclasses import dataclass
+from typing import Any
+
+from spechub_lp.drafts import IID, Product
+from spechub_lp.drafts.policy import drafter
+from spechub_lp.rows import minimum, normalise, one, positive, total
+from spechub_lp.samplers.rejection import recursive_rejection
+from spechub_lp.verdict import Sampler, Verdict
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class RRS(Sampler):
+    """Recursive rejection for drafts made with replacement: every draft is an offer of q.
+
+    SpecInfer's multi-step speculative sampling, arXiv 2305.09781, algorithm 2. The need starts as p.
+
+    1. Accept draft x_j with probability min(1, need(x_j) / q(x_j)).
+    2. If refused, the need becomes (need - q)+, normalised; go on with the next draft.
+    3. After the last draft, draw from the need.
+    """
+
+    name = "rrs"
+    own = (IID(), Product())
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        return recursive_rejection(p, (drafter(q, j) for j in range(self.k)), x)
+
+    def acceptance(self, p: Array, q: Array) -> Array:
+        """1 - prod_j (1 - sum min(need_j, q_j))."""
+        need, refused = p, one(p)
+        for j in range(self.k):
+            offer = drafter(q, j)
+            refused = refused * (1 - total(minimum(need, offer))[:, 0])
+            need = normalise(positive(need - offer))
+        return 1 - refused

@@ -1,0 +1,28 @@
+from dataclasses import dataclass
+from typing import Any
+
+from spechub_lp.drafts import WithoutReplacement
+from spechub_lp.drafts.policy import drafter, left
+from spechub_lp.samplers.rejection import recursive_rejection
+from spechub_lp.verdict import Sampler, Verdict
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class RRSw(Sampler):
+    """Recursive rejection for drafts made without replacement: a refused token leaves q.
+
+    RSD, arXiv 2402.14160, theorem 3.1; Sequoia, arXiv 2402.12374; MCSD, arXiv 2401.06706. The need starts as p.
+
+    1. Accept draft x_j with probability min(1, need(x_j) / q(x_j)).
+    2. If refused, the need becomes (need - q)+ and q loses x_j, both normalised; go on with the next draft.
+    3. After the last draft, draw from the need.
+    """
+
+    name = "rrsw"
+    own = (WithoutReplacement(),)
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        q = drafter(q, 0)
+        return recursive_rejection(p, (left(q, x[:, :j]) if j else q for j in range(self.k)), x)

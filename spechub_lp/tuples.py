@@ -1,0 +1,63 @@
+"""From a draft policy to its draft tuples and their mass, by enumeration."""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_torch_array
+from gmpy2 import mpq
+
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import TooLarge
+
+Array = Any
+
+# The arithmetic of the exact face: gmpy2's rationals are 6 to 7 times faster than fractions.Fraction on these tables.
+RATIONAL = type(mpq(0))
+
+MOST_TUPLES = 1_000_000
+
+
+def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Array]:
+    """Every draft tuple of positive mass [N, k], in lexicographic order, and its mass [N], for one law q [1, V].
+
+    Rational laws give rational masses. Float laws of any dtype give float64 masses: each next-draft law is divided by
+    its float64 sum, as a draw would do. The mass is numpy; the tuples live with q.
+
+    Raises:
+        TooLarge: V^k tuples are more than a million.
+    """
+    policy.check(q, k)
+    vocabulary = q.shape[-1]
+    if vocabulary**k > MOST_TUPLES:
+        raise TooLarge(
+            f"V^k = {vocabulary}^{k} = {vocabulary**k:,} draft tuples are too many to enumerate "
+            f"(at most {MOST_TUPLES:,}); "
+            "use spechub_lp.otm.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
+        )
+    xp = array_namespace(q)
+    x = xp.zeros((1, 0), dtype=xp.int64, device=device(q))
+    mass = as_float64(q[0, ..., :1].reshape(-1)[:1]) * 0 + 1
+    for _ in range(k):
+        law = as_float64(policy.draft(q, x, k))
+        grown = mass[:, None] * (law if law.dtype == object else law / law.sum(axis=1, keepdims=True))
+        row, token = np.nonzero(grown > 0)
+        mass = grown[row, token]
+        row, token = (xp.asarray(a, device=device(q)) for a in (row, token))
+        x = xp.concat([x[row], token[:, None]], axis=1)
+    return x, mass
+
+
+def rational_row(law: Any) -> Array:
+    """A law as one row [1, V] (k laws as [1, k, V]) of the exact face's rationals."""
+    return np.vectorize(RATIONAL, otypes=[object])(np.asarray([law], dtype=object))
+
+
+def as_numpy(a: Array) -> Array:
+    return a.detach().cpu().numpy() if is_torch_array(a) else np.asarray(a)
+
+
+def as_float64(a: Array) -> Array:
+    """numpy float64 of any float array; rationals stay rationals."""
+    if is_torch_array(a):
+        return as_numpy(a.double())
+    return a if a.dtype == object else a.astype(np.float64)

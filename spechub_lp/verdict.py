@@ -1,0 +1,64 @@
+"""What a verification rule says about a tuple of drafts, and what a sampler is."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from spechub_lp import drafts as policies
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SpecHubError
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where the output comes from, given the drafts. Each row of the two sums to 1 together."""
+
+    accept: Array
+    """[B, k] probability to output draft j as an accepted draft."""
+    residual: Array
+    """[B, V] probability to output token y after all drafts were refused: the refused mass times its law."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A draft policy and a verification rule.
+
+    Subclasses define `verify` over the array namespace of what they are given; p and q may have a batch of one, which
+    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target law.
+    """
+
+    k: int = 2
+    """How many drafts are made."""
+    drafts: DraftPolicy = None  # type: ignore[assignment]
+    """How they are made; by default the first policy of `own`."""
+
+    name: ClassVar[str]
+    own: ClassVar[tuple[DraftPolicy, ...]]
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise SpecHubError(f"k = {self.k}; a sampler needs at least one draft")
+        if self.drafts is None:
+            object.__setattr__(self, "drafts", self.own[0])
+
+    def draft(self, q: Array, x: Array) -> Array:
+        """Law [B, V] of the next draft, given q [B, V] and the drafts so far x [B, j]."""
+        return self.drafts.draft(q, x, self.k)
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
+        raise NotImplementedError
+
+    def with_drafts(self, policy: str | DraftPolicy) -> Self:
+        """The same rule fed with the drafts of another policy, right or wrong."""
+        return replace(self, drafts=policies.by_name(policy))
+
+    @property
+    def is_own_pair(self) -> bool:
+        """Whether the rule was made for these drafts, so that it must be lossless."""
+        return self.drafts.name in {policy.name for policy in self.own}
+
+    def acceptance(self, p: Array, q: Array) -> Array | None:
+        """Acceptance [B] for the rule's own drafts in closed form, O(V log V) a row, or None."""
+        return None
