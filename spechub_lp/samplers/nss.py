@@ -4,7 +4,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts import ALL
-from spechub_lp.rows import columns, pick, repeated, without, zero
+from spechub_lp.drafts.policy import drafter
+from spechub_lp.rows import columns, pick, repeated, total, without, zero
 from spechub_lp.verdict import Sampler, Verdict
 
 Array = Any
@@ -27,3 +28,7 @@ class NSS(Sampler):
         xp = array_namespace(p)
         accept = [xp.where(repeated(x, j), zero(p), pick(p, x[:, j])) for j in range(self.k)]
         return Verdict(columns(*accept), without(p, x))
+
+    def acceptance(self, p: Array, q: Array) -> Array:
+        """sum_y p(y) (1 - (1 - q(y))^k), for iid drafts."""
+        return total(p * (1 - (1 - drafter(q, 0)) ** self.k))[:, 0]
