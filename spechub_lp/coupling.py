@@ -10,7 +10,8 @@ import numpy as np
 from spechub_lp.errors import SpecHubError
 
 Array = Any
-Number = Fraction | float
+Number = Any
+"""A Fraction from the exact face, a float from the others."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,15 @@ def write_text(path: str | Path, text: str) -> None:
         raise SpecHubError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def check_writable(path: str | Path | None) -> None:
+    """Raise SpecHubError now, before long work, when a file could not be written there later."""
+    if path is None or str(path) == "-":
+        return
+    folder = Path(path).parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SpecHubError(f"cannot write {path}: {folder} is not a folder that can be written to")
+
+
 def write_json(path: str | Path, document: Any) -> None:
     """Write JSON; rationals become strings such as "39/100"."""
     write_text(path, json.dumps(document, indent=1, default=str) + "\n")

@@ -54,11 +54,11 @@ def minimum(a: Array, b: Array) -> Array:
     return array_namespace(a, b).where(a < b, a, b)
 
 
-def normalise(a: Array) -> Array:
-    """Each row over its sum; a row of zeros stays as it is."""
-    xp = array_namespace(a)
+def normalise(a: Array, empty: Array) -> Array:
+    """Each row over its sum; the row of `empty` in place of a row of zeros."""
+    xp = array_namespace(a, empty)
     mass = total(a)
-    return a / xp.where(mass > 0, mass, one(a))
+    return xp.where(mass > 0, a / xp.where(mass > 0, mass, one(a)), empty)
 
 
 def argmax(a: Array) -> Array:

@@ -2,10 +2,8 @@
 
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
-
 from spechub_lp.errors import SpecHubError
-from spechub_lp.rows import argmax, normalise, one_hot, total, without
+from spechub_lp.rows import argmax, normalise, one_hot, without
 
 Array = Any
 
@@ -38,5 +36,4 @@ def drafter(q: Array, j: int) -> Array:
 
 def left(q: Array, x: Array) -> Array:
     """q on the tokens not drafted yet, renormalised; where none is left, the most likely token again."""
-    rest = without(q, x)
-    return array_namespace(q).where(total(rest) > 0, normalise(rest), one_hot(q, argmax(q)))
+    return normalise(without(q, x), one_hot(q, argmax(q)))

@@ -25,7 +25,7 @@ class WithoutReplacement(DraftPolicy):
         With k = 2 this is q(H) sum_H q/(1-q) - sum_H q^2/(1-q).
         """
         xp = array_namespace(q)
-        q = normalise(q)
+        q = normalise(q, q)
         inside = xp.where(H, q, zero(q))
         if k == 1:
             return total(inside)[:, 0]

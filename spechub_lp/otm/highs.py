@@ -1,7 +1,9 @@
 """A program solved by HiGHS through highspy.
 
 HiGHS's tolerances are absolute and products of probabilities are smaller than its default 1e-7, so the right-hand
-sides are scaled by 2^20 (exact in binary) and the tolerances tightened to 1e-10. Primal simplex is the fastest of
+sides are scaled by a power of two (exact in binary) and the tolerances tightened to 1e-10. The scale must leave room
+for rounding: at 2^20 one rounding of the sum of p is 1.2e-10, and presolve called 16 of 5,946 feasible programs
+infeasible; at 2^13 none, the worst error was 1e-14. Primal simplex is the fastest of
 HiGHS's methods on merged compact programs up to V = 50 (validation/benchmarks/solve.py).
 """
 
@@ -16,7 +18,7 @@ from spechub_lp.otm.program import Program, incidence
 
 Array = Any
 
-SCALE = 2.0**20
+SCALE = 2.0**13
 TOLERANCE = 1e-10
 
 METHODS: dict[str, dict[str, Any]] = {

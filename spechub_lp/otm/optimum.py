@@ -9,6 +9,7 @@ import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import laws
+from spechub_lp.certificate import FORMAT
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SolverError, TooLarge, UnknownName
@@ -35,8 +36,8 @@ class Optimum:
     k: int
     drafts: DraftPolicy
     method: str
-    """How the coupling was found: "highs" (the basis, in rationals), "highs+flow" (the basis was not exactly feasible
-    or not optimal, so the exact flow mended it) or "flow"."""
+    """How the coupling was found: "highs" (its basis, in rationals), "highs+flow" (that basis was not exactly optimal,
+    and the flow mended it) or "flow" (asked for, or HiGHS failed or left a basis that is not exactly feasible)."""
     program: Program
     """The merged compact program, in rationals."""
     flow: Array
@@ -96,6 +97,24 @@ class Optimum:
                 rest[y] -= amount
         return out
 
+    def certificate(self) -> dict[str, Any]:
+        """The proof as a document that `spechub_lp.certificate.check` checks without a solver."""
+        q = [list(map(str, row)) for row in self.q] if isinstance(self.q[0], tuple) else list(map(str, self.q))
+        known = self.drafts.name in {policy.name for policy in policies.ALL}
+        law = [[x, str(plain(mass))] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        return {
+            "format": FORMAT,
+            "claim": {
+                "p": list(map(str, self.p)),
+                "q": q,
+                "drafts": self.drafts.name if known else law,
+                "k": self.k,
+                "alpha": str(self.alpha),
+            },
+            "coupling": [[list(x), y, str(mass)] for x, y, mass in self.entries()],
+            "H": sorted(self.H),
+        }
+
 
 def optimum(
     p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
@@ -121,15 +140,22 @@ def optimum(
 def _optimum(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, method: str) -> Optimum:
     x, mass = enumerate_drafts(policy, rational_row(q), k)
     program = compact(rational_row(p)[0], x, mass)
-    start = exact_flow(program, highs.solve(program)) if method == "highs" else None
+    start = _from_highs(program) if method == "highs" else None
     flow, H = max_flow(program, start)
-    used = "flow" if method == "flow" else "highs" if start is not None and (flow == start).all() else "highs+flow"
+    used = "flow" if start is None else "highs" if (flow == start).all() else "highs+flow"
     alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
     if alpha != bound:
         raise SolverError(
             f"coupling {alpha} and cut {bound} disagree; please report p = {p}, q = {q}, {policy.name}, k = {k}"
         )
     return Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass)
+
+
+def _from_highs(program: Program) -> Array | None:
+    try:
+        return exact_flow(program, highs.solve(program))
+    except SolverError:
+        return None
 
 
 def cut_value(program: Program, H: frozenset[int]) -> Any:

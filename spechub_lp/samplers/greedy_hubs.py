@@ -28,7 +28,7 @@ class GreedyHubs(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         xp = array_namespace(p)
         offer = self.last_draft(drafter(q, 0))
-        need = normalise(positive(p - offer))
+        need = normalise(positive(p - offer), empty=p)
         kept = share(pick(p, x[:, -1]), pick(offer, x[:, -1]))
         hubs = [xp.where(repeated(x, j), zero(p), pick(need, x[:, j])) for j in range(self.k - 1)]
         accept = columns(*[(1 - kept) * hub for hub in hubs], kept)

@@ -34,7 +34,7 @@ class KSeq(Sampler):
         rho = self.discount(p, q)
         taken = minimum(p / rho, q)
         beta = total(taken)
-        need = normalise(positive(p - taken * ratio(1 - (1 - beta) ** self.k, beta)))
+        need = normalise(positive(p - taken * ratio(1 - (1 - beta) ** self.k, beta)), empty=p)
         accept, refused = [], one(p)
         for j in range(self.k):
             kept = share(pick(p, x[:, j]), pick(rho * q, x[:, j]))

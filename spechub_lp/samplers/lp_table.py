@@ -1,8 +1,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from spechub_lp.drafts import ALL
 from spechub_lp.otm.table import solved_accept
 from spechub_lp.rows import normalise, total
@@ -30,4 +28,4 @@ class LPTable(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         accept, rest = solved_accept(self.drafts, p, q, x)
         refused = 1 - total(accept)
-        return Verdict(accept, refused * normalise(array_namespace(p).where(total(rest) > 0, rest, p)))
+        return Verdict(accept, refused * normalise(rest, empty=p))

@@ -16,12 +16,13 @@ def recursive_rejection(p: Array, offers: Iterable[Array], x: Array) -> Verdict:
     2. If refused, the need becomes (need - offer)+, normalised.
     3. After the last draft, draw from the need.
 
-    Lossless whenever offers[j] is the law of draft j given the drafts before it.
+    Lossless whenever offers[j] is the law of draft j given the drafts before it. Then a need that ran out goes with a
+    refusal of probability 0; with other drafts, or by rounding, the last need is kept.
     """
     need, refused, accept = p, one(p), []
     for j, offer in enumerate(offers):
         kept = share(pick(need, x[:, j]), pick(offer, x[:, j]))
         accept.append(refused * kept)
         refused = refused * (1 - kept)
-        need = normalise(positive(need - offer))
+        need = normalise(positive(need - offer), empty=need)
     return Verdict(columns(*accept), refused[:, None] * need)

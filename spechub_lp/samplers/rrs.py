@@ -33,5 +33,5 @@ class RRS(Sampler):
         for j in range(self.k):
             offer = drafter(q, j)
             refused = refused * (1 - total(minimum(need, offer))[:, 0])
-            need = normalise(positive(need - offer))
+            need = normalise(positive(need - offer), empty=need)
         return 1 - refused

@@ -42,7 +42,7 @@ class RRSw(Sampler):
     def _second(p: Array, q: Array) -> Array:
         """Pr[the first draft is refused and the second is accepted] for one row [V]."""
         xp = array_namespace(p)
-        refused, need = positive(q - p), normalise(positive(p - q)[None])[0]
+        refused, need = positive(q - p), normalise(positive(p - q)[None], p[None])[0]
         need = xp.where(q > 0, need, zero(p))
         pressure = ratio(need, q)
         order = xp.argsort(pressure)

@@ -57,7 +57,7 @@ class SpecHub(Sampler):
         )
         hub = (1 - keep) * xp.where(starts, hub_if_first, xp.where(ends, hub_if_second, zero(p)))
         accept = columns(xp.where(starts, hub, keep), xp.where(starts, keep, hub))
-        unserved = normalise(positive(need - by_first - by_second))
+        unserved = normalise(positive(need - by_first - by_second), empty=p)
         return Verdict(accept, (one(p) - keep - hub)[:, None] * unserved)
 
     def acceptance(self, p: Array, q: Array) -> Array:

@@ -34,4 +34,4 @@ class TwoStep(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         beta, b = solved_choice(self.drafts, p, q, x)
         accept = columns(*[beta[:, j] * share(pick(p, x[:, j]), pick(b, x[:, j])) for j in range(2)])
-        return Verdict(accept, (1 - total(accept)) * normalise(positive(p - b)))
+        return Verdict(accept, (1 - total(accept)) * normalise(positive(p - b), empty=p))

@@ -1,0 +1,266 @@
+"""The audit: every sampler on rational instances, on real n-gram laws and on a language model's logits.
+
+Exact parts enumerate the sampler's law in rationals and compare it with the certified optimum of its drafts. At full
+vocabulary a language model's rows are floats: there the closed forms of acceptance stand beside the certified cut.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spechub_lp import certificate, drafts, samplers, shipped, theorems
+from spechub_lp.errors import SpecHubError
+from spechub_lp.faces import exact
+from spechub_lp.instances import family
+from spechub_lp.logits import store
+from spechub_lp.ngram import WittenBell, letters, positions, split
+from spechub_lp.otm.optimum import optimum
+from spechub_lp.verdict import Sampler
+
+Law = tuple[Fraction, ...]
+Progress = Callable[[str, int, int], None]
+"""(what is being done, how much is done, of how much)."""
+
+RATIONAL, NGRAM, TOP = "rational", "n-gram", "SmolLM2 top 8"
+TARGET_ORDER, DRAFT_ORDERS = 6, (4, 3, 2)
+TOP_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sampler on one instance, all numbers exact."""
+
+    source: str
+    sampler: str
+    drafts: str
+    k: int
+    own: bool
+    """Whether the rule was made for these drafts."""
+    acceptance: Fraction
+    membership: Fraction
+    optimum: Fraction
+    distance: Fraction
+    """Total variation between output law and target: 0 means lossless."""
+
+
+@dataclass
+class Line:
+    """Records of one sampler, one draft policy and one k on one source, added up."""
+
+    source: str
+    sampler: str
+    drafts: str
+    k: int
+    own: bool
+    instances: int = 0
+    lossless: int = 0
+    above: int = 0
+    """Instances with an acceptance above the optimum, a proof of bias."""
+    acceptance: float = 0.0
+    optimum: float = 0.0
+    gap: float = 0.0
+    """Worst optimum - acceptance over the lossless instances."""
+    distance: float = 0.0
+    """Worst distance from the target law."""
+
+    def add(self, record: Record) -> None:
+        n = self.instances
+        self.acceptance = (self.acceptance * n + float(record.acceptance)) / (n + 1)
+        self.optimum = (self.optimum * n + float(record.optimum)) / (n + 1)
+        self.instances = n + 1
+        self.lossless += record.distance == 0
+        self.above += record.membership > record.optimum
+        self.distance = max(self.distance, float(record.distance))
+        if record.distance == 0:
+            self.gap = max(self.gap, float(record.optimum - record.acceptance))
+
+
+@dataclass
+class TheoremLine:
+    id: str
+    statement: str
+    tried: int = 0
+    held: int = 0
+
+
+@dataclass
+class Audit:
+    """Everything that `spechub-lp audit` shows."""
+
+    seed: int
+    lines: list[Line] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    theorems: list[TheoremLine] = field(default_factory=list)
+    false_statements: list[tuple[str, Fraction, Fraction]] = field(default_factory=list)
+    """Statements that are not theorems, with the two sides at their counterexample; the first is smaller."""
+    certificates: int = 0
+    """Optima whose certificate the independent checker accepted."""
+    model: dict[str, Any] | None = None
+    """The captured rows' manifest."""
+    full_vocabulary: list[dict[str, Any]] = field(default_factory=list)
+    dominance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """What contradicts the promises; empty when the audit passes."""
+        out = [
+            f"{line.sampler} with its own {line.drafts} drafts is biased on {line.instances - line.lossless} of "
+            f"{line.instances} {line.source} instances (k = {line.k}, distance up to {line.distance:.3g})"
+            for line in self.lines
+            if line.own and line.lossless < line.instances
+        ]
+        out += [
+            f"{line.sampler} ({line.drafts}, k = {line.k}, {line.source}) accepts more than the optimum of its drafts"
+            for line in self.lines
+            if line.own and line.above
+        ]
+        out += [
+            f"theorem {line.id} fails on {line.tried - line.held} of {line.tried} instances"
+            for line in self.theorems
+            if line.held < line.tried
+        ]
+        out += [f"{text}: {left} is not below {right}" for text, left, right in self.false_statements if left >= right]
+        out += [f"theorem {line.id} met no instance" for line in self.theorems if not line.tried]
+        return out
+
+
+@dataclass(frozen=True)
+class Task:
+    """One law pair and what to run on it."""
+
+    source: str
+    p: Law
+    q: Law
+    k: int
+    wrong_pairs: bool
+    theorems: bool
+
+
+def run(
+    instances: int = 240,
+    ngram_positions: int = 200,
+    model_positions: int | None = None,
+    seed: int = 0,
+    jobs: int = 2,
+    captured: str | Path | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> Audit:
+    """Run the audit.
+
+    Args:
+        instances: rational instances; ngram_positions: held-out places of the n-gram text; model_positions: captured
+            rows at full vocabulary (None: all). 0 leaves a part out.
+        captured: rows stored by the capture script; None takes those that ship.
+
+    Raises:
+        SpecHubError: a shipped or captured file is missing or damaged.
+    """
+    rows = store.load(captured or shipped.path("captured/smollm2.safetensors")) if model_positions != 0 else None
+    tasks = [*_rational_tasks(instances, seed)]
+    tasks += _ngram_tasks(ngram_positions, seed) if ngram_positions else []
+    tasks += _top_tasks(rows, seed) if rows else []
+    audit = Audit(seed)
+    lines: dict[tuple[str, str, str, int], Line] = {}
+    checks = {t.id: TheoremLine(t.id, t.statement) for t in theorems.ALL}
+    for done, (records, verdicts, checked) in enumerate(_map(_work, tasks, jobs), 1):
+        progress("exact laws", done, len(tasks))
+        audit.certificates += checked
+        for record in records:
+            key = (record.source, record.sampler, record.drafts, record.k)
+            lines.setdefault(key, Line(*key, record.own)).add(record)
+        audit.records += records
+        for name, held in verdicts.items():
+            checks[name].tried += 1
+            checks[name].held += held
+    audit.lines = list(lines.values())
+    if instances:
+        audit.theorems = list(checks.values())
+        audit.false_statements = [(c.statement, *c.values) for c in theorems.FALSE]
+    if rows:
+        audit.model = dict(rows.manifest)
+        _full_vocabulary(audit, rows, model_positions or len(rows), progress)
+    return audit
+
+
+def pairs(k: int, wrong: bool) -> Iterator[Sampler]:
+    """Every sampler with k drafts of its own (naive: one), then, if asked, every rule with the other policies."""
+    for sampler in samplers.ALL:
+        try:
+            mine = samplers.by_name(sampler.name, 1 if sampler.name == "naive" else k)
+        except SpecHubError:
+            continue  # a rule for two drafts only
+        yield mine
+        if wrong and mine.k == k:
+            others = [policy for policy in drafts.ALL if policy.name != mine.drafts.name and policy.name != "product"]
+            yield from (mine.with_drafts(policy) for policy in others if policy.name != "hub" or k == 2)
+
+
+def _rational_tasks(count: int, seed: int) -> Iterator[Task]:
+    for n, instance in enumerate(family(count, seed)):
+        for k in (2, 3):
+            yield Task(RATIONAL, instance.p, instance.q, k, wrong_pairs=k == 2, theorems=n % 2 == 0)
+
+
+def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
+    text = letters(shipped.path("text/northanger_abbey.txt").read_text(encoding="utf-8"))
+    train, held_out = split(text)
+    model = WittenBell.fit(train, TARGET_ORDER)
+    for n, context in enumerate(positions(held_out, count, TARGET_ORDER - 1, seed)):
+        p, q = model.law(context), model.law(context[len(context) - DRAFT_ORDERS[n % 3] + 1 :])
+        yield Task(NGRAM, p, q, 2, wrong_pairs=False, theorems=False)
+        if n % 4 == 0:
+            yield Task(f"{NGRAM} top 6", *_restrict(p, q, 6), 3, wrong_pairs=False, theorems=False)
+
+
+def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
+    rng = np.random.default_rng(seed)
+    for i in sorted(rng.choice(len(rows), size=min(40, len(rows)), replace=False).tolist()):
+        p, q = (tuple(map(Fraction, law.tolist())) for law in rows.laws(i))
+        p, q = _restrict(p, q, TOP_TOKENS)
+        for k in (2, 3):
+            yield Task(TOP, p, q, k, wrong_pairs=k == 2, theorems=False)
+
+
+def _restrict(p: Law, q: Law, tokens: int) -> tuple[Law, Law]:
+    """Both laws on the tokens that matter most to either, renormalised exactly."""
+    best = sorted(range(len(p)), key=lambda y: max(p[y], q[y]), reverse=True)[:tokens]
+    kept = ([law[y] for y in sorted(best)] for law in (p, q))
+    small_p, small_q = (tuple(m / sum(law) for m in law) for law in kept)
+    return small_p, small_q
+
+
+def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
+    records = []
+    for sampler in pairs(task.k, task.wrong_pairs):
+        c = exact(sampler, task.p, task.q)
+        best = optimum(task.p, task.q, sampler.k, sampler.drafts)
+        names = (task.source, sampler.name, sampler.drafts.name, sampler.k, sampler.is_own_pair)
+        records.append(Record(*names, c.acceptance, c.membership, best.alpha, c.distance))
+    checked = 0
+    for policy in {r.drafts for r in records if r.own and r.k == task.k}:
+        certificate.check(optimum(task.p, task.q, task.k, policy).certificate())
+        checked += 1
+    verdicts = {
+        t.id: t.holds(task.p, task.q, task.k)
+        for t in theorems.ALL
+        if task.theorems and t.applies(task.p, task.q, task.k)
+    }
+    return records, verdicts, checked
+
+
+def _map(work: Callable[[Task], Any], tasks: Sequence[Task], jobs: int) -> Iterator[Any]:
+    if jobs <= 1 or len(tasks) < 4:
+        yield from map(work, tasks)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, tasks, chunksize=4)
+
+
+def _full_vocabulary(audit: Audit, rows: store.Rows, count: int, progress: Progress) -> None:
+    pass

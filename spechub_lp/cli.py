@@ -1,0 +1,189 @@
+"""The command line: arguments in, exit code out. 0 the claim holds, 1 it does not, 2 bad input."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import spechub_lp
+from spechub_lp import certificate, samplers
+from spechub_lp.errors import SpecHubError
+from spechub_lp.files import check_writable, write_json
+from spechub_lp.report import tables
+
+app = typer.Typer(
+    name="spechub-lp",
+    help="Exact laws, certified optima and tests for multi-draft speculative decoding samplers.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+LawOption = Annotated[str, typer.Option(help="Law as rationals or decimals: 0,1/5,4/5")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write every figure shown to this file; - is stdout.")]
+Normalise = Annotated[bool, typer.Option("--normalise", help="Divide the laws by their sums.")]
+Drafts = Annotated[str, typer.Option(help="iid, without_replacement, hub, greedy, top_k or product.")]
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if show:
+        print(f"spechub-lp {spechub_lp.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def audit(
+    instances: Annotated[int, typer.Option(min=0, help="Rational instances.")] = 240,
+    positions: Annotated[int, typer.Option(min=0, help="Held-out places of the n-gram text.")] = 200,
+    rows: Annotated[int | None, typer.Option(min=0, help="Captured rows at full vocabulary; all by default.")] = None,
+    captured: Annotated[
+        Path | None, typer.Option(help="Captured logits (.safetensors); shipped ones by default.")
+    ] = None,
+    seed: int = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    json: Json = None,
+) -> None:
+    """Audit every sampler: lossless or not, exactly; its acceptance; the certified optimum; the theorems.
+
+    Example: spechub-lp audit --instances 80 --positions 20 --json audit.json
+    """
+    from spechub_lp import audit as audits
+
+    check_writable(json)
+    with ProgressBar() as report:
+        result = audits.run(instances, positions, rows, seed, jobs, captured, report)
+    tables.show_audit(_console(json), result)
+    if json:
+        write_json(json, {**_about("audit"), **asdict(result), "failures": result.failures})
+    raise typer.Exit(bool(result.failures))
+
+
+@app.command()
+def solve(
+    p: LawOption,
+    q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
+    k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
+    drafts: Drafts = "iid",
+    full: Annotated[bool, typer.Option("--full", help="Solve the full coupling too, V^(k+1) variables.")] = False,
+    certificate: Annotated[Path | None, typer.Option(help="Write the certificate to this file.")] = None,
+    normalise: Normalise = False,
+    json: Json = None,
+) -> None:
+    """The optimum by every method, with sizes and times, and its certificate.
+
+    Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --k 2 --drafts iid --full
+    """
+    from spechub_lp.report.solving import solve_every_way
+
+    check_writable(json)
+    check_writable(certificate)
+    result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
+    tables.show_solution(_console(json), result)
+    if certificate:
+        write_json(certificate, result.optimum.certificate())
+    if json:
+        write_json(json, {**_about("solve"), **result.document()})
+    raise typer.Exit(not result.agree)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate.")], json: Json = None
+) -> None:
+    """Check a certificate of optimality; no solver is used.
+
+    Example: spechub-lp verify optimum.json
+    """
+    check_writable(json)
+    claim = certificate.check(file)
+    policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
+    _console(json).print(
+        f"proved: no rule accepts more than alpha = {claim.alpha} = {float(claim.alpha):.12g} with {claim.k} {policy} "
+        f"drafts at V = {len(claim.p)}, and the coupling accepts it (H = {{{', '.join(map(str, sorted(claim.H)))}}})"
+    )
+    if json:
+        write_json(json, {**_about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True})
+
+
+@app.command()
+def sample(
+    sampler: Annotated[str, typer.Option(help=f"One of {', '.join(s.name for s in samplers.ALL)}.")],
+    p: LawOption,
+    q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
+    k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
+    drafts: Annotated[str | None, typer.Option(help="Pair the rule with this draft policy.")] = None,
+    n: Annotated[int, typer.Option("-n", "--draws", min=1, help="Number of draws.")] = 100_000,
+    seed: int = 0,
+    normalise: Normalise = False,
+    json: Json = None,
+) -> None:
+    """Draw from a sampler and show what came out beside its exact law. Exit code 1: biased, exactly.
+
+    Example: spechub-lp sample --sampler spechub --p 0,1/5,4/5 --q 3/5,3/10,1/10 -n 200000
+    """
+    from spechub_lp.report.sampling import sample_and_compare
+
+    check_writable(json)
+    chosen = samplers.by_name(sampler, k)
+    chosen = chosen.with_drafts(drafts) if drafts else chosen
+    with ProgressBar() as report:
+        result = sample_and_compare(chosen, p, _draft_laws(q), n, seed, normalise, report)
+    tables.show_sample(_console(json), result)
+    if json:
+        write_json(json, {**_about("sample"), **result.document()})
+    raise typer.Exit(not (result.coupling.is_lossless and result.plausible))
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line on stderr and exit code 2."""
+    try:
+        app()
+    except SpecHubError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _draft_laws(text: str) -> Any:
+    return [row.split(",") for row in text.split(";")] if ";" in text else text
+
+
+def _console(json: Path | None) -> Console:
+    """Tables go to stdout, or to stderr when stdout carries the JSON."""
+    return Console(stderr=str(json) == "-", highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _about(command: str) -> dict[str, Any]:
+    return {"tool": f"spechub-lp {spechub_lp.__version__}", "command": command}
+
+
+class ProgressBar:
+    """A progress bar on stderr; nothing at all when stderr is not a terminal."""
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+        self.bar.start()
+        return self.report
+
+    def report(self, what: str, done: int, of: int) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.bar.add_task(what, total=of)
+        self.bar.update(self.tasks[what], completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()

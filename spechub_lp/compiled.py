@@ -1,0 +1,39 @@
+"""Loops over a whole vocabulary: the same python function, run by numba where numba is installed."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import numpy as np
+
+SHORT = 256
+"""Rows below this length are not worth a second of compiling."""
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run `function(row, ...)` through numba when the row is long and of floats; rationals and short rows as it is."""
+
+    @wraps(function)
+    def run(row: Any, *rest: Any) -> Any:
+        if row.dtype == object or row.shape[-1] < SHORT or not has_numba():
+            with np.errstate(over="ignore", under="ignore"):
+                return function(row, *rest)
+        return _fast(function)(row, *rest)
+
+    return run
+
+
+@cache
+def has_numba() -> bool:
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@cache
+def _fast(function: Callable[..., Any]) -> Callable[..., Any]:
+    import numba
+
+    return numba.njit(cache=True, nogil=True)(function)

@@ -1,0 +1,187 @@
+"""Pairs of full-vocabulary laws in a file small enough for git, and back.
+
+A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not belong in git. Kept are
+
+1. the `keep` tokens with the largest p + q: their ids and both log-probabilities at T = 1, as float16;
+2. for p and for q, the log-mass of all other tokens, the rest, and the largest log-probability among them;
+3. what the rest looks like: `rank` coefficients of p and of q on a background that all rows share.
+
+A law is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens in
+proportion to exp(background), capped at their largest. So p and q stay two different laws on all V tokens,
+and each sums to 1. The background is the mean of all rows' log-probabilities plus coefficients times their
+first `rank` singular directions, as int8.
+
+A temperature is applied to the rebuilt law: p^(1/T), normalised. Towards T = 0 the rest vanishes, and the
+error of the background with it; above T = 1 both grow. The manifest says how large they were measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from spechub_lp.errors import SpecHubError
+
+Floats = NDArray[np.float64]
+Tensors = dict[str, NDArray[Any]]
+Index = int | slice | NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N positions of a target and a draft (the axis of length 2) on V tokens, with K kept tokens each."""
+
+    manifest: dict[str, Any]
+    ids: NDArray[np.uint16]
+    """[N, K] the kept tokens."""
+    kept: NDArray[np.float16]
+    """[2, N, K] their log-probabilities at T = 1."""
+    rest: Floats
+    """[2, N] log-mass of the other tokens."""
+    cap: Floats
+    """[2, N] the largest log-probability among the other tokens."""
+    mean: NDArray[np.float16]
+    """[V] mean log-probability of each token, up to a constant."""
+    basis: NDArray[np.int8]
+    """[R, V] directions of the background."""
+    coefficient: NDArray[np.float32]
+    """[2, N, R] the background of a row is mean + coefficient @ basis."""
+    tokens: NDArray[np.uint16]
+    """[sum of lengths] the documents as tokens, one after the other."""
+    document: NDArray[np.uint8]
+    """[N] index into `manifest["documents"]`."""
+    index: NDArray[np.uint16]
+    """[N] the token of its document that the two laws predict, from all the tokens before it."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def vocabulary(self) -> int:
+        return len(self.mean)
+
+    @property
+    def domains(self) -> list[str]:
+        """[N] the domain of each position."""
+        return [self.manifest["documents"][d]["domain"] for d in self.document]
+
+    def laws(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([V], [V]) target and draft law at position i."""
+        p, q = self.batch(i, temperature)
+        return p[0], q[0]
+
+    def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([B, V], [B, V]) target and draft laws at `which` positions: an integer, a slice or an array."""
+        if not temperature > 0:
+            raise SpecHubError(f"temperature = {temperature}; a law needs T > 0 (T = 0 is the argmax)")
+        rows = np.atleast_1d(np.arange(len(self))[which])
+        return self._law(0, rows, temperature), self._law(1, rows, temperature)
+
+    def _law(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
+        """[B, V] one model's rebuilt laws."""
+        ids = self.ids[rows].astype(np.int64)
+        rest, cap = self.rest[model, rows, None], self.cap[model, rows, None]
+        log = self.mean.astype(float) + self.coefficient[model, rows].astype(float) @ self.basis.astype(float)
+        np.put_along_axis(log, ids, -np.inf, axis=1)
+        log = np.minimum(log + rest - _log_sum(log), cap)
+        log += rest - _log_sum(log)
+        kept = self.kept[model, rows].astype(float)
+        kept += np.log1p(-np.exp(rest)) - _log_sum(kept)
+        np.put_along_axis(log, ids, kept, axis=1)
+        log /= temperature
+        law = np.exp(log - log.max(axis=1, keepdims=True))
+        return np.asarray(law / law.sum(axis=1, keepdims=True))
+
+
+def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
+    """The tensors `ids` to `coefficient` of `Rows` from the finite [N, V] logits of the two models."""
+    n, v = target.shape
+    if not 0 < keep < v <= 1 << 16:
+        raise SpecHubError(
+            f"keep = {keep} of V = {v} tokens; needed: 0 < keep < V <= 65536 (ids have 16 bits)"
+        )
+    log = np.stack([target, draft]).astype(float)
+    if not np.isfinite(log).all():
+        raise SpecHubError("a logit is infinite or nan; only full-support rows can be stored")
+    log -= _log_sum(log)
+    ids = np.argsort(-np.exp(log).sum(axis=0), axis=1, kind="stable")[:, :keep]
+    both = np.broadcast_to(ids, (2, n, keep))
+    kept = np.take_along_axis(log, both, axis=2)
+    other = log.copy()
+    np.put_along_axis(other, both, -np.inf, axis=2)
+    rest, cap = _log_sum(other)[..., 0], other.max(axis=-1)
+
+    log = log.reshape(2 * n, v)
+    log -= log.mean(axis=1, keepdims=True)
+    mean = log.mean(axis=0)
+    log -= mean
+    vectors = np.linalg.eigh(log @ log.T)[1][:, ::-1][:, :rank]
+    basis = vectors.T @ log
+    scale = np.maximum(np.abs(basis).max(axis=1, initial=0), np.finfo(float).tiny) / 127
+    return {
+        "ids": ids.astype(np.uint16),
+        "kept": kept.astype(np.float16),
+        "rest": rest,
+        "cap": cap,
+        "mean": mean.astype(np.float16),
+        "basis": np.rint(basis / scale[:, None]).astype(np.int8),
+        "coefficient": (vectors * scale).reshape(2, n, -1).astype(np.float32),
+    }
+
+
+def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
+    """Write `path` (.safetensors), then its manifest beside it (.json) with the file's sha256.
+
+    Each appears whole or not at all, the manifest last: after a crash in between, `load` refuses the pair.
+    """
+    path = Path(path)
+    data = save_tensors(tensors)
+    entry = {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, data)
+    text = json.dumps({**manifest, "data": entry}, indent=2, ensure_ascii=False) + "\n"
+    _replace(path.with_suffix(".json"), text.encode())
+
+
+def load(path: str | Path) -> Rows:
+    """The rows stored at `path` (.safetensors), once its bytes are found to be those its manifest names."""
+    path = Path(path)
+    for file in (path, path.with_suffix(".json")):
+        if not file.is_file():
+            raise SpecHubError(
+                f"{file} is missing; stored rows are a .safetensors and a .json file side by side"
+            )
+    manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    data = path.read_bytes()
+    found, named = hashlib.sha256(data).hexdigest(), manifest["data"]["sha256"]
+    if found != named:
+        raise SpecHubError(
+            f"{path} has sha256 {found[:16]}..., but its manifest says {named[:16]}...; "
+            "it is damaged or of another capture: restore it, or capture again"
+        )
+    return Rows(manifest, **load_tensors(data))
+
+
+def _log_sum(log: Floats) -> Floats:
+    """log of the sum of exp over the last axis, which is kept."""
+    top = log.max(axis=-1, keepdims=True)
+    return np.asarray(top + np.log(np.exp(log - top).sum(axis=-1, keepdims=True)))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
