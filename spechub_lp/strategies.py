@@ -1,0 +1,47 @@
+"""Hypothesis strategies for laws and instances; they seek the boundaries (MATH section 7)."""
+
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+Law = tuple[Fraction, ...]
+
+# Zeros for the support, ones for ties, a large weight for peaks; 10^6 makes products that float tolerances miss.
+_WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
+
+
+@st.composite
+def laws(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Law:
+    """A rational law on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks."""
+    size = tokens or draw(st.integers(1, max_tokens))
+    if draw(st.integers(0, 9)) == 0:
+        weights = [0] * size
+    else:
+        weights = draw(st.lists(_WEIGHTS, min_size=size, max_size=size))
+    if not any(weights):
+        weights[draw(st.integers(0, size - 1))] = 1
+    return tuple(Fraction(w, sum(weights)) for w in weights)
+
+
+@st.composite
+def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Law, Law]:
+    """A target p and a draft law q on one vocabulary; now and then equal, disjoint, or with q(a) about 1/2."""
+    size = tokens or draw(st.integers(1, max_tokens))
+    p, q = draw(laws(size)), draw(laws(size))
+    kind = draw(st.sampled_from(["free"] * 6 + ["equal", "disjoint", "half"]))
+    if kind == "equal":
+        return p, p
+    if kind == "disjoint" and size > 1:
+        cut = draw(st.integers(1, size - 1))
+        none = (Fraction(0),) * size
+        return draw(laws(cut)) + none[cut:], none[:cut] + draw(laws(size - cut))
+    if kind == "half" and size > 1:
+        hub = Fraction(draw(st.sampled_from([48, 49, 50, 51, 52])), 100)
+        return p, (hub, *(m * (1 - hub) for m in draw(laws(size - 1))))
+    return p, q
+
+
+def instances(max_tokens: int = 5, drafts: tuple[int, ...] = (1, 2, 3)) -> Any:
+    """(p, q, k)."""
+    return pairs(max_tokens).flatmap(lambda pq: st.tuples(st.just(pq[0]), st.just(pq[1]), st.sampled_from(drafts)))

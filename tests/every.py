@@ -1,0 +1,27 @@
+"""Every sampler with every draft policy of its own, as test parameters."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from spechub_lp import drafts, samplers
+from spechub_lp.errors import SpecHubError
+from spechub_lp.verdict import Sampler
+
+
+def own_pairs(*ks: int) -> list:
+    """pytest parameters: each rule with k drafts of each policy that is its own."""
+    return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _own(k)]
+
+
+def _own(k: int) -> Iterator[Sampler]:
+    for rule in samplers.ALL:
+        try:
+            sampler = samplers.by_name(rule.name, k)
+        except SpecHubError:
+            continue  # a rule for two drafts only
+        yield from (sampler.with_drafts(policy) for policy in rule.own if policy.name != "hub" or k == 2)
+
+
+def policies(k: int) -> list[drafts.DraftPolicy]:
+    return [policy for policy in drafts.ALL if policy.name != "hub" or k == 2]

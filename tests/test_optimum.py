@@ -1,0 +1,205 @@
+"""One optimum by four ways, as an equality; floats close to it; peaked laws do not trip HiGHS."""
+
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+from every import policies
+from hypothesis import given, settings
+
+from spechub_lp import drafts, exact, optimum, samplers
+from spechub_lp.coupling import plain
+from spechub_lp.errors import SolverError, SpecHubError, TooLarge, UnknownName
+from spechub_lp.instances import family
+from spechub_lp.otm import basis, cut, highs, modelled, program
+from spechub_lp.otm.flow import max_flow
+from spechub_lp.otm.optimum import cut_value
+from spechub_lp.strategies import pairs
+from spechub_lp.tuples import enumerate_drafts, rational_row
+
+FLOAT_ERROR = 1e-12
+"""Highs at our scale and tolerances erred by at most 1e-14 on 5,946 programs; two decimals of room."""
+
+
+def parts(p, q, k, policy, dtype=object):
+    q = rational_row(q) if dtype is object else np.asarray([q], dtype=float)
+    p = rational_row(p)[0] if dtype is object else np.asarray(p, dtype=float)
+    x, mass = enumerate_drafts(policy, q, k)
+    return p, x, mass
+
+
+@pytest.mark.parametrize(("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)])
+@given(pq=pairs())
+def test_program_flow_and_subsets_agree_exactly(policy, k, pq):
+    best = optimum(*pq, k, policy)
+    assert best.alpha == optimum(*pq, k, policy, method="flow").alpha
+    row, draft = rational_row(pq[0])[0], rational_row(pq[1])
+    assert best.alpha == plain(cut.over_subsets(row, draft, policy, k)[0])
+    if policy.name in cut.PREFIX_POLICIES:
+        assert best.alpha == plain(cut.over_prefixes(row, draft, policy, k)[0])
+
+
+@pytest.mark.parametrize(("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)])
+@given(pq=pairs(max_tokens=4))
+@settings(max_examples=25)
+def test_float_programs_agree_with_the_exact_optimum(policy, k, pq):
+    alpha = float(optimum(*pq, k, policy).alpha)
+    p, x, mass = parts(*pq, k, policy, float)
+    for merged in (True, False):
+        compact = program.compact(p, x, mass, merged=merged)
+        for method in highs.METHODS:
+            assert abs(highs.solve(compact, method).value - alpha) < FLOAT_ERROR
+        assert abs(highs.solve(program.full(p, x, mass, merged=merged)).value - alpha) < FLOAT_ERROR
+
+
+@pytest.mark.parametrize("policy", policies(2), ids=lambda policy: policy.name)
+def test_cvxpy_states_the_same_programs(policy):
+    for instance in family(16, seed=3):
+        alpha = float(optimum(instance.p, instance.q, 2, policy).alpha)
+        p, x, mass = parts(instance.p, instance.q, 2, policy, float)
+        assert abs(modelled.compact(p, x, mass) - alpha) < FLOAT_ERROR
+        assert abs(modelled.full(p, x, mass) - alpha) < FLOAT_ERROR
+
+
+@given(pq=pairs())
+def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq):
+    for k in (2, 3):
+        for policy in policies(k):
+            best = optimum(*pq, k, policy)
+            coupling = best.coupling
+            assert coupling.is_lossless
+            assert coupling.acceptance == coupling.membership == best.alpha
+            assert plain(cut_value(best.program, best.H)) == best.alpha
+            entries = best.entries()
+            assert sum(mass for _, _, mass in entries) == 1
+            assert sum(mass for x, y, mass in entries if y in x) == best.alpha
+
+
+def test_peaked_laws_neither_infeasible_nor_wrong():
+    """With default tolerances HiGHS calls 26 of 40 such full programs infeasible and errs in the seventh digit."""
+    rng = np.random.default_rng(7)
+    for _ in range(40):
+        p, q = (rng.dirichlet([0.08] * 12) for _ in range(2))
+        alpha = float(optimum(p, q).alpha)
+        p, x, mass = p / p.sum(), *enumerate_drafts(drafts.by_name("iid"), q[None] / q.sum(), 2)
+        assert abs(highs.solve(program.compact(p, x, mass)).value - alpha) < FLOAT_ERROR
+        assert abs(highs.solve(program.full(p, x, mass)).value - alpha) < FLOAT_ERROR
+
+
+def test_a_scale_at_the_rounding_level_is_why_highs_called_this_infeasible(monkeypatch):
+    """One row of supply 1 and demands that sum to 1 exactly, but not in floats: at scale 2^20 presolve says no."""
+    demand = rational_row((F(5, 12), F(5, 48), F(5, 12), F(1, 16)))[0]
+    x, mass = np.array([[0, 1, 2, 3]]), rational_row((F(1),))[0]
+    one = program.compact(demand, x, mass)
+    assert highs.solve(one).value == pytest.approx(1, abs=FLOAT_ERROR)
+    monkeypatch.setattr(highs, "SCALE", 2.0**20)
+    with pytest.raises(SolverError, match="'Infeasible'"):
+        highs.solve(one)
+
+
+def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch):
+    def fail(*_):
+        raise SolverError("no")
+
+    monkeypatch.setattr(highs, "solve", fail)
+    best = optimum(["1/7", "2/7", "4/7"], ["5/11", "5/11", "1/11"])
+    assert best.method == "flow"
+    assert best.coupling.acceptance == best.alpha
+
+
+def test_a_basis_that_is_not_optimal_is_mended():
+    p, x, mass = parts((F(1, 7), F(2, 7), F(4, 7)), (F(5, 11), F(5, 11), F(1, 11)), 2, drafts.by_name("iid"))
+    compact = program.compact(p, x, mass)
+    best, H = max_flow(compact)
+    poor = best.copy()
+    poor[np.flatnonzero(best)[:2]] = best[0] * 0
+    again, same = max_flow(compact, poor)
+    assert again.sum() == best.sum()
+    assert plain(cut_value(compact, same)) == plain(cut_value(compact, H))
+
+
+def test_an_infeasible_basis_gives_no_flow():
+    p, x, mass = parts((F(1, 7), F(2, 7), F(4, 7)), (F(5, 11), F(5, 11), F(1, 11)), 2, drafts.by_name("iid"))
+    compact = program.compact(p, x, mass)
+    solution = highs.solve(compact)
+    assert basis.exact_flow(compact, solution) is not None
+    everything = highs.Solution(0.0, solution.flow, solution.basic | True, solution.slack & False, 0)
+    assert basis.exact_flow(compact, everything) is None
+
+
+# The parts of a program
+
+
+def test_sets_of_tuples():
+    x = np.array([[2, 0], [0, 2], [1, 1], [0, 0]])
+    sets = program.distinct(x, 3)
+    assert sets.tolist() == [[0, 2], [0, 2], [1, 3], [0, 3]]
+    merged, supply, member = program.merge(sets, np.array([0.1, 0.2, 0.3, 0.4]), 3)
+    assert merged.tolist() == [[0, 2], [0, 3], [1, 3]]
+    assert supply.tolist() == pytest.approx([0.3, 0.4, 0.3])
+    assert member.tolist() == [0, 0, 2, 1]
+
+
+def test_a_set_is_one_set_however_its_tokens_repeat():
+    sets = program.distinct(np.array([[1, 1, 2], [2, 1, 2], [2, 2, 2]]), 3)
+    assert sets.tolist() == [[1, 2, 3], [1, 2, 3], [2, 3, 3]]
+
+
+def test_variables_gains_and_marginals():
+    sets = np.array([[0, 2], [1, 3]])
+    row, token = program.drafted_pairs(sets, 3)
+    assert (row.tolist(), token.tolist()) == ([0, 0, 1], [0, 2, 1])
+    row, token = program.all_pairs(sets, 3)
+    assert (row.tolist(), token.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2])
+    assert program.membership(sets, row, token).tolist() == [1, 0, 1, 0, 1, 0]
+    compact = program.compact(np.array([0.2, 0.3, 0.5]), np.array([[0, 2], [1, 1]]), np.array([0.6, 0.4]))
+    start, index, value = program.incidence(compact)
+    assert compact.size == (5, 3)
+    assert start.tolist() == [0, 2, 4, 6]
+    assert index.tolist() == [0, 2, 0, 4, 1, 3]
+    assert value.tolist() == [1] * 6
+
+
+def test_sizes_are_the_paper_s():
+    x, mass = enumerate_drafts(drafts.by_name("iid"), np.full((1, 4), 0.25), 2)
+    p = np.full(4, 0.25)
+    assert program.full(p, x, mass).size == (4**2 + 4, 4**3)
+    assert program.compact(p, x, mass, merged=False).size[1] == 2 * 4**2 - 4
+    assert program.compact(p, x, mass).size == (4 * 5 // 2 + 4, 4 * 4)
+
+
+def test_lp_table_and_two_step_in_floats_and_in_batches():
+    p, q = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]), np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
+    x = np.array([[0, 2], [1, 1]])
+    for name in ("lp_table", "two_step"):
+        both = samplers.by_name(name).verify(p, q, x)
+        for b in range(2):
+            alone = samplers.by_name(name).verify(p[b : b + 1], q[b : b + 1], x[b : b + 1])
+            assert np.array_equal(both.accept[b], alone.accept[0])
+            assert np.array_equal(both.residual[b], alone.residual[0])
+
+
+def test_policies_of_one_s_own():
+    class Lazy(drafts.DraftPolicy):
+        name = "lazy"
+
+        def draft(self, q, x, k):
+            return q if x.shape[1] == 0 else drafts.by_name("top_k").draft(q, x, k)
+
+    p, q = ["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"]
+    best = optimum(p, q, 2, Lazy())
+    assert exact(samplers.by_name("lp_table").with_drafts(Lazy()), p, q).acceptance == best.alpha
+
+
+def test_bad_requests():
+    with pytest.raises(UnknownName, match="unknown method 'simplex'"):
+        optimum(["1"], ["1"], method="simplex")
+    with pytest.raises(UnknownName, match="unknown HiGHS method 'pdlp'"):
+        highs.solve(program.compact(np.ones(1), np.zeros((1, 1), dtype=int), np.ones(1)), "pdlp")
+    with pytest.raises(TooLarge, match=r"2\^17 token sets"):
+        cut.over_subsets(np.full(17, 1 / 17), np.full((1, 17), 1 / 17), drafts.by_name("iid"), 2)
+    with pytest.raises(SpecHubError, match="not for hub"):
+        cut.over_prefixes(np.ones(1), np.ones((1, 1)), drafts.by_name("hub"), 2)
+    with pytest.raises(TooLarge, match="verdicts are too many"):
+        wide = np.full((1, 1100), 1 / 1100)
+        samplers.by_name("lp_table").verify(wide, wide, np.zeros((1, 2), dtype=int))
