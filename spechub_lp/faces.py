@@ -87,7 +87,7 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
     xp = array_namespace(p, q, u)
     x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
     for j in range(sampler.k):
-        token = inverse_cdf(sampler.draft(q, x), u[:, j])
+        token = inverse_cdf(sampler.drafts.draft(q, x, sampler.k), u[:, j])
         x = xp.concat([x, token[:, None]], axis=1)
     verdict = sampler.verify(p, q, x)
     cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])

@@ -42,10 +42,6 @@ class Sampler:
         if self.drafts is None:
             object.__setattr__(self, "drafts", self.own[0])
 
-    def draft(self, q: Array, x: Array) -> Array:
-        """Law [B, V] of the next draft, given q [B, V] and the drafts so far x [B, j]."""
-        return self.drafts.draft(q, x, self.k)
-
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
         raise NotImplementedError

@@ -1,0 +1,158 @@
+"""One definition, three arithmetics: tables agree to rounding, and equal uniforms give equal tokens."""
+
+from fractions import Fraction as F
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+from every import own_pairs
+from hypothesis import given, settings
+
+from spechub_lp import draw, exact, reference, samplers, torch_face
+from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.faces import inverse_cdf
+from spechub_lp.strategies import pairs
+
+# How far from p the output law may be when the verdicts are computed in a dtype, beyond what rounding p itself costs.
+# The worst of 400 Dirichlet pairs, V <= 5, k <= 3, were 2.5e-15, 1.1e-7 and .0083 (K-SEQ, which divides by beta).
+ROUNDING = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 0.03}
+
+
+def floats(pq, dtype):
+    return tuple(np.asarray(row, dtype=float).astype(dtype) for row in pq)
+
+
+@pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
+@given(pq=pairs())
+@settings(max_examples=30)
+def test_tables_agree_with_the_exact_law(sampler, pq):
+    law = exact(sampler, *pq)
+    p, q = floats(pq, np.float64)
+    p, q = p / p.sum(), q / q.sum()
+    table = reference(sampler, p, q)
+    assert np.allclose(table.output_law, np.asarray(law.output_law, dtype=float), atol=1e-12)
+    assert abs(table.acceptance - float(law.acceptance)) < 1e-9  # K-SEQ's rho is on a grid of 2^-24, equal in both
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("sampler", own_pairs(2, 3))
+@given(pq=pairs())
+@settings(max_examples=30)
+def test_rounding_moves_the_output_law_by_no_more_than_stated(sampler, dtype, pq):
+    p, q = (torch.as_tensor(np.asarray(row, dtype=float), dtype=getattr(torch, dtype)) for row in pq)
+    assert reference(sampler, p, q).distance < ROUNDING[dtype] + abs(1 - float(p.double().sum()))
+
+
+@pytest.mark.parametrize("sampler", own_pairs(2, 3))
+def test_the_same_uniforms_give_the_same_tokens(sampler):
+    rng = np.random.default_rng(5)
+    for size in (1, 2, 5, 9):
+        p, q = (rng.dirichlet([0.5] * size, 40) for _ in range(2))
+        u = rng.random((40, sampler.k + 1))
+        one = draw(sampler, p, q, u)
+        two = draw(sampler, *(torch.from_numpy(a) for a in (p, q, u)))
+        three = torch_face.draw(sampler, p, q, u, memory=10_000)
+        for name in ("tokens", "slots", "drafts"):
+            assert np.array_equal(getattr(one, name), getattr(two, name).numpy())
+            assert np.array_equal(getattr(one, name), getattr(three, name).numpy())
+
+
+@pytest.mark.parametrize("sampler", own_pairs(2))
+def test_draws_follow_the_exact_law(sampler):
+    """40,000 draws land within 5 of the largest standard errors."""
+    p, q = [F(1, 10), F(2, 5), F(1, 2)], [F(1, 2), F(3, 10), F(1, 5)]
+    law = exact(sampler, p, q)
+    u = np.random.default_rng(11).random((40_000, 3))
+    result = draw(sampler, p, q, u)
+    drawn = np.bincount(result.tokens, minlength=3) / len(u)
+    assert np.abs(drawn - np.asarray(law.output_law, dtype=float)).max() < 5 * 0.5 / 200
+    assert abs((result.slots >= 0).mean() - float(law.acceptance)) < 5 * 0.5 / 200
+    accepted = result.slots >= 0
+    assert (result.drafts[accepted, result.slots[accepted]] == result.tokens[accepted]).all()
+
+
+@pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
+@pytest.mark.parametrize("edge", [0.0, 2**-24, 1 - 2**-24, 1.0])
+def test_no_token_of_probability_zero_at_the_edges(sampler, edge):
+    p, q = np.array([[0, 0.5, 0, 0.5, 0]]), np.array([[0.25, 0, 0.5, 0.25, 0]])
+    result = draw(sampler, p, q, np.full((1, sampler.k + 1), edge))
+    assert p[0, result.tokens[0]] > 0
+    assert (q[0, result.drafts[0]] > 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("sampler", own_pairs(2))
+def test_low_precision_draws_are_legal(sampler, dtype):
+    gen = torch.Generator().manual_seed(1)
+    logits = torch.randn(64, 33, generator=gen) * 4
+    p = torch.softmax(logits, -1).to(dtype)
+    result = torch_face.sample(sampler, p, p, generator=gen)
+    assert (torch.gather(p, 1, result.tokens[:, None]) > 0).all()
+
+
+def test_equal_laws_up_to_rounding():
+    """p = q up to one rounding: the residual is 0 or one ulp, and every rule but NSS accepts."""
+    q = np.random.default_rng(2).dirichlet([1] * 50)
+    p = np.nextafter(q, 1)
+    u = np.random.default_rng(3).random((2000, 3))
+    for sampler in samplers.ALL:
+        if sampler.name in ("nss", "lp_table", "two_step"):
+            continue
+        result = draw(sampler, p, q, u[:, : sampler.k + 1])
+        assert (result.slots >= 0).mean() > 0.999, sampler.name
+
+
+@pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
+def test_inputs_are_not_written_to(sampler):
+    p, q, u = np.array([[0.3, 0.7, 0]]), np.array([[0.5, 0.25, 0.25]]), np.full((4, sampler.k + 1), 0.9)
+    for a in (p, q, u):
+        a.setflags(write=False)
+    assert draw(sampler, p, q, u).tokens.shape == (4,)
+    assert reference(sampler, p[0], q[0]).distance < 1e-15
+
+
+@pytest.mark.parametrize("name", ["naive", "nss", "rrs", "kseq", "spechub", "greedy_hubs"])
+def test_the_rules_speak_the_array_standard_only(name):
+    xp = array_api_strict
+    p, q = xp.asarray([[0.1, 0.4, 0.5]]), xp.asarray([[0.5, 0.3, 0.2]])
+    with array_api_strict.ArrayAPIStrictFlags(api_version="2024.12"):
+        verdict = samplers.by_name(name).verify(p, q, xp.asarray([[0, 1]]))
+    assert float(xp.sum(verdict.accept) + xp.sum(verdict.residual)) == pytest.approx(1)
+
+
+def test_inverse_cdf_picks_the_cell_that_u_falls_into():
+    weights = np.array([[0, 0.25, 0, 0.75, 0]] * 5)
+    assert inverse_cdf(weights, np.array([0, 0.2, 0.25, 0.99, 1.0])).tolist() == [1, 1, 3, 3, 3]
+
+
+def test_product_draws():
+    q = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    sampler = samplers.by_name("rrs").with_drafts("product")
+    result = draw(sampler, [0.2, 0.2, 0.6], q, np.full((3, 3), 0.5))
+    assert result.drafts.tolist() == [[0, 1]] * 3
+    batch = draw(sampler, np.array([[0.2, 0.2, 0.6]] * 3), np.stack([q] * 3), np.full((3, 3), 0.5))
+    assert batch.tokens.tolist() == result.tokens.tolist()
+    assert reference(sampler, np.array([0.2, 0.2, 0.6]), q).distance < 1e-15
+
+
+def test_bad_draws():
+    rrs, p = samplers.by_name("rrs"), np.array([[0.5, 0.5]])
+    u = np.full((1, 3), 0.5)
+    with pytest.raises(SpecHubError, match=r"u has shape \(1, 2\); rrs with k = 2 needs \[B, 3\]"):
+        draw(rrs, p, p, u[:, :2])
+    with pytest.raises(SpecHubError, match="outside"):
+        draw(rrs, p, p, u + 1)
+    with pytest.raises(SpecHubError, match="outside"):
+        draw(rrs, p, p, u * np.nan)
+    with pytest.raises(SpecHubError, match="p has 2 rows, q has 1 and u has 3"):
+        draw(rrs, np.repeat(p, 2, 0), p, np.full((3, 3), 0.5))
+    with pytest.raises(SpecHubError, match="p has 2 tokens and q has 3"):
+        draw(rrs, p, np.array([[0.5, 0.25, 0.25]]), u)
+    with pytest.raises(LawError, match=r"q\[1\] = nan is not a probability"):
+        draw(rrs, p, np.array([[0.5, np.nan]]), u)
+
+
+def test_is_lossless_is_for_rationals():
+    with pytest.raises(SpecHubError, match="statement about rationals"):
+        _ = reference(samplers.by_name("rrs"), np.array([1.0]), np.array([1.0])).is_lossless
