@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-SHORT = 256
+SHORT = 48
 """Rows below this length are not worth a second of compiling."""
 
 
@@ -36,4 +36,7 @@ def has_numba() -> bool:
 def _fast(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
-    return numba.njit(cache=True, nogil=True)(function)
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # nowhere to keep compiled code
+        return numba.njit(nogil=True)(function)

@@ -54,10 +54,10 @@ class Coupling:
     @cached_property
     def membership(self) -> Number:
         """Membership acceptance, the objective of the programs: Pr[the output is among the drafts]."""
-        drafted = np.zeros(self.residual.shape, dtype=bool)
-        np.put_along_axis(drafted, self.tuples, True, axis=1)
-        by_luck = (np.where(drafted, self.residual, self.residual * 0).sum(axis=1) * self.weights).sum()
-        return plain(by_luck) + self.acceptance
+        by_luck = np.take_along_axis(self.residual, self.tuples, axis=1)
+        for j in range(1, self.tuples.shape[1]):
+            by_luck[(self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1), j] = self.weights[0] * 0
+        return plain((self.weights[:, None] * by_luck).sum()) + self.acceptance
 
     @cached_property
     def output_law(self) -> tuple[Number, ...]:

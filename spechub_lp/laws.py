@@ -35,6 +35,7 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
     """
     if isinstance(values, str):
         values = values.split(",")
+    values = values.tolist() if hasattr(values, "tolist") else values
     entries = [_rational(v, f"{name}[{i}]") for i, v in enumerate(values)]
     if not entries:
         raise LawError(f"{name} is empty; a law needs at least one token")
@@ -53,7 +54,8 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
 
 def draft_laws(values: Sequence[Any], name: str = "q", normalise: bool = False) -> tuple[Any, ...]:
     """Read a draft law [V], or the k laws [k, V] of different drafters (policy `product`), as exact rationals."""
-    if len(values) and not isinstance(values, str) and _is_row(values[0]):
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if len(values) and (isinstance(values[0], list | tuple) or getattr(values[0], "ndim", 0) == 1):
         return tuple(law(row, f"{name}[{j}]", normalise) for j, row in enumerate(values))
     return law(values, name, normalise)
 
@@ -135,10 +137,6 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
     return weights / xp.sum(weights, axis=-1, keepdims=True)
 
 
-def _is_row(value: Any) -> bool:
-    return getattr(value, "ndim", 0) == 1 or isinstance(value, list | tuple)
-
-
 def _numpy(a: Array) -> np.ndarray:
     return a.detach().cpu().numpy() if is_torch_array(a) else np.asarray(a)
 
@@ -151,8 +149,6 @@ def _rational(value: Any, place: str) -> Fraction:
             return Fraction(int(value.numerator), int(value.denominator))
         if isinstance(value, Real):
             return Fraction(float(value))
-        if hasattr(value, "item"):
-            return _rational(value.item(), place)
         return Fraction(value)
     except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise LawError(f"{place} = {value!r} is not a number (write 1/3, 0.2 or 0): {error}") from None

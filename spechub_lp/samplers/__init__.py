@@ -1,6 +1,8 @@
 """Verification rules: what is done with the drafts so that the output follows the target law. One rule a file."""
 
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.samplers.border import Border
+from spechub_lp.samplers.border_wor import BorderWor
 from spechub_lp.samplers.greedy_hubs import GreedyHubs
 from spechub_lp.samplers.kseq import KSeq
 from spechub_lp.samplers.lp_table import LPTable
@@ -12,7 +14,19 @@ from spechub_lp.samplers.spechub import SpecHub
 from spechub_lp.samplers.two_step import TwoStep
 from spechub_lp.verdict import Sampler, Verdict
 
-ALL: tuple[Sampler, ...] = (Naive(), NSS(), RRS(), RRSw(), KSeq(), SpecHub(), GreedyHubs(), TwoStep(), LPTable())
+ALL: tuple[Sampler, ...] = (
+    Naive(),
+    NSS(),
+    RRS(),
+    RRSw(),
+    KSeq(),
+    SpecHub(),
+    GreedyHubs(),
+    TwoStep(),
+    LPTable(),
+    Border(),
+    BorderWor(),
+)
 """One of each rule, with its own drafts and two of them (naive looks at one)."""
 
 
@@ -34,6 +48,8 @@ __all__ = [
     "ALL",
     "NSS",
     "RRS",
+    "Border",
+    "BorderWor",
     "GreedyHubs",
     "KSeq",
     "LPTable",

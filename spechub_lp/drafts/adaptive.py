@@ -1,0 +1,35 @@
+from fractions import Fraction
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.greedy import Greedy
+from spechub_lp.drafts.policy import DraftPolicy
+from spechub_lp.drafts.without_replacement import WithoutReplacement
+from spechub_lp.rows import argmax, pick
+
+Array = Any
+
+
+class Adaptive(DraftPolicy):
+    """Greedy drafts (with k = 2, SpecHub's pairs in one order) where q(a) >= threshold, else without replacement.
+
+    Which of the two is drafted is a matter of q alone, so Q(H) is that of the policy taken. (theory/border)
+    """
+
+    name = "adaptive"
+
+    def __init__(self, threshold: Fraction | float = Fraction(1, 2)):
+        self.threshold = threshold
+
+    def peaked(self, q: Array) -> Array:
+        """[B] whether the row of q [B, V] gets greedy drafts."""
+        return pick(q, argmax(q)) >= self.threshold
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        hub, spread = (policy.draft(q, x, k) for policy in (Greedy(), WithoutReplacement()))
+        return array_namespace(q).where(self.peaked(q)[:, None], hub, spread)
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        hub, spread = (policy.inside(q, H, k) for policy in (Greedy(), WithoutReplacement()))
+        return array_namespace(q).where(self.peaked(q), hub, spread)

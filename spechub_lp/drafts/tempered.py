@@ -1,0 +1,34 @@
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts.policy import DraftPolicy
+from spechub_lp.drafts.without_replacement import WithoutReplacement
+from spechub_lp.rows import one, total
+
+Array = Any
+
+
+class Tempered(DraftPolicy):
+    """Drafts without replacement from q^power, normalised; power > 1 is a draft temperature below 1.
+
+    Rational laws stay rational when the power is a whole number. Q(H) is that of the tempered law. (theory/border)
+    """
+
+    name = "tempered"
+
+    def __init__(self, power: float = 2):
+        self.power = power
+
+    def temper(self, q: Array) -> Array:
+        """q^power over its sum, [B, V] -> [B, V]; the largest entry is divided out first, so a row never underflows."""
+        xp = array_namespace(q)
+        q = q / xp.max(q, axis=-1, keepdims=True)
+        raised = xp.where(q > 0, xp.where(q > 0, q, one(q)) ** self.power, q)
+        return raised / total(raised)
+
+    def draft(self, q: Array, x: Array, k: int) -> Array:
+        return WithoutReplacement().draft(self.temper(q), x, k)
+
+    def inside(self, q: Array, H: Array, k: int) -> Array:
+        return WithoutReplacement().inside(self.temper(q), H, k)

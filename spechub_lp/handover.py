@@ -1,0 +1,122 @@
+"""Earliest with hand-over: which of more than two drafts made without replacement the lottery chooses (theory/border).
+
+At one level, with G the best block that was hit and A the blocks before it, walk through the drafts as drawn:
+
+    drafts behind G only leave the pool
+    at a draft y of G, with r draws still to come from the pool without y:
+        keep y, unless a later draft is in G too and a coin of probability theta(y) falls; then hand over,
+        and go on with the pool without y and the block without y
+
+    theta(y) = (q(G) - q(y)) (c - P(y)) / (q(G) R(y)),    c = P(heaviest token of G)
+    P(x) = Pr[r draws from the pool without x hit A]
+    R(y) = Pr[they miss A and hit G without y], drawn without y
+
+P and R are sums of one law, that of the best of r draws from what is left of the pool (otm/prefix.py). It serves all
+levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp.drafts import WithoutReplacement
+from spechub_lp.ironing import Ironing
+from spechub_lp.lottery import Lottery, take
+from spechub_lp.otm.prefix import best_draft
+from spechub_lp.rows import minimum, positive, ratio
+from spechub_lp.tuples import as_float64, as_numpy
+
+Array = Any
+
+
+def walk(prepared: Lottery, x: Array) -> Array:
+    """Probability [B, k] that each draft of x [B, k] is chosen, over all levels and coins; rows sum to 1."""
+    xp, at = array_namespace(prepared.q), device(prepared.q)
+    ranks, rank_rows, q_rows = as_numpy(take(prepared.rank, x)), as_numpy(prepared.rank), as_float64(prepared.q)
+    choose = q_rows[:1, :1] * np.zeros(x.shape, dtype=np.int64)
+    rows: list[Row] = []
+    for tree, rank, q in zip(prepared.trees, rank_rows, q_rows, strict=True):
+        by_rank = q.copy()
+        by_rank[rank] = q
+        rows.append(Row(tree, by_rank[: len(tree.death)]))
+    for n, drafts in enumerate(ranks.tolist()):
+        choose[n] = rows[n if len(rows) > 1 else 0].choose(drafts)
+    return choose if choose.dtype == object else xp.asarray(choose, dtype=prepared.q.dtype, device=at)
+
+
+class Row:
+    """One row of (p, q), its tokens by rank."""
+
+    def __init__(self, tree: Ironing, q: Array):
+        self.tree, self.q, self.n = tree, q, len(q)
+        self.known: dict[tuple[frozenset[int], int], Array] = {}
+
+    def choose(self, drafts: list[int]) -> Array:
+        """Drafts as ranks, in the order drawn -> [k]. A repeat, or a draft too faint to count, is never chosen."""
+        counts = [rank < self.n and rank not in drafts[:j] for j, rank in enumerate(drafts)]
+        if not any(counts):
+            return np.where(np.arange(len(drafts)) == 0, self.q[0] * 0 + 1, self.q[0] * 0)
+        first, end, share = self.levels(min(drafts))
+        here = np.asarray([new & (first <= rank) & (rank < end) for new, rank in zip(counts, drafts, strict=True)])
+        choose = []
+        for j, rank in enumerate(drafts):
+            left = np.where(here[j], share * 0, share)
+            either = here[j] & here[j + 1 :].any(axis=0)
+            if either.any():
+                gone = frozenset(other for other, new in zip(drafts[:j], counts, strict=False) if new)
+                left[either] = share[either] * self.theta(rank, gone, len(drafts) - 1 - j, first[either], end[either])
+            choose.append((share - left).sum())
+            share = left
+        return np.asarray(choose)
+
+    def levels(self, rank: int) -> tuple[Array, Array, Array]:
+        """The blocks [first, end) that the token is in as t runs from 0 to 1, and how long it is in each."""
+        node, nodes = int(self.tree.home[rank]), []
+        while node >= 0:
+            nodes.append(node)
+            node = int(self.tree.parent[node])
+        born = self.tree.born[nodes]
+        return self.tree.first[nodes], self.tree.end[nodes], np.append(born[1:], born[0] * 0 + 1) - born
+
+    def theta(self, y: int, gone: frozenset[int], r: int, first: Array, end: Array) -> Array:
+        """Probability to hand over at draft y, in each block [first, end)."""
+        best = self.best(gone | {y}, r)
+        hit, missed = best[first], best[end] - best[first]
+        pool = self.q.copy()
+        pool[list(gone)] = pool[0] * 0
+        heaviest = heaviest_of(pool, first.tolist(), end.tolist())
+        spread = hit * 0
+        for x in set(heaviest):
+            here = np.asarray([x == other for other in heaviest])
+            spread[here] = self.best(gone | {x}, r)[first[here]] - hit[here]
+        mass = np.concatenate((pool[:1] * 0, np.cumsum(pool)))
+        mass = mass[end] - mass[first]
+        coin = ratio(ratio(positive(mass - pool[y]), mass) * positive(spread), missed)
+        return minimum(coin, coin * 0 + 1)
+
+    def best(self, gone: frozenset[int], r: int) -> Array:
+        """Pr[the best of r draws from the pool without `gone` has a rank below i] for i = 0..n: [n + 1]."""
+        if (gone, r) not in self.known:
+            rest = np.ones(self.n, dtype=bool)
+            rest[list(gone)] = False
+            law = self.q * 0
+            if rest.any():
+                law[rest] = best_draft(WithoutReplacement(), self.q[rest] / self.q[rest].sum(), r)
+            self.known[gone, r] = np.concatenate((law[:1] * 0, np.cumsum(law)))
+        return self.known[gone, r]
+
+
+def heaviest_of(pool: Array, first: list[int], end: list[int]) -> list[int]:
+    """The heaviest token of each of the nested blocks [first, end), smallest block first."""
+    heaviest, seen_from, seen_to = first[0], first[0], first[0]
+    out = []
+    for start, stop in zip(first, end, strict=True):
+        for new_from, new_to in ((start, seen_from), (seen_to, stop)):
+            if new_from < new_to:
+                candidate = new_from + int(np.argmax(pool[new_from:new_to]))
+                if pool[candidate] > pool[heaviest]:
+                    heaviest = candidate
+        seen_from, seen_to = start, stop
+        out.append(heaviest)
+    return out

@@ -1,0 +1,120 @@
+"""Bad input gets one clear error that names the value, the place and a hint."""
+
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+import torch
+
+from spechub_lp import exact, laws, optimum, samplers
+from spechub_lp.errors import LawError, SpecHubError, TooLarge, UnknownName
+
+RRS = samplers.by_name("rrs")
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        (["1/2", "-1/7", "9/14"], r"p\[1\] = -1/7 is negative; a law needs entries >= 0\. Did you pass logits\?"),
+        (["1/2", "1/4"], "p sums to 3/4, not 1; pass normalise=True"),
+        ([3, 1, 1], "p sums to 5, not 1; pass normalise=True"),
+        ([0.5, 0.4], "p sums to 0.9, not 1"),
+        ([0, 0], "p sums to 0; a law needs some mass"),
+        ([], "p is empty"),
+        (["1/2", "x"], r"p\[1\] = 'x' is not a number \(write 1/3, 0.2 or 0\)"),
+        (["1/0", "1"], r"p\[0\] = '1/0' is not a number"),
+        ([float("nan"), 1.0], r"p\[0\] = nan is not a number"),
+        ([float("inf"), 1.0], r"p\[0\] = inf is not a number"),
+        ([None, 1], r"p\[0\] = None is not a number"),
+    ],
+)
+def test_laws(p, message):
+    with pytest.raises(LawError, match=message):
+        exact(RRS, p, ["1/2", "1/2"])
+
+
+def test_lengths():
+    with pytest.raises(LawError, match="p has 2 tokens and q has 3; both need the same vocabulary"):
+        exact(RRS, ["1/2", "1/2"], ["1/3", "1/3", "1/3"])
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        ["1/5", "4/5"], "1/5,4/5", [F(1, 5), F(4, 5)], ["0.2", "0.8"], [0.2, 0.8], np.array([0.2, 0.8]),
+        torch.tensor([0.2, 0.8], dtype=torch.float64), [np.float64(0.2), np.float64(0.8)],
+    ],
+    ids=lambda p: type(p).__name__,
+)  # fmt: skip
+def test_every_kind_of_law_is_read(p):
+    read = laws.law(p)
+    assert sum(read) == 1
+    assert all(type(v) is F and type(v.numerator) is int for v in read)
+    assert abs(read[0] - F(1, 5)) < F(1, 10**15)
+
+
+def test_counts_are_normalised_only_when_asked():
+    assert laws.law([3, 1, 1], normalise=True) == (F(3, 5), F(1, 5), F(1, 5))
+    assert exact(RRS, [3, 1, 1], [1, 1, 1], normalise=True).is_lossless
+
+
+def test_floats_are_the_law_that_they_round():
+    assert laws.law([0.1] * 10) == (F(1, 10),) * 10
+    assert sum(laws.law([0.1, 0.2, 0.7])) == 1
+
+
+def test_float_rows():
+    with pytest.raises(LawError, match=r"p\[2\] = -0.5 is not a probability \(index \[1, 2\]\)"):
+        laws.float_rows(np.array([[0.5, 0.5, 0], [1, 0.5, -0.5]]))
+    with pytest.raises(LawError, match=r"q sums to 0.9.*not 1 \(row 1\)"):
+        laws.float_rows(np.array([[0.5, 0.5], [0.5, 0.4]]), "q")
+    with pytest.raises(LawError, match="p has dtype int64"):
+        laws.float_rows(np.array([[1, 0]]))
+    with pytest.raises(LawError, match=r"shape \(1, 0\)"):
+        laws.float_rows(np.zeros((1, 0)))
+    with pytest.raises(LawError, match=r"p\[0\] = nan"):
+        laws.float_rows(torch.tensor([float("nan"), 1.0]))
+
+
+def test_logits():
+    logits = np.array([[0.0, np.log(3), -np.inf, np.log(4)]])
+    assert np.allclose(laws.from_logits(logits), [[1 / 8, 3 / 8, 0, 4 / 8]])
+    assert np.allclose(laws.from_logits(logits, temperature=0.5), [[1 / 26, 9 / 26, 0, 16 / 26]])
+    assert np.allclose(laws.from_logits(logits, top_k=2), [[0, 3 / 7, 0, 4 / 7]])
+    assert np.allclose(laws.from_logits(logits, top_p=0.6), [[0, 3 / 7, 0, 4 / 7]])
+    assert np.allclose(laws.from_logits(logits, top_p=0.45), [[0, 0, 0, 1]])
+    assert np.allclose(laws.from_logits(torch.from_numpy(logits), top_k=2, top_p=0.9), [[0, 3 / 7, 0, 4 / 7]])
+    assert laws.from_logits(torch.zeros(2, dtype=torch.bfloat16)).dtype == torch.float32
+    for kwargs, message in [
+        ({"temperature": 0}, "temperature = 0; it must be > 0"),
+        ({"top_k": 0}, "top_k = 0"),
+        ({"top_p": 1.5}, "top_p = 1.5"),
+    ]:
+        with pytest.raises(LawError, match=message):
+            laws.from_logits(logits, **kwargs)
+    for bad in ([np.nan, 0.0], [np.inf, 0.0], [-np.inf, -np.inf]):
+        with pytest.raises(LawError, match=r"row \[1\] of the logits has a NaN, a \+inf, or no finite entry"):
+            laws.from_logits(np.array([[0.0, 1.0], bad]))
+
+
+def test_names():
+    with pytest.raises(UnknownName, match=r"unknown sampler 'spechubb'\. Did you mean 'spechub'\? Known: border"):
+        samplers.by_name("spechubb")
+    with pytest.raises(UnknownName, match="unknown draft policy 'without-replacement'"):
+        RRS.with_drafts("without-replacement")
+    with pytest.raises(SpecHubError, match=r"spechub verifies two drafts; k = 3 \(use greedy_hubs"):
+        samplers.by_name("spechub", 3)
+    with pytest.raises(SpecHubError, match="two_step chooses between two drafts; k = 1"):
+        samplers.by_name("two_step", 1)
+    for k in (0, -1, 1.5, "2"):
+        with pytest.raises(SpecHubError, match="k = "):
+            samplers.by_name("rrs", k)
+
+
+def test_sizes():
+    wide = [F(1, 1001)] * 1001
+    with pytest.raises(TooLarge, match=r"V\^k = 1001\^2 = 1,002,001 draft tuples are too many .* use spechub_lp"):
+        optimum(wide, wide)
+    wide = [F(1, 300)] * 300
+    with pytest.raises(TooLarge, match=r"a table of 90,000 draft tuples by 300 tokens is too large .* use draw"):
+        exact(RRS, wide, wide)
