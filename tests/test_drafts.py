@@ -22,7 +22,9 @@ def law_of(policy, q, k) -> dict:
     return dict(zip(map(tuple, x.tolist()), map(plain, mass), strict=True))
 
 
-@pytest.mark.parametrize(("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)])
+@pytest.mark.parametrize(
+    ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
+)
 @given(q=laws())
 def test_closed_form_of_Q_on_every_set(policy, k, q):
     Q = law_of(policy, q, k)
@@ -33,7 +35,9 @@ def test_closed_form_of_Q_on_every_set(policy, k, q):
         assert plain(closed) == sum(m for x, m in Q.items() if all(mask[y] for y in x))
 
 
-@pytest.mark.parametrize(("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)])
+@pytest.mark.parametrize(
+    ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
+)
 @given(q=laws())
 def test_enumeration_agrees_with_the_checker_of_certificates(policy, k, q):
     assert law_of(policy, q, k) == draft_law(policy.name, q, k)

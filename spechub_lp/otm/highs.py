@@ -8,6 +8,7 @@ HiGHS's methods on merged compact programs up to V = 50 (validation/benchmarks/s
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import highspy
@@ -30,16 +31,28 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Solution:
-    """A basic optimal solution in floats."""
+    """A basic optimal solution in floats. What it holds is read from HiGHS only when asked for."""
 
-    value: float
-    flow: Array
-    """[n] mass on each variable."""
-    basic: Array
-    """[n] whether the variable is in the basis."""
-    slack: Array
-    """[R + V] whether the constraint's slack is in the basis: supply rows first, then tokens."""
-    iterations: int
+    solver: highspy.Highs
+
+    @property
+    def value(self) -> float:
+        return self.solver.getInfo().objective_function_value / SCALE
+
+    @cached_property
+    def flow(self) -> Array:
+        """[n] mass on each variable."""
+        return np.asarray(self.solver.getSolution().col_value) / SCALE
+
+    @cached_property
+    def basic(self) -> Array:
+        """[n] whether the variable is in the basis."""
+        return _is_basic(self.solver.getBasis().col_status)
+
+    @cached_property
+    def slack(self) -> Array:
+        """[R + V] whether the constraint's slack is in the basis: supply rows first, then tokens."""
+        return _is_basic(self.solver.getBasis().row_status)
 
 
 def solve(program: Program, method: str = "primal", threads: int = 1) -> Solution:
@@ -65,15 +78,7 @@ def solve(program: Program, method: str = "primal", threads: int = 1) -> Solutio
     status = highs.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         raise SolverError(f"HiGHS ({method}) ended with status {highs.modelStatusToString(status)!r}, not 'Optimal'")
-    info, basis = highs.getInfo(), highs.getBasis()
-    in_basis = highspy.HighsBasisStatus.kBasic
-    return Solution(
-        value=info.objective_function_value / SCALE,
-        flow=np.asarray(highs.getSolution().col_value) / SCALE,
-        basic=np.fromiter((s == in_basis for s in basis.col_status), dtype=bool, count=len(program.row)),
-        slack=np.fromiter((s == in_basis for s in basis.row_status), dtype=bool, count=program.size[0]),
-        iterations=info.simplex_iteration_count,
-    )
+    return Solution(highs)
 
 
 def load(highs: highspy.Highs, program: Program) -> None:
@@ -98,3 +103,7 @@ def load(highs: highspy.Highs, program: Program) -> None:
         value,
         np.zeros(n, dtype=np.int32),  # integrality; an empty array would be read as garbage
     )
+
+
+def _is_basic(statuses: list[Any]) -> Array:
+    return np.fromiter((s == highspy.HighsBasisStatus.kBasic for s in statuses), dtype=bool, count=len(statuses))

@@ -59,9 +59,10 @@ def full(p: Array, x: Array, mass: Array, *, merged: bool = False) -> Program:
 def distinct(x: Array, vocabulary: int) -> Array:
     """The set of each tuple: sorted, repeats replaced by `vocabulary` and moved to the end. [N, k] -> [N, k]."""
     ordered = np.sort(x, axis=1)
-    again = np.zeros(ordered.shape, dtype=bool)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    return np.sort(np.where(again, vocabulary, ordered), axis=1) if again.any() else ordered
+    row, slot = np.nonzero(ordered[:, 1:] == ordered[:, :-1])
+    ordered[row, slot + 1] = vocabulary
+    ordered[row] = np.sort(ordered[row], axis=1)
+    return ordered
 
 
 def merge(sets: Array, mass: Array, vocabulary: int) -> tuple[Array, Array, Array]:

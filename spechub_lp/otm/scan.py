@@ -103,9 +103,11 @@ def prefix_by_buckets(p: Array, q: Array, k: int, replaced: bool, H: Array) -> t
             near[count] = i
             count += 1
     near = near[np.argsort(ratio[near])]
-    best, at = 0.0, bucket[0] * 0 - 1
+    best = 0.0
+    at: Any = -1
     s = starts[0].copy()
-    for i in near:
+    for place in range(count):
+        i = int(near[place])
         if bucket[i] != at:
             at = bucket[i]
             s[:] = starts[at]

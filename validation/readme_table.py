@@ -1,0 +1,52 @@
+"""Write the README's table of samplers from an audit's figures.
+
+    spechub-lp audit --json audit.json && python validation/readme_table.py audit.json
+
+Keeps the figures that the table shows in validation/results/audit.json.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+KEPT = ROOT / "validation" / "results" / "audit.json"
+START, END = "<!-- samplers: written by validation/readme_table.py -->", "<!-- end of samplers -->"
+
+
+def keep(audit: dict) -> dict:
+    """The summary figures of an audit, without its records."""
+    kept = {name: audit[name] for name in ("tool", "seed", "certificates", "full_vocabulary", "dominance", "failures")}
+    return {**kept, "lines": audit["lines"], "model": audit["model"]["model"]["name"]}
+
+
+def table(figures: dict) -> str:
+    """One row a sampler with two drafts of its own (naive: one): losslessness over all sources, and the acceptances."""
+    rows = [
+        "| sampler | drafts | lossless | n-gram text, exact | optimum | SmolLM2, V = 49,152 | optimum |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines = [line for line in figures["lines"] if line["first"]]
+    for ngram in (line for line in lines if line["source"] == "n-gram"):
+        same = [line for line in lines if line["sampler"] == ngram["sampler"]]
+        instances, lossless = (sum(line[n] for line in same) for n in ("instances", "lossless"))
+        verdict = f"exactly, {lossless:,} of {instances:,}" if lossless == instances else f"NO, {lossless} of {instances}"
+        full = [row for row in figures["full_vocabulary"] if row["sampler"] == ngram["sampler"]]
+        real = f"{full[0]['acceptance']:.4f} | {full[0]['optimum']:.4f}" if full else "V^2 table | "
+        rows.append(
+            f"| `{ngram['sampler']}` | {ngram['k']} `{ngram['drafts']}` | {verdict} "
+            f"| {ngram['acceptance']:.4f} | {ngram['optimum']:.4f} | {real} |"
+        )
+    return "\n".join(rows)
+
+
+def updated(readme: str, figures: dict) -> str:
+    head, rest = readme.split(START)
+    return f"{head}{START}\n{table(figures)}\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    figures = keep(json.loads(Path(sys.argv[1]).read_text()))
+    KEPT.write_text(json.dumps(figures, indent=1) + "\n")
+    page = ROOT / "README.md"
+    page.write_text(updated(page.read_text(), figures))
