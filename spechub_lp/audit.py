@@ -142,7 +142,6 @@ class Audit:
         ]
         if self.dominance.get("hub below iid inside the border"):
             out.append(f"dominance fails on {self.dominance['hub below iid inside the border']} full-vocabulary rows")
-        out += [f"theorem {line.id} met no instance" for line in self.theorems if not line.tried]
         return out
 
 

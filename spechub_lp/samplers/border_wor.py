@@ -48,5 +48,4 @@ class BorderWor(Border):
         together = 1 - apart[:, 1]
         both = 1 - q_best + 1 - q_other
         keep = apart[:, 1] + ratio(together * (1 - q_other) + ahead * (q_best - q_other), both)
-        keep = xp.where((best == other)[:, 0], apart[:, 0] + 1, keep)
         return xp.where((order[:, 0] == 0)[:, None], columns(keep, 1 - keep), columns(1 - keep, keep))

@@ -1,0 +1,143 @@
+"""The optimum of a whole vocabulary equals the certified one, its set proves it, and bad rows are named."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from spechub_lp import laws, optimum, strategies
+from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.otm import scan
+from spechub_lp.otm.full import cut
+
+POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
+
+
+def random_laws(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    q = np.exp(2 * rng.normal(size=(rows, v)))
+    p = q * np.exp(rng.normal(size=(rows, v)))
+    return p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(pqk=strategies.instances(max_tokens=5, drafts=(1, 2, 3, 4)))
+@pytest.mark.parametrize("drafts", POLICIES)
+def test_equals_the_certified_optimum(drafts: str, pqk) -> None:
+    p, q, k = pqk
+    if drafts == "hub" and k != 2:
+        return
+    alpha = float(optimum(p, q, k, drafts).alpha)
+    rows = [np.asarray([float(w) for w in law]) for law in (p, q)]
+    if drafts == "iid" or (drafts == "without_replacement" and k == 2):
+        H = np.zeros(len(p), dtype=bool)
+        served, inside, *_ = scan.prefix_by_buckets(*rows, k, drafts == "iid", H)
+        assert 1 + served - inside == pytest.approx(alpha, abs=1e-14)
+        assert served == pytest.approx(rows[0][H].sum(), abs=1e-15)
+    for a, b in (rows, [torch.asarray(row) for row in rows]):
+        for sort in (False, True):
+            found = cut(a, b, k, drafts, sort=sort)
+            assert abs(float(found.alpha[0]) - alpha) <= float(found.error[0])
+            assert float(found.error[0]) < 2e-11
+
+
+@pytest.mark.parametrize("drafts", POLICIES)
+@pytest.mark.parametrize("k", [2, 3])
+def test_buckets_sort_torch_and_float32_agree(drafts: str, k: int) -> None:
+    if drafts == "hub" and k != 2:
+        return
+    p, q = random_laws(5000, 1, rows=3)
+    ours = cut(p, q, k, drafts)
+    plain = cut(p, q, k, drafts, sort=True, memory=10**6)
+    theirs = cut(torch.asarray(p), torch.asarray(q), k, drafts, sort=True)
+    single = cut(p.astype(np.float32), q.astype(np.float32), k, drafts)
+    assert np.abs(ours.alpha - plain.alpha).max() < 1e-12
+    assert np.abs(ours.alpha - theirs.alpha.numpy()).max() < 1e-12
+    assert np.abs(ours.alpha - single.alpha).max() < 1e-6
+    one_by_one = [cut(a, b, k, drafts).alpha[0] for a, b in zip(p, q, strict=True)]
+    assert ours.alpha.tolist() == one_by_one
+
+
+@pytest.mark.parametrize("drafts", ["iid", "without_replacement"])
+def test_the_value_is_the_value_of_its_set(drafts: str) -> None:
+    p, q = random_laws(2000, 3)
+    found = cut(p, q, 2, drafts)
+    H = found.H[0]
+    inside = q[0][H].sum() ** 2
+    if drafts == "without_replacement":
+        inside = (q[0][H] * (q[0][H].sum() - q[0][H]) / (1 - q[0][H])).sum()
+    assert found.alpha[0] == pytest.approx(1 + p[0][H].sum() - inside, abs=float(found.error[0]))
+    assert found.error[0] < 1e-13
+    smaller = np.delete(np.flatnonzero(H), 0)
+    assert 1 + p[0][smaller].sum() - q[0][smaller].sum() ** 2 > cut(p, q, 2).alpha[0]
+
+
+def test_peaked_rows_do_not_cancel() -> None:
+    """1 - q(a) = 1e-12 would cost four digits of Q(H) if it were a difference."""
+    q = np.asarray([1 - 3e-12, 1e-12, 2e-12])
+    p = np.asarray([0.0, 0.0, 1.0])
+    for sort in (False, True):
+        assert cut(p, q, 2, "without_replacement", sort=sort).alpha[0] == pytest.approx(2 / 3, abs=1e-4)
+    exact = np.asarray([1 - 2.0**-40, 2.0**-42, 3 * 2.0**-42])
+    for sort in (False, True):
+        found = cut(p, exact, 2, "without_replacement", sort=sort)
+        assert abs(found.alpha[0] - 0.75) < 1e-12
+
+
+def test_rows_of_logits_with_zeros_ties_and_subnormal_tails() -> None:
+    rng = np.random.default_rng(0)
+    logits = np.round(rng.normal(size=(2, 4000)) * 4)
+    logits[:, rng.random(4000) < 0.3] = -np.inf
+    logits[0, :50] = logits[0].max() - 655
+    p, q = laws.from_logits(logits[:1], temperature=0.9), laws.from_logits(logits[1:], top_k=200)
+    assert 0 < p[0, :50].max() < 2.3e-308
+    for drafts in POLICIES:
+        buckets, plain = cut(p, q, 2, drafts), cut(p, q, 2, drafts, sort=True)
+        assert abs(buckets.alpha - plain.alpha).max() < 1e-12
+        flipped = cut(q, p, 2, drafts), cut(q, p, 2, drafts, sort=True)
+        assert abs(flipped[0].alpha - flipped[1].alpha).max() < 1e-12
+
+
+@pytest.mark.parametrize("sort", [False, True])
+def test_a_bad_row_is_named(sort: bool) -> None:
+    p, q = random_laws(600, 2, rows=3)
+    p[1, 17] = np.nan
+    with pytest.raises(LawError, match=r"p\[17\] = nan .*index \[1, 17\]"):
+        cut(p, q, sort=sort)
+    with pytest.raises(LawError, match=r"q sums to .* \(row 2\)"):
+        cut(q, np.concatenate([q[:2], q[2:] * 2]), sort=sort)
+    with pytest.raises(LawError, match="is not a probability"):
+        cut(q, q * -1, sort=sort)
+    with pytest.raises(SpecHubError, match="shape"):
+        cut(q, q[:, :-1], sort=sort)
+
+
+def test_product_drafts_have_no_full_vocabulary_cut() -> None:
+    p, q = random_laws(10, 0)
+    with pytest.raises(SpecHubError, match="product"):
+        cut(p, q, 2, "product")
+
+
+@pytest.mark.slow
+def test_memory_at_full_vocabulary() -> None:
+    """One row of 151,936 tokens stays below 50 MB beside its inputs, whichever way it goes."""
+    p, q = random_laws(151_936, 0)
+    for drafts in POLICIES:
+        for sort in (False, True):
+            cut(p, q, 2, drafts, sort=sort)
+            tracemalloc.start()
+            cut(p, q, 2, drafts, sort=sort)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 50e6, (drafts, sort)
+
+
+def test_candidates_are_few() -> None:
+    """The buckets are worth it: the scan is right with them, and wrong when the last of them is dropped."""
+    p, q = random_laws(3000, 4)
+    H = np.zeros(3000, dtype=bool)
+    served, inside, *_ = scan.prefix_by_buckets(p[0], q[0], 2, True, H)
+    assert 1 + served - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)
+    assert 0 < H.sum() < 3000
