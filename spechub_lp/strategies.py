@@ -15,11 +15,9 @@ _WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
 def laws(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Law:
     """A rational law on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks."""
     size = tokens or draw(st.integers(1, max_tokens))
-    if draw(st.integers(0, 9)) == 0:
-        weights = [0] * size
-    else:
-        weights = draw(st.lists(_WEIGHTS, min_size=size, max_size=size))
+    weights = draw(st.one_of(st.lists(_WEIGHTS, min_size=size, max_size=size), st.just([0] * size)))
     if not any(weights):
+        weights = [0] * size
         weights[draw(st.integers(0, size - 1))] = 1
     return tuple(Fraction(w, sum(weights)) for w in weights)
 

@@ -9,30 +9,36 @@ from fractions import Fraction
 Law = Sequence[Fraction]
 Choose = Callable[[Law], int]
 Outcome = tuple[tuple[int, ...], int]
+Program = Callable[[Choose], Outcome]
 
 
-def joint_law(program: Callable[[Choose], Outcome]) -> dict[Outcome, Fraction]:
+def joint_law(program: Program) -> dict[Outcome, Fraction]:
     """{(drafts, output): probability}, by replaying the program along every sequence of choices."""
     law: dict[Outcome, Fraction] = {}
     scripts: list[list[int]] = [[]]
     while scripts:
-        script = scripts.pop()
-        step, mass = 0, Fraction(1)
-
-        def choose(weights: Law) -> int:
-            nonlocal step, mass
-            assert sum(weights) == 1, weights
-            if step == len(script):
-                first, *others = (y for y, w in enumerate(weights) if w > 0)
-                scripts.extend([*script, y] for y in others)
-                script.append(first)
-            outcome = script[step]
-            step, mass = step + 1, mass * weights[outcome]
-            return outcome
-
-        outcome = program(choose)
+        outcome, mass = replay(program, scripts.pop(), scripts)
         law[outcome] = law.get(outcome, Fraction(0)) + mass
     return law
+
+
+def replay(program: Program, script: list[int], scripts: list[list[int]]) -> tuple[Outcome, Fraction]:
+    """Run along `script`, then along first outcomes; the outcomes passed by are added to `scripts`."""
+    step, mass = 0, Fraction(1)
+
+    def choose(weights: Law) -> int:
+        nonlocal step, mass
+        assert sum(weights) == 1, weights
+        if step == len(script):
+            first, *others = (y for y, w in enumerate(weights) if w > 0)
+            scripts.extend([*script, y] for y in others)
+            script.append(first)
+        outcome = script[step]
+        step, mass = step + 1, mass * weights[outcome]
+        return outcome
+
+    outcome = program(choose)
+    return outcome, mass
 
 
 def coin(choose: Choose, chance: Fraction) -> bool:

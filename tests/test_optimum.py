@@ -205,6 +205,6 @@ def test_bad_requests():
         cut.over_subsets(np.full(17, 1 / 17), np.full((1, 17), 1 / 17), drafts.by_name("iid"), 2)
     with pytest.raises(SpecHubError, match="not for hub"):
         cut.over_prefixes(np.ones(1), np.ones((1, 1)), drafts.by_name("hub"), 2)
+    wide = np.full((1, 1100), 1 / 1100)
     with pytest.raises(TooLarge, match="verdicts are too many"):
-        wide = np.full((1, 1100), 1 / 1100)
         samplers.by_name("lp_table").verify(wide, wide, np.zeros((1, 2), dtype=int))

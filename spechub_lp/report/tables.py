@@ -50,8 +50,8 @@ def show_audit(console: Console, audit: Audit) -> None:
     if any(t.tried for t in audit.theorems):
         rows = [[t.id, t.statement, t.tried, t.held] for t in audit.theorems]
         console.print(table("Theorems, checked in rationals", ["", "statement", "tried", "held"], rows))
-    for statement, left, right in audit.false_statements:
-        console.print(f"  false: {statement}: {left} < {right}")
+    for statement, smaller, larger in audit.false_statements:
+        console.print(f"  false: {statement}: {smaller} < {larger}")
     console.print(f"{audit.certificates} certificates of optimality accepted by the independent checker")
     for failure in audit.failures:
         console.print(f"FAIL  {failure}", style="red")
