@@ -1,5 +1,6 @@
 # make audit   set up, then audit every sampler (about two minutes)
 # make test    set up, then lint, types, fast tests, slow tests
+# make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,7 +8,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
-.PHONY: audit test lint fast slow proofs clean
+.PHONY: audit test lint fast slow theory proofs clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -24,6 +25,9 @@ fast: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest -q -n 2 -m slow
+
+theory: $(READY) proofs
+	$(BIN)/python -m theory --full
 
 proofs:
 	$(MAKE) -C theory/dominance check

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from spechub_lp import samplers
+import numpy as np
+
+from spechub_lp import drafts as policies
+from spechub_lp import samplers, thresholds
+from spechub_lp.coupling import plain
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.faces import exact
 from spechub_lp.otm import cut
@@ -43,6 +47,25 @@ def tops(q: Law, n: int) -> list[int]:
 
 def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
     return tuple(Fraction(y == token) for y in range(length))
+
+
+def accepts(sampler: str, p: Law, q: Law, k: int) -> Fraction:
+    """The exact acceptance of a sampler with its own drafts."""
+    return exact(samplers.by_name(sampler, k), p, q).acceptance
+
+
+def hit(q: Law, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
+    """f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A."""
+    sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
+    H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
+    inside = policies.by_name(drafts).inside(rational_row(q), H, k)
+    return {A: 1 - plain(m) for A, m in zip(sets, inside, strict=True)}
+
+
+def restricted(q: Law, A: frozenset[int]) -> tuple[Fraction, ...]:
+    """q given A."""
+    mass = sum(q[y] for y in A)
+    return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
 
 
 # T1, T2: one optimum
@@ -121,6 +144,80 @@ def nothing_beats_optimum(p: Law, q: Law, k: int) -> bool:
     return True
 
 
+# T9 to T12: the practical rules compared
+
+
+def rrsw_beats_rrs(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k)
+
+
+def kseq_beats_rrs(p: Law, q: Law, k: int) -> bool:
+    """K-SEQ at its root; and RRS is the level t_k that the proof says it is."""
+    rrs = accepts("rrs", p, q, k)
+    served = 1 - thresholds.unserved(p, q, thresholds.rrs_level(p, q, k))
+    return rrs == served and thresholds.kseq_accepts(p, q, k, rrs)
+
+
+def rrs_beats_nss(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrs", p, q, k) >= accepts("nss", p, q, k)
+
+
+def promise_is_kept(p: Law, q: Law, k: int) -> bool:
+    least = thresholds.promise(k) * alpha(p, q, k, "iid")
+    return accepts("rrs", p, q, k) >= least and accepts("kseq", p, q, k) >= least
+
+
+def sharp_shares_are_kept(p: Law, q: Law, k: int) -> bool:
+    best = alpha(p, q, k, "iid")
+    rrs = accepts("rrs", p, q, k)
+    return thresholds.keeps_sharp_rrs_share(rrs, best, k) and thresholds.kseq_accepts(
+        p, q, k, thresholds.sharp_kseq_share(k) * best
+    )
+
+
+# T13, T14: the worst target
+
+
+def worst_target(q: Law, k: int, better: str, worse: str) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
+    """The largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
+
+    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p serves the tokens of A, one after
+    the other, as well as the better drafts allow, and puts the rest on the first of them.
+    """
+    good, bad = hit(q, k, better), hit(q, k, worse)
+    A = max((A for A in good if A), key=lambda A: (good[A] - bad[A], sorted(A)))
+    p, done = [Fraction(0)] * len(q), frozenset[int]()
+    for y in sorted(A, reverse=True):
+        p[y] = good[done | {y}] - good[done]
+        done |= {y}
+    p[min(A)] += 1 - good[A]
+    return good[A] - bad[A], A, tuple(p)
+
+
+def worst_target_is_attained(p: Law, q: Law, k: int) -> bool:
+    for better, worse in (("iid", "greedy"), ("without_replacement", "greedy"), ("greedy", "without_replacement")):
+        most, _, at = worst_target(q, k, better, worse)
+        gaps = [_cut(target, q, k, better) - _cut(target, q, k, worse) for target in (p, at)]
+        if not gaps[0] <= most == gaps[1]:
+            return False
+    return True
+
+
+def _cut(p: Law, q: Law, k: int, drafts: str) -> Fraction:
+    return plain(cut.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
+
+
+def restricted_targets_are_served(p: Law, q: Law, k: int) -> bool:
+    """On q given A, with A the tokens of positive p."""
+    A = frozenset(y for y, m in enumerate(p) if m > 0)
+    if not sum(q[y] for y in A):
+        return True
+    target = restricted(q, A)
+    iid, wor = hit(q, k, "iid")[A], hit(q, k, "without_replacement")[A]
+    rules = accepts("rrs", target, q, k) == iid and accepts("rrsw", target, q, k) == wor
+    return rules and thresholds.kseq_accepts(target, q, k, iid)
+
+
 ALL: tuple[Theorem, ...] = (
     Theorem(
         "T1",
@@ -174,6 +271,48 @@ ALL: tuple[Theorem, ...] = (
         "this project, theory/dominance",
         sharp_border,
     ),
+    Theorem(
+        "T9",
+        "RRSw accepts at least as much as RRS, for every p, q and k",
+        "this project, theory/T9_rrsw_beats_rrs",
+        rrsw_beats_rrs,
+    ),
+    Theorem(
+        "T10",
+        "K-SEQ at its root accepts at least as much as RRS, for every p, q and k",
+        "this project, theory/T10_kseq_beats_rrs",
+        kseq_beats_rrs,
+    ),
+    Theorem(
+        "T11",
+        "K-SEQ and RRS accept at least 1 - (1 - 1/k)^k of the optimum of iid drafts",
+        "K-SEQ: SpecTr, arXiv 2310.15141; RRS: this project, theory/T11_promise",
+        promise_is_kept,
+    ),
+    Theorem(
+        "T12",
+        "sharp shares of the optimum of iid drafts: K-SEQ 8/9 and RRS 23/27 for k = 2, RRS 3/4 for every k",
+        "this project, theory/T11_promise",
+        sharp_shares_are_kept,
+    ),
+    Theorem(
+        "T13",
+        "the largest advantage of drafts X over drafts Y, over all p, is max over A of Pr(X hits A) - Pr(Y hits A)",
+        "this project, theory/T13_worst_target",
+        worst_target_is_attained,
+    ),
+    Theorem(
+        "T14",
+        "on the target q given A, RRS and K-SEQ accept Pr(iid drafts hit A), and RRSw the same without replacement",
+        "this project, theory/T13_worst_target",
+        restricted_targets_are_served,
+    ),
+    Theorem(
+        "T15",
+        "RRS accepts at least as much as target-only sampling of the same iid drafts, for every p, q and k",
+        "this project, theory/T10_kseq_beats_rrs",
+        rrs_beats_nss,
+    ),
 )
 
 
@@ -215,4 +354,7 @@ FALSE: tuple[Counterexample, ...] = (
     Counterexample("spechub >= rrs when q(a) < 1/2", *_BELOW, _accepts("spechub"), _accepts("rrs")),
     Counterexample("OTM without replacement >= spechub", *_HUB_ONLY, _best("without_replacement"), _accepts("spechub")),
     Counterexample("greedy >= OTM without replacement", *_T5, _best("greedy"), _best("without_replacement")),
+    Counterexample("rrsw >= kseq", *_laws("1/2 1/2 0", "1/2 1/4 1/4"), _accepts("rrsw"), _accepts("kseq")),
+    Counterexample("kseq >= rrsw", *_laws("1 0 0", "1/2 1/2 0"), _accepts("kseq"), _accepts("rrsw")),
+    Counterexample("rrsw >= OTM iid", *_laws("2/3 1/3 0", "1/3 1/3 1/3"), _accepts("rrsw"), _best("iid")),
 )

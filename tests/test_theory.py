@@ -1,0 +1,178 @@
+"""Theorems hold, their sabotaged twins fall, and the constants on the pages are the sharp ones."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from spechub_lp import theorems, thresholds
+from spechub_lp.instances import family
+from spechub_lp.theorems import accepts, alpha
+from theory import table
+from theory.sabotage import TWINS, attack
+
+BY_ID = {theorem.id: theorem for theorem in theorems.ALL}
+TWIN = {twin.id: twin for twin in TWINS}
+
+
+@st.composite
+def law(draw, size):
+    weights = draw(st.lists(st.integers(0, 12), min_size=size, max_size=size).filter(any))
+    return tuple(Fraction(w, sum(weights)) for w in weights)
+
+
+@st.composite
+def pairs(draw):
+    size = draw(st.integers(2, 4))
+    return draw(law(size)), draw(law(size)), draw(st.sampled_from((2, 3)))
+
+
+@pytest.mark.parametrize("name", BY_ID)
+@given(pairs())
+@settings(max_examples=15)
+def test_theorem_holds(name, pair):
+    theorem = BY_ID[name]
+    assert not theorem.applies(*pair) or theorem.holds(*pair)
+
+
+def test_every_theorem_has_a_twin():
+    assert set(TWIN) == set(table.PAGES)
+    assert set(table.PAGES) <= set(BY_ID)
+
+
+@pytest.mark.parametrize("name", TWIN)
+def test_seeded_search_refutes_the_twin(name):
+    fallen = attack(TWIN[name], 800, seed=1)
+    assert fallen.refuted_by is not None
+    instance, k = fallen.refuted_by
+    assert not TWIN[name].holds(instance.p, instance.q, k)
+
+
+@pytest.mark.parametrize("name", TWIN)
+def test_the_theorem_survives_the_search_that_its_twin_does_not(name):
+    fallen = attack(TWIN[name], 800, seed=1)
+    instance, k = fallen.refuted_by
+    assert not BY_ID[name].applies(instance.p, instance.q, k) or BY_ID[name].holds(instance.p, instance.q, k)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TWIN)
+def test_hypothesis_refutes_the_twin(name):
+    twin = TWIN[name]
+    p, q, k = find(
+        pairs(),
+        lambda pair: twin.applies(*pair) and not twin.holds(*pair),
+        settings=settings(max_examples=20_000, derandomize=True),
+    )
+    assert sum(p) == sum(q) == 1
+    assert not twin.holds(p, q, k)
+
+
+def test_false_statements_have_their_counterexamples():
+    for false in theorems.FALSE:
+        left, right = false.values
+        assert left < right, false.statement
+
+
+# T2: the lemma behind prefixes
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("drafts", ["iid", "without_replacement"])
+def test_hitting_is_concave_along_every_chain(k, drafts):
+    """[f(A+d) - f(A)] / q(d) >= [f(A+d+b) - f(A+d)] / q(b) for all A, b, d; hub drafts break it."""
+    for instance in family(32, seed=11, tokens=(4,)):
+        assert not _convex_steps(instance.q, theorems.hit(instance.q, k, drafts))
+
+
+def test_hitting_by_hub_drafts_is_not_concave():
+    q = (Fraction(1, 4),) * 4
+    assert _convex_steps(q, theorems.hit(q, 2, "hub"))
+
+
+def _convex_steps(q, f):
+    tokens = {y for y, m in enumerate(q) if m > 0}
+    steps = ((A, b, d) for A in f for b in tokens - A for d in tokens - A - {b})
+    return [(A, b, d) for A, b, d in steps if (f[A | {d}] - f[A]) / q[d] < (f[A | {d, b}] - f[A | {d}]) / q[b]]
+
+
+# T10: the exact decision about an irrational root
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_kseq_decision_agrees_with_the_sampler(k):
+    for instance in family(60, seed=4):
+        p, q = instance.p, instance.q
+        accepted = accepts("kseq", p, q, k)  # its root is found from above, so this is a little low
+        assert thresholds.kseq_accepts(p, q, k, accepted)
+        if accepted < 1:
+            assert not thresholds.kseq_accepts(p, q, k, accepted + Fraction(1, 10**5))
+
+
+def test_rrs_climbs_to_its_level():
+    for instance in family(60, seed=5):
+        for k in (1, 2, 3):
+            level = thresholds.rrs_level(instance.p, instance.q, k)
+            assert accepts("rrs", instance.p, instance.q, k) == 1 - thresholds.unserved(instance.p, instance.q, level)
+
+
+# T11, T12: shares of the optimum
+
+
+def test_two_token_laws_attain_the_sharp_shares_of_two_drafts():
+    p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
+    assert alpha(p, q, 2, "iid") == 1
+    assert accepts("rrs", p, q, 2) == Fraction(23, 27)
+    assert thresholds.kseq_accepts(p, q, 2, Fraction(8, 9))
+    assert not thresholds.kseq_accepts(p, q, 2, Fraction(8, 9) + Fraction(1, 10**12))
+
+
+@pytest.mark.parametrize("k", [3, 4, 5])
+def test_two_token_laws_come_near_the_sharp_shares(k):
+    """The best two-token law on a grid is within 1e-4 of both shares, and none is below."""
+    u = Fraction(round(10**4 * (k / (2 * k - 1)) ** (1 / (k - 1))), 10**4)
+    p, q = (1 - u**k, u**k), (1 - u, u)
+    best, rrs = alpha(p, q, k, "iid"), accepts("rrs", p, q, k)
+    assert best == 1
+    assert thresholds.keeps_sharp_rrs_share(rrs, best, k)
+    assert not thresholds.keeps_sharp_rrs_share(rrs - Fraction(1, 10**4), best, k)
+
+    share = thresholds.sharp_kseq_share(k)
+    b = float(1 - share) ** (1 / k)
+    u = Fraction(round(10**4 * k * b / (k - 1)), 10**4)
+    p, q = (1 - u**k, u**k), (1 - u, u)
+    assert alpha(p, q, k, "iid") == 1
+    assert thresholds.kseq_accepts(p, q, k, share)
+    assert not thresholds.kseq_accepts(p, q, k, share + Fraction(1, 10**4))
+
+
+def test_shares_of_the_page():
+    shown = {3: (0.8141, 0.8650), 4: (0.7968, 0.8544)}
+    for k, (rrs, kseq) in shown.items():
+        assert thresholds.keeps_sharp_rrs_share(Fraction(str(rrs + 1e-4)), Fraction(1), k)
+        assert not thresholds.keeps_sharp_rrs_share(Fraction(str(rrs - 1e-4)), Fraction(1), k)
+        assert float(thresholds.sharp_kseq_share(k)) == pytest.approx(kseq, abs=5e-5)
+    assert 0.8264 < thresholds.sharp_kseq_share(100) < 0.8274
+    assert all(thresholds.keeps_sharp_rrs_share(Fraction(3, 4), Fraction(1), k) is False for k in range(2, 30))
+
+
+# The table
+
+
+@pytest.mark.slow
+def test_the_table_is_sound():
+    lines = table.build(progress=lambda line: None)
+    assert [line.id for line in lines if not line.sound] == []
+    assert {line.id for line in lines} == set(table.PAGES)
+
+
+def test_the_table_shows_a_failure(monkeypatch):
+    """A false theorem and a true twin: both must show."""
+    t6, twin = BY_ID["T6"], TWIN["T6"]
+    monkeypatch.setattr(theorems, "ALL", (theorems.Theorem("T6", twin.statement, "", twin.holds),))
+    monkeypatch.setattr(table, "TWINS", (theorems.Theorem("T6", t6.statement, "", t6.holds),))
+    monkeypatch.setattr(table, "TWIN_BUDGET", 20)
+    monkeypatch.setattr(table, "smt_summary", lambda tokens, progress: {})
+    (line,) = table.build()
+    assert (line.held, line.twin_refuted, line.sound) == (False, False, False)

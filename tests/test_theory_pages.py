@@ -1,0 +1,78 @@
+"""The pages are there, their code runs, their links lead somewhere; the recorded hunts say what the pages say."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import theory
+from spechub_lp.errors import SpecHubError
+from theory import table
+from theory.__main__ import app
+
+HERE = Path(theory.__file__).parent
+PAGES = sorted(HERE.glob("T*/README.md"))
+
+
+def test_every_theorem_has_a_page():
+    assert all((HERE / page / "README.md").is_file() for page in table.PAGES.values())
+    assert {page.parent.name for page in PAGES} == {p for p in table.PAGES.values() if p.startswith("T")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)
+def test_page_has_its_parts_and_its_code_runs(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# T")
+    for part in ("Where it comes from", "Proof|proof", "Not true nearby|not true nearby"):
+        assert re.search(part, text), part
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.M | re.S)
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)
+def test_what_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    for file in re.findall(r"`(theory/[\w./]+)`", text):
+        assert (HERE.parent / file).exists(), file
+    for name in re.findall(r"`theorems\.(\w+)`", text):
+        assert hasattr(table.theorems, name), name
+
+
+def test_the_recorded_hunts_came_out_as_expected():
+    stored = json.loads((HERE / "hunts.json").read_text(encoding="utf-8"))
+    assert stored["full"]
+    assert stored["as expected"]
+    for row in stored["hunts"]:
+        assert (row["counterexample"] is not None) == (row["status"] == "false")
+        assert row["exhaustive up to denominator"] >= 1
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_hunt_and_recheck_from_the_command_line(tmp_path):
+    stem = tmp_path / "found"
+    hunted = _run("hunt", "rrsw >= spechub", "--where", "q(a)>1/2", "--certificate", stem)
+    assert hunted.exit_code == 1
+    assert "q = 3/5,1/5,1/5" in hunted.stdout
+    assert _run("recheck", f"{stem}.hub.json", "rrsw >= spechub", "--where", "q(a)>1/2").exit_code == 0
+    assert isinstance(_run("recheck", f"{stem}.hub.json", "spechub >= rrsw").exception, SpecHubError)
+
+
+def test_a_hunt_that_finds_nothing_ends_with_zero():
+    assert _run("hunt", "rrsw >= rrs", "--denominator", "4", "--climbs", "0").exit_code == 0
+
+
+@pytest.mark.slow
+def test_bad_input_ends_with_one_line_and_code_two():
+    command = [sys.executable, "-m", "theory", "hunt", "rrsv >= rrs"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: unknown value 'rrsv'")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,153 @@
+"""A sabotaged twin of each theorem: a hypothesis dropped or a constant moved. The search that passes the theorem must
+refute its twin; a search that cannot fail shows nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from spechub_lp import theorems, thresholds
+from spechub_lp.faces import exact
+from spechub_lp.instances import Instance, family
+from spechub_lp.otm import cut
+from spechub_lp.samplers import by_name
+from spechub_lp.theorems import Law, Theorem, accepts, alpha, hit
+from spechub_lp.tuples import rational_row
+
+
+def single_tokens_cut(p: Law, q: Law, k: int) -> bool:
+    f, V = hit(q, k, "iid"), frozenset(range(len(q)))
+    return alpha(p, q, k, "iid") == min(sum(p[y] for y in H) + f[V - H] for H in f if len(H) <= 1)
+
+
+def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
+    row, draft = rational_row(p)[0], rational_row(q)
+    order = cut.rising(row, draft[0]).tolist()
+    f = hit(q, k, "top_k")
+    prefixes = [frozenset(order[:n]) for n in range(len(p) + 1)]
+    return alpha(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
+
+
+def moved_border(p: Law, q: Law, k: int) -> bool:
+    """sharp_border with 21/20 in place of 1."""
+    top = set(theorems.tops(q, k - 1))
+    rest = 1 - sum(q[y] for y in top)
+    powers = {x: rest * sum((1 - m) ** j for j in range(k)) for x, m in enumerate(q) if x not in top and m > 0}
+    if all(value <= Fraction(21, 20) for value in powers.values()):
+        return alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid")
+    return True
+
+
+def one_draft_more(p: Law, q: Law, k: int) -> bool:
+    return alpha(p, q, k, "without_replacement") >= alpha(p, q, k + 1, "iid")
+
+
+def rrs_takes_any_drafts(p: Law, q: Law, k: int) -> bool:
+    return exact(by_name("rrs", k).with_drafts("without_replacement"), p, q).is_lossless
+
+
+def rrsw_beats_one_more(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k + 1)
+
+
+def kseq_at_k_beats_rrs(p: Law, q: Law, k: int) -> bool:
+    beta = sum(min(m / k, offer) for m, offer in zip(p, q, strict=True))
+    return 1 - (1 - beta) ** k >= accepts("rrs", p, q, k)
+
+
+def rrs_beats_nss_with_one_more(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrs", p, q, k) >= accepts("nss", p, q, k + 1)
+
+
+def promise_of_nine_tenths(p: Law, q: Law, k: int) -> bool:
+    return thresholds.kseq_accepts(p, q, k, Fraction(9, 10) * alpha(p, q, k, "iid"))
+
+
+def rrs_share_raised(p: Law, q: Law, k: int) -> bool:
+    """24/27 for RRS, the share of K-SEQ."""
+    return accepts("rrs", p, q, k) >= Fraction(24, 27) * alpha(p, q, k, "iid")
+
+
+def worst_target_on_one_token(p: Law, q: Law, k: int) -> bool:
+    good, bad = hit(q, k, "iid"), hit(q, k, "greedy")
+    return theorems.worst_target(q, k, "iid", "greedy")[0] <= max(
+        [Fraction(0), *(good[A] - bad[A] for A in good if len(A) == 1)]
+    )
+
+
+def every_target_is_served(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrs", p, q, k) == hit(q, k, "iid")[frozenset(y for y, m in enumerate(p) if m > 0)]
+
+
+def _at_least(q: Law, n: int, share: Fraction) -> bool:
+    return sum(sorted(q)[-n:]) >= share
+
+
+TWINS: tuple[Theorem, ...] = (
+    Theorem("T1", "alpha = 1 + min of p(H) - Q(H) over sets H of at most one token", "fewer sets", single_tokens_cut),
+    Theorem("T2", "an optimal H is a prefix for top_k drafts too", "hypothesis dropped", prefix_for_top_k),
+    Theorem(
+        "T3",
+        "the hub dominates two iid drafts if q(a) >= 2/5",
+        "1/2 moved to 2/5",
+        theorems.hub_dominates_iid,
+        lambda p, q, k: k == 2 and max(q) >= Fraction(2, 5),
+    ),
+    Theorem(
+        "T4",
+        "the hub dominates if (1 - q(a)) (2 - q(x)) <= 21/20",
+        "1 moved to 21/20",
+        moved_border,
+        lambda p, q, k: k == 2,
+    ),
+    Theorem(
+        "T5",
+        "k tokens of positive q are enough for greedy hubs to lose somewhere",
+        "k + 1 moved to k",
+        theorems.hub_loses_somewhere,
+        lambda p, q, k: k >= 2 and sum(m > 0 for m in q) >= k,
+    ),
+    Theorem("T6", "k drafts without replacement do as well as k + 1 iid drafts", "one draft moved", one_draft_more),
+    Theorem("T7", "RRS is lossless with drafts without replacement", "own drafts dropped", rrs_takes_any_drafts),
+    Theorem(
+        "T8",
+        "greedy hubs dominate if q(Top) >= 1/2, for every k",
+        "1 - 1/k moved to 1/2",
+        lambda p, q, k: alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid"),
+        lambda p, q, k: k >= 3 and _at_least(q, k - 1, Fraction(1, 2)),
+    ),
+    Theorem("T9", "RRSw with k drafts does as well as RRS with k + 1", "one draft moved", rrsw_beats_one_more),
+    Theorem("T10", "K-SEQ at rho = k accepts at least as much as RRS", "the root dropped", kseq_at_k_beats_rrs),
+    Theorem("T11", "K-SEQ accepts at least 9/10 of the optimum", "the constant moved to 9/10", promise_of_nine_tenths),
+    Theorem("T12", "RRS accepts at least 24/27 of the optimum", "23/27 moved to 24/27", rrs_share_raised),
+    Theorem("T13", "the worst target can be taken on one token", "larger A dropped", worst_target_on_one_token),
+    Theorem("T14", "RRS accepts Pr(iid drafts hit A) on any target on A", "q given A dropped", every_target_is_served),
+    Theorem("T15", "RRS with k drafts does as well as NSS with k + 1", "one draft moved", rrs_beats_nss_with_one_more),
+)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What the seeded search met."""
+
+    checked: int
+    """Instances on which the statement was tested, its assumptions being met."""
+    refuted_by: tuple[Instance, int] | None
+    """The first instance that refutes the statement, and k; None when all held."""
+
+
+def trials(count: int, seed: int) -> Iterator[tuple[Instance, int]]:
+    """Instances of the family with k = 2 and 3."""
+    for instance in family(count, seed):
+        yield instance, 2
+        yield instance, 3
+
+
+def attack(statement: Theorem, count: int, seed: int = 0) -> Attack:
+    """Test a theorem or a twin on `count` seeded law pairs, until it fails."""
+    checked = 0
+    for instance, k in trials(count, seed):
+        if statement.applies(instance.p, instance.q, k):
+            checked += 1
+            if not statement.holds(instance.p, instance.q, k):
+                return Attack(checked, (instance, k))
+    return Attack(checked, None)
