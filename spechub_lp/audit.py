@@ -20,7 +20,7 @@ from spechub_lp.faces import exact
 from spechub_lp.instances import family
 from spechub_lp.logits import store
 from spechub_lp.ngram import WittenBell, letters, positions, split
-from spechub_lp.otm.full import cut
+from spechub_lp.otm.cut import cut
 from spechub_lp.otm.optimum import optimum
 from spechub_lp.verdict import Sampler
 

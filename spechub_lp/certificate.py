@@ -10,7 +10,7 @@ A certificate is a JSON object, every rational a string such as "39/100":
 `q` is one law, or k laws for "product" drafts. `drafts` is the name of a policy, or the law of the drafts itself as a
 list of [x, mass]. The claim: no verification rule accepts more than alpha, and this coupling accepts alpha. It holds
 when (1) C has the marginals Q(x) and p(y), (2) the mass of C on outputs that were drafted is alpha, and (3) alpha is
-1 + p(H) - Q(H), which bounds every coupling (MATH section 1).
+1 + p(H) - Q(H), which bounds every coupling (theory/T1_one_optimum).
 """
 
 import json
@@ -92,7 +92,7 @@ def _check(document: Mapping[str, Any]) -> Claim:
 
 
 def draft_law(drafts: Any, q: Sequence[Any], k: int) -> dict[tuple[int, ...], Fraction]:
-    """The law Q of the drafts {x: mass > 0}, from the policy's name (MATH section 3) or given as [[x, mass], ...]."""
+    """The law Q of the drafts {x: mass > 0}, from the name of a policy or given as [[x, mass], ...]."""
     vocabulary = len(q[0] if isinstance(q[0], tuple) else q)
     if not isinstance(drafts, str):
         Q = {tuple(_token(t, vocabulary, "drafts") for t in x): _rational(mass, "drafts") for x, mass in drafts}

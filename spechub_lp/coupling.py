@@ -16,7 +16,7 @@ Number = Any
 
 @dataclass(frozen=True)
 class Coupling:
-    """A joint law of drafts and output: a point of both linear programs (MATH: S(x, j) = Q(x) accept_x[j]).
+    """A joint law of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
 
     Numbers are Fractions (or another exact rational) from the exact face, float64 from the others.
     """

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for laws and instances; they seek the boundaries (MATH section 7)."""
+"""Hypothesis strategies for laws and instances; they seek the boundaries, where rules and proofs break first."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""The theorems of MATH section 5 as exact checks, and the false statements nearby with their counterexamples.
+"""The theorems of theory/ as exact checks, and the false statements nearby with their counterexamples.
 
 `holds` is an equality or an order of rationals, no tolerance. A theorem with an assumption holds trivially where the
 assumption fails, so `applies` says whether the instance tests anything.
@@ -16,7 +16,7 @@ from spechub_lp import samplers, thresholds
 from spechub_lp.coupling import plain
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.faces import exact
-from spechub_lp.otm import cut
+from spechub_lp.otm import sets
 from spechub_lp.otm.optimum import optimum
 from spechub_lp.tuples import rational_row
 
@@ -77,7 +77,7 @@ def four_ways_agree(p: Law, q: Law, k: int) -> bool:
     return all(
         alpha(p, q, k, name)
         == optimum(p, q, k, name, method="flow").alpha
-        == cut.over_subsets(row, draft, optimum(p, q, k, name).drafts, k)[0]
+        == sets.over_subsets(row, draft, optimum(p, q, k, name).drafts, k)[0]
         for name in policies
     )
 
@@ -85,8 +85,8 @@ def four_ways_agree(p: Law, q: Law, k: int) -> bool:
 def prefix_is_optimal(p: Law, q: Law, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
-        cut.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
-        for name in cut.PREFIX_POLICIES
+        sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
+        for name in sets.PREFIX_POLICIES
     )
 
 
@@ -123,8 +123,8 @@ def hub_loses_somewhere(p: Law, q: Law, k: int) -> bool:
 
 
 def orders_and_ends(p: Law, q: Law, k: int) -> bool:
-    iid, wor = (alpha(p, q, k, name) for name in cut.PREFIX_POLICIES)
-    longer = [alpha(p, q, k + 1, name) for name in cut.PREFIX_POLICIES]
+    iid, wor = (alpha(p, q, k, name) for name in sets.PREFIX_POLICIES)
+    longer = [alpha(p, q, k + 1, name) for name in sets.PREFIX_POLICIES]
     single = sum(map(min, p, q))
     return (
         wor >= iid
@@ -204,7 +204,7 @@ def worst_target_is_attained(p: Law, q: Law, k: int) -> bool:
 
 
 def _cut(p: Law, q: Law, k: int, drafts: str) -> Fraction:
-    return plain(cut.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
+    return plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
 
 
 def restricted_targets_are_served(p: Law, q: Law, k: int) -> bool:

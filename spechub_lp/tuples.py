@@ -32,7 +32,7 @@ def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Arra
         raise TooLarge(
             f"V^k = {vocabulary}^{k} = {vocabulary**k:,} draft tuples are too many to enumerate "
             f"(at most {MOST_TUPLES:,}); "
-            "use spechub_lp.otm.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
+            "use spechub_lp.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
         )
     xp = array_namespace(q)
     x = xp.zeros((1, 0), dtype=xp.int64, device=device(q))

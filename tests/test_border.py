@@ -170,7 +170,7 @@ def test_best_draft_in_floats(policy, q) -> None:
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_full_vocabulary_without_replacement(k: int) -> None:
     """At V = 3,000 the choice is a law, the acceptance is the cut, and the law of the best draft sums to 1."""
-    from spechub_lp.otm.full import cut
+    from spechub_lp.otm.cut import cut
 
     p, q = random_laws(3000, 7)
     sampler = BorderWor(k=k)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from spechub_lp import laws, optimum, strategies
 from spechub_lp.errors import LawError, SpecHubError
 from spechub_lp.otm import scan
-from spechub_lp.otm.full import cut
+from spechub_lp.otm.cut import cut
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
 

@@ -12,7 +12,7 @@ from spechub_lp import drafts, exact, optimum, samplers
 from spechub_lp.coupling import plain
 from spechub_lp.errors import SolverError, SpecHubError, TooLarge, UnknownName
 from spechub_lp.instances import family
-from spechub_lp.otm import basis, cut, highs, modelled, program
+from spechub_lp.otm import basis, highs, modelled, program, sets
 from spechub_lp.otm.flow import max_flow
 from spechub_lp.otm.optimum import cut_value
 from spechub_lp.strategies import pairs
@@ -37,9 +37,9 @@ def test_program_flow_and_subsets_agree_exactly(policy, k, pq):
     best = optimum(*pq, k, policy)
     assert best.alpha == optimum(*pq, k, policy, method="flow").alpha
     row, draft = rational_row(pq[0])[0], rational_row(pq[1])
-    assert best.alpha == plain(cut.over_subsets(row, draft, policy, k)[0])
-    if policy.name in cut.PREFIX_POLICIES:
-        assert best.alpha == plain(cut.over_prefixes(row, draft, policy, k)[0])
+    assert best.alpha == plain(sets.over_subsets(row, draft, policy, k)[0])
+    if policy.name in sets.PREFIX_POLICIES:
+        assert best.alpha == plain(sets.over_prefixes(row, draft, policy, k)[0])
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_bad_requests():
     with pytest.raises(UnknownName, match="unknown HiGHS method 'pdlp'"):
         highs.solve(program.compact(np.ones(1), np.zeros((1, 1), dtype=int), np.ones(1)), "pdlp")
     with pytest.raises(TooLarge, match=r"2\^17 token sets"):
-        cut.over_subsets(np.full(17, 1 / 17), np.full((1, 17), 1 / 17), drafts.by_name("iid"), 2)
+        sets.over_subsets(np.full(17, 1 / 17), np.full((1, 17), 1 / 17), drafts.by_name("iid"), 2)
     with pytest.raises(SpecHubError, match="not for hub"):
-        cut.over_prefixes(np.ones(1), np.ones((1, 1)), drafts.by_name("hub"), 2)
+        sets.over_prefixes(np.ones(1), np.ones((1, 1)), drafts.by_name("hub"), 2)
     wide = np.full((1, 1100), 1 / 1100)
     with pytest.raises(TooLarge, match="verdicts are too many"):
         samplers.by_name("lp_table").verify(wide, wide, np.zeros((1, 2), dtype=int))

@@ -20,7 +20,7 @@ import numpy as np
 from spechub_lp import samplers, shipped, theorems
 from spechub_lp.drafts import by_name
 from spechub_lp.logits import store
-from spechub_lp.otm import cut
+from spechub_lp.otm import sets
 from theory.hunt import laws_over
 from theory.values import Batch, sorted_by_q
 
@@ -127,7 +127,7 @@ def on_captured(rows: int = 200, seed: int = 0, temperature: float = 1.0) -> lis
     gaps = []
     for i in which.tolist():
         p, q = stored.laws(i, temperature)
-        order = cut.rising(p, q)
+        order = sets.rising(p, q)
         P, Q = (np.concatenate([[0.0], np.cumsum(law[order])]) for law in (p, q))
         hub = samplers.by_name("spechub").acceptance(p[None], q[None])
         assert hub is not None

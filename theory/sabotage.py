@@ -8,7 +8,7 @@ from fractions import Fraction
 from spechub_lp import theorems, thresholds
 from spechub_lp.faces import exact
 from spechub_lp.instances import Instance, family
-from spechub_lp.otm import cut
+from spechub_lp.otm import sets
 from spechub_lp.samplers import by_name
 from spechub_lp.theorems import Law, Theorem, accepts, alpha, hit
 from spechub_lp.tuples import rational_row
@@ -21,7 +21,7 @@ def single_tokens_cut(p: Law, q: Law, k: int) -> bool:
 
 def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
-    order = cut.rising(row, draft[0]).tolist()
+    order = sets.rising(row, draft[0]).tolist()
     f = hit(q, k, "top_k")
     prefixes = [frozenset(order[:n]) for n in range(len(p) + 1)]
     return alpha(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)

@@ -15,7 +15,7 @@ import numpy as np
 from spechub_lp import samplers
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.logits.store import Rows, load
-from spechub_lp.otm.full import cut
+from spechub_lp.otm.cut import cut
 
 STORE = Path(__file__).parent / "captured" / "smollm2.safetensors"
 TEMPERATURES = (0.3, 0.6, 1.0, 1.5)

@@ -119,7 +119,7 @@ class Optimum:
 def optimum(
     p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
 ) -> Optimum:
-    """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (MATH section 1.)
+    """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (theory/T1_one_optimum)
 
     Args:
         p: target law [V], as rationals, strings or floats (see laws.law).

@@ -1,4 +1,4 @@
-"""The two linear programs of MATH section 1, as plain parts.
+"""The two linear programs of theory/T1_one_optimum, as plain parts.
 
 Both have the same shape. A variable is a pair (draft row r, token y); it carries mass from r to y:
 

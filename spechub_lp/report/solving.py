@@ -9,7 +9,7 @@ from typing import Any
 from spechub_lp import certificate, laws
 from spechub_lp import drafts as policies
 from spechub_lp.errors import MissingPackage, TooLarge
-from spechub_lp.otm import cut, highs, modelled, program
+from spechub_lp.otm import highs, modelled, program, sets
 from spechub_lp.otm.optimum import Optimum, optimum
 from spechub_lp.tuples import as_float64, enumerate_drafts, rational_row
 
@@ -107,7 +107,7 @@ def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, nor
         timed("full coupling, HiGHS", coupling.size, lambda: highs.solve(coupling).value)
         timed("full coupling, cvxpy", coupling.size, lambda: modelled.full(float_p, x, float_mass))
     timed("maximum flow, exact", merged.size, lambda: optimum(target, draft, k, policy, method="flow"))
-    timed("all sets H, exact", None, lambda: cut.over_subsets(row, draft_row, policy, k))
-    if policy.name in cut.PREFIX_POLICIES and draft_row.ndim == 2:
-        timed("prefixes H by p/q, exact", None, lambda: cut.over_prefixes(row, draft_row, policy, k))
+    timed("all sets H, exact", None, lambda: sets.over_subsets(row, draft_row, policy, k))
+    if policy.name in sets.PREFIX_POLICIES and draft_row.ndim == 2:
+        timed("prefixes H by p/q, exact", None, lambda: sets.over_prefixes(row, draft_row, policy, k))
     return Solutions(best, tuple(solves), tuple(skipped))

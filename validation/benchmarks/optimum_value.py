@@ -17,7 +17,7 @@ import torch
 from spechub_lp import optimum
 from spechub_lp.drafts import IID
 from spechub_lp.otm import highs
-from spechub_lp.otm.full import cut
+from spechub_lp.otm.cut import cut
 from spechub_lp.otm.program import compact
 from spechub_lp.tuples import enumerate_drafts
 
