@@ -160,7 +160,7 @@ class Task:
 
 
 def run(
-    instances: int = 240,
+    instances: int = 160,
     ngram_positions: int = 200,
     model_positions: int | None = None,
     seed: int = 0,
@@ -238,7 +238,7 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
 
 def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
     rng = np.random.default_rng(seed)
-    for i in sorted(rng.choice(len(rows), size=min(40, len(rows)), replace=False).tolist()):
+    for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
         p, q = (tuple(map(Fraction, law.tolist())) for law in rows.laws(i))
         p, q = _restrict(p, q, TOP_TOKENS)
         for k in (2, 3):

@@ -41,7 +41,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def audit(
-    instances: Annotated[int, typer.Option(min=0, help="Rational instances.")] = 240,
+    instances: Annotated[int, typer.Option(min=0, help="Rational instances.")] = 160,
     positions: Annotated[int, typer.Option(min=0, help="Held-out places of the n-gram text.")] = 200,
     rows: Annotated[int | None, typer.Option(min=0, help="Captured rows at full vocabulary; all by default.")] = None,
     captured: Annotated[

@@ -30,7 +30,9 @@ def table(figures: dict) -> str:
     for ngram in (line for line in lines if line["source"] == "n-gram"):
         same = [line for line in lines if line["sampler"] == ngram["sampler"]]
         instances, lossless = (sum(line[n] for line in same) for n in ("instances", "lossless"))
-        verdict = f"exactly, {lossless:,} of {instances:,}" if lossless == instances else f"NO, {lossless} of {instances}"
+        verdict = (
+            f"exactly, {lossless:,} of {instances:,}" if lossless == instances else f"NO, {lossless} of {instances}"
+        )
         full = [row for row in figures["full_vocabulary"] if row["sampler"] == ngram["sampler"]]
         real = f"{full[0]['acceptance']:.4f} | {full[0]['optimum']:.4f}" if full else "V^2 table | "
         rows.append(
