@@ -1,20 +1,19 @@
 """The command line: arguments in, exit code out. 0 the claim holds, 1 it does not, 2 bad input."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import spechub_lp
 from spechub_lp import certificate, samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.files import check_writable, write_json
+from spechub_lp.gate.command import gate
 from spechub_lp.report import tables
+from spechub_lp.report.terminal import ProgressBar, about, console_beside
 
 app = typer.Typer(
     name="spechub-lp",
@@ -60,9 +59,9 @@ def audit(
     check_writable(json)
     with ProgressBar() as report:
         result = audits.run(instances, positions, rows, seed, jobs, captured, report)
-    tables.show_audit(_console(json), result)
+    tables.show_audit(console_beside(json), result)
     if json:
-        write_json(json, {**_about("audit"), **asdict(result), "failures": result.failures})
+        write_json(json, {**about("audit"), **asdict(result), "failures": result.failures})
     raise typer.Exit(bool(result.failures))
 
 
@@ -86,11 +85,11 @@ def solve(
     check_writable(json)
     check_writable(certificate)
     result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
-    tables.show_solution(_console(json), result)
+    tables.show_solution(console_beside(json), result)
     if certificate:
         write_json(certificate, result.optimum.certificate())
     if json:
-        write_json(json, {**_about("solve"), **result.document()})
+        write_json(json, {**about("solve"), **result.document()})
     raise typer.Exit(not result.agree)
 
 
@@ -105,12 +104,12 @@ def verify(
     check_writable(json)
     claim = certificate.check(file)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
-    _console(json).print(
+    console_beside(json).print(
         f"proved: no rule accepts more than alpha = {claim.alpha} = {float(claim.alpha):.12g} with {claim.k} {policy} "
         f"drafts at V = {len(claim.p)}, and the coupling accepts it (H = {{{', '.join(map(str, sorted(claim.H)))}}})"
     )
     if json:
-        write_json(json, {**_about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True})
+        write_json(json, {**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True})
 
 
 @app.command()
@@ -136,10 +135,13 @@ def sample(
     chosen = chosen.with_drafts(drafts) if drafts else chosen
     with ProgressBar() as report:
         result = sample_and_compare(chosen, p, _draft_laws(q), n, seed, normalise, report)
-    tables.show_sample(_console(json), result)
+    tables.show_sample(console_beside(json), result)
     if json:
-        write_json(json, {**_about("sample"), **result.document()})
+        write_json(json, {**about("sample"), **result.document()})
     raise typer.Exit(not (result.coupling.is_lossless and result.plausible))
+
+
+app.command()(gate)
 
 
 def main() -> None:
@@ -156,34 +158,3 @@ def main() -> None:
 
 def _draft_laws(text: str) -> Any:
     return [row.split(",") for row in text.split(";")] if ";" in text else text
-
-
-def _console(json: Path | None) -> Console:
-    """Tables go to stdout, or to stderr when stdout carries the JSON."""
-    return Console(stderr=str(json) == "-", highlight=False, width=None if sys.stdout.isatty() else 140)
-
-
-def _about(command: str) -> dict[str, Any]:
-    return {"tool": f"spechub-lp {spechub_lp.__version__}", "command": command}
-
-
-class ProgressBar:
-    """A progress bar on stderr; nothing at all when stderr is not a terminal."""
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self.tasks: dict[str, Any] = {}
-        self.bar.start()
-        return self.report
-
-    def report(self, what: str, done: int, of: int) -> None:
-        if what not in self.tasks:
-            self.tasks[what] = self.bar.add_task(what, total=of)
-        self.bar.update(self.tasks[what], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()

@@ -104,9 +104,8 @@ def inverse_cdf(weights: Array, u: Array) -> Array:
     xp = array_namespace(weights, u)
     ends = xp.cumulative_sum(weights, axis=-1, dtype=xp.float64)
     whole = ends[:, -1:]
-    cell = xp.count_nonzero(ends <= xp.astype(u, xp.float64)[:, None] * whole, axis=-1)
-    last = xp.count_nonzero(ends < whole, axis=-1)
-    return xp.minimum(cell, last)
+    at = xp.minimum(xp.astype(u, xp.float64)[:, None] * whole, xp.nextafter(whole, whole * 0))
+    return xp.count_nonzero(ends <= at, axis=-1)
 
 
 def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Array, Array]:

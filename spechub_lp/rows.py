@@ -45,13 +45,12 @@ def share(need: Array, offer: Array) -> Array:
 
 def positive(a: Array) -> Array:
     """max(a, 0)."""
-    xp = array_namespace(a)
-    return xp.where(a > 0, a, zero(a))
+    return array_namespace(a).maximum(a, zero(a))
 
 
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of the two, entry by entry."""
-    return array_namespace(a, b).where(a < b, a, b)
+    return array_namespace(a, b).minimum(a, b)
 
 
 def normalise(a: Array, empty: Array) -> Array:

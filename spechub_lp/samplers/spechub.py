@@ -4,7 +4,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts import Hub
-from spechub_lp.drafts.policy import drafter, left
+from spechub_lp.drafts.policy import drafter
 from spechub_lp.errors import SpecHubError
 from spechub_lp.rows import argmax, columns, minimum, normalise, one, pick, positive, share, total, without, zero
 from spechub_lp.verdict import Sampler, Verdict
@@ -38,7 +38,7 @@ class SpecHub(Sampler):
         a = argmax(q)
         hub_mass, hub_need = pick(q, a), pick(p, a)
         others, need = without(q, a[:, None]), without(p, a[:, None])
-        hub_first = hub_mass[:, None] * without(left(q, a[:, None]), a[:, None])
+        hub_first = hub_mass[:, None] * normalise(others, empty=others)
         by_first = minimum(need, others)
         by_second = minimum(need - by_first, hub_first)
 
@@ -63,4 +63,5 @@ class SpecHub(Sampler):
     def acceptance(self, p: Array, q: Array) -> Array:
         q = drafter(q, 0)
         a = argmax(q)[:, None]
-        return pick(p, a[:, 0]) + total(minimum(without(p, a), without(left(q, a), a)))[:, 0]
+        others = without(q, a)
+        return pick(p, a[:, 0]) + total(minimum(without(p, a), normalise(others, empty=others)))[:, 0]

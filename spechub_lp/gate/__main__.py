@@ -1,0 +1,3 @@
+from spechub_lp.gate.command import main
+
+main()

@@ -1,0 +1,66 @@
+"""EAGLE-style host verification: paths of a tree, python's `random` inside.
+
+    evaluate_posterior(logits [paths, depth + 1, V], candidates [paths, depth + 1], logits_processor)
+        -> (best_candidate, accept_length, sample_p)
+
+Column 0 of candidates is the last verified token; shorter paths are padded with -1. The caller draws the last token
+from sample_p.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from spechub_lp.gate.adapters.installed import require
+from spechub_lp.gate.doors import Emitted, TreeBatch
+
+
+def paths(batch: TreeBatch, row: int) -> list[list[int]]:
+    """The nodes from the root to each leaf, in the order of the leaves."""
+    parents = batch.parent[row].tolist()
+    inner = set(parents)
+    out = []
+    for n in range(1, len(parents)):
+        if n in inner or parents[n] < 0:
+            continue
+        path = [n]
+        while path[0] != 0:
+            path.insert(0, parents[path[0]])
+        out.append(path)
+    return out
+
+
+class Eagle:
+    """A function of EAGLE's signature behind the host door."""
+
+    door = "host"
+
+    def __init__(self, function: Callable[..., Any], k: int = 2):
+        self.function = function
+        self.branchings = [(k,), (k, 1)]
+
+    def __call__(self, batch: TreeBatch) -> Emitted:
+        emitted = [self._row(batch, b) for b in range(batch.token.shape[0])]
+        width = max(map(len, emitted))
+        return Emitted(
+            torch.tensor([row + [-1] * (width - len(row)) for row in emitted]), torch.tensor([len(r) for r in emitted])
+        )
+
+    def _row(self, batch: TreeBatch, b: int) -> list[int]:
+        routes = paths(batch, b)
+        width = max(map(len, routes))
+        candidates = torch.full((len(routes), width), -1)
+        logits = torch.full((len(routes), width, batch.p.shape[-1]), torch.nan)
+        for i, route in enumerate(routes):
+            candidates[i, : len(route)] = batch.token[b, route]
+            logits[i, : len(route)] = batch.p[b, route].log().float()
+        candidates[:, 0] = 0
+        best, length, law = self.function(logits, candidates, lambda ids, scores: scores)
+        accepted = candidates[int(best), 1 : int(length) + 1].tolist()
+        return [*accepted, int(torch.multinomial(law.reshape(-1), 1))]
+
+
+def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> Eagle:
+    """The installed `eagle.model.utils.evaluate_posterior`. Raises MissingPackage."""
+    return Eagle(require("eagle.model.utils", "eagle-llm", "the gate adapter of EAGLE").evaluate_posterior, k)

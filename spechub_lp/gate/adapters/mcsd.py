@@ -1,0 +1,52 @@
+"""MCSD-style host functions: one node, torch's generator inside, the target's row overwritten with the residual.
+
+    acceptance_check(ground_probs [V], cand_probs [V], cand_tokens [k]) -> the accepted slot, or None
+
+After None the caller draws the last token from what is left in ground_probs. Overwriting both rows is part of the
+contract (the released caller reads neither again), so the function gets float32 copies.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from spechub_lp.errors import SpecHubError, UnknownName
+
+FUNCTIONS = {"with": "_MCSSwReplacement", "without": "_MCSSwoReplacement", "naive": "_MCNS"}
+DEFAULT = {"iid": "with", "without_replacement": "without", "gumbel_top_k": "without"}
+
+
+class MCSD:
+    """A function of that signature behind the plain-function door."""
+
+    def __init__(self, function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], int | None]):
+        self.function = function
+        self.__name__ = getattr(function, "__name__", "MCSD")
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        """The plain-function door."""
+        ground = p.float()
+        slot: Any = self.function(ground, q.float(), torch.tensor(drafts))
+        if slot is not None:
+            return drafts[int(slot)], int(slot)
+        return int(torch.multinomial(ground, 1)), -1
+
+
+def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> MCSD:
+    """The function in `MCSD.inference.strategies`, a folder on PYTHONPATH: no package of it is published.
+
+    Raises:
+        UnknownName: no such variant. SpecHubError: the module cannot be imported, or has no such function.
+    """
+    if variant not in ("", *FUNCTIONS):
+        raise UnknownName("variant of mcsd", variant, FUNCTIONS)
+    name = FUNCTIONS[variant or DEFAULT.get(drafts, "naive")]
+    try:
+        module = importlib.import_module("MCSD.inference.strategies")
+    except ImportError as error:
+        raise SpecHubError(f"the gate adapter of MCSD needs its source folder on PYTHONPATH: {error}") from None
+    if not hasattr(module, name):
+        raise SpecHubError(f"this copy of MCSD has no {name}")
+    return MCSD(getattr(module, name))

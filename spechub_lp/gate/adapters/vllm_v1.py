@@ -1,0 +1,115 @@
+"""vLLM v1's rejection sampler: a ragged chain, float64 coins, and one exponential race a request. Runs interpreted.
+
+    rejection_sample(draft_token_ids [T], num_draft_tokens, max_spec_len, cu_num_draft_tokens [B], draft_probs [T, V] or
+        None, target_logits [T, V], bonus_token_ids [B, 1], sampling_metadata, ...) -> [B, max_spec_len + 1], padded -1
+
+The bonus token is drawn by the caller, here with torch.multinomial. On a machine without a GPU only the sampler's file
+is loaded from the installed wheel: the modules around it are stubs, and its kernels are launched as they are.
+"""
+
+import ast
+import importlib
+import inspect
+import logging
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spechub_lp.errors import UnknownName
+from spechub_lp.gate.adapters.installed import file_of, load_file, require, without_gpu
+from spechub_lp.gate.doors import Emitted, TreeBatch
+
+FILES = ("v1/sample/rejection_sampler.py",)
+
+
+class VLLM1:
+    """The released function behind the host door."""
+
+    door = "host"
+    branchings = [(1,), (1, 1)]
+
+    def __init__(self, function: Callable[..., Any], point_mass: bool = False, device: str = "cpu"):
+        self.function, self.point_mass, self.device = function, point_mass, device
+        self.slow = device == "cpu"
+
+    def __call__(self, batch: TreeBatch) -> Emitted:
+        """The last logits row of a request is not handed over: its token is the bonus."""
+        assert batch.q is not None
+        b, nodes, width = batch.p.shape
+        drafts, to = nodes - 1, self.device
+        ids = batch.token[:, 1:].reshape(-1).to(torch.int32).to(to)
+        q = batch.q[:, :drafts].reshape(-1, width).float().contiguous().to(to)
+        logits = batch.p[:, :drafts].reshape(-1, width).log().float().contiguous().to(to)
+        bonus = torch.multinomial(batch.p[:, drafts], 1).to(torch.int32).to(to)
+        ends = (torch.arange(1, b + 1) * drafts).to(torch.int32).to(to)
+        metadata = types.SimpleNamespace(
+            all_greedy=False, all_random=True, temperature=torch.ones(b, device=to), generators={}
+        )
+        tokens = self.function(
+            ids, [drafts] * b, drafts, ends, None if self.point_mass else q, logits, bonus, metadata
+        ).to(torch.int64).cpu()  # fmt: skip
+        return Emitted(tokens, (tokens != -1).sum(dim=1))
+
+
+def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM1:
+    """The installed sampler; variant "point_mass" passes no draft law. Raises MissingPackage or UnknownName."""
+    if variant not in ("", "point_mass"):
+        raise UnknownName("variant of vllm_v1", variant, ["point_mass"])
+    without_gpu()
+    path = file_of("vllm", *FILES)
+    require("triton", "triton", "vLLM's rejection kernels")
+    if torch.cuda.is_available():
+        module = require("vllm.v1.sample.rejection_sampler", "vllm", "the gate adapter of vLLM")
+        return VLLM1(module.rejection_sample, variant == "point_mass", "cuda")
+    return VLLM1(alone(path, "spechub_gate_vllm_v1").rejection_sample, variant == "point_mass")
+
+
+def alone(path: Path, name: str) -> types.ModuleType:
+    """One file of vLLM with stubs in the place of every other vllm module that it imports."""
+    triton = importlib.import_module("triton")
+    known: dict[str, Any] = {
+        "tl": importlib.import_module("triton.language"),
+        "triton": triton,
+        "init_logger": logging.getLogger,
+        "triton_kernel_dispatcher_with_warmup": _launcher,
+        "DispatchSpec": tuple,
+    }
+    stubs: dict[str, types.ModuleType] = {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vllm":
+            parts = str(node.module).split(".")
+            for n in range(1, len(parts) + 1):
+                stubs.setdefault(".".join(parts[:n]), types.ModuleType(".".join(parts[:n])))
+            for alias in node.names:
+                setattr(stubs[str(node.module)], alias.name, known.get(alias.name, type(alias.name, (), {})))
+    before = {key: sys.modules.get(key) for key in stubs}
+    sys.modules.update(stubs)
+    try:
+        return load_file(path, name)
+    finally:
+        for key, module in before.items():
+            if module is None:
+                sys.modules.pop(key, None)
+            else:
+                sys.modules[key] = module
+
+
+def _launcher(kernel: Any, warmup_inputs: Any = None, **_: Any) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """vLLM's dispatcher without its warm-up: the decorated function says the grid and the constants of a launch."""
+
+    def decorate(dispatch: Callable[..., Any]) -> Callable[..., None]:
+        def launch(*args: Any, **kwargs: Any) -> None:
+            bound = inspect.signature(dispatch).bind(*args, **kwargs)
+            bound.apply_defaults()
+            grid, constants = dispatch(*args, **kwargs)
+            names = list(inspect.signature(kernel.fn).parameters)
+            given = {n: bound.arguments.get(n, bound.arguments.get(n.removesuffix("_ptr"))) for n in names}
+            kernel[grid](**{**given, **constants})
+
+        return launch
+
+    return decorate

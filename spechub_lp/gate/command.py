@@ -1,0 +1,155 @@
+"""`spechub-lp gate`: arguments in, verdict and exit code out."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spechub_lp.errors import SpecHubError
+from spechub_lp.files import write_json, write_text
+from spechub_lp.gate import outputs
+from spechub_lp.gate.check_node import Settings
+from spechub_lp.gate.guarded import ChildDied, Journal, died, in_child
+from spechub_lp.gate.load import load
+from spechub_lp.gate.problem import Problem, problems
+from spechub_lp.gate.report import Report
+from spechub_lp.gate.trees import TreeProblem
+
+GRACE = 60.0
+"""Seconds beyond the budget and the time limit before the child process is given up."""
+
+
+def gate(
+    engine: Annotated[
+        str | None,
+        typer.Argument(help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter"),
+    ] = None,
+    drafts: Annotated[str, typer.Option(help="draft policy that the engine is made for")] = "iid",
+    k: Annotated[int, typer.Option(help="how many drafts")] = 2,
+    budget: Annotated[str, typer.Option(help="seconds (40, 40s) or calls on real noise (100000draws)")] = "40s",
+    distance: Annotated[float, typer.Option(help="a pass by draws must prove the distance below this")] = 0.05,
+    min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power")] = 0.99,
+    acceptance_floor: Annotated[float | None, typer.Option(help="least acceptance, as a share of the optimum")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: acceptance must not fall")] = None,
+    json: Annotated[Path | None, typer.Option(help="write the report as JSON")] = None,
+    junit: Annotated[Path | None, typer.Option(help="write the report as JUnit XML")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="write the report as Markdown")] = None,
+    case: Annotated[Path, typer.Option(help="where the smallest failing input goes")] = Path("spechub-gate-case.json"),
+    replay: Annotated[Path | None, typer.Option(help="run one saved failing input again")] = None,
+    level: Annotated[list[int] | None, typer.Option(help="only these levels (0 to 3)")] = None,
+    time_limit: Annotated[float, typer.Option(help="seconds that one call may take")] = 5.0,
+    seed: Annotated[int, typer.Option(help="seed of drafts, problems and global generators")] = 0,
+) -> None:
+    """Test somebody's verification rule against the exact law and the optimum.
+
+    Exit codes: 0 pass, 1 biased (or below the acceptance asked for), 2 misuse, 3 inconclusive.
+    """
+    try:
+        settings = Settings(
+            distance=distance,
+            min_power=min_power,
+            acceptance_floor=acceptance_floor,
+            time_limit=time_limit,
+            seed=seed,
+            levels=tuple(level) if level else Settings.levels,
+        )
+        settings = _checked(_with_budget(settings, budget))
+        before = outputs.read_json(baseline, "spechub-gate-1") if baseline else None
+        report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings)
+        if before is not None:
+            outputs.compare(report, before, str(baseline))
+        _write(report, json, junit, markdown, case if not replay else None)
+    except SpecHubError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(report.exit_code)
+
+
+def run(name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None) -> Report:
+    """One engine by name, in a child process. Raises SpecHubError on misuse."""
+    from spechub_lp.gate import adapters
+
+    if not name:
+        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(adapters.NAMES)}")
+    if ":" not in name:
+        adapters.find(name)
+    problems(drafts, k, random=0)
+    return _guarded(name, drafts, k, settings, cases)
+
+
+def _guarded(name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None) -> Report:
+    def work(journal: Journal) -> Report:
+        from spechub_lp.gate import adapters
+
+        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, journal)
+
+    try:
+        return in_child(work, settings.seconds + settings.time_limit + GRACE)
+    except ChildDied as error:
+        return died(Report(name, "node", drafts, k, settings=vars(settings)), error)
+
+
+def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
+    """The saved failing input again. Raises SpecHubError when the file is not one."""
+    document = outputs.read_json(path, outputs.CASE_SCHEMA)
+    case = document.get("case")
+    name = name or str(document.get("engine"))
+    if isinstance(case, dict) and "tree_problem" in case:
+        tree = TreeProblem.read(case["tree_problem"])
+        return _guarded(name, tree.drafts.name, tree.branching[0], settings, [tree])
+    if not isinstance(case, dict) or "problem" not in case:
+        raise SpecHubError(f"{path} holds no failing input")
+    problem = Problem.read(case["problem"])
+    return _guarded(name, problem.drafts.name, problem.k, settings, [problem])
+
+
+def _with_budget(settings: Settings, budget: str) -> Settings:
+    """Read "40", "40s" or "100000draws"."""
+    word = budget.strip().lower()
+    for unit in ("draws", "draw", "d"):
+        if word.endswith(unit):
+            number = word.removesuffix(unit)
+            if not number.isdigit() or int(number) < 1:
+                break
+            return replace(settings, draws=int(number), seconds=max(600.0, settings.seconds))
+    try:
+        seconds = float(word.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e6:
+        raise SpecHubError(f"--budget {budget!r} is neither seconds (40s) nor draws (100000draws)")
+    return replace(settings, seconds=seconds)
+
+
+def _checked(settings: Settings) -> Settings:
+    for name, low, high in (("distance", 0, 1), ("min_power", 0, 1), ("acceptance_floor", 0, 1)):
+        value = getattr(settings, name)
+        if value is not None and (not low < value <= high or (name == "min_power" and value == 1)):
+            raise SpecHubError(f"--{name.replace('_', '-')} {value} must lie between {low} and {high}")
+    if not settings.time_limit > 0:
+        raise SpecHubError(f"--time-limit {settings.time_limit} must be positive")
+    if not set(settings.levels) <= {0, 1, 2, 3}:
+        raise SpecHubError(f"--level {list(settings.levels)}: levels are 0, 1, 2 and 3")
+    return settings
+
+
+def _write(report: Report, json: Any, junit: Any, markdown: Any, case: Path | None) -> None:
+    quiet = any(str(path) == "-" for path in (json, junit, markdown))
+    if report.status == "biased" and report.case is not None and case is not None:
+        write_json(case, outputs.case_document(report))
+        if not quiet:
+            typer.echo(f"failing input saved; run it again with: spechub-lp gate {report.engine} --replay {case}")
+    if json:
+        write_json(json, report.document())
+    if junit:
+        write_text(junit, outputs.junit(report))
+    if markdown:
+        write_text(markdown, outputs.markdown(report))
+    typer.echo(outputs.text(report), nl=False, file=sys.stderr if quiet else sys.stdout)
+
+
+def main() -> None:
+    """`python -m spechub_lp.gate`, the command by itself."""
+    typer.run(gate)

@@ -1,0 +1,123 @@
+"""A report for people, for CI, and for the next run: text, Markdown, JUnit XML, JSON, and a case to replay."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.report import Finding, Report
+
+CASE_SCHEMA = "spechub-gate-case-1"
+WORDS = {"pass": "PASS", "biased": "BIASED", "inconclusive": "INCONCLUSIVE"}
+
+
+def headline(report: Report) -> str:
+    """The verdict in a line."""
+    decided = f" ({report.level})" if report.level else ""
+    return f"{WORDS[report.status]}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+
+
+def what_was_missed(report: Report) -> str:
+    """What the run could still have missed, or "" when it proved a bias."""
+    if report.status == "biased":
+        return ""
+    if report.smallest_caught >= 1:
+        return "no distance at all would have been caught with the power asked for"
+    power = report.settings.get("min_power", 0.99)
+    rest = "" if report.level.startswith("level 1") else f" with power {power:g}"
+    return f"any distance above {report.smallest_caught:.3g} would have been caught{rest}; below it, nothing is claimed"
+
+
+def text(report: Report) -> str:
+    """For a terminal."""
+    lines = [headline(report)]
+    lines += [f"  {'!' if f.proof else '-'} level {f.level}, {f.kind}: {f.message}" for f in shown(report)]
+    lines += [f"  ? {reason}" for reason in report.inconclusive if report.status == "inconclusive"]
+    if report.rows:
+        lines += [f"  {'problem':24}{'distance':>11}{'at most':>11}{'accepts':>10}{'optimum':>10}"]
+        lines += [
+            f"  {r.problem[:23]:24}{r.distance:11.3g}{r.bound:11.3g}{r.acceptance:10.6f}{r.optimum:10.6f}"
+            for r in report.rows
+        ]
+    missed = what_was_missed(report)
+    lines += [f"  {missed}"] if missed else []
+    lines.append(f"  {report.calls:,} calls in {report.seconds:.1f} s")
+    return "\n".join(lines) + "\n"
+
+
+def shown(report: Report, most: int = 6) -> list[Finding]:
+    """The findings to print: one of each kind first, then the largest distances."""
+    first: dict[str, Finding] = {}
+    for finding in sorted(report.findings, key=lambda f: (not f.proof, -(f.distance or 0))):
+        first.setdefault(finding.kind, finding)
+    return list(first.values())[:most]
+
+
+def markdown(report: Report) -> str:
+    """A summary for a pull request or a job page."""
+    lines = [f"### {headline(report)}", ""]
+    lines += [f"- **{f.kind}** (level {f.level}): {f.message}" for f in shown(report)]
+    lines += [f"- {reason}" for reason in report.inconclusive]
+    missed = what_was_missed(report)
+    lines += [f"- {missed}"] if missed else []
+    if report.rows:
+        lines += ["", "| problem | distance | at most | acceptance | optimum |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {r.acceptance:.6f} | {r.optimum:.6f} |"
+            for r in report.rows
+        ]
+    lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]
+    return "\n".join(lines)
+
+
+def junit(report: Report) -> str:
+    """JUnit XML: one test a problem, and one for the findings that belong to none."""
+    failed = [f for f in report.findings if f.proof]
+    suite = ET.Element("testsuite", name=f"spechub-gate {report.engine}", time=f"{report.seconds:.3f}")
+    cases = [(row.problem, [f for f in failed if f"on {row.problem!r}" in f.message]) for row in report.rows]
+    placed = [f for _, found in cases for f in found]
+    cases.append(("whole run", [f for f in failed if f not in placed]))
+    for name, found in cases:
+        case = ET.SubElement(suite, "testcase", classname=f"spechub-gate.{report.engine}", name=name)
+        for finding in found:
+            ET.SubElement(case, "failure", type=finding.kind, message=finding.message)
+        if name == "whole run" and report.status == "inconclusive":
+            ET.SubElement(case, "error", type="inconclusive", message="; ".join(report.inconclusive))
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(bool(found) for _, found in cases)))
+    suite.set("errors", str(int(report.status == "inconclusive")))
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def case_document(report: Report) -> dict[str, Any]:
+    """The smallest failing input as a file for `--replay`."""
+    return {"schema": CASE_SCHEMA, "engine": report.engine, "door": report.door, "case": report.case}
+
+
+def read_json(path: str | Path, schema: str) -> dict[str, Any]:
+    """Read one of the gate's own files. Raises SpecHubError when it is missing, broken or something else."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecHubError(f"cannot read {path}: {error.strerror or error}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SpecHubError(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise SpecHubError(f"{path} is not a {schema} file")
+    return document
+
+
+def compare(report: Report, baseline: dict[str, Any], path: str) -> None:
+    """Add a finding for every problem that accepts less than it did in the baseline report."""
+    before = {row["problem"]: row for row in baseline.get("problems", ())}
+    for row in report.rows:
+        old = before.get(row.problem)
+        if old is None:
+            continue
+        slack = 1e-6 if row.level == old["level"] == 1 else 2 * (row.bound + old["bound"])
+        if row.acceptance < old["acceptance"] - slack:
+            message = (
+                f"on {row.problem!r} it accepts {row.acceptance:.6g}; the baseline {path} has {old['acceptance']:.6g}"
+            )
+            report.findings.append(Finding(4, "acceptance regression", message))

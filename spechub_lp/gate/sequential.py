@@ -1,0 +1,101 @@
+"""Level 2: betting against a known law, one outcome at a time.
+
+Under the law that is claimed, the wealth of a gambler who bets on outcomes before he sees them is a nonnegative
+martingale, so by Ville's inequality it ever passes 1/alpha with probability at most alpha, whenever one looks and for
+whatever reason one stops. The gambler here predicts with the Krichevsky-Trofimov rule, (count + 1/2) / (n + cells/2),
+separately in every context; a context may be anything that is known before the outcome.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+FALSE_ALARM = 1e-6
+"""Over a whole run of the gate, all its tests and looks together."""
+
+
+class Bet:
+    """A gambler against one law, with a memory for each context."""
+
+    def __init__(self, name: str, law: Sequence[float], pointing: str = ""):
+        self.name, self.pointing = name, pointing
+        self.price = [math.log(w) if w > 0 else -math.inf for w in law]
+        self.memory: dict[Hashable, list[float]] = {}
+        self.log_wealth = 0.0
+        self.n = 0
+
+    def update(self, outcome: int, context: Hashable = None) -> None:
+        """One outcome (a cell of the law) in a context that was known before it."""
+        counts = self.memory.setdefault(context, [0.5] * len(self.price) + [len(self.price) / 2])
+        self.log_wealth += math.log(counts[outcome] / counts[-1]) - self.price[outcome]
+        counts[outcome] += 1
+        counts[-1] += 1
+        self.n += 1
+
+
+class AboveBet:
+    """A gambler against "the mean of these numbers in [0, 1] is at most `most`", with a mixture of fixed stakes."""
+
+    def __init__(self, name: str, most: float, pointing: str = ""):
+        self.name, self.pointing, self.most = name, pointing, most
+        self.stakes = np.asarray([0.02, 0.05, 0.1, 0.2, 0.4, 0.8]) / max(most, 1e-3)
+        self.logs = np.zeros(len(self.stakes))
+        self.n = 0
+
+    def update(self, outcome: float) -> None:
+        self.logs += np.log1p(np.maximum(self.stakes * (outcome - self.most), -0.999999))
+        self.n += 1
+
+    @property
+    def log_wealth(self) -> float:
+        top = float(self.logs.max())
+        return top + math.log(float(np.exp(self.logs - top).mean()))
+
+
+def log_mixture(counts: Array) -> float:
+    """log of the Krichevsky-Trofimov probability of a sequence with these counts [cells]."""
+    cells, n = len(counts), float(np.sum(counts))
+    gains = sum(math.lgamma(c + 0.5) - math.lgamma(0.5) for c in counts)
+    return gains - math.lgamma(n + cells / 2) + math.lgamma(cells / 2)
+
+
+def radius(counts: Array, alpha: float) -> float:
+    """Total variation radius around the frequencies that holds the true law at every n at once, but for alpha.
+
+    {r : log KT(counts) - sum counts log r < log(1/alpha)} is a confidence sequence for the law r; Pinsker's inequality
+    turns n KL(frequencies | r) into a distance.
+    """
+    n = float(np.sum(counts))
+    if n == 0:
+        return 1.0
+    best = sum(c * math.log(c / n) for c in counts if c > 0)
+    room = math.log(1 / alpha) + best - log_mixture(counts)
+    return min(1.0, math.sqrt(room / (2 * n)))
+
+
+def distance_bound(counts: Array, law: Sequence[float], alpha: float) -> float:
+    """Upper end of the confidence sequence for the total variation distance between the engine's law and `law`."""
+    n = float(np.sum(counts))
+    if n == 0:
+        return 1.0
+    return min(1.0, float(np.abs(np.asarray(counts) / n - np.asarray(law)).sum()) / 2 + radius(counts, alpha))
+
+
+def smallest_caught(n: int, cells: int, alpha: float, power: float = 0.99) -> float:
+    """The smallest distance that `n` outcomes refuse with this probability, whatever its direction.
+
+    A law at total variation d is at least 2 d^2 away in relative entropy; the wealth after n outcomes is that times n,
+    less the cost of learning `cells` numbers, less a fluctuation of about sqrt(4 d^2 n) a standard deviation.
+    """
+    if n < 2:
+        return 1.0
+    from scipy.stats import norm  # a second of import that only this formula needs
+
+    z = float(norm.ppf(power))
+    need = math.log(1 / alpha) + (cells - 1) / 2 * math.log(n) + 1
+    root = (z + math.sqrt(z * z + 2 * need)) / 2  # x = d sqrt(n) solves 2 x^2 - 2 z x = need
+    return min(1.0, root / math.sqrt(n))

@@ -1,0 +1,205 @@
+"""Chain and seeded engines in plain torch: the right rules, and the mutants that need more than one node."""
+
+import numpy as np
+import torch
+
+from spechub_lp.gate.doors import Emitted, NoiseSpec, TreeBatch
+
+
+def by_cdf(weights: torch.Tensor, u: float) -> int:
+    """The token that u falls on; a weight of 0 is never chosen."""
+    ends = weights.cumsum(0)
+    place = int(torch.searchsorted(ends, u * ends[-1], right=True))
+    return min(place, int(weights.nonzero()[-1]))
+
+
+class Chain:
+    """Token-wise rejection along a chain with explicit float32 coins; subclasses are wrong, or right in other ways."""
+
+    door = "uniform"
+    branchings = [(1,), (1, 1)]
+
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
+        return NoiseSpec("coins", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
+
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        rows = [
+            self.row(p, q, x.tolist(), coins.double().tolist(), float(last))
+            for p, q, x, coins, last in zip(
+                batch.p, batch.q, batch.token[:, 1:], noise["coins"], noise["last"], strict=True
+            )
+        ]
+        width = batch.token.shape[1]
+        return Emitted(
+            torch.tensor([row + [-1] * (width - len(row)) for row in rows]), torch.tensor([len(row) for row in rows])
+        )
+
+    def row(self, p, q, x, coins, last):
+        for i, token in enumerate(x):
+            if not self.accepts(p[i], q[i], token, coins[i]):
+                return [*x[:i], by_cdf(self.residual(p[i], q[i], token), last)]
+        return [*x, by_cdf(self.bonus(p[len(x)]), last)]
+
+    def accepts(self, p, q, token, coin):
+        return coin * q[token] < p[token]
+
+    def residual(self, p, q, token):
+        rest = (p - q).clamp(min=0)
+        return rest if rest.sum() > 0 else p
+
+    def bonus(self, p):
+        return p
+
+
+class PointMass(Chain):
+    """q = None: deterministic drafts, accepted with p, and p without the draft after a refusal."""
+
+    def accepts(self, p, q, token, coin):
+        return coin < p[token]
+
+    def residual(self, p, q, token):
+        rest = p.clone()
+        rest[token] = 0
+        return rest if rest.sum() > 0 else p
+
+
+class Block(Chain):
+    """Block verification (Sun et al., arXiv 2403.10444): the longest prefix that passes, even after a failed test."""
+
+    def row(self, p, q, x, coins, last):
+        length, prefix, best = len(x), [1.0], 0
+        for i, token in enumerate(x):
+            prefix.append(min(1.0, prefix[-1] * self.ratio(p[i], q[i], token)))
+        for i in range(1, length + 1):
+            if coins[i - 1] < self.stays(p, q, prefix, i, length):
+                best = i
+        if best == length:
+            return [*x, by_cdf(p[length], last)]
+        return [*x[:best], by_cdf(self.after(p[best], q[best], prefix[best]), last)]
+
+    def ratio(self, p, q, token):
+        return float(p[token] / q[token])
+
+    def stays(self, p, q, prefix, i, length):
+        if i == length:
+            return prefix[i]
+        mass = float((prefix[i] * p[i] - q[i]).clamp(min=0).sum())
+        return mass / (mass + 1 - prefix[i]) if mass > 0 else 0.0
+
+    def after(self, p, q, prefix):
+        rest = (prefix * p - q).clamp(min=0)
+        return rest if rest.sum() > 0 else p
+
+
+class BlockWithTokenResidual(Block):
+    def after(self, p, q, prefix):
+        return super().after(p, q, 1.0)
+
+
+class BlockWithoutQ(Block):
+    """q = None taken for q = 1 at the draft, in the ratio only."""
+
+    def ratio(self, p, q, token):
+        return float(p[token])
+
+
+class NoBreak(Chain):
+    """Goes on after a refusal, and puts the first residual at the end of all that was accepted."""
+
+    def row(self, p, q, x, coins, last):
+        kept = 0
+        for i, token in enumerate(x):
+            if self.accepts(p[i], q[i], token, coins[i]):
+                kept = i + 1
+        return [*x[:kept], by_cdf(self.residual(p[kept], q[kept], 0) if kept < len(x) else p[kept], last)]
+
+
+class BonusWithoutTemperature(Chain):
+    def bonus(self, p):
+        return p**0.7 / (p**0.7).sum()
+
+
+class RowOfTheParent(Chain):
+    """Reads the rows of the root for every token: right where rows do not depend on the context."""
+
+    def row(self, p, q, x, coins, last):
+        return super().row(p[:1].expand(len(p), -1), q[:1].expand(len(q), -1), x, coins, last)
+
+
+class LessOrEqual(Chain):
+    def accepts(self, p, q, token, coin):
+        return coin <= p[token] / q[token]
+
+
+class Coins1(Chain):
+    """The coin of the first test is used for the residual too."""
+
+    def row(self, p, q, x, coins, last):
+        return super().row(p, q, x, coins, coins[0])
+
+
+class Seeded:
+    """Opaque noise of a device: right."""
+
+    door = "seeded"
+    branchings = [(1,)]
+    shared = False
+
+    def gumbel(self, seed, offset, rows, width, stream):
+        rng = np.random.default_rng([seed, offset, 0 if self.shared else stream])
+        return torch.from_numpy(rng.gumbel(size=(rows, width)))
+
+    def draft(self, problem, rows, *, seed, offset):
+        noise = self.gumbel(seed, offset, rows, problem.vocabulary, 1)
+        tokens = (torch.from_numpy(problem.draft(())).log() + noise).argmax(1).tolist()
+        place = {tree[1][1]: i for i, (tree, _) in enumerate(problem.trees)}
+        return [place[t] for t in tokens]
+
+    def __call__(self, batch: TreeBatch, *, seed, offset) -> Emitted:
+        rows, width = batch.p.shape[0], batch.p.shape[2]
+        noise = self.gumbel(seed, offset, rows, width, 2)
+        coin = torch.from_numpy(np.random.default_rng([seed, offset, 9]).random((rows, 2)))
+        x = batch.token[:, 1]
+        at = torch.arange(rows)
+        kept = coin[:, 0] * batch.q[at, 0, x] < batch.p[at, 0, x]
+        rest = ((batch.p - batch.q)[:, 0].clamp(min=0).log() + noise).argmax(1)
+        bonus = (batch.p[:, 1].cumsum(1) <= coin[:, 1:]).sum(1).clamp(max=width - 1)
+        tokens = torch.stack([torch.where(kept, x, rest), torch.where(kept, bonus, -1)], dim=1)
+        return Emitted(tokens, 1 + kept.long())
+
+
+class SharedNoise(Seeded):
+    """The residual's Gumbel noise is the draft's: same seed, same position."""
+
+    shared = True
+
+
+class SameSeedEveryStep(Seeded):
+    """The offset is not used: every step has the noise of the first."""
+
+    def gumbel(self, seed, offset, rows, width, stream):
+        return super().gumbel(seed, 0 if stream == 2 else offset, rows, width, stream)
+
+    def __call__(self, batch, *, seed, offset):
+        return super().__call__(batch, seed=seed, offset=0)
+
+
+MUTANTS = (
+    # (what, engine, drafts, level, kind, words of the message)
+    ("block verification, token-wise residual", BlockWithTokenResidual(), "iid", 1, "bias", "position 1"),
+    ("block verification, q = None", BlockWithoutQ(), "iid", 1, "bias", "position"),
+    ("missing break after the first refusal", NoBreak(), "iid", 1, "bias", "position 0"),
+    ("bonus token without temperature", BonusWithoutTemperature(), "iid", 1, "bias", "position 1"),
+    ("rows of the root for every token", RowOfTheParent(), "iid", 1, "bias", "position 1"),
+    ("coin <= p/q on a chain", LessOrEqual(), "iid", 0, "zero-probability token", "p = 0"),
+    ("residual drawn with the accept coin", Coins1(), "iid", 1, "bias", "position 0"),
+    ("residual noise shared with the draft's", SharedNoise(), "iid", 2, "bias", "joint law"),
+    ("the same seed in every step", SameSeedEveryStep(), "iid", 3, "kept noise", "step before"),
+)
+
+CONTROLS = (
+    ("token-wise chain", Chain(), "iid"),
+    ("block verification", Block(), "iid"),
+    ("q = None as a point mass", PointMass(), "top_k"),
+    ("device noise, fresh", Seeded(), "iid"),
+)

@@ -1,0 +1,346 @@
+"""Adapters: transformers for real, installed kernels when they are there, layouts against stand-ins."""
+
+import importlib.util
+import random
+
+import pytest
+import torch
+
+from spechub_lp import samplers
+from spechub_lp.drafts import by_name
+from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate.adapters import NAMES, find, sglang_chain, spechub, transformers
+from spechub_lp.gate.adapters.eagle import Eagle, paths
+from spechub_lp.gate.adapters.flashinfer_chain import FlashInferChain
+from spechub_lp.gate.adapters.mcsd import MCSD
+from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
+from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
+from spechub_lp.gate.adapters.vllm_v2 import VLLM2
+from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate.outputs import text
+from spechub_lp.gate.trees import TreeProblem
+
+
+def by_cdf(weights, u):
+    ends = weights.double().cumsum(0)
+    return min(int(torch.searchsorted(ends, float(u) * ends[-1], right=True)), int(weights.nonzero()[-1]))
+
+
+def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, coins, last, p, q, *rest, block_verification):
+    """SGLang's chain kernel, row by row."""
+    rows, slots = candidates.shape
+    for b in range(rows):
+        n = 0
+        index[b, 0] = retrive[b, 0]
+        while n < slots - 1:
+            x = candidates[b, n + 1]
+            if not coins[b, n] * q[b, n, x] < p[b, n, x]:
+                break
+            predicts[retrive[b, n]] = x
+            n += 1
+            index[b, n] = retrive[b, n]
+        counts[b] = n
+        law = p[b, n] if n == slots - 1 else (p[b, n] - q[b, n]).clamp(min=0)
+        predicts[retrive[b, n]] = by_cdf(law if law.sum() > 0 else p[b, n], last[b])
+
+
+def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, coins, last, p, _, *rest):
+    """SGLang's tree kernel, row by row: one coin a parent, walked along the siblings."""
+    for b in range(len(candidates)):
+        node, n, law = 0, 0, None
+        index[b, 0] = retrive[b, 0]
+        while True:
+            c, passed, law = int(child[b, node]), 0.0, p[b, node].clone()
+            while c >= 0:
+                x = candidates[b, c]
+                passed += float(law[x])
+                if coins[b, node] < passed:
+                    break
+                law[x] = 0
+                c = int(sibling[b, c])
+            if c < 0:
+                break
+            predicts[retrive[b, node]] = candidates[b, c]
+            node, n = c, n + 1
+            index[b, n] = retrive[b, c]
+        counts[b] = n
+        predicts[retrive[b, node]] = by_cdf(law, last[b])
+
+
+class Scripted:
+    """A seeded engine whose stand-in draws from torch's own generator, so that its exact law can be had."""
+
+    door = "host"
+
+    def __init__(self, engine):
+        self.engine, self.branchings = engine, engine.branchings
+
+    def __call__(self, batch):
+        return self.engine(batch, seed=3, offset=5)
+
+
+def exact(engine, shape, policy="iid"):
+    """The report on an engine with scripted noise, without zeros and with them."""
+    cases = [TreeProblem(f"zeros {z}", 3, shape, by_name(policy), z, 4) for z in (False, True)]
+    return check_tree(Scripted(engine), policy, shape[0], cases=cases)
+
+
+def flashinfer_stand_in(q, x, p, *, seed, offset, generator=None):
+    b, n = x.shape
+    out = torch.full((b, n + 1), -1, dtype=torch.int32)
+    for row in range(b):
+        for i in range(n + 1):
+            if i < n and torch.rand((), generator=generator) * q[row, i, x[row, i]] < p[row, i, x[row, i]]:
+                out[row, i] = x[row, i]
+                continue
+            law = p[row, i] if i == n else (p[row, i] - q[row, i]).clamp(min=0)
+            out[row, i] = int(torch.multinomial(law if law.sum() > 0 else p[row, i], 1, generator=generator))
+            break
+    return out, None, None
+
+
+def seeded_flashinfer_stand_in(q, x, p, *, seed, offset):
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + offset)
+    return flashinfer_stand_in(q, x, p, seed=seed, offset=offset, generator=generator)
+
+
+def vllm_v2_stand_in(
+    logits, draft_logits, drafted, ends, pos, slots, expanded, local, temperature, seed, steps, *,
+    use_block_verification,
+):  # fmt: skip
+    """The chain rule of vLLM's second model runner, request by request; what is not written stays as it was."""
+    assert not use_block_verification
+    assert len(set(seed[slots.long()].tolist())) == len(slots)
+    sampled, count = torch.full((len(slots), steps + 1), -9), torch.full((len(slots),), -9, dtype=torch.int32)
+    for b, slot in enumerate(slots.tolist()):
+        first, last = int(ends[b]), int(ends[b + 1]) - 1
+        for row in range(first, last + 1):
+            i = row - first
+            assert (int(expanded[row]), int(local[row])) == (slot, i)
+            p, x = logits[row].softmax(0), int(drafted[row + 1]) if row < last else -1
+            count[b] = i + 1
+            if x < 0:
+                sampled[b, i] = torch.multinomial(p, 1)
+                break
+            q = torch.eye(len(p))[x] if draft_logits is None else draft_logits[slot, i].softmax(0)
+            if torch.rand(()) * q[x] < p[x]:
+                sampled[b, i] = x
+                continue
+            rest = (p - q).clamp(min=0)
+            sampled[b, i] = torch.multinomial(rest if rest.sum() > 0 else p, 1)
+            break
+    return sampled, count
+
+
+def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, steps, seed, offset):
+    """TensorRT-LLM's operator: outputs set to zero first, one coin a parent, the root not among the drafts."""
+    assert drafted.shape[1] == p.shape[1] - 1
+    assert int(seed) == 3
+    assert int(offset) == 5 * 64
+    assert valid.all()
+    index.zero_(), counts.zero_(), tokens.zero_()
+    for b in range(len(drafted)):
+        node, n = 0, 0
+        while True:
+            law, c, coin, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
+            coin = torch.rand(()) if c >= 0 else None
+            while c >= 0:
+                x = int(drafted[b, c - 1])
+                passed += float(law[x])
+                if coin < passed:
+                    break
+                law[x] = 0
+                c = int(sibling[b, c])
+            if c < 0:
+                break
+            tokens[b, n] = drafted[b, c - 1]
+            node, n = c, n + 1
+            index[b, n] = c
+        tokens[b, n] = torch.multinomial(law, 1)
+        counts[b] = n
+
+
+def mcsd_with(ground, offer, tokens):
+    """MCSD's recursive rejection with replacement: the target's row becomes the residual."""
+    for slot, x in enumerate(tokens.tolist()):
+        if torch.rand(1) * offer[x] < ground[x]:
+            return slot
+        ground.sub_(offer).clamp_(min=0)
+        ground /= ground.sum()
+    return None
+
+
+def mcsd_naive(ground, offer, tokens):
+    y = int(torch.multinomial(ground, 1))
+    if y in tokens.tolist():
+        return tokens.tolist().index(y)
+    ground.zero_()
+    ground[y] = 1
+    return None
+
+
+def eagle_stand_in(logits, candidates, processor):
+    """Target-only along the paths, a coin a sibling, what was refused leaves the law."""
+    length, best = 0, 0
+    law = processor(None, logits[0, 0]).softmax(0)
+    for i in range(1, candidates.shape[1]):
+        same = [j for j in range(len(candidates)) if (candidates[j, :i] == candidates[best, :i]).all()]
+        law = logits[same[0], i - 1].softmax(0)
+        tried, took = set(), False
+        for j in same:
+            x = int(candidates[j, i])
+            if x in tried or x == -1:
+                continue
+            tried.add(x)
+            if random.random() < law[x]:
+                best, length, took = j, i, True
+                break
+            law[x] = 0
+            law = law / law.sum()
+        if not took:
+            return best, length, law
+    return best, length, logits[best, length].softmax(0)
+
+
+def test_every_name_leads_to_a_module():
+    for name in NAMES:
+        assert importlib.util.find_spec(find(name)) is not None
+
+
+def test_layout_of_the_chain_kernel():
+    report = check_tree(sglang_chain.SGLangChain(chain_stand_in), "iid", 1)
+    assert report.status == "pass", text(report)
+    assert report.distance < 2e-7
+
+
+def test_layout_of_the_tree_kernel():
+    engine = SGLangTree(tree_stand_in, 2, "cpu")
+    for policy, shape in (("top_k", (2, 1)), ("without_replacement", (2,))):
+        cases = [TreeProblem("tree", 3, shape, by_name(policy))]
+        report = check_tree(engine, policy, 2, cases=cases)
+        assert report.status == "pass", text(report)
+        assert report.distance < 1e-6
+
+
+def test_a_kernel_that_reads_the_row_of_another_node_is_refused():
+    def other_row(*arguments):
+        return tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
+
+    cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
+    assert check_tree(SGLangTree(other_row, 2, "cpu"), "top_k", 2, cases=cases).exit_code == 1
+
+
+def test_links_and_paths_of_a_tree_by_hand():
+    batch = TreeProblem("t", 3, (2, 1), by_name("top_k")).batch([0])
+    assert batch.parent.tolist() == [[-1, 0, 0, 1, 2]]
+    child, sibling = links(batch)
+    assert child.tolist() == [[1, 3, 4, -1, -1]]
+    assert sibling.tolist() == [[-1, 2, -1, -1, -1]]
+    assert paths(batch, 0) == [[0, 1, 3], [0, 2, 4]]
+    assert not batch.is_chain
+    assert TreeProblem("c").batch([0]).is_chain
+
+
+def test_layout_of_flashinfer():
+    report = exact(FlashInferChain(flashinfer_stand_in, "cpu"), (1, 1))
+    assert report.status == "pass", text(report)
+    assert report.distance < 1e-6
+
+
+@pytest.mark.slow
+def test_flashinfer_by_draws():
+    report = check_tree(FlashInferChain(seeded_flashinfer_stand_in, "cpu"), "iid", 1, settings=Settings(distance=0.2))
+    assert report.status == "pass", text(report)
+    assert any("not run on a GPU yet" in f.message for f in report.findings)
+
+
+@pytest.mark.parametrize(("variant", "policy"), [("", "iid"), ("point_mass", "top_k")])
+def test_layout_of_the_second_model_runner(variant, policy):
+    report = exact(VLLM2(vllm_v2_stand_in, variant, "cpu"), (1, 1), policy)
+    assert report.status == "pass", text(report)
+    assert report.distance < 1e-6
+
+
+def test_the_second_model_runner_on_a_batch_keeps_requests_apart():
+    """Two requests whose laws are one-hots: what comes out is known, and rows and slots differ."""
+    problem = TreeProblem("c", 4, (1, 1))
+    batch = problem.batch([0, 15])
+    batch.p.copy_(torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0, 1], [3, 2, 0]])])
+    emitted = VLLM2(vllm_v2_stand_in, "", "cpu")(batch, seed=1, offset=0)
+    assert batch.token.tolist() == [[-1, 0, 0], [-1, 3, 3]]
+    assert emitted.tokens.tolist() == [[0, 0, 1], [3, 2, -1]]
+    assert emitted.n.tolist() == [3, 2]
+
+
+def test_layout_of_tensorrt_llm():
+    engine = TensorRTTree(tensorrt_stand_in, 2, "cpu")
+    for shape in ((2, 1), (2,)):
+        report = exact(engine, shape, "top_k")
+        assert report.status == "pass", text(report)
+        assert report.distance < 1e-6
+
+
+def test_a_tree_that_counts_its_root_among_the_drafts_is_refused():
+    def shifted(drafted, *rest):
+        return tensorrt_stand_in(drafted.roll(1, dims=1), *rest)
+
+    assert exact(TensorRTTree(shifted, 2, "cpu"), (2, 1), "top_k").exit_code == 1
+
+
+@pytest.mark.parametrize(("function", "policy"), [(mcsd_with, "iid"), (mcsd_naive, "top_k")])
+def test_layout_of_mcsd(function, policy):
+    cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
+    report = check_node(MCSD(function), policy, 2, cases=cases, settings=Settings(levels=(0, 1)))
+    assert report.exit_code == 0, text(report)
+    assert report.distance < 1e-6
+
+
+def test_layout_of_eagle():
+    cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
+    report = check_tree(Eagle(eagle_stand_in), "top_k", 2, cases=cases)
+    assert report.status == "pass", text(report)
+    assert report.distance < 1e-6
+
+
+@pytest.mark.slow
+def test_transformers_accepts_a_token_of_probability_zero_when_the_coin_is_zero():
+    """Released 5.23: `r <= p / q`. Everything else about it is right, to 1e-7."""
+    pytest.importorskip("transformers")
+    report = check_tree(transformers.engine(), "iid", 1)
+    assert report.seconds < 60
+    assert {f.kind for f in report.findings if f.proof} == {"zero-probability token"}
+    assert all(row.distance < 1e-6 for row in report.rows)
+    assert all(abs(row.acceptance - row.optimum) < 1e-6 for row in report.rows)
+
+
+def test_transformers_fails_when_the_residual_vanishes(monkeypatch):
+    """The same law from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0, and no token has p > q."""
+    pytest.importorskip("transformers")
+    function = transformers.engine().function
+    q = torch.tensor([[[-1.75, 0.75, 1.25]]])
+    p = (q + 7.458333333333333).expand(1, 2, 3)
+    law_p, law_q = p.softmax(-1)[0, 0], q.softmax(-1)[0, 0]
+    assert ((law_p - law_q) <= 0).all()
+    assert float(law_p[0] / law_q[0]) == 1 - 7 * 2**-24
+    monkeypatch.setattr(torch, "rand_like", lambda a: torch.full_like(a, 1 - 2**-24))  # the largest coin of torch
+    with pytest.raises(RuntimeError, match="nan"):
+        function(torch.tensor([[0]]), q, 1, p)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["rrs", "spechub", "rrsw"])
+def test_our_own_rules_pass(variant):
+    sampler = samplers.by_name(variant)
+    policy = sampler.drafts.name
+    cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
+    report = check_node(spechub.engine(variant, policy, 2), policy, 2, cases=cases)
+    assert report.status == "pass", text(report)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("sglang") is None, reason="sglang is not installed: install_engines.sh")
+@pytest.mark.parametrize("variant", ["", "block"])
+def test_sglang_chain_interpreted(variant):
+    report = check_tree(sglang_chain.engine(variant), "iid", 1, settings=Settings(seconds=150))
+    assert report.status == "pass", text(report)
+    assert report.distance < 2e-7

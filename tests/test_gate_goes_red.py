@@ -1,0 +1,63 @@
+"""The gate refuses every wrong sampler of the table, at the level that should see it, and passes the right ones."""
+
+import pytest
+from gate_chains import CONTROLS as CHAIN_CONTROLS
+from gate_chains import MUTANTS as CHAIN_MUTANTS
+from gate_mutants import CONTROLS, MUTANTS, Mutant
+
+from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate.outputs import text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
+def test_refuses(mutant: Mutant):
+    report = check_node(mutant.engine, mutant.drafts, mutant.k, name=mutant.what)
+    assert report.exit_code == 1, text(report)
+    found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
+    assert found, text(report)
+    assert min(f.level for f in found) <= mutant.level, text(report)
+    assert any(mutant.says in f.message for f in found), text(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
+def test_passes(name, engine, drafts, k):
+    report = check_node(engine, drafts, k, name=name)
+    assert report.status == "pass", text(report)
+    assert report.smallest_caught <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("what", "engine", "drafts", "level", "kind", "says"), CHAIN_MUTANTS, ids=[m[0] for m in CHAIN_MUTANTS]
+)
+def test_refuses_on_a_chain(what, engine, drafts, level, kind, says):
+    report = check_tree(engine, drafts, 1, name=what)
+    found = [f for f in report.findings if f.proof and f.kind == kind]
+    assert report.exit_code == 1, text(report)
+    assert found, text(report)
+    assert min(f.level for f in found) <= level, text(report)
+    assert any(says in f.message for f in found), text(report)
+
+
+@pytest.mark.parametrize(("what", "engine", "drafts"), CHAIN_CONTROLS, ids=[c[0] for c in CHAIN_CONTROLS])
+def test_passes_on_a_chain(what, engine, drafts):
+    report = check_tree(engine, drafts, 1, name=what)
+    assert report.status == "pass", text(report)
+    if engine.door == "uniform":
+        assert report.distance < 1e-6
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "product"])
+def test_problems_exist_for_every_policy(drafts, k):
+    for problem in problems(drafts, k):
+        assert len(problem.tuples) == len(set(problem.tuples)) == len(problem.mass)
+        assert 0 <= float(problem.alpha) <= 1
+
+
+def test_settings_are_recorded():
+    report = check_node(lambda p, q, drafts: (0, -1), settings=Settings(seconds=5, levels=(1,)), cases=problems()[:1])
+    assert report.exit_code == 1
+    assert report.document()["settings"]["seconds"] == 5
