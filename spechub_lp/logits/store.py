@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from spechub_lp.errors import SpecHubError
+from spechub_lp.logits import shards
+from spechub_lp.logits.source import Floats, replace_file
 
-Floats = NDArray[np.float64]
 Tensors = dict[str, NDArray[Any]]
 Index = int | slice | NDArray[np.integer]
 
@@ -87,29 +88,41 @@ class Rows:
         rows = np.atleast_1d(np.arange(len(self))[which])
         return self._law(0, rows, temperature), self._law(1, rows, temperature)
 
+    def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
+        """([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
+        rows = np.asarray(rows)
+        return self._log(0, rows), self._log(1, rows)
+
     def _law(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
         """[B, V] one model's rebuilt laws."""
+        log = self._log(model, rows) / temperature
+        law = np.exp(log - log.max(axis=1, keepdims=True))
+        return np.asarray(law / law.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def _background(self) -> tuple[Floats, Floats]:
+        return self.mean.astype(float), self.basis.astype(float)
+
+    def _log(self, model: int, rows: NDArray[np.integer]) -> Floats:
+        """[B, V] one model's rebuilt log-probabilities."""
         ids = self.ids[rows].astype(np.int64)
         rest, cap = self.rest[model, rows, None], self.cap[model, rows, None]
-        log = self.mean.astype(float) + self.coefficient[model, rows].astype(float) @ self.basis.astype(float)
+        mean, basis = self._background
+        log = mean + self.coefficient[model, rows].astype(float) @ basis
         np.put_along_axis(log, ids, -np.inf, axis=1)
         log = np.minimum(log + rest - _log_sum(log), cap)
         log += rest - _log_sum(log)
         kept = self.kept[model, rows].astype(float)
         kept += np.log1p(-np.exp(rest)) - _log_sum(kept)
         np.put_along_axis(log, ids, kept, axis=1)
-        log /= temperature
-        law = np.exp(log - log.max(axis=1, keepdims=True))
-        return np.asarray(law / law.sum(axis=1, keepdims=True))
+        return log
 
 
 def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
     """The tensors `ids` to `coefficient` of `Rows` from the finite [N, V] logits of the two models."""
     n, v = target.shape
     if not 0 < keep < v <= 1 << 16:
-        raise SpecHubError(
-            f"keep = {keep} of V = {v} tokens; needed: 0 < keep < V <= 65536 (ids have 16 bits)"
-        )
+        raise SpecHubError(f"keep = {keep} of V = {v} tokens; needed: 0 < keep < V <= 65536 (ids have 16 bits)")
     log = np.stack([target, draft]).astype(float)
     if not np.isfinite(log).all():
         raise SpecHubError("a logit is infinite or nan; only full-support rows can be stored")
@@ -148,19 +161,29 @@ def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> Non
     data = save_tensors(tensors)
     entry = {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, data)
+    replace_file(path, data)
     text = json.dumps({**manifest, "data": entry}, indent=2, ensure_ascii=False) + "\n"
-    _replace(path.with_suffix(".json"), text.encode())
+    replace_file(path.with_suffix(".json"), text.encode())
 
 
-def load(path: str | Path) -> Rows:
-    """The rows stored at `path` (.safetensors), once its bytes are found to be those its manifest names."""
+def load(path: str | Path, check: bool = True) -> Any:
+    """Stored rows: `Shards` of a folder that `spechub-lp capture` wrote, or the compact `Rows` of a .safetensors file.
+
+    check: compare every byte with the sha256 in the manifest (compact rows always are).
+
+    Raises:
+        SpecHubError: a file is missing or damaged; the message says which, and what to do.
+    """
+    path = Path(path)
+    return shards.load(path, check) if path.is_dir() else load_rows(path)
+
+
+def load_rows(path: str | Path) -> Rows:
+    """The compact rows at `path` (.safetensors), once its bytes are found to be those its manifest names."""
     path = Path(path)
     for file in (path, path.with_suffix(".json")):
         if not file.is_file():
-            raise SpecHubError(
-                f"{file} is missing; stored rows are a .safetensors and a .json file side by side"
-            )
+            raise SpecHubError(f"{file} is missing; stored rows are a .safetensors and a .json file side by side")
     manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     data = path.read_bytes()
     found, named = hashlib.sha256(data).hexdigest(), manifest["data"]["sha256"]
@@ -176,12 +199,3 @@ def _log_sum(log: Floats) -> Floats:
     """log of the sum of exp over the last axis, which is kept."""
     top = log.max(axis=-1, keepdims=True)
     return np.asarray(top + np.log(np.exp(log - top).sum(axis=-1, keepdims=True)))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

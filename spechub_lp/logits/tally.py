@@ -1,0 +1,134 @@
+"""Sums that can be merged: what a replay keeps of millions of positions, and the intervals made from it.
+
+Positions of one document resemble each other, so an interval treats documents as the independent unit. A mean is a
+ratio of sums over documents, m = sum S_d / sum n_d, and its variance, to first order (Cochran, Sampling Techniques,
+third edition, section 6.5; the cluster-robust variance of Liang and Zeger 1986 with the factor D / (D - 1)),
+
+    D / (D - 1)  sum_d (S_d - m n_d)^2  /  (sum_d n_d)^2,        with Student's t of D - 1 degrees of freedom.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any, NamedTuple
+
+Key = tuple[str | int | float, ...]
+"""What a column measures: (temperature, k, quantity, ...)."""
+
+
+class Estimate(NamedTuple):
+    """A mean with a half width that covers it with probability 95 %; None with fewer than two documents."""
+
+    mean: float
+    half_width: float | None
+    n: int
+    """Positions (or whatever was counted) behind it."""
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" + ("" if self.half_width is None else f" ± {self.half_width:.4f}")
+
+
+@dataclass
+class Tally:
+    """Sums and counts of each column in each document, and worst values over all. Merging is adding."""
+
+    sums: dict[str, dict[Key, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    """document -> column -> sum."""
+    counts: dict[str, dict[Key, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    """document -> column -> how many values were added."""
+    worst: dict[Key, float] = field(default_factory=dict)
+    """column -> the largest value."""
+
+    def add(self, document: str, key: Key, value: float) -> None:
+        self.sums[document][key] += value
+        self.counts[document][key] += 1
+
+    def largest(self, key: Key, value: float) -> None:
+        self.worst[key] = max(value, self.worst.get(key, value))
+
+    def merge(self, other: "Tally") -> None:
+        """Add another tally. Merged in one order the sums are the same to the last bit, whoever computed them."""
+        for document, columns in other.sums.items():
+            for key, value in columns.items():
+                self.sums[document][key] += value
+                self.counts[document][key] += other.counts[document][key]
+        for key, value in other.worst.items():
+            self.largest(key, value)
+
+    def columns(self) -> list[Key]:
+        """All columns, in one order whoever computed them."""
+        return sorted({key for columns in self.sums.values() for key in columns}, key=lambda key: [*map(str, key)])
+
+    def count(self, key: Key, documents: Iterable[str] | None = None) -> int:
+        return sum(self.counts[d].get(key, 0) for d in self._chosen(documents))
+
+    def mean(self, key: Key, documents: Iterable[str] | None = None) -> Estimate | None:
+        """The mean of a column over some documents (all by default), clustered by document; None if it is empty."""
+        return self.ratio(
+            lambda d: (self.sums[d].get(key, 0.0), self.counts[d].get(key, 0)),
+            self._chosen(documents),
+        )
+
+    def difference(self, left: Key, right: Key, documents: Iterable[str] | None = None) -> Estimate | None:
+        """The mean of left - right, two columns that were added at the same positions."""
+        return self.ratio(
+            lambda d: (self.sums[d].get(left, 0.0) - self.sums[d].get(right, 0.0), self.counts[d].get(left, 0)),
+            self._chosen(documents),
+        )
+
+    def share(self, key: Key, of: Key, documents: Iterable[str] | None = None) -> Estimate | None:
+        """The sum of one column over the count of another: how often something was seen."""
+        return self.ratio(
+            lambda d: (self.sums[d].get(key, 0.0), self.counts[d].get(of, 0)),
+            self._chosen(documents),
+        )
+
+    @staticmethod
+    def ratio(parts: Callable[[str], tuple[float, float]], documents: Iterable[str]) -> Estimate | None:
+        """sum S_d / sum n_d for (S_d, n_d) = parts(d), as an estimate; None when nothing was counted."""
+        pairs = [pair for pair in map(parts, documents) if pair[1]]
+        count = sum(n for _, n in pairs)
+        if not count:
+            return None
+        mean = sum(s for s, _ in pairs) / count
+        if len(pairs) < 2:
+            return Estimate(mean, None, int(count))
+        spread = sum((s - mean * n) ** 2 for s, n in pairs) * len(pairs) / (len(pairs) - 1)
+        return Estimate(mean, _student(len(pairs) - 1) * sqrt(spread) / count, int(count))
+
+    def _chosen(self, documents: Iterable[str] | None) -> list[str]:
+        return sorted(self.sums if documents is None else (d for d in documents if d in self.sums))
+
+    def document(self) -> dict[str, Any]:
+        """For a JSON file; `Tally.read` takes it back. Sums and counts stand in the order of `columns`."""
+        columns = self.columns()
+        return {
+            "columns": [list(key) for key in columns],
+            "sums": {d: [own.get(key) for key in columns] for d, own in sorted(self.sums.items())},
+            "counts": {d: [own.get(key) for key in columns] for d, own in sorted(self.counts.items())},
+            "worst": [[*key, value] for key, value in self.worst.items()],
+        }
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "Tally":
+        tally = cls()
+        columns = [tuple(key) for key in document["columns"]]
+        for read, write in ((document["sums"], tally.sums), (document["counts"], tally.counts)):
+            for name, values in read.items():
+                write[name].update({k: v for k, v in zip(columns, values, strict=True) if v is not None})
+        tally.worst = {tuple(key): value for *key, value in document["worst"]}
+        return tally
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.document()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(Tally.read(state).__dict__)
+
+
+def _student(freedom: int) -> float:
+    """The 97.5 % point of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))

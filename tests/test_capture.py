@@ -1,0 +1,250 @@
+"""A capture stores what the models say, goes on where it stopped, and says plainly why it cannot."""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from spechub_lp.errors import SpecHubError
+from spechub_lp.logits import capture as capturing
+from spechub_lp.logits import models, shards, store
+from spechub_lp.logits.capture import Settings, capture
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.slow  # importing transformers and its models takes seconds
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz .,"
+TEXTS = {
+    "verse_1": "the sea was wet as wet could be, the sands were dry as dry. " * 2,
+    "verse_2": "you could not see a cloud, because no cloud was in the sky. " * 2,
+    "prose_1": "no birds were flying overhead, there were no birds to fly. " * 3,
+}
+
+
+def small_model(folder: Path, letters: str = LETTERS, layers: int = 3, padded: int = 0, seed: int = 0) -> str:
+    """A random GPT-2 of a few thousand weights that reads letters, saved as transformers saves one."""
+    from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import WordLevel
+
+    words = Tokenizer(WordLevel({c: i for i, c in enumerate(letters)}, unk_token=letters[0]))
+    words.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
+    words.decoder = decoders.Fuse()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(folder)
+    torch.manual_seed(seed)
+    config = transformers.GPT2Config(
+        vocab_size=len(letters) + padded, n_positions=256, n_embd=16, n_layer=layers, n_head=2, initializer_range=0.5,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    return small_model(folder / "target"), small_model(folder / "draft", layers=1, seed=1)
+
+
+@pytest.fixture
+def texts(tmp_path) -> list[Path]:
+    for name, text in TEXTS.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    return [tmp_path / f"{name}.txt" for name in TEXTS]
+
+
+def settings(pair, draft: str | None = None, **other) -> Settings:
+    return Settings(pair[0], draft or pair[1], **{"per_document": 12, "store": "float32", "shard": 10, **other})
+
+
+def run(texts, out, given, **other):
+    return capture(texts, out, given, device="cpu", **other)
+
+
+def direct(folder: str, tokens: list[int]) -> torch.Tensor:
+    """[V] log-probabilities after `tokens`, by the plainest call."""
+    with torch.inference_mode():
+        return torch.log_softmax(loaded(folder)(torch.tensor([tokens])).logits[0, -1], dim=-1).double()
+
+
+@cache
+def loaded(folder: str):
+    return transformers.GPT2LMHeadModel.from_pretrained(folder).eval()
+
+
+def after(texts, rows, i: int) -> list[int]:
+    """The tokens before position i."""
+    text = texts[rows.document[i]].read_text(encoding="utf-8")
+    return [LETTERS.index(c) for c in text[: rows.index[i]]]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_rows_are_what_the_models_say(pair, texts, tmp_path, batch):
+    rows = run(texts, tmp_path / "rows", settings(pair), batch=batch)
+    assert len(rows) == 36
+    assert rows.vocabulary == len(LETTERS)
+    assert {d: rows.domains.count(d) for d in rows.domains} == {"verse": 24, "prose": 12}
+    target, draft = rows.logits(range(36))
+    for i in range(0, 36, 5):
+        tokens = after(texts, rows, i)
+        assert len(tokens) >= 8
+        for model, row in zip(pair, (target[i], draft[i]), strict=True):
+            assert (direct(model, tokens) - torch.from_numpy(row)).abs().max() < 1e-4
+    again = store.load(tmp_path / "rows").batch(slice(0, 4), 0.7)
+    for left, right in zip(rows.batch(slice(0, 4), 0.7), again, strict=True):
+        assert (left == right).all()
+
+
+def test_drafts_made_from_the_target(pair, texts, tmp_path):
+    for n, draft in enumerate(("context:5", "temperature:2", "skip:1")):
+        rows = run(texts, tmp_path / str(n), settings(pair, draft, per_document=4))
+        target, other = rows.logits(range(12))
+        for i in range(0, 12, 3):
+            tokens, found = after(texts, rows, i), torch.from_numpy(other[i])
+            if draft == "context:5":
+                true = direct(pair[0], tokens[-5:])
+            elif draft == "temperature:2":
+                true = torch.log_softmax(torch.from_numpy(target[i]) / 2, dim=-1)
+            else:
+                model = transformers.GPT2LMHeadModel.from_pretrained(pair[0]).eval()
+                del model.transformer.h[1]
+                with torch.inference_mode():
+                    true = torch.log_softmax(model(torch.tensor([tokens]), use_cache=False).logits[0, -1], -1).double()
+            assert (true - found).abs().max() < 1e-4, draft
+
+
+def test_long_texts_are_cut_and_half_precision_is_close(pair, texts, tmp_path):
+    rows = run(texts, tmp_path / "rows", settings(pair, max_tokens=40, store="float16", per_document=0))
+    lengths = [len(text) for text in TEXTS.values()]
+    expected = sum(max(0, min(40, length - start) - 8) for length in lengths for start in range(0, length, 40))
+    assert len(rows) == expected
+    for i in range(0, len(rows), 17):
+        tokens = after(texts, rows, i)
+        start = len(tokens) // 40 * 40
+        p, _ = rows.laws(i)
+        assert abs(torch.exp(direct(pair[0], tokens[start:])).numpy() - p).sum() / 2 < 2e-3
+
+
+def test_a_stopped_capture_goes_on_and_gives_the_same_bytes(pair, texts, tmp_path, monkeypatch):
+    whole = run(texts, tmp_path / "whole", settings(pair))
+    write = shards.write_shard
+
+    def stop(folder, number, tensors):
+        if number == 2:
+            raise KeyboardInterrupt
+        return write(folder, number, tensors)
+
+    monkeypatch.setattr(shards, "write_shard", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(texts, tmp_path / "parts", settings(pair))
+    monkeypatch.setattr(shards, "write_shard", write)
+    half = store.load(tmp_path / "parts")
+    assert 0 < len(half) < len(whole)
+    assert not half.manifest["complete"]
+    first = tmp_path / "parts" / "shard-00000.safetensors"
+    written = first.stat().st_mtime_ns
+    rows = run(texts, tmp_path / "parts", settings(pair))
+    assert first.stat().st_mtime_ns == written
+    assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
+    assert not list((tmp_path / "parts").glob("*.part"))
+
+
+def test_a_broken_shard_is_named_and_made_again(pair, texts, tmp_path):
+    whole = run(texts, tmp_path / "rows", settings(pair))
+    broken = tmp_path / "rows" / "shard-00001.safetensors"
+    data = bytearray(broken.read_bytes())
+    for damage in ("flipped", "short", "gone"):
+        if damage == "flipped":
+            data[-1] ^= 1
+            broken.write_bytes(data)
+        elif damage == "short":
+            broken.write_bytes(data[:-9])
+        else:
+            broken.unlink()
+        with pytest.raises(SpecHubError, match=r"shard-00001.*run the same capture again"):
+            store.load(tmp_path / "rows")
+        lines: list[str] = []
+        rows = run(texts, tmp_path / "rows", settings(pair), say=lines.append)
+        assert any("making it again" in line for line in lines)
+        assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
+
+
+def test_another_capture_is_not_mixed_in(pair, texts, tmp_path):
+    run(texts, tmp_path / "rows", settings(pair))
+    with pytest.raises(SpecHubError, match="holds another capture"):
+        run(texts, tmp_path / "rows", settings(pair, seed=1))
+    (tmp_path / "rows" / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(SpecHubError, match="is not JSON"):
+        run(texts, tmp_path / "rows", settings(pair))
+
+
+def test_a_manifest_names_no_folder_of_this_machine(pair, texts, tmp_path):
+    rows = run(texts, tmp_path / "rows", settings(pair))
+    assert str(tmp_path) not in json.dumps(rows.manifest)
+    assert len(rows.manifest["target"]["files"]["model.safetensors"]) == 64
+
+
+def test_models_that_do_not_fit_are_refused(pair, texts, tmp_path):
+    shuffled = small_model(tmp_path / "other", letters=LETTERS[::-1])
+    padded = small_model(tmp_path / "padded", padded=3)
+    for draft, text in (
+        (shuffled, "different vocabularies.*first difference is token 0"),
+        (padded, "29 logits and .* 32, padded differently"),
+        ("skip:9", "skip:9, but the target has layers 0 to 2"),
+        ("skip:x", "write whole numbers"),
+        ("context:0", "at least one token"),
+        ("temperature:-1", "above 0"),
+        (str(tmp_path / "nowhere"), "cannot load .*nowhere"),
+    ):
+        with pytest.raises(SpecHubError, match=text):
+            run(texts, tmp_path / "rows", settings(pair, draft))
+    assert not (tmp_path / "rows").exists()
+
+
+def test_missing_weights_are_not_replaced_by_random_ones(pair, texts, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    broken = Path(small_model(tmp_path / "broken"))
+    weights = load_file(broken / "model.safetensors")
+    name = next(n for n in weights if "h.1.attn" in n)
+    save_file({n: w for n, w in weights.items() if n != name}, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SpecHubError, match="lacks 1 of its weights"):
+        run(texts, tmp_path / "rows", Settings(str(broken), "context:4"))
+    (broken / "model.safetensors").unlink()
+    with pytest.raises(SpecHubError, match="cannot load"):
+        run(texts, tmp_path / "rows", Settings(str(broken), "context:4"))
+
+
+def test_too_little_memory_keeps_the_finished_shards(pair, texts, tmp_path, monkeypatch):
+    forward, calls = models._forward, []
+
+    def full(*args):
+        calls.append(1)
+        if len(calls) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+        return forward(*args)
+
+    monkeypatch.setattr(models, "_forward", full)
+    with pytest.raises(SpecHubError, match=r"out of memory at texts of .* tokens: try a smaller --batch"):
+        run(texts, tmp_path / "rows", settings(pair), batch=8)
+    assert len(store.load(tmp_path / "rows")) > 0
+
+
+def test_bad_texts_and_settings_are_refused(pair, texts, tmp_path):
+    (tmp_path / "short_1.txt").write_text("abc", encoding="utf-8")
+    (tmp_path / "bytes_1.txt").write_bytes(b"\xff\xfe")
+    for files, given, text in (
+        ([], settings(pair), "no text"),
+        ([tmp_path / "short_1.txt"], settings(pair), "short_1.txt has 3 tokens"),
+        ([tmp_path / "bytes_1.txt"], settings(pair), "cannot be read as UTF-8"),
+        ([*texts, texts[0]], settings(pair), "two texts are called 'verse_1'"),
+        (texts, settings(pair, store="int8"), "store 'int8'"),
+        (texts, settings(pair, dtype="int8"), "dtype 'int8'"),
+        (texts, settings(pair, max_tokens=8), "least_context < max_tokens"),
+    ):
+        with pytest.raises(SpecHubError, match=text):
+            run(files, tmp_path / "rows", given)
+    assert capturing._best_device() in ("cuda", "mps", "cpu")
