@@ -138,6 +138,81 @@ class Coins1(Chain):
         return super().row(p, q, x, coins, coins[0])
 
 
+class CoinsOfRowZero(Chain):
+    """Every row of a batch is verified with the coins of the first one."""
+
+    def __call__(self, batch, noise):
+        return super().__call__(batch, {name: a[:1].expand_as(a) for name, a in noise.items()})
+
+
+class IdsIn12Bits(Chain):
+    def __call__(self, batch, noise):
+        emitted = super().__call__(batch, noise)
+        return Emitted(torch.where(emitted.tokens >= 0, emitted.tokens % 4096, -1), emitted.n)
+
+
+class NanGivesMinusOne(Chain):
+    """A row that is not a law is answered with -1, without an error."""
+
+    def row(self, p, q, x, coins, last):
+        return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, coins, last)
+
+
+class NanStopsTheNextRow(Chain):
+    """The running state of a NaN row leaks into the row after it."""
+
+    def __call__(self, batch, noise):
+        broken = torch.isnan(batch.p[:, 0]).any(dim=1).roll(1)
+        emitted = super().__call__(batch, noise)
+        return Emitted(torch.where(broken[:, None], 0, emitted.tokens), emitted.n)
+
+
+class Siblings:
+    """Target-only on a tree, ragged rows allowed, torch's own generator: right."""
+
+    door = "host"
+    branchings = [(2,), (2, 1)]
+    ragged = True
+    most_tried = 10**9
+
+    def __call__(self, batch: TreeBatch) -> Emitted:
+        rows = [self.row(*row) for row in zip(batch.parent.tolist(), batch.token.tolist(), batch.p, strict=True)]
+        width = max(map(len, rows))
+        return Emitted(torch.tensor([r + [-1] * (width - len(r)) for r in rows]), torch.tensor([len(r) for r in rows]))
+
+    def row(self, parent, token, p):
+        node, out = 0, []
+        while True:
+            law, coin, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
+            for c in self.children(parent, node):
+                x = token[c]
+                passed += 0.0 if x in tried else float(law[x])
+                if coin < passed:
+                    break
+                tried.append(x)
+            else:
+                law[tried[: self.most_tried]] = 0
+                return [*out, int(torch.multinomial(law, 1))]
+            out.append(x)
+            node = c
+
+    def children(self, parent, node):
+        return [c for c in range(1, len(parent)) if parent[c] == node]
+
+
+class Remembers32Siblings(Siblings):
+    """What is left out of the residual is kept in a list of 32 places."""
+
+    most_tried = 32
+
+
+class PaddingIsTheRootsChild(Siblings):
+    """A node without a parent is taken for a child of the root, and its token -1 for the last of the vocabulary."""
+
+    def children(self, parent, node):
+        return [c for c in range(1, len(parent)) if max(parent[c], 0) == node]
+
+
 class Seeded:
     """Opaque noise of a device: right."""
 
@@ -196,6 +271,18 @@ MUTANTS = (
     ("residual noise shared with the draft's", SharedNoise(), "iid", 2, "bias", "joint law"),
     ("the same seed in every step", SameSeedEveryStep(), "iid", 3, "kept noise", "step before"),
 )
+
+PROBE_MUTANTS = (
+    # (what, engine, drafts, k, kind, words of the message)
+    ("coins of row 0 for the whole batch", CoinsOfRowZero(), "iid", 1, "rows mixed", "another order"),
+    ("ids in 12 bits", IdsIn12Bits(), "iid", 1, "zero-probability token", "V = 4097"),
+    ("a NaN row gives -1 in silence", NanGivesMinusOne(), "iid", 1, "NaN row", "row 2"),
+    ("a NaN row spoils the next one", NanStopsTheNextRow(), "iid", 1, "NaN row", "row 3"),
+    ("32 tried siblings remembered", Remembers32Siblings(), "top_k", 2, "bias", "33 siblings"),
+    ("padding is a child of the root", PaddingIsTheRootsChild(), "top_k", 2, "crash", "ragged"),
+)
+
+CONTROL_TREE = ("target-only on a tree, ragged", Siblings(), "top_k", 2)
 
 CONTROLS = (
     ("token-wise chain", Chain(), "iid"),

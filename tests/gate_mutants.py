@@ -348,6 +348,26 @@ class RecycledPool:
         return min(y, len(p) - 1), -1
 
 
+def tail_left_out(p, q, drafts):
+    """Blocks of 1024 as a kernel reads them; what is left of a wide row is not read."""
+    read = p[: max(len(p) // 1024, 1) * 1024]
+    y = draw(read) if read.sum() > 0 else len(read) - 1
+    return y, drafts.index(y) if y in drafts else -1
+
+
+def half_sums_of_wide_rows(p, q, drafts):
+    """The path for wide rows looks for the coin in running float16 sums, which end below 1."""
+    ends = (p.half() if len(p) > 512 else p).cumsum(0)
+    y = int((ends <= coin()).sum())
+    return y, drafts.index(y) if y in drafts else -1
+
+
+def nan_falls_off_the_end(p, q, drafts):
+    """No end of a NaN row is above the coin: the place after the last token is returned."""
+    y = len(p) - int((p.cumsum(0) > coin()).sum())
+    return y, drafts.index(y) if y in drafts else -1
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A wrong sampler: what is wrong, and how the gate must see it."""
@@ -397,6 +417,13 @@ MUTANTS = (
     Mutant("own generator reseeded", own_generator_reseeded, 3, "kept noise", "reseeded"),
     Mutant("pool of coins recycled", RecycledPool(), 3, "kept noise", "calls later"),
 )
+
+WIDE_MUTANTS = (
+    Mutant("last block of a wide row not read", tail_left_out, 0, "zero-probability token", "V = 1025"),
+    Mutant("float16 sums of wide rows end below 1", half_sums_of_wide_rows, 0, "illegal token", "coin at"),
+    Mutant("NaN row gives the id V", nan_falls_off_the_end, 0, "NaN row", "outside the vocabulary"),
+)
+"""Seen on large inputs only."""
 
 CONTROLS = (
     ("recursive rejection", rrs, "iid", 2),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from gate_chains import MUTANTS as CHAINS
-from gate_mutants import MUTANTS
+from gate_chains import PROBE_MUTANTS
+from gate_mutants import MUTANTS, WIDE_MUTANTS
 from scipy.stats import chi2, ncx2
 
 from spechub_lp.gate import check_node
@@ -57,8 +58,9 @@ def main() -> None:
         "| mutant | exact distance | level: finding | cost | chi-square power / cosine |",
         "|---|---|---|---|---|",
     ]
-    lines += [line(m.what, check_node(m.engine, m.drafts, m.k, name=m.what)) for m in MUTANTS]
+    lines += [line(m.what, check_node(m.engine, m.drafts, m.k, name=m.what)) for m in (*MUTANTS, *WIDE_MUTANTS)]
     lines += [line(what, check_tree(engine, drafts, 1, name=what)) for what, engine, drafts, *_ in CHAINS]
+    lines += [line(what, check_tree(engine, drafts, k, name=what)) for what, engine, drafts, k, *_ in PROBE_MUTANTS]
     (Path(__file__).parents[1] / "spechub_lp" / "gate" / "MUTANTS.md").write_text("\n".join(lines) + "\n")
 
 

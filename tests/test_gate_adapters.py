@@ -18,7 +18,7 @@ from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
 from spechub_lp.gate.adapters.vllm_v2 import VLLM2
 from spechub_lp.gate.check_tree import check_tree
 from spechub_lp.gate.outputs import text
-from spechub_lp.gate.trees import TreeProblem
+from spechub_lp.gate.trees import SHIFT, TreeProblem
 
 
 def by_cdf(weights, u):
@@ -74,14 +74,15 @@ class Scripted:
 
     def __init__(self, engine):
         self.engine, self.branchings = engine, engine.branchings
+        self.ragged = getattr(engine, "ragged", False)
 
     def __call__(self, batch):
         return self.engine(batch, seed=3, offset=5)
 
 
 def exact(engine, shape, policy="iid"):
-    """The report on an engine with scripted noise, without zeros and with them."""
-    cases = [TreeProblem(f"zeros {z}", 3, shape, by_name(policy), z, 4) for z in (False, True)]
+    """The report on an engine with scripted noise; rows have zeros, and one context has p = q."""
+    cases = [TreeProblem("with zeros", 3, shape, by_name(policy), True, 4)]
     return check_tree(Scripted(engine), policy, shape[0], cases=cases)
 
 
@@ -302,17 +303,48 @@ def test_layout_of_eagle():
     assert report.distance < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("engine", "policy", "k"),
+    [
+        (sglang_chain.SGLangChain(chain_stand_in), "iid", 1),
+        (SGLangTree(tree_stand_in, 2, "cpu"), "top_k", 2),
+        (Scripted(FlashInferChain(flashinfer_stand_in, "cpu")), "iid", 1),
+        (Scripted(VLLM2(vllm_v2_stand_in, "", "cpu")), "iid", 1),
+        (Scripted(TensorRTTree(tensorrt_stand_in, 2, "cpu")), "top_k", 2),
+        pytest.param(Eagle(eagle_stand_in), "top_k", 2, marks=pytest.mark.slow),
+    ],
+    ids=["sglang_chain", "sglang_tree", "flashinfer", "vllm_v2", "tensorrt_llm", "eagle"],
+)
+def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k):
+    report = check_tree(engine, policy, k, settings=Settings(levels=(0,)))
+    assert report.status == "pass", text(report)
+
+
 @pytest.mark.slow
-def test_transformers_accepts_a_token_of_probability_zero_when_the_coin_is_zero():
-    """Released 5.23: `r <= p / q`. Everything else about it is right, to 1e-7."""
+def test_transformers_has_two_defects_and_is_right_otherwise():
+    """Released 5.23: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The law is right to 1e-7."""
     pytest.importorskip("transformers")
     report = check_tree(transformers.engine(), "iid", 1)
     assert report.seconds < 60
-    assert {f.kind for f in report.findings if f.proof} == {"zero-probability token"}
+    assert {f.kind for f in report.findings if f.proof} == {"zero-probability token", "crash"}
     assert all(row.distance < 1e-6 for row in report.rows)
     assert all(abs(row.acceptance - row.optimum) < 1e-6 for row in report.rows)
 
 
+@pytest.mark.slow
+def test_the_gate_reaches_the_empty_residual_of_transformers():
+    pytest.importorskip("transformers")
+    case = TreeProblem("p = q, logits shifted", 3, (1,), shift=SHIFT)
+    assert TreeProblem.read(case.document()).document() == case.document()
+    report = check_tree(transformers.engine(), "iid", 1, cases=[case])
+    (found,) = [f for f in report.findings if f.proof]
+    assert found.kind == "crash"
+    assert "nan" in found.message
+    assert found.distance == pytest.approx(6 * 2**-24 * case.target(())[0], rel=0.2)
+    assert report.rows[0].distance < 1e-6
+
+
+@pytest.mark.slow
 def test_transformers_fails_when_the_residual_vanishes(monkeypatch):
     """The same law from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0, and no token has p > q."""
     pytest.importorskip("transformers")
@@ -333,7 +365,8 @@ def test_our_own_rules_pass(variant):
     sampler = samplers.by_name(variant)
     policy = sampler.drafts.name
     cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
-    report = check_node(spechub.engine(variant, policy, 2), policy, 2, cases=cases)
+    levels = (0, 1, 2, 3) if variant == "rrs" else (0, 1)  # the noise is the same for every rule
+    report = check_node(spechub.engine(variant, policy, 2), policy, 2, cases=cases, settings=Settings(levels=levels))
     assert report.status == "pass", text(report)
 
 

@@ -66,6 +66,10 @@ def wrong_slot(p, q, drafts):
 def nan(p, q, drafts):
     return float("nan"), -1
 
+def silent_on_nan(p, q, drafts):
+    y = len(p) - int((p.cumsum(0) > torch.rand(())).sum())
+    return y, drafts.index(y) if y in drafts else -1
+
 class Machine:
     def __init__(self):
         self.generator = torch.Generator().manual_seed(1)
@@ -75,6 +79,8 @@ class Machine:
 
 number = 7
 """
+
+EXACT = ("--level", "0", "--level", "1")
 
 app = typer.Typer()
 app.command()(gate)
@@ -114,7 +120,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
     assert int(ET.parse("out.xml").getroot().get("failures")) >= 1
     again = run("--replay", "spechub-gate-case.json")
     assert again.exit_code == 1, again.output
-    mended = run("engines_under_test:right", "--replay", "spechub-gate-case.json")
+    mended = run("engines_under_test:right", "--replay", "spechub-gate-case.json", *EXACT)
     assert mended.exit_code == 0, mended.output
 
 
@@ -132,7 +138,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
     ],
 )
 def test_an_engine_that_misbehaves_is_a_verdict(run, name, words):
-    result = run(f"engines_under_test:{name}", "--budget", "20")
+    result = run(f"engines_under_test:{name}", "--budget", "20", "--k", "1")
     assert result.exit_code == 1, result.output
     assert words in result.output
     assert "Traceback" not in result.output
@@ -145,6 +151,7 @@ def test_a_hang_is_a_verdict(run):
     assert "no answer within 0.5 seconds" in result.output
 
 
+@pytest.mark.slow
 def test_a_class_is_made_and_keeps_its_generator(run):
     assert run("engines_under_test:Machine", "--k", "1").exit_code == 0
 
@@ -171,6 +178,10 @@ def test_noise_that_cannot_be_scripted_is_named_and_too_few_draws_are_inconclusi
         (["engines_under_test:right", "--baseline", "none.json"], "cannot read"),
         (["--replay", "engines_under_test.py"], "not JSON"),
         (["flashinfer_chain"], "flashinfer"),
+        (["vllm_v2"], "vllm"),
+        (["tensorrt_llm"], "tensorrt"),
+        (["mcsd"], "PYTHONPATH"),
+        (["mcsd/wiht"], "Did you mean 'with'"),
         ([], "name an engine"),
     ],
 )
@@ -181,12 +192,21 @@ def test_misuse_is_exit_code_2_in_one_line(run, arguments, words):
     assert "Traceback" not in result.output
 
 
+def test_a_probe_that_fails_can_be_replayed(run):
+    result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0")
+    assert result.exit_code == 1, result.output
+    assert "raises no error" in result.output
+    assert run("--replay", "spechub-gate-case.json").exit_code == 1
+    assert run("engines_under_test:right", "--replay", "spechub-gate-case.json").exit_code == 0
+
+
+@pytest.mark.slow
 def test_acceptance_floor_and_baseline(run):
-    result = run("engines_under_test:Machine", "--k", "1", "--acceptance-floor", "0.98")
+    result = run("engines_under_test:Machine", "--k", "1", "--acceptance-floor", "0.98", *EXACT)
     assert result.exit_code == 1, result.output
     assert "of the optimum" in result.output
-    assert run("engines_under_test:right", "--k", "1", "--json", "base.json").exit_code == 0
-    worse = run("engines_under_test:Machine", "--k", "1", "--baseline", "base.json")
+    assert run("engines_under_test:right", "--k", "1", "--json", "base.json", *EXACT).exit_code == 0
+    worse = run("engines_under_test:Machine", "--k", "1", "--baseline", "base.json", *EXACT)
     assert worse.exit_code == 1, worse.output
     assert "the baseline base.json has" in worse.output
 
@@ -200,7 +220,7 @@ def test_the_python_in_the_readme_runs():
 
 
 def test_an_output_that_cannot_be_written_is_misuse(run):
-    result = run("engines_under_test:Machine", "--k", "1", "--json", "no/such/folder/out.json")
+    result = run("engines_under_test:Machine", "--k", "1", "--json", "no/such/folder/out.json", *EXACT)
     assert result.exit_code == 2, result.output
     assert "cannot write" in result.output
 

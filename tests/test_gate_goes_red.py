@@ -9,6 +9,13 @@ from spechub_lp.gate import Settings, check_node, problems
 from spechub_lp.gate.check_tree import check_tree
 from spechub_lp.gate.outputs import text
 
+SLOW = ("residual drawn with the accept coin", "residual noise shared", "block verification", "device noise, fresh")
+
+
+def some_slow(row):
+    """A row of a table as a test of its own name, slow when it takes seconds."""
+    return pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0].startswith(SLOW) else [])
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
@@ -29,9 +36,7 @@ def test_passes(name, engine, drafts, k):
     assert report.smallest_caught <= 0.05
 
 
-@pytest.mark.parametrize(
-    ("what", "engine", "drafts", "level", "kind", "says"), CHAIN_MUTANTS, ids=[m[0] for m in CHAIN_MUTANTS]
-)
+@pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
 def test_refuses_on_a_chain(what, engine, drafts, level, kind, says):
     report = check_tree(engine, drafts, 1, name=what)
     found = [f for f in report.findings if f.proof and f.kind == kind]
@@ -41,7 +46,7 @@ def test_refuses_on_a_chain(what, engine, drafts, level, kind, says):
     assert any(says in f.message for f in found), text(report)
 
 
-@pytest.mark.parametrize(("what", "engine", "drafts"), CHAIN_CONTROLS, ids=[c[0] for c in CHAIN_CONTROLS])
+@pytest.mark.parametrize(("what", "engine", "drafts"), [some_slow(c) for c in CHAIN_CONTROLS])
 def test_passes_on_a_chain(what, engine, drafts):
     report = check_tree(engine, drafts, 1, name=what)
     assert report.status == "pass", text(report)

@@ -20,6 +20,7 @@ from spechub_lp.gate.node import (
     one_thread,
     past_the_script,
 )
+from spechub_lp.gate.probes import node_probes
 from spechub_lp.gate.problem import Problem, problems
 from spechub_lp.gate.report import Finding, Report, Row
 from spechub_lp.gate.scripted import generator_states
@@ -92,6 +93,10 @@ def check_node(
         if not any(f.proof for f in report.findings) and {2, 3} & set(settings.levels):
             _real(engine, todo, laws, report, settings, start + settings.seconds, refusal)
             refusal = ""
+        if 0 in settings.levels and cases is None and not any(f.proof for f in report.findings):
+            report.findings += node_probes(engine, todo[0].drafts, k, settings.seed)
+            if settings.levels == (0,):
+                report.level, report.levels, refusal = "level 0: the boundary probes alone", [0], ""
     if refusal and report.status == "pass":
         report.inconclusive.append(refusal)
     if settings.acceptance_floor is not None:

@@ -11,6 +11,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.breakpoints import Explorer, Law, Node, OutOfTime
 from spechub_lp.gate.check_node import MOST_CALLS, NEVER, TOLERANCE, Settings, seed_everything
 from spechub_lp.gate.node import Failure, one_thread, past_the_script
+from spechub_lp.gate.probes import tree_probes
 from spechub_lp.gate.report import Finding, Report, Row
 from spechub_lp.gate.scripted import generator_states
 from spechub_lp.gate.sequential import Bet, distance_bound, smallest_caught
@@ -43,10 +44,14 @@ def check_tree(
     tried = TreeEngine(engine, settings.time_limit)
     refusal = "opaque noise" if door == "seeded" else ""
     with one_thread():
-        if door != "seeded":
+        if door != "seeded" and settings.levels != (0,):
             refusal = _exact(tried, todo, report, settings, start + settings.seconds)
-        if refusal and not any(f.proof for f in report.findings):
+        if refusal and settings.levels != (0,) and not any(f.proof for f in report.findings):
             _draws(tried, todo, report, settings, start + settings.seconds)
+        if 0 in settings.levels and cases is None and not any(f.proof for f in report.findings):
+            report.findings += tree_probes(tried, todo[0].drafts, k, settings.seed)
+            if settings.levels == (0,):
+                report.level, report.levels = "level 0: the boundary probes alone", [0]
     if settings.acceptance_floor is not None:
         _floor(report, settings.acceptance_floor)
     report.calls, report.seconds = tried.rows, time.monotonic() - start

@@ -99,6 +99,8 @@ def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
     if isinstance(case, dict) and "tree_problem" in case:
         tree = TreeProblem.read(case["tree_problem"])
         return _guarded(name, tree.drafts.name, tree.branching[0], settings, [tree])
+    if isinstance(case, dict) and "probe" in case:
+        return _guarded(name, str(case["probe"]), int(case["k"]), replace(settings, levels=(0,)), None)
     if not isinstance(case, dict) or "problem" not in case:
         raise SpecHubError(f"{path} holds no failing input")
     problem = Problem.read(case["problem"])

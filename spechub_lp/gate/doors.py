@@ -30,6 +30,16 @@ class TreeBatch:
     """[B, N, V] law from which the children of each node were drawn (NaN at leaves), or None for drafts without one."""
     draft_law: str
     """The draft policy of siblings, by name."""
+    logits_of_p: torch.Tensor | None = None
+    """[B, N, V] float32 with softmax p, where the problem is about logits; `logits` has them or log p."""
+    logits_of_q: torch.Tensor | None = None
+
+    def logits(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Float32 logits of p and q, -inf where they are 0; known up to a constant in each row."""
+        p = self.p.log().float() if self.logits_of_p is None else self.logits_of_p
+        if self.q is None:
+            return p, None
+        return p, self.q.log().float() if self.logits_of_q is None else self.logits_of_q
 
     @property
     def is_chain(self) -> bool:

@@ -136,7 +136,7 @@ class NodeEngine:
         except BaseException as error:
             return Failure("crash", crashed(error))
         for name, after, before in (("p", p, problem.p), ("q", q, problem.q)):
-            if not np.array_equal(after.numpy(), np.asarray(before)):
+            if not np.array_equal(after.numpy(), np.asarray(before), equal_nan=True):
                 return Failure("inputs overwritten", f"{name} was changed by the call")
         if drafts != given:
             return Failure("inputs overwritten", "the list of drafts was changed by the call")

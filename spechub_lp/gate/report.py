@@ -23,6 +23,8 @@ class Finding:
 
 
 def _size(case: dict[str, Any]) -> int:
+    if "probe" in case:
+        return int(case["vocabulary"])
     return len(case["problem"]["p"]) if "problem" in case else len(case.get("tree") or ())
 
 

@@ -17,6 +17,10 @@ from spechub_lp.gate.problem import Problem
 
 Context = tuple[int, ...]
 
+LOGITS = (-1.75, 0.75, 1.25)
+SHIFT = 7.458333333333333
+"""Logits of p = q that differ by this: float32 softmax gives p/q = 1 - 7 * 2^-24 at token 0, and p <= q everywhere."""
+
 
 @dataclass(frozen=True)
 class TreeProblem:
@@ -30,10 +34,12 @@ class TreeProblem:
     zeros: bool = False
     """Some rows have zeros, and some rows have p = q."""
     seed: int = 0
+    shift: float = 0.0
+    """When not 0: p = q = softmax(LOGITS) everywhere, and the target's logits are larger by this constant."""
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON."""
-        own = ("name", "vocabulary", "branching", "zeros", "seed")
+        own = ("name", "vocabulary", "branching", "zeros", "seed", "shift")
         return {name: getattr(self, name) for name in own} | {"drafts": self.drafts.name}
 
     @classmethod
@@ -47,6 +53,7 @@ class TreeProblem:
                 policies.by_name(document["drafts"]),
                 bool(document["zeros"]),
                 int(document["seed"]),
+                float(document.get("shift", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpecHubError):
@@ -76,6 +83,9 @@ class TreeProblem:
         return {}
 
     def _law(self, context: Context, side: int) -> np.ndarray:
+        if self.shift:
+            law = np.exp(LOGITS)
+            return law / law.sum()
         if side == 1 and (sum(context) + len(context)) % 2 == 0:
             # The target's numbers in reverse: half of the tokens are drafted too rarely, so a residual has a choice.
             law = self.target(context)
@@ -132,14 +142,18 @@ class TreeProblem:
                 p[b, n] = torch.from_numpy(self.target(context))
                 if len(context) < self.depth:
                     q[b, n] = torch.from_numpy(self.draft(context))
-        return TreeBatch(parent, token, p, q, self.drafts.name)
+        if not self.shift:
+            return TreeBatch(parent, token, p, q, self.drafts.name)
+        logits = torch.tensor(LOGITS).expand(p.shape)
+        return TreeBatch(parent, token, p, q, self.drafts.name, logits + self.shift, logits + q.float() * 0)
 
     def batch(self, trees: Sequence[int]) -> TreeBatch:
         """These trees as one batch of fresh tensors."""
         rows = torch.tensor(list(trees))
         whole = self._all
         assert whole.q is not None
-        return TreeBatch(whole.parent[rows], whole.token[rows], whole.p[rows], whole.q[rows], whole.draft_law)
+        logits = [None if a is None else a[rows] for a in (whole.logits_of_p, whole.logits_of_q)]
+        return TreeBatch(whole.parent[rows], whole.token[rows], whole.p[rows], whole.q[rows], whole.draft_law, *logits)
 
     @cached_property
     def contexts(self) -> list[list[Context]]:
@@ -182,14 +196,20 @@ class TreeProblem:
         return [set(contexts) for contexts in self.contexts]
 
 
+def shapes_of(engine: Any, k: int) -> list[tuple[int, ...]]:
+    """The trees that an engine takes."""
+    return getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])
+
+
 def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeProblem]:
     """Problems for an engine: chains of two drafts, or trees with k siblings when it takes trees."""
     policy = policies.by_name(drafts)
-    shapes = getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])
     made = []
-    for shape in shapes:
+    for shape in shapes_of(engine, k):
         width = 4 if int(np.prod(shape)) * len(shape) < 4 else 3
         title = "x".join(map(str, shape))
         made.append(TreeProblem(f"tree {title}", width, shape, policy, False, seed))
         made.append(TreeProblem(f"tree {title} with zeros", width, shape, policy, True, seed + 1))
+    if getattr(engine, "takes_logits", False) and (1,) in shapes_of(engine, k):
+        made.append(TreeProblem("p = q, logits shifted", 3, (1,), policy, False, seed, SHIFT))
     return made

@@ -28,13 +28,15 @@ def paths(batch: TreeBatch, row: int) -> list[list[int]]:
         while path[0] != 0:
             path.insert(0, parents[path[0]])
         out.append(path)
-    return out
+    return out or [[0]]
 
 
 class Eagle:
     """A function of EAGLE's signature behind the host door."""
 
     door = "host"
+    ragged = True
+    takes_logits = True
 
     def __init__(self, function: Callable[..., Any], k: int = 2):
         self.function = function
@@ -52,9 +54,10 @@ class Eagle:
         width = max(map(len, routes))
         candidates = torch.full((len(routes), width), -1)
         logits = torch.full((len(routes), width, batch.p.shape[-1]), torch.nan)
+        known = batch.logits()[0]
         for i, route in enumerate(routes):
             candidates[i, : len(route)] = batch.token[b, route]
-            logits[i, : len(route)] = batch.p[b, route].log().float()
+            logits[i, : len(route)] = known[b, route]
         candidates[:, 0] = 0
         best, length, law = self.function(logits, candidates, lambda ids, scores: scores)
         accepted = candidates[int(best), 1 : int(length) + 1].tolist()

@@ -15,7 +15,7 @@ import torch
 from spechub_lp.errors import SpecHubError, UnknownName
 
 FUNCTIONS = {"with": "_MCSSwReplacement", "without": "_MCSSwoReplacement", "naive": "_MCNS"}
-DEFAULT = {"iid": "with", "without_replacement": "without", "gumbel_top_k": "without"}
+DEFAULT = {"iid": "with", "without_replacement": "without"}
 
 
 class MCSD:

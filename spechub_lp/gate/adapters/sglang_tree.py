@@ -44,6 +44,7 @@ class SGLangTree:
     """The released function behind the explicit-noise door."""
 
     door = "uniform"
+    ragged = True
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 
     def __init__(self, function: Callable[..., Any], k: int = 2, device: str = "cuda"):

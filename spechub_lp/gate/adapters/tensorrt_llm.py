@@ -25,6 +25,7 @@ class TensorRTTree:
     """The released operator behind the seeded door."""
 
     door = "seeded"
+    ragged = True
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 
     def __init__(self, function: Callable[..., Any], k: int = 2, device: str = "cuda"):

@@ -13,26 +13,28 @@ class Transformers:
     """The released function behind the host door.
 
     Layout: candidate_input_ids [1, L], candidate_logits [1, L, V], new_logits [1, L + 1, V]; the function returns
-    tokens [1, m + 1] and the number of matches m. Logits are log p in float32, -inf where p = 0.
+    tokens [1, m + 1] and the number of matches m. Logits are float32, -inf where p = 0.
     """
 
     door = "host"
     branchings = [(1,), (1, 1)]
+    takes_logits = True
 
     def __init__(self, function: Any):
         self.function = function
 
     def __call__(self, batch: TreeBatch) -> Emitted:
         """One row at a time; the drafts of a chain are the nodes 1 to L."""
-        assert batch.q is not None
+        logits, draft_logits = batch.logits()
+        assert draft_logits is not None
         length = batch.token.shape[1] - 1
         tokens, counts = [], []
         for b in range(batch.token.shape[0]):
             emitted, matches = self.function(
                 batch.token[b : b + 1, 1:],
-                batch.q[b : b + 1, :length].log().float(),
+                draft_logits[b : b + 1, :length],
                 length,
-                batch.p[b : b + 1].log().float(),
+                logits[b : b + 1],
             )
             row = emitted[0].tolist()
             if len(row) != int(matches) + 1:

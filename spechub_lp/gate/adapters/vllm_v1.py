@@ -31,6 +31,7 @@ class VLLM1:
 
     door = "host"
     branchings = [(1,), (1, 1)]
+    takes_logits = True
 
     def __init__(self, function: Callable[..., Any], point_mass: bool = False, device: str = "cpu"):
         self.function, self.point_mass, self.device = function, point_mass, device
@@ -43,7 +44,7 @@ class VLLM1:
         drafts, to = nodes - 1, self.device
         ids = batch.token[:, 1:].reshape(-1).to(torch.int32).to(to)
         q = batch.q[:, :drafts].reshape(-1, width).float().contiguous().to(to)
-        logits = batch.p[:, :drafts].reshape(-1, width).log().float().contiguous().to(to)
+        logits = batch.logits()[0][:, :drafts].reshape(-1, width).contiguous().to(to)
         bonus = torch.multinomial(batch.p[:, drafts], 1).to(torch.int32).to(to)
         ends = (torch.arange(1, b + 1) * drafts).to(torch.int32).to(to)
         metadata = types.SimpleNamespace(

@@ -28,6 +28,8 @@ class VLLM2:
 
     door = "seeded"
     branchings = [(1,), (1, 1)]
+    ragged = True
+    takes_logits = True
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 
     def __init__(self, function: Callable[..., Any], variant: str = "", device: str = "cuda"):
@@ -35,24 +37,26 @@ class VLLM2:
 
     def __call__(self, batch: TreeBatch, *, seed: int, offset: int) -> Emitted:
         """Requests sit in slots in reverse order, with an empty slot of NaN: a row taken for a slot shows."""
-        assert batch.q is not None
+        logits, offered = batch.logits()
+        assert offered is not None
         b, nodes, width = batch.p.shape
         to, steps = self.device, nodes - 1
         slot = torch.arange(b, 0, -1, dtype=torch.int32)
         draft_logits = torch.full((b + 1, steps, width), torch.nan)
-        draft_logits[slot.long()] = batch.q[:, :steps].log().float()
+        draft_logits[slot.long()] = offered[:, :steps]
         seeds = torch.full((b + 1,), -1, dtype=torch.int64)
         seeds[slot.long()] = seed * 1_000_003 + torch.arange(b)
-        local = torch.arange(nodes, dtype=torch.int32).repeat(b)
-        drafted = batch.token.clone()
-        drafted[:, 0] = -1
+        there = batch.token >= 0
+        there[:, 0] = True
+        sizes = there.sum(dim=1)
+        local = torch.arange(nodes, dtype=torch.int32).expand(b, nodes)[there]
         tokens, count = self.function(
-            batch.p.reshape(-1, width).log().float().contiguous().to(to),
+            logits[there].contiguous().to(to),
             None if self.variant == "point_mass" else draft_logits.to(to),
-            drafted.reshape(-1).to(to),
-            (torch.arange(b + 1) * nodes).to(torch.int32).to(to),
+            batch.token[there].to(to),
+            torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]).to(torch.int32).to(to),
             (offset * nodes + local.long()).to(to),
-            slot.to(to), slot.repeat_interleave(nodes).to(to), local.to(to),
+            slot.to(to), slot.repeat_interleave(sizes).to(to), local.to(to),
             torch.ones(b + 1, device=to), seeds.to(to), steps,
             use_block_verification=self.variant == "block",
         )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Level 0 on large inputs: each probe refuses the wrong engine that it is for, and the right ones pass them all."""
+
+import json
+
+import pytest
+import torch
+from gate_chains import CONTROL_TREE, PROBE_MUTANTS
+from gate_chains import CONTROLS as CHAIN_CONTROLS
+from gate_mutants import CONTROLS, WIDE_MUTANTS
+
+from spechub_lp.gate import Settings, check_node
+from spechub_lp.gate.adapters import spechub
+from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate.outputs import case_document, text
+from spechub_lp.gate.probes import expected, sibling_batch, sure_batch
+
+LEVEL_0 = Settings(levels=(0,))
+
+
+@pytest.mark.parametrize("mutant", WIDE_MUTANTS, ids=lambda m: m.what)
+def test_refuses(mutant):
+    report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=LEVEL_0)
+    found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
+    assert found, text(report)
+    assert any(mutant.says in f.message for f in found), text(report)
+    assert json.dumps(case_document(report))
+
+
+@pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
+def test_passes(name, engine, drafts, k):
+    report = check_node(engine, drafts, k, settings=LEVEL_0)
+    assert report.status == "pass", text(report)
+
+
+@pytest.mark.parametrize(("rule", "policy"), [("rrs", "iid"), ("spechub", "hub"), ("rrsw", "without_replacement")])
+def test_our_own_rules_pass(rule, policy):
+    report = check_node(spechub.engine(rule, policy, 2), policy, 2, settings=LEVEL_0)
+    assert report.status == "pass", text(report)
+
+
+@pytest.mark.parametrize(
+    ("what", "engine", "drafts", "k", "kind", "says"), PROBE_MUTANTS, ids=[m[0] for m in PROBE_MUTANTS]
+)
+def test_refuses_on_batches(what, engine, drafts, k, kind, says):
+    report = check_tree(engine, drafts, k, name=what, settings=LEVEL_0)
+    found = [f for f in report.findings if f.proof and f.kind == kind]
+    assert found, text(report)
+    assert any(says in f.message for f in found), text(report)
+
+
+@pytest.mark.parametrize(
+    ("what", "engine", "drafts", "k"),
+    [*((*c, 1) for c in CHAIN_CONTROLS), CONTROL_TREE],
+    ids=[*(c[0] for c in CHAIN_CONTROLS), CONTROL_TREE[0]],
+)
+def test_passes_on_batches(what, engine, drafts, k):
+    report = check_tree(engine, drafts, k, name=what, settings=LEVEL_0)
+    assert report.status == "pass", text(report)
+
+
+def test_what_a_sure_batch_expects_by_hand():
+    batch = sure_batch(5, (2, 1), "top_k")
+    assert batch.parent[0].tolist() == [-1, 0, 0, 1, 2]
+    assert batch.p[:2, 0].argmax(dim=1).tolist() == [4, 0]
+    assert batch.token[:2, 1:3].tolist() == [[0, 4], [1, 2]]
+    assert expected(batch, 0) == (4, 2, 0)  # node 2 is token 4; its row has token 2, which node 4 drafts
+    assert expected(batch, 1) == (0,)
+    ragged = sure_batch(5, (2, 1), "top_k", ragged=True)
+    assert ragged.token[4].tolist() == [-1, -1, -1, -1, -1]
+    assert torch.isnan(ragged.p[4, 1:]).all()
+    assert expected(ragged, 4) == (0,)
+
+
+def test_siblings_are_33_and_come_in_trial_order():
+    batch = sibling_batch("top_k")
+    assert batch.token[0, 1:].tolist() == list(range(5, 38))
+    assert batch.q[0, 0].argsort(descending=True)[:33].tolist() == list(range(5, 38))
+    assert batch.p[0, 0, [37, 47]].tolist() == [0.5, 0.5]
+    assert set(sibling_batch("iid").token[0, 1:].tolist()) == {5}
