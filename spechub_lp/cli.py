@@ -1,6 +1,5 @@
 """The command line: arguments in, exit code out. 0 the claim holds, 1 it does not, 2 bad input."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +8,11 @@ import typer
 
 import spechub_lp
 from spechub_lp import certificate, samplers
-from spechub_lp.errors import SpecHubError
 from spechub_lp.files import check_writable, write_json
 from spechub_lp.gate.command import gate
 from spechub_lp.logits.commands import capture, replay
 from spechub_lp.report import tables
-from spechub_lp.report.terminal import ProgressBar, about, console_beside
+from spechub_lp.report.terminal import ProgressBar, about, console_beside, run
 
 app = typer.Typer(
     name="spechub-lp",
@@ -148,15 +146,8 @@ app.command()(capture)
 
 
 def main() -> None:
-    """Entry point: bad input ends with one line on stderr and exit code 2."""
-    try:
-        app()
-    except SpecHubError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    """The entry point `spechub-lp`."""
+    run(app)
 
 
 def _draft_laws(text: str) -> Any:

@@ -14,15 +14,20 @@ def write_text(path: str | Path, text: str) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        replace_file(Path(path), text.encode())
     except OSError as error:
         raise SpecHubError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, through a neighbour that is renamed. Raises OSError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path | None) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from spechub_lp.errors import SpecHubError
 from spechub_lp.files import check_writable, write_json
+from spechub_lp.report.terminal import run
 from theory import dominance_map, hunting, smt, table
 from theory.hunt import certificates, describe, hunt, recheck
 from theory.statement import read
@@ -141,12 +141,8 @@ def _progress(line: str) -> None:
 
 
 def main() -> None:
-    """Entry point: bad input ends with one line on stderr and exit code 2."""
-    try:
-        app()
-    except SpecHubError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """The entry point `python -m theory`."""
+    run(app)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from spechub_lp.errors import SpecHubError
+from spechub_lp.files import replace_file
 from spechub_lp.logits import shards
 from spechub_lp.logits.models import Pair, load_pair, model_facts
 from spechub_lp.logits.shards import Shards
-from spechub_lp.logits.source import replace_file
 
 Progress = Callable[[str, int, int], None]
 

@@ -22,7 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits.source import Floats, replace_file
+from spechub_lp.files import replace_file
+from spechub_lp.logits.source import Floats
 
 FORMAT = "spechub-lp shards 1"
 MANIFEST = "manifest.json"

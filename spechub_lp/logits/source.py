@@ -1,8 +1,6 @@
 """What the replay asks of stored rows, whatever their format."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,13 +27,3 @@ class Source(Protocol):
 
     def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
         """([B, V], [B, V]) target and draft logits at T = 1, at `rows`."""
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, through a neighbour that is renamed."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -31,8 +31,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from spechub_lp.errors import SpecHubError
+from spechub_lp.files import replace_file
 from spechub_lp.logits import shards
-from spechub_lp.logits.source import Floats, replace_file
+from spechub_lp.logits.source import Floats
 
 Tensors = dict[str, NDArray[Any]]
 Index = int | slice | NDArray[np.integer]

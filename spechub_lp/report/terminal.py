@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import spechub_lp
+from spechub_lp.errors import SpecHubError
 
 PIPED_WIDTH = 140
 """Columns of a table that is not shown on a terminal."""
@@ -17,6 +18,18 @@ PIPED_WIDTH = 140
 def console_beside(json: Path | None) -> Console:
     """Tables go to stdout, or to stderr when stdout carries the JSON."""
     return Console(stderr=str(json) == "-", highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def run(app: Callable[[], None]) -> None:
+    """Run a command line: bad input ends with one line on stderr and exit code 2."""
+    try:
+        app()
+    except SpecHubError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def about(command: str) -> dict[str, Any]:
