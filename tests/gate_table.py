@@ -11,8 +11,7 @@ from gate_chains import PROBE_MUTANTS
 from gate_mutants import MUTANTS, WIDE_MUTANTS
 from scipy.stats import chi2, ncx2
 
-from spechub_lp.gate import check_node
-from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate import check_node, check_tree
 from spechub_lp.gate.report import Report
 
 BINS, DRAWS = 4096, 7000

@@ -8,7 +8,7 @@ import torch
 
 from spechub_lp import samplers
 from spechub_lp.drafts import by_name
-from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.adapters import NAMES, find, sglang_chain, spechub, transformers
 from spechub_lp.gate.adapters.eagle import Eagle, paths
 from spechub_lp.gate.adapters.flashinfer_chain import FlashInferChain
@@ -16,7 +16,6 @@ from spechub_lp.gate.adapters.mcsd import MCSD
 from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
 from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
 from spechub_lp.gate.adapters.vllm_v2 import VLLM2
-from spechub_lp.gate.check_tree import check_tree
 from spechub_lp.gate.outputs import text
 from spechub_lp.gate.trees import SHIFT, TreeProblem
 

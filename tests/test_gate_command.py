@@ -1,7 +1,6 @@
 """`spechub-lp gate` for CI: exit codes, files, replay, and an engine that misbehaves is a verdict, not a traceback."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import spechub_lp.gate as gate_module
 from spechub_lp.gate.command import gate
 
 ENGINES = """
@@ -209,14 +207,6 @@ def test_acceptance_floor_and_baseline(run):
     worse = run("engines_under_test:Machine", "--k", "1", "--baseline", "base.json", *EXACT)
     assert worse.exit_code == 1, worse.output
     assert "the baseline base.json has" in worse.output
-
-
-def test_the_python_in_the_readme_runs():
-    readme = (Path(gate_module.__file__).parent / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert len(blocks) == 3
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
 
 
 def test_an_output_that_cannot_be_written_is_misuse(run):

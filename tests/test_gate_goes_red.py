@@ -5,8 +5,7 @@ from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_chains import MUTANTS as CHAIN_MUTANTS
 from gate_mutants import CONTROLS, MUTANTS, Mutant
 
-from spechub_lp.gate import Settings, check_node, problems
-from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.outputs import text
 
 SLOW = ("residual drawn with the accept coin", "residual noise shared", "block verification", "device noise, fresh")

@@ -8,9 +8,8 @@ from gate_chains import CONTROL_TREE, PROBE_MUTANTS
 from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_mutants import CONTROLS, WIDE_MUTANTS
 
-from spechub_lp.gate import Settings, check_node
+from spechub_lp.gate import Settings, check_node, check_tree
 from spechub_lp.gate.adapters import spechub
-from spechub_lp.gate.check_tree import check_tree
 from spechub_lp.gate.outputs import case_document, text
 from spechub_lp.gate.probes import expected, sibling_batch, sure_batch
 

@@ -10,6 +10,7 @@ still disagrees at the end is reported as the unexplained measure.
 """
 
 import itertools
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.gate.settings import FALSE_ALARM
 from spechub_lp.gate.tape import FAR, Request, Run, Unscripted, Value
 
 Call = tuple[Any, Sequence[Value], Any]
@@ -29,6 +31,11 @@ START = (0.0, 0.0413, 0.1971, 0.3914, 0.6071, 0.8312, 1.0)
 FINEST = 36
 """A threshold is placed to within 2^-36, far below what any float32 engine resolves."""
 MOST_CELLS = 96
+CLOSER = tuple((2 * i + 1) / 32 for i in range(16))
+"""More starting points, for a second look."""
+LOOKS = 4
+MOST_RANDOM, LEAST_RANDOM, AT_ONCE = 16_384, 1024, 512
+"""Random calls of a second look; more would take minutes for a bias that nobody else can see."""
 SMALLEST_MASS = 1e-13
 """Branches of less mass are left out and counted as unexplained (rejection loops end here)."""
 
@@ -51,20 +58,24 @@ class Node:
     """uniform: cell i ends before this place on the grid, and leads to children[owner[i]]."""
     owner: list[int] = field(default_factory=list)
 
-    def find(self, values: Sequence[Value]) -> "Node":
-        """The leaf that these values lead to."""
+    def find(self, run: Run) -> "Node | None":
+        """The leaf that a run's noise leads to (or a race, or a branch that was left out); None where the run asked for
+        other noise than this tree."""
         node = self
         while node.request is not None:
-            value = values[len(node.prefix)]
+            place = len(node.prefix)
+            if place >= len(run.requests) or run.requests[place] != node.request:
+                return None
+            value = run.values[place]
             if node.request.kind == "race":
                 return node
             if node.request.kind == "uniform":
-                place = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
+                cell = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
             else:
-                place = int(value)  # type: ignore[arg-type]
-            if node.owner[place] < 0:
+                cell = int(value)  # type: ignore[arg-type]
+            if node.owner[cell] < 0:
                 return node
-            node = node.children[node.owner[place]]
+            node = node.children[node.owner[cell]]
         return node
 
     def leaves(self) -> list["Node"]:
@@ -85,17 +96,21 @@ class Law:
     probes: int
 
 
+Laws = dict[Any, Law]
+
+
 class Explorer:
     """Builds decision trees, many inputs at a time."""
 
     def __init__(
         self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
     ):
-        """`coarse` is for engines whose calls are slow: fewer starting points, thresholds to within 2^-24."""
+        """`coarse` is for engines whose calls are slow: what follows is looked at with all later coins at 1 only (at
+        0 a block verifier accepts everything), and thresholds are placed to within 2^-24."""
         self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
         self.coarse = coarse
-        self.start: tuple[float, ...] = START[::2] if coarse else START
-        self.rules: tuple[int, ...] = RULES[:1] if coarse else RULES
+        self.start: tuple[float, ...] = START
+        self.rules: tuple[int, ...] = RULES[1:] if coarse else RULES
         self.finest = 24 if coarse else FINEST
         self.calls = 0
         self.extra: dict[int, list[float]] = {}
@@ -248,26 +263,62 @@ class Explorer:
 
     def laws(
         self, keys: Sequence[Hashable], *, probes: int = 24, seed: int = 0, repairs: int = 3
-    ) -> tuple[dict[Hashable, Law], list[Node]]:
+    ) -> tuple[Laws, list[Node]]:
         """The law of every input, checked on `probes` random calls each."""
         rng = np.random.default_rng(seed)
         for attempt in range(repairs + 1):
             roots = self.explore(keys)
-            calls: list[Call] = [(root.key, (), rng) for root in roots for _ in range(probes)]
-            order = rng.permutation(len(calls))
-            runs = self.run([calls[i] for i in order])
-            missed: Counter[Hashable] = Counter()
-            for i, run in zip(order, runs, strict=True):
-                root = roots[i // probes]
-                leaf = root.find(run.values)
-                if leaf.request is None and leaf.outcome != run.outcome:
-                    missed[root.key] += 1
-                    for place, (request, value) in enumerate(zip(run.requests, run.values, strict=True)):
-                        if request.kind == "uniform":
-                            self.extra.setdefault(place, []).append(value / (2**request.size - 1))
+            missed = self._missed(roots, rng.permutation(np.repeat(np.arange(len(roots)), probes)), rng)
             if not missed or attempt == repairs:
                 break
         return {root.key: _law(root, missed[root.key], probes) for root in roots}, roots
+
+    def confirm(
+        self, keys: Sequence[Hashable], mass: Sequence[float], excess: Callable[[Laws], float], *, seed: int = 0
+    ) -> tuple[Laws, list[Node], float] | None:
+        """The laws looked at again before a refusal, and what could still speak against it; None when time is short.
+
+        `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
+        come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
+        points, and then random calls are made until one of them had met such a cell, but for a chance of FALSE_ALARM.
+        A call that its cell does not explain becomes a starting point, and all begins again. The number returned is 0
+        when no such cell is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
+        """
+        rng = np.random.default_rng([seed, 1])
+        self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12
+        by_mass = np.asarray(mass) / np.sum(mass)
+        for _ in range(LOOKS):
+            made = 0
+            try:
+                laws, roots = self.laws(keys, seed=seed, probes=8)
+                missing = excess(laws)
+                if missing <= 0:
+                    return laws, roots, 0.0
+                needed, missed = math.log(1 / FALSE_ALARM) / missing, 0
+                while made < min(needed, MOST_RANDOM) and not missed:
+                    # By mass for the promise; and each input alike, where narrow cells of rare inputs are met sooner.
+                    inputs = [rng.choice(len(roots), size=AT_ONCE, p=by_mass), rng.integers(len(roots), size=AT_ONCE)]
+                    missed = self._missed(roots, np.concatenate(inputs), rng).total()
+                    made += AT_ONCE
+            except OutOfTime:
+                if made < LEAST_RANDOM:
+                    return None
+            if not missed:
+                return laws, roots, 0.0 if made >= needed else math.log(1 / FALSE_ALARM) / made
+        return None
+
+    def _missed(self, roots: Sequence[Node], inputs: Any, rng: np.random.Generator) -> Counter[Hashable]:
+        """How often a random call on each of the inputs did something else than its cell says."""
+        missed: Counter[Hashable] = Counter()
+        for i, run in zip(inputs, self.run([(roots[i].key, (), rng) for i in inputs]), strict=True):
+            root = roots[i]
+            leaf = root.find(run)
+            if leaf is None or (leaf.request is None and leaf.outcome != run.outcome):
+                missed[root.key] += 1
+                for place, (request, value) in enumerate(zip(run.requests, run.values, strict=True)):
+                    if request.kind == "uniform":
+                        self.extra.setdefault(place, []).append(value / (2**request.size - 1))
+        return missed
 
 
 def _law(root: Node, missed: int, probes: int) -> Law:

@@ -1,21 +1,22 @@
 """`spechub-lp gate`: arguments in, verdict and exit code out."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from spechub_lp import names
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import write_json, write_text
+from spechub_lp.files import check_writable, write_json, write_text
 from spechub_lp.gate import outputs
-from spechub_lp.gate.check_node import Settings
 from spechub_lp.gate.guarded import ChildDied, Journal, died, in_child
 from spechub_lp.gate.load import load
-from spechub_lp.gate.problem import Problem, problems
 from spechub_lp.gate.report import Report
-from spechub_lp.gate.trees import TreeProblem
+from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.report.options import Drafts, Html, Json, Seed, one_of
+from spechub_lp.report.terminal import about, complaint, console_beside, save
+from spechub_lp.report.terminal import run as run_app
 
 GRACE = 60.0
 """Seconds beyond the budget and the time limit before the child process is given up."""
@@ -24,27 +25,41 @@ GRACE = 60.0
 def gate(
     engine: Annotated[
         str | None,
-        typer.Argument(help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter"),
+        typer.Argument(
+            help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter: "
+            f"{', '.join(names.ADAPTERS)}.",
+            autocompletion=one_of(names.ADAPTERS),
+        ),
     ] = None,
-    drafts: Annotated[str, typer.Option(help="draft policy that the engine is made for")] = "iid",
-    k: Annotated[int, typer.Option(help="how many drafts")] = 2,
-    budget: Annotated[str, typer.Option(help="seconds (40, 40s) or calls on real noise (100000draws)")] = "40s",
-    distance: Annotated[float, typer.Option(help="a pass by draws must prove the distance below this")] = 0.05,
-    min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power")] = 0.99,
-    acceptance_floor: Annotated[float | None, typer.Option(help="least acceptance, as a share of the optimum")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: acceptance must not fall")] = None,
-    json: Annotated[Path | None, typer.Option(help="write the report as JSON")] = None,
-    junit: Annotated[Path | None, typer.Option(help="write the report as JUnit XML")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="write the report as Markdown")] = None,
-    case: Annotated[Path, typer.Option(help="where the smallest failing input goes")] = Path("spechub-gate-case.json"),
-    replay: Annotated[Path | None, typer.Option(help="run one saved failing input again")] = None,
-    level: Annotated[list[int] | None, typer.Option(help="only these levels (0 to 3)")] = None,
-    time_limit: Annotated[float, typer.Option(help="seconds that one call may take")] = 5.0,
-    seed: Annotated[int, typer.Option(help="seed of drafts, problems and global generators")] = 0,
+    drafts: Drafts = "iid",
+    k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
+    budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "40s",
+    distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,
+    min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power.")] = 0.99,
+    acceptance_floor: Annotated[float | None, typer.Option(help="Least acceptance, as a share of the optimum.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: acceptance must not fall.")] = None,
+    json: Json = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML; - is stdout.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown; - is stdout.")] = None,
+    html: Html = None,
+    case: Annotated[Path, typer.Option(help="Where the smallest failing input goes.")] = Path("spechub-gate-case.json"),
+    replay: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
+    level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
+    seed: Seed = 0,
+    logits: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Test on captured rows: a capture's folder, or one .safetensors of rows."),
+    ] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="With --logits: temperature; again for more.")] = None,
+    positions: Annotated[int | None, typer.Option(help="With --logits: how many positions; 8 by default.")] = None,
+    top: Annotated[int | None, typer.Option(help="With --logits: tokens kept where the law is enumerated.")] = None,
 ) -> None:
     """Test somebody's verification rule against the exact law and the optimum.
 
     Exit codes: 0 pass, 1 biased (or below the acceptance asked for), 2 misuse, 3 inconclusive.
+
+    Example: spechub-lp gate mymodule:verify --drafts iid --k 2 --junit gate.xml
     """
     try:
         settings = Settings(
@@ -56,34 +71,42 @@ def gate(
             levels=tuple(level) if level else Settings.levels,
         )
         settings = _checked(_with_budget(settings, budget))
+        for file in (json, junit, markdown, html):
+            check_writable(file)
         before = outputs.read_json(baseline, "spechub-gate-1") if baseline else None
-        report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings)
+        rows = _captured_rows(logits, temperature, positions, top)
+        report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
         if before is not None:
             outputs.compare(report, before, str(baseline))
-        _write(report, json, junit, markdown, case if not replay else None)
+        _write(report, json, junit, markdown, html, case if not replay else None)
     except SpecHubError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(complaint(error), err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(report.exit_code)
 
 
-def run(name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None) -> Report:
+def run(
+    name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
+) -> Report:
     """One engine by name, in a child process. Raises SpecHubError on misuse."""
     from spechub_lp.gate import adapters
+    from spechub_lp.gate.problem import problems
 
     if not name:
-        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(adapters.NAMES)}")
+        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(names.ADAPTERS)}")
     if ":" not in name:
         adapters.find(name)
     problems(drafts, k, random=0)
-    return _guarded(name, drafts, k, settings, cases)
+    return _guarded(name, drafts, k, settings, cases, logits)
 
 
-def _guarded(name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None) -> Report:
+def _guarded(
+    name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
+) -> Report:
     def work(journal: Journal) -> Report:
         from spechub_lp.gate import adapters
 
-        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, journal)
+        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
 
     try:
         return in_child(work, settings.seconds + settings.time_limit + GRACE)
@@ -93,18 +116,43 @@ def _guarded(name: str, drafts: str, k: int, settings: Settings, cases: list[Any
 
 def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
     """The saved failing input again. Raises SpecHubError when the file is not one."""
+    from spechub_lp.gate.captured import read_case
+    from spechub_lp.gate.captured_problems import CapturedTree
+    from spechub_lp.gate.problem import Problem
+    from spechub_lp.gate.trees import TreeProblem
+
     document = outputs.read_json(path, outputs.CASE_SCHEMA)
     case = document.get("case")
     name = name or str(document.get("engine"))
     if isinstance(case, dict) and "tree_problem" in case:
-        tree = TreeProblem.read(case["tree_problem"])
+        kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
+        tree = kind.read(case["tree_problem"])
         return _guarded(name, tree.drafts.name, tree.branching[0], settings, [tree])
     if isinstance(case, dict) and "probe" in case:
         return _guarded(name, str(case["probe"]), int(case["k"]), replace(settings, levels=(0,)), None)
     if not isinstance(case, dict) or "problem" not in case:
         raise SpecHubError(f"{path} holds no failing input")
+    if "captured" in case["problem"]:
+        plan, drafts, k = read_case(case)
+        return _guarded(name, drafts, k, settings, None, plan)
     problem = Problem.read(case["problem"])
     return _guarded(name, problem.drafts.name, problem.k, settings, [problem])
+
+
+def _captured_rows(
+    logits: Path | None, temperature: list[float] | None, positions: int | None, top: int | None
+) -> Logits | None:
+    if logits is not None:
+        plan = Logits(logits, top=top)
+        return replace(
+            plan,
+            temperatures=tuple(temperature) if temperature else plan.temperatures,
+            positions=plan.positions if positions is None else positions,
+        )
+    for name, value in (("temperature", temperature), ("positions", positions), ("top", top)):
+        if value is not None and value != []:
+            raise SpecHubError(f"--{name} is about captured rows; name them with --logits DIR")
+    return None
 
 
 def _with_budget(settings: Settings, budget: str) -> Settings:
@@ -137,21 +185,27 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _write(report: Report, json: Any, junit: Any, markdown: Any, case: Path | None) -> None:
-    quiet = any(str(path) == "-" for path in (json, junit, markdown))
-    if report.status == "biased" and report.case is not None and case is not None:
-        write_json(case, outputs.case_document(report))
-        if not quiet:
-            typer.echo(f"failing input saved; run it again with: spechub-lp gate {report.engine} --replay {case}")
-    if json:
-        write_json(json, report.document())
+def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None) -> None:
+    """Files first: a reader who closes the pipe must not cost one."""
+    from spechub_lp.report.tables import show_gate
+
+    failing = case if report.status == "biased" and report.case is not None else None
+    if failing:
+        write_json(failing, outputs.case_document(report))
     if junit:
         write_text(junit, outputs.junit(report))
     if markdown:
         write_text(markdown, outputs.markdown(report))
-    typer.echo(outputs.text(report), nl=False, file=sys.stderr if quiet else sys.stdout)
+    save({**about("gate"), **report.document()}, json, html)
+    console = console_beside(json, junit, markdown)
+    show_gate(console, report)
+    if failing:
+        again = f"spechub-lp gate {report.engine} --replay {failing}"
+        console.print(f"failing input saved; run it again with: {again}", soft_wrap=True)
 
 
 def main() -> None:
     """`python -m spechub_lp.gate`, the command by itself."""
-    typer.run(gate)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(gate)
+    run_app(app)

@@ -46,7 +46,12 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     if child == 0:
         _work(work, journal, receive, send)
     os.close(send)
-    data, alive = _read(receive, time.monotonic() + seconds)
+    try:
+        data, alive = _read(receive, time.monotonic() + seconds)
+    except KeyboardInterrupt:  # an engine may be deaf to it
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
     os.close(receive)
     if not alive:
         os.kill(child, signal.SIGKILL)

@@ -17,14 +17,12 @@ import torch
 from spechub_lp.gate.breakpoints import Call
 from spechub_lp.gate.problem import Problem
 from spechub_lp.gate.scripted import GENERATORS, Places, generator_states, scripted
+from spechub_lp.gate.settings import TIME_LIMIT
 from spechub_lp.gate.tape import Run, Tape, Unscripted
 
 Verify = Callable[[torch.Tensor, torch.Tensor, list[int]], tuple[int, int]]
 
 Journal = Callable[[Problem, Sequence[int]], None]
-
-TIME_LIMIT = 5.0
-"""Seconds that one call may take."""
 
 
 @dataclass(frozen=True)

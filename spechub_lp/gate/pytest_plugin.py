@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--spechub-gate-drafts", default="iid", help="its draft policy")
     group.addoption("--spechub-gate-k", type=int, default=2, help="how many drafts")
     group.addoption("--spechub-gate-budget", type=float, default=40.0, help="seconds for each engine")
+    group.addoption("--spechub-gate-logits", metavar="DIR", help="gate on captured rows: a folder or .safetensors")
 
 
 class GateFailure(Exception):
@@ -30,12 +31,14 @@ class GateItem(pytest.Item):
     """One engine as one test."""
 
     def runtest(self) -> None:
-        from spechub_lp.gate.check_node import Settings
         from spechub_lp.gate.command import run
+        from spechub_lp.gate.settings import Logits, Settings
 
         option = self.config.getoption
         settings = Settings(seconds=option("--spechub-gate-budget"))
-        _judge(run(self.name, option("--spechub-gate-drafts"), option("--spechub-gate-k"), settings))
+        rows = option("--spechub-gate-logits")
+        logits = Logits(rows) if rows else None
+        _judge(run(self.name, option("--spechub-gate-drafts"), option("--spechub-gate-k"), settings, logits=logits))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, GateFailure | SpecHubError):
@@ -53,14 +56,13 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 @pytest.fixture
 def spechub_gate() -> Callable[..., Any]:
-    """spechub_gate(engine, drafts="iid", k=2, **settings) fails the test unless the engine passes."""
+    """spechub_gate(engine, drafts="iid", k=2, logits=None, **settings) fails the test unless the engine passes."""
 
-    def gate(engine: Any, drafts: str = "iid", k: int = 2, **settings: Any) -> Any:
-        from spechub_lp.gate.check_node import Settings, check_node
-        from spechub_lp.gate.check_tree import check_tree
+    def gate(engine: Any, drafts: str = "iid", k: int = 2, logits: Any = None, **settings: Any) -> Any:
+        from spechub_lp.gate import Settings, check_node, check_tree
 
         check = check_node if getattr(engine, "door", "node") == "node" else check_tree
-        return _judge(check(engine, drafts, k, settings=Settings(**settings)))
+        return _judge(check(engine, drafts, k, settings=Settings(**settings), logits=logits))
 
     return gate
 

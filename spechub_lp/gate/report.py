@@ -1,6 +1,7 @@
 """What a gate run says: findings, a row for each problem, a status with an exit code."""
 
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 EXIT = {"pass": 0, "biased": 1, "inconclusive": 3}
@@ -25,7 +26,9 @@ class Finding:
 def _size(case: dict[str, Any]) -> int:
     if "probe" in case:
         return int(case["vocabulary"])
-    return len(case["problem"]["p"]) if "problem" in case else len(case.get("tree") or ())
+    if "problem" in case:
+        return case["problem"].get("vocabulary") or len(case["problem"]["p"])
+    return len(case.get("tree") or ())
 
 
 @dataclass
@@ -40,9 +43,13 @@ class Row:
     bound: float
     """Upper end for the true distance: rounding at level 1, the confidence sequence at level 2."""
     acceptance: float
+    """NaN where it was not measured: draws of a tree are about its output."""
     optimum: float
     unexplained: float = 0.0
     draws: int = 0
+
+    def document(self) -> dict[str, Any]:
+        return vars(self) | {"acceptance": None if isnan(self.acceptance) else self.acceptance}
 
 
 @dataclass
@@ -60,6 +67,8 @@ class Report:
     """Which level decided, in words."""
     smallest_caught: float = 1.0
     """The smallest distance that this run would have refused with the asked power (.99 by default)."""
+    scope: str = ""
+    """What that distance is measured in, where it is not the whole law."""
     inconclusive: list[str] = field(default_factory=list)
     """Why a run without proof of bias is no pass either."""
     calls: int = 0
@@ -101,9 +110,10 @@ class Report:
             "levels": self.levels,
             "distance": self.distance,
             "smallest_distance_caught": self.smallest_caught,
+            "scope": self.scope,
             "inconclusive": self.inconclusive,
             "findings": [vars(finding) for finding in self.findings],
-            "problems": [vars(row) for row in self.rows],
+            "problems": [row.document() for row in self.rows],
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
             "settings": self.settings,

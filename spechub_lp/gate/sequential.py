@@ -14,9 +14,6 @@ import numpy as np
 
 Array = Any
 
-FALSE_ALARM = 1e-6
-"""Over a whole run of the gate, all its tests and looks together."""
-
 
 class Bet:
     """A gambler against one law, with a memory for each context."""

@@ -1,6 +1,6 @@
 """Calls of a batch engine: scripted noise in, one outcome a row out, whatever the engine does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,12 +73,24 @@ class TreeEngine:
             trees = [int(t) for t in own(problem, size, seed=seed, offset=step)]
         else:
             trees = rng.choice(len(mass), size=size, p=mass / mass.sum()).tolist()
+        return trees, self.verify(problem, trees, lambda spec: real_noise(spec, size, rng), seed=seed, step=step)
+
+    def verify(
+        self,
+        problem: TreeProblem,
+        trees: Sequence[int],
+        noise: Callable[[NoiseSpec], torch.Tensor],
+        *,
+        seed: int,
+        step: int,
+    ) -> list[Any]:
+        """The outcome of each of these trees; `noise` makes the arrays [len(trees), *shape] of explicit noise."""
         if self.door == "seeded":
-            return trees, self._call(problem, trees, lambda batch: self.engine(batch, seed=seed, offset=step))
+            return self._call(problem, trees, lambda batch: self.engine(batch, seed=seed, offset=step))
         if self.door == "uniform":
-            noise = {s.name: real_noise(s, size, rng) for s in self.engine.noise(problem.batch(trees[:1]))}
-            return trees, self._call(problem, trees, lambda batch: self.engine(batch, noise))
-        return trees, [self._call(problem, [t], lambda batch: self.engine(batch))[0] for t in trees]
+            given = {spec.name: noise(spec) for spec in self.engine.noise(problem.batch(trees[:1]))}
+            return self._call(problem, trees, lambda batch: self.engine(batch, given))
+        return [self._call(problem, [t], lambda batch: self.engine(batch))[0] for t in trees]
 
     def _call(self, problem: TreeProblem, trees: Sequence[int], call: Any) -> list[Any]:
         batch = problem.batch(trees)

@@ -196,6 +196,14 @@ class TreeProblem:
         return [set(contexts) for contexts in self.contexts]
 
 
+def impossible(problem: TreeProblem, tokens: tuple[int, ...]) -> str | None:
+    """What is wrong with a token of probability 0, or None."""
+    for i, token in enumerate(tokens):
+        if problem.target(tokens[:i])[token] == 0:
+            return f"it puts out token {token} at position {i}, which has p = 0 there"
+    return None
+
+
 def shapes_of(engine: Any, k: int) -> list[tuple[int, ...]]:
     """The trees that an engine takes."""
     return getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])

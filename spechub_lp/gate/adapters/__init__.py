@@ -6,23 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spechub_lp.errors import UnknownName
-from spechub_lp.gate.check_node import Settings, check_node
-from spechub_lp.gate.check_tree import check_tree
+from spechub_lp.gate.node_check import check_node
 from spechub_lp.gate.report import Report
-
-NAMES = (
-    "transformers",
-    "spechub",
-    "eagle",
-    "sglang_chain",
-    "sglang_tree",
-    "vllm_v1",
-    "vllm_v2",
-    "flashinfer_chain",
-    "tensorrt_llm",
-    "mcsd",
-)
-"""The engines that have an adapter; `name/variant` passes the variant on (spechub/rrs, sglang_chain/block)."""
+from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.gate.tree_check import check_tree
+from spechub_lp.names import ADAPTERS as NAMES
 
 
 def find(name: str) -> str:
@@ -40,6 +28,7 @@ def check(
     k: int,
     settings: Settings,
     cases: Sequence[Any] | None = None,
+    logits: Logits | None = None,
     journal: Callable[[bytes], None] = lambda entry: None,
 ) -> Report:
     """Find the engine, see which door it has, and run the gate for that door.
@@ -50,6 +39,7 @@ def check(
     Args:
         load: how to import `module:object`; None for an adapter's name.
         cases: the problems of a replay, of the kind that the engine's door takes.
+        logits: captured rows in the place of the built-in problems.
         journal: told, pickled, every input before its call.
     """
     if load is not None:
@@ -58,7 +48,7 @@ def check(
         engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts, k)
     if getattr(engine, "door", "node") == "node":
         return check_node(
-            engine, drafts, k, name=name, settings=settings, cases=cases,
+            engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits,
             journal=lambda problem, x: journal(pickle.dumps({"problem": problem.document(), "tuple": list(x)})),
         )  # fmt: skip
-    return check_tree(engine, drafts, k, name=name, settings=settings, cases=cases)
+    return check_tree(engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits)

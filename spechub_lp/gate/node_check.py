@@ -3,14 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from spechub_lp import drafts as policies
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.breakpoints import Explorer, Law, Node, OutOfTime
+from spechub_lp.gate.breakpoints import Explorer, Law, Laws, Node, OutOfTime
+from spechub_lp.gate.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.diagnosis import Table, explain
 from spechub_lp.gate.node import (
-    TIME_LIMIT,
     Emitted1,
     Failure,
     Hung,
@@ -24,9 +25,11 @@ from spechub_lp.gate.probes import node_probes
 from spechub_lp.gate.problem import Problem, problems
 from spechub_lp.gate.report import Finding, Report, Row
 from spechub_lp.gate.scripted import generator_states
-from spechub_lp.gate.sequential import FALSE_ALARM, smallest_caught
+from spechub_lp.gate.sequential import smallest_caught
+from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.streams import RESEEDED, Stream, Watch, recycled, watch
 from spechub_lp.gate.tape import Unscripted
+from spechub_lp.gate.wide import draw_nodes
 
 TOLERANCE = 1e-6
 """A distance below this is rounding: a float32 coin has steps of 2^-24, and a rule compares a few of them."""
@@ -38,26 +41,6 @@ NEVER = 2.0**-40
 """A failure this unlikely is a note: it needs a float64 coin within rounding of 1."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How hard to look."""
-
-    seconds: float = 40.0
-    """Time for the whole run."""
-    draws: int | None = None
-    """At most so many calls on real noise at level 2."""
-    distance: float = 0.05
-    """Level 2 passes only when the distance is proved to be below this."""
-    min_power: float = 0.99
-    """The power that "would have been caught" speaks of; a pass needs it at `distance`."""
-    acceptance_floor: float | None = None
-    """Least acceptance, as a share of the optimum."""
-    false_alarm: float = FALSE_ALARM
-    time_limit: float = TIME_LIMIT
-    seed: int = 0
-    levels: tuple[int, ...] = (0, 1, 2, 3)
-
-
 def check_node(
     verify: Verify,
     drafts: str = "iid",
@@ -66,6 +49,7 @@ def check_node(
     name: str = "",
     settings: Settings | None = None,
     cases: Sequence[Problem] | None = None,
+    logits: Logits | str | Path | None = None,
     journal: Journal = lambda problem, drafts: None,
 ) -> Report:
     """Gate a plain function `verify(p, q, drafts) -> (token, slot)`.
@@ -75,24 +59,34 @@ def check_node(
             the accepted draft, or -1. Any randomness inside; also an object with state.
         drafts: the draft policy it is made for, by name.
         cases: problems to use instead of the built-in ones.
+        logits: captured rows to use instead of them, on their top tokens and at full vocabulary.
         journal: told every input before its call.
 
     Raises:
-        SpecHubError: verify cannot be called, or the policy does not make k drafts.
+        SpecHubError: verify cannot be called, the policy does not make k drafts, or `logits` is no capture.
     """
     if not callable(verify):
         raise SpecHubError(f"{name or verify!r} is not callable; the gate needs verify(p, q, drafts) -> (token, slot)")
     settings = settings or Settings()
     start = time.monotonic()
+    rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))
+    cases = rows.narrow(policies.by_name(drafts), k) if rows else cases
     todo = list(cases) if cases is not None else problems(drafts, k, seed=settings.seed)
-    report = Report(name or getattr(verify, "__name__", type(verify).__name__), "node", todo[0].drafts.name, k)
+    policy = todo[0].drafts if todo else policies.by_name(drafts)
+    report = Report(name or getattr(verify, "__name__", type(verify).__name__), "node", policy.name, k)
     report.settings = vars(settings) | {"levels": list(settings.levels)}
     engine = NodeEngine(verify, settings.time_limit, journal)
     with one_thread():
-        laws, refusal = _exact(engine, todo, report, settings, start + 0.75 * settings.seconds)
-        if not any(f.proof for f in report.findings) and {2, 3} & set(settings.levels):
-            _real(engine, todo, laws, report, settings, start + settings.seconds, refusal)
+        laws: dict[str, dict[Any, Law]] = {}
+        refusal = ""
+        if todo:
+            laws, refusal = _exact(engine, todo, report, part, start + 0.75 * part.seconds, 2 if rows else ENOUGH)
+        if todo and not any(f.proof for f in report.findings) and {2, 3} & set(settings.levels):
+            _real(engine, todo, laws, report, part, start + part.seconds, refusal)
             refusal = ""
+        if rows is not None:
+            refusal = "" if settings.levels == (0,) else refusal
+            at_full_vocabulary(draw_nodes, engine, rows, policy, report, settings, start)
         if 0 in settings.levels and cases is None and not any(f.proof for f in report.findings):
             report.findings += node_probes(engine, todo[0].drafts, k, settings.seed)
             if settings.levels == (0,):
@@ -106,9 +100,17 @@ def check_node(
 
 
 def _exact(
-    engine: NodeEngine, todo: Sequence[Problem], report: Report, settings: Settings, deadline: float
+    engine: NodeEngine,
+    todo: Sequence[Problem],
+    report: Report,
+    settings: Settings,
+    deadline: float,
+    enough: int = ENOUGH,
 ) -> tuple[dict[str, dict[Any, Law]], str]:
-    """Levels 0 and 1; returns the laws that were found, and why the others were not."""
+    """Levels 0 and 1; returns the laws that were found, and why the others were not.
+
+    enough: how many laws make a pass when the time is up.
+    """
     laws: dict[str, dict[Any, Law]] = {}
     if 1 not in settings.levels:
         return laws, "level 1 was not asked for"
@@ -130,7 +132,7 @@ def _exact(
             _stream_failure(report, *hung.case)
             return laws, ""
         except OutOfTime as error:
-            if len(report.rows) >= ENOUGH and time.monotonic() > deadline:
+            if len(report.rows) >= enough and time.monotonic() > deadline:
                 left = ", ".join(repr(p.name) for p in todo[len(report.rows) :])
                 report.findings.append(Finding(1, "left out", f"for want of time: {left}", proof=False))
                 break
@@ -149,9 +151,21 @@ def _exact(
             message = f"on {problem.name!r} the cells leave {table.unexplained:.2g} of the noise unexplained"
             report.findings.append(Finding(1, "not scripted", f"{message}; draws instead", proof=False))
             return laws, message
+        doubt = 0.0
+        if _excess(table) > 0 and not any(f.proof for f in report.findings):
+
+            def excess(laws: Laws, problem: Problem = problem) -> float:
+                return _excess(Table.build(problem, [laws[x] for x in problem.tuples]))
+
+            looked = explorer.confirm(problem.tuples, problem.mass.tolist(), excess, seed=settings.seed)
+            if looked is None:
+                report.inconclusive.append(unsure(problem.name, table.distance))
+                continue
+            found, roots, doubt = looked
+            table = Table.build(problem, [found[x] for x in problem.tuples])
         laws[problem.name] = found
         report.rows.append(_row(table))
-        report.findings += [*_failures(problem, roots), *_law_findings(table)]
+        report.findings += [*_failures(problem, roots), *_law_findings(table, doubt)]
         if sum(row.distance > TOLERANCE for row in report.rows) >= 3:
             break  # what is this wrong needs no further problems
     report.level = "level 1: the exact law, from scripted noise"
@@ -240,11 +254,31 @@ def _case(problem: Problem, drafts: Any, values: Any = None) -> dict[str, Any]:
     return {"problem": problem.document(), "tuple": list(drafts), "values": values}
 
 
-def _law_findings(table: Table) -> list[Finding]:
+def unsure(name: str, distance: float) -> str:
+    """Why a law that looks wrong is not refused."""
+    return (
+        f"on {name!r} the law looks {distance:.3g} away, but the time ended before it was sure that the search had "
+        "overlooked nothing of that size: give it more time"
+    )
+
+
+def _excess(table: Table) -> float:
+    """How much of the probability must be told wrongly if this engine is right after all; <= 0 when nothing must."""
+    distance = table.distance if table.failed.max() < TOLERANCE else 0.0
+    return max(distance, table.acceptance - float(table.problem.alpha)) - TOLERANCE - table.unexplained
+
+
+def reservation(doubt: float) -> str:
+    """What a refusal leaves open, as the end of a sentence."""
+    return f"; unless it hides cells of less than {doubt:.1g} from thousands of random calls" if doubt else ""
+
+
+def _law_findings(table: Table, doubt: float) -> list[Finding]:
     problem, found = table.problem, []
     slack = TOLERANCE + table.unexplained
     if table.distance > slack and table.failed.max() < TOLERANCE:
         text = f"on {problem.name!r} the output law is {table.distance:.6g} away from p: {explain(table)}"
+        text += reservation(doubt)
         found.append(Finding(1, "bias", text, True, table.distance, _case(problem, problem.tuples[0])))
     if table.acceptance > float(problem.alpha) + slack:
         text = (

@@ -3,51 +3,67 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spechub_lp import drafts as policies
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.breakpoints import Explorer, Law, Node, OutOfTime
-from spechub_lp.gate.check_node import MOST_CALLS, NEVER, TOLERANCE, Settings, seed_everything
+from spechub_lp.gate.breakpoints import Explorer, Laws, Node, OutOfTime
+from spechub_lp.gate.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.node import Failure, one_thread, past_the_script
+from spechub_lp.gate.node_check import MOST_CALLS, NEVER, TOLERANCE, Settings, reservation, seed_everything, unsure
 from spechub_lp.gate.probes import tree_probes
 from spechub_lp.gate.report import Finding, Report, Row
 from spechub_lp.gate.scripted import generator_states
 from spechub_lp.gate.sequential import Bet, distance_bound, smallest_caught
+from spechub_lp.gate.settings import Logits
 from spechub_lp.gate.tape import Unscripted
 from spechub_lp.gate.tree_engine import Tokens, TreeEngine
-from spechub_lp.gate.trees import TreeProblem, tree_problems
+from spechub_lp.gate.trees import TreeProblem, impossible, tree_problems
+from spechub_lp.gate.wide import draw_trees
 
 DOORS = ("uniform", "seeded", "host")
 
 
 def check_tree(
     engine: Any, drafts: str = "iid", k: int = 1, *, name: str = "", settings: Settings | None = None,
-    cases: Sequence[TreeProblem] | None = None,
+    cases: Sequence[TreeProblem] | None = None, logits: Logits | str | Path | None = None,
 ) -> Report:  # fmt: skip
     """Gate an engine behind one of the doors of `doors.py`.
 
+    Args:
+        cases: problems to use instead of the built-in ones.
+        logits: captured rows to use instead of them, on their top tokens and at full vocabulary.
+
     Raises:
-        SpecHubError: the engine has no door of these.
+        SpecHubError: the engine has no door of these, or `logits` is no capture.
     """
     door = getattr(engine, "door", None)
     if door not in DOORS:
         raise SpecHubError(f"{name or engine!r} has door = {door!r}; it must be one of {', '.join(DOORS)}")
     settings = settings or Settings()
     start = time.monotonic()
+    rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))
+    cases = rows.narrow_trees(engine, policies.by_name(drafts), k) if rows else cases
     todo = list(cases) if cases is not None else tree_problems(engine, drafts, k, settings.seed)
-    report = Report(name or type(engine).__name__, door, todo[0].drafts.name, todo[0].branching[0])
+    policy, shape = (todo[0].drafts, todo[0].branching) if todo else (policies.by_name(drafts), (k,))
+    report = Report(name or type(engine).__name__, door, policy.name, shape[0])
     report.settings = vars(settings) | {"levels": list(settings.levels)}
     if note := getattr(engine, "note", ""):
         report.findings.append(Finding(0, "note", note, proof=False))
     tried = TreeEngine(engine, settings.time_limit)
     refusal = "opaque noise" if door == "seeded" else ""
     with one_thread():
-        if door != "seeded" and settings.levels != (0,):
-            refusal = _exact(tried, todo, report, settings, start + settings.seconds)
-        if refusal and settings.levels != (0,) and not any(f.proof for f in report.findings):
-            _draws(tried, todo, report, settings, start + settings.seconds)
+        if todo and door != "seeded" and settings.levels != (0,):
+            refusal = _exact(tried, todo, report, part, start + part.seconds)
+        if todo and refusal and settings.levels != (0,) and not any(f.proof for f in report.findings):
+            _draws(tried, todo, report, part, start + part.seconds)
+        if rows is not None:
+            at_full_vocabulary(draw_trees, tried, rows, policy, report, settings, start)
         if 0 in settings.levels and cases is None and not any(f.proof for f in report.findings):
             report.findings += tree_probes(tried, todo[0].drafts, k, settings.seed)
             if settings.levels == (0,):
@@ -65,7 +81,7 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
     before = generator_states()
     for problem in todo:
         keys = list(range(len(problem.trees)))
-        mass = np.asarray([m for _, m in problem.trees])
+        mass = [m for _, m in problem.trees]
 
         def evaluate(calls: Any, problem: TreeProblem = problem) -> Any:
             return tried.evaluate(problem, calls)
@@ -86,7 +102,20 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
             message = f"{', '.join(moved)} moved although all noise was scripted"
             report.findings.append(Finding(1, "not scripted", message, proof=False))
             return message
-        _judge(problem, mass, laws, roots, report)
+        law, doubt = JointLaw.build(problem, laws), 0.0
+        if law.excess > 0 and not any(f.proof for f in report.findings):
+
+            def excess(laws: Laws, problem: TreeProblem = problem) -> float:
+                return JointLaw.build(problem, laws).excess
+
+            looked = explorer.confirm(keys, mass, excess, seed=settings.seed)
+            if looked is None:
+                report.inconclusive.append(unsure(problem.name, law.distance))
+                continue
+            laws, roots, doubt = looked
+            law = JointLaw.build(problem, laws)
+        report.findings += _impossible_leaves(problem, roots)
+        _judge(law, doubt, report)
     report.level, report.levels, report.smallest_caught = "level 1: the exact joint law", [0, 1], TOLERANCE
     return ""
 
@@ -97,41 +126,79 @@ def _same_twice(evaluate: Any) -> None:
         raise Unscripted("equal rows with equal noise gave different answers: state is kept, or noise is hidden")
 
 
-def _judge(problem: TreeProblem, mass: np.ndarray, laws: dict[Any, Law], roots: list[Node], report: Report) -> None:
-    out = np.zeros_like(problem.joint)
-    accepted = failed = unexplained = 0.0
+@dataclass(frozen=True)
+class JointLaw:
+    """The exact joint law of one problem, over all drafted trees."""
+
+    problem: TreeProblem
+    out: np.ndarray
+    """[V^(L+1)] the law of depth + 1 tokens, completed with draws from the target."""
+    accepted: float
+    """Acceptance at the root."""
+    failed: float
+    unexplained: float
+
+    @classmethod
+    def build(cls, problem: TreeProblem, laws: Laws) -> "JointLaw":
+        out, accepted, failed, unexplained = np.zeros_like(problem.joint), 0.0, 0.0, 0.0
+        for key, (_, mass) in enumerate(problem.trees):
+            unexplained += mass * laws[key].unexplained
+            for outcome, chance in laws[key].chances.items():
+                if isinstance(outcome, Failure):
+                    failed += mass * chance
+                else:
+                    accepted += mass * chance * (len(outcome.tokens) > 1)
+                    out += mass * chance * problem.completed(outcome.tokens)
+        return cls(problem, out, accepted, failed, unexplained)
+
+    @property
+    def distance(self) -> float:
+        return float(np.abs(self.out - self.problem.joint).sum() / 2)
+
+    @cached_property
+    def alpha(self) -> float:
+        return float(self.problem.node(()).alpha)
+
+    @property
+    def slack(self) -> float:
+        return TOLERANCE + self.unexplained
+
+    @property
+    def excess(self) -> float:
+        """How much of the probability must be told wrongly if this engine is right after all."""
+        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.alpha) - self.slack
+
+
+def _impossible_leaves(problem: TreeProblem, roots: list[Node]) -> list[Finding]:
+    """Level 0: failures and tokens of probability 0, wherever the cells have them; the likeliest of each kind."""
     worst: dict[str, tuple[float, str, dict[str, Any]]] = {}
-    for root, weight in zip(roots, mass, strict=True):
-        unexplained += weight * laws[root.key].unexplained
+    for root, (tree, mass) in zip(roots, problem.trees, strict=True):
         for leaf in root.leaves():
-            outcome, chance = leaf.outcome, leaf.mass * weight
+            outcome, chance = leaf.outcome, leaf.mass * mass
             if isinstance(outcome, Failure):
-                failed += chance
-                kind, message = outcome.kind, outcome.message
                 if leaf.mass <= NEVER:
                     continue
+                kind, message = outcome.kind, outcome.message
             else:
-                accepted += chance * (len(outcome.tokens) > 1)
-                out += chance * problem.completed(outcome.tokens)
                 bad = impossible(problem, outcome.tokens)
                 if bad is None:
                     continue
                 kind, message = "zero-probability token", bad
             if chance > worst.get(kind, (0.0, "", {}))[0]:
-                tree = problem.trees[root.key][0]
                 text = f"on {problem.name!r}, drafts {tree[1:]}: {message}; probability {chance:.3g}"
                 at = [v if isinstance(v, int) else list(v) for v in leaf.prefix]
                 worst[kind] = (chance, text, _case(problem, tree, at))
-    for kind, (chance, text, case) in worst.items():
-        report.findings.append(Finding(0, kind, text, True, chance, case))
-    distance = float(np.abs(out - problem.joint).sum() / 2)
-    alpha = float(problem.node(()).alpha)
-    report.rows.append(Row(problem.name, 1, distance, distance + unexplained, accepted, alpha, unexplained))
-    slack = TOLERANCE + unexplained
-    if distance > slack and failed < TOLERANCE:
+    return [Finding(0, kind, text, True, chance, case) for kind, (chance, text, case) in worst.items()]
+
+
+def _judge(law: JointLaw, doubt: float, report: Report) -> None:
+    problem, distance, accepted, alpha = law.problem, law.distance, law.accepted, law.alpha
+    report.rows.append(Row(problem.name, 1, distance, distance + law.unexplained, accepted, alpha, law.unexplained))
+    if distance > law.slack and law.failed < TOLERANCE:
         text = f"on {problem.name!r} the joint law of {problem.depth + 1} tokens is {distance:.6g} away: "
-        report.findings.append(Finding(1, "bias", text + first_wrong(problem, out), True, distance, _case(problem)))
-    if accepted > alpha + slack:
+        text += first_wrong(problem, law.out) + reservation(doubt)
+        report.findings.append(Finding(1, "bias", text, True, distance, _case(problem)))
+    if accepted > alpha + law.slack:
         text = (
             f"on {problem.name!r} it accepts {accepted:.6g} at the root, above the optimum {alpha:.6g}: proof of bias"
         )
@@ -140,14 +207,6 @@ def _judge(problem: TreeProblem, mass: np.ndarray, laws: dict[Any, Law], roots: 
 
 def _case(problem: TreeProblem, tree: Any = None, values: Any = None) -> dict[str, Any]:
     return {"tree_problem": problem.document(), "tree": tree, "values": values}
-
-
-def impossible(problem: TreeProblem, tokens: tuple[int, ...]) -> str | None:
-    """What is wrong with a token of probability 0, or None."""
-    for i, token in enumerate(tokens):
-        if problem.target(tokens[:i])[token] == 0:
-            return f"it puts out token {token} at position {i}, which has p = 0 there"
-    return None
 
 
 def first_wrong(problem: TreeProblem, out: np.ndarray) -> str:

@@ -1,0 +1,49 @@
+"""How hard the gate looks. A file of its own, so that the command line can read its options before torch is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TIME_LIMIT = 5.0
+"""Seconds that one call may take."""
+
+FALSE_ALARM = 1e-6
+"""Over a whole run of the gate, all its tests and looks together."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard to look."""
+
+    seconds: float = 40.0
+    """Time for the whole run."""
+    draws: int | None = None
+    """At most so many calls on real noise at level 2."""
+    distance: float = 0.05
+    """Level 2 passes only when the distance is proved to be below this."""
+    min_power: float = 0.99
+    """The power that "would have been caught" speaks of; a pass needs it at `distance`."""
+    acceptance_floor: float | None = None
+    """Least acceptance, as a share of the optimum."""
+    false_alarm: float = FALSE_ALARM
+    time_limit: float = TIME_LIMIT
+    seed: int = 0
+    levels: tuple[int, ...] = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Captured rows to gate on, in the place of the built-in problems; `captured.py` says which are chosen."""
+
+    path: str | Path
+    """A capture's folder, or one .safetensors of rows."""
+    temperatures: tuple[float, ...] = (1.0,)
+    positions: int = 8
+    top: int | None = None
+    """Tokens kept where the law is enumerated; None: at most 8, and fewer for more drafts."""
+    only: tuple[tuple[int, float, str], ...] = ()
+    """A replay: these rows at full vocabulary and nothing else, as (position, temperature, sha256 of the file)."""
+    first: Any = None
+    """A replay: the drafts, or the tree of drafts, to begin with."""
+    branching: tuple[int, ...] = ()
+    """A replay of a tree: its shape."""

@@ -1,0 +1,82 @@
+"""A sampler as text, such as a page's editor holds: run in a child process, so that whatever it does is a verdict."""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.gate.breakpoints import Explorer, OutOfTime
+from spechub_lp.gate.diagnosis import Table
+from spechub_lp.gate.guarded import ChildDied, died, in_child
+from spechub_lp.gate.node import Hung, NodeEngine, crashed, one_thread
+from spechub_lp.gate.node_check import MOST_CALLS, check_node
+from spechub_lp.gate.problem import Problem
+from spechub_lp.gate.report import Finding, Report
+from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.tape import Unscripted
+
+NAME = "your code"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A report, and what came out on one of its problems: the failing one with the smallest vocabulary, if any."""
+
+    report: Report
+    problem: Problem
+    output: tuple[float, ...] | None
+    """[V] the exact law of the output; None when it could not be found."""
+
+
+def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Checked:
+    """Gate the function `verify(p, q, drafts) -> (token, slot)` that a python text defines. cases: its problems.
+
+    A text that does not compile, or has no such function, ends its process or hangs is refused, not raised.
+    """
+    first = cases[0]
+    empty = Report(NAME, "node", first.drafts.name, first.k, settings=vars(settings))
+
+    def work(journal: Any) -> Checked:
+        def tell(problem: Problem, drafts: Sequence[int]) -> None:
+            journal(pickle.dumps({"problem": problem.document(), "tuple": list(drafts)}))
+
+        room: dict[str, Any] = {"__name__": NAME}
+        try:
+            exec(compile(text, NAME, "exec"), room)
+            verify = room["verify"]
+        except KeyError:
+            return Checked(_refused(empty, "it defines no function verify(p, q, drafts)"), first, None)
+        except BaseException as error:
+            return Checked(_refused(empty, crashed(error)), first, None)
+        if not callable(verify):
+            return Checked(_refused(empty, f"verify is {verify!r}, which cannot be called"), first, None)
+        report = check_node(verify, first.drafts.name, first.k, name=NAME, settings=settings, cases=cases, journal=tell)
+        problem = Problem.read(report.case["problem"]) if report.case else first
+        return Checked(report, problem, output_law(verify, problem, settings))
+
+    try:
+        return in_child(work, 2 * settings.seconds + settings.time_limit)
+    except ChildDied as error:
+        report = died(empty, error)
+        return Checked(report, Problem.read(report.case["problem"]) if report.case else first, None)
+
+
+def output_law(verify: Any, problem: Problem, settings: Settings) -> tuple[float, ...] | None:
+    """[V] the exact law of what a function puts out; None when its noise cannot be scripted, or it fails."""
+    engine = NodeEngine(verify, settings.time_limit)
+    try:
+        with one_thread():
+            explorer = Explorer(
+                lambda calls: engine.scripted(problem, calls), most_calls=MOST_CALLS * len(problem.tuples)
+            )
+            found, _ = explorer.laws(problem.tuples, seed=settings.seed)
+    except (Hung, OutOfTime, Unscripted):
+        return None
+    table = Table.build(problem, [found[x] for x in problem.tuples])
+    return tuple(np.asarray(table.output).tolist())
+
+
+def _refused(report: Report, message: str) -> Report:
+    return replace(report, findings=[Finding(0, "crash", message)])

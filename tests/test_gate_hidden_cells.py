@@ -1,0 +1,102 @@
+"""Cells of a coin too narrow for the first search: a right engine that has them is not refused, a wrong one is."""
+
+import numpy as np
+import pytest
+import torch
+
+from spechub_lp.gate import Settings, check_node, check_tree, problems
+from spechub_lp.gate.doors import Emitted, NoiseSpec
+from spechub_lp.gate.outputs import text
+from spechub_lp.samplers import by_name
+
+WIDTH = 2.0**-10
+TAKEN, GIVEN = 0.45, 0.8312 - WIDTH / 3
+
+
+def exchanged(u: float) -> float:
+    """The same coin with two narrow stretches exchanged, of which the first search sees one: still uniform."""
+    if TAKEN <= u < TAKEN + WIDTH:
+        return u - TAKEN + GIVEN
+    if GIVEN <= u < GIVEN + WIDTH:
+        return u - GIVEN + TAKEN
+    return u
+
+
+def naive(p, q, drafts, coin=exchanged):
+    """Naive verification of one draft whose coin has narrow cells."""
+    (x,) = drafts
+    if coin(float(torch.rand((), dtype=torch.float64))) * float(q[x]) < float(p[x]):
+        return x, 0
+    rest = (p - q).clamp(min=0)
+    return int(torch.multinomial(rest, 1)), -1
+
+
+def lowered(u: float) -> float:
+    """No longer uniform: a narrow stretch of high coins counts as 0."""
+    return 0.0 if 0.86 <= u < 0.86 + WIDTH else u
+
+
+LEVEL_1 = Settings(levels=(0, 1))
+CASES = [p for p in problems("iid", 1) if p.name in ("q is p reversed", "ties")]
+
+
+@pytest.mark.slow
+def test_a_right_engine_with_hidden_cells_passes():
+    report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
+    assert report.status == "pass", text(report)
+    assert all(row.distance < 1e-6 for row in report.rows)
+
+
+@pytest.mark.slow
+def test_a_wrong_engine_is_refused_after_the_second_look():
+    report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
+    assert report.status == "biased", text(report)
+
+
+def test_no_refusal_when_the_time_ends_before_the_second_look(monkeypatch):
+    monkeypatch.setattr("spechub_lp.gate.breakpoints.Explorer.confirm", lambda *args, **kwargs: None)
+    report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
+    assert report.status == "inconclusive", text(report)
+    assert "give it more time" in report.inconclusive[0]
+
+
+class Chain:
+    """Naive verification of a chain by explicit coins, the coins exchanged as above."""
+
+    door = "uniform"
+    branchings = [(1,)]
+
+    def noise(self, batch):
+        return NoiseSpec("coins", (1,)), NoiseSpec("last", ())
+
+    def __call__(self, batch, noise):
+        tokens = torch.full((len(batch.token), 2), -1)
+        n = torch.ones(len(batch.token), dtype=torch.int64)
+        for b in range(len(batch.token)):
+            x, p, q = int(batch.token[b, 1]), batch.p[b], batch.q[b, 0]
+            accepted = exchanged(float(noise["coins"][b, 0])) * float(q[x]) < float(p[0, x])
+            law = p[1] if accepted else (p[0] - q).clamp(min=0)
+            law = law / law.sum()
+            last = int(np.searchsorted(law.cumsum(0).numpy(), float(noise["last"][b]), side="right"))
+            last = min(last, int(law.nonzero().max()))
+            tokens[b, : 2 if accepted else 1] = torch.tensor([x, last] if accepted else [last])
+            n[b] += accepted
+        return Emitted(tokens, n)
+
+
+@pytest.mark.slow
+def test_a_right_chain_with_hidden_cells_passes():
+    report = check_tree(Chain(), "iid", 1, settings=LEVEL_1)
+    assert report.status == "pass", text(report)
+    assert report.distance < 1e-6
+
+
+def test_the_second_look_changes_nothing_for_a_plain_rule():
+    rule = by_name("naive", 1)
+
+    def verify(p, q, drafts):
+        verdict = rule.verify(p[None], q[None], torch.tensor([drafts]))
+        cell = int(torch.multinomial(torch.cat([verdict.accept[0], verdict.residual[0]]), 1))
+        return (drafts[cell], cell) if cell < 1 else (cell - 1, -1)
+
+    assert check_node(verify, "iid", 1, cases=CASES, settings=LEVEL_1).status == "pass"
