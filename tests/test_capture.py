@@ -5,16 +5,18 @@ import os
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.logits import capture as capturing
-from spechub_lp.logits import models, shards, store
+from spechub_lp.logits import memory, models, shards, store
 from spechub_lp.logits.capture import Settings, capture
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 transformers = pytest.importorskip("transformers")
+gguf = pytest.importorskip("gguf")
 pytestmark = pytest.mark.slow  # importing transformers and its models takes seconds
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz .,"
@@ -231,6 +233,46 @@ def test_too_little_memory_keeps_the_finished_shards(pair, texts, tmp_path, monk
     with pytest.raises(SpecHubError, match=r"out of memory at texts of .* tokens: try a smaller --batch"):
         run(texts, tmp_path / "rows", settings(pair), batch=8)
     assert len(store.load(tmp_path / "rows")) > 0
+
+
+def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(pair, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "load_model", lambda *args: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 250 * memory.MEBI)
+    with pytest.raises(SpecHubError, match=r"need about 2[0-9]{2} MiB on cpu in float32 .* 250 MiB are free: try"):
+        run(texts, tmp_path / "rows", settings(pair, max_tokens=60_000))
+    with pytest.raises(SpecHubError, match=r"MiB on cpu .* 250 MiB are free"):
+        run(texts, tmp_path / "rows", settings(pair, shard=200_000))
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize(("device", "short"), [("cuda", "cuda"), ("cuda:1", "cpu"), ("mps", "mps")])
+def test_memory_of_an_accelerator_and_of_the_way_to_it(pair, monkeypatch, device, short):
+    """Models are loaded on the CPU and moved; both must do."""
+    free = {"cpu": 1 << 40, device: 1 << 40}
+    monkeypatch.setattr(memory, "free_memory", free.__getitem__)
+    paths = [Path(folder) for folder in pair]
+    memory.check_memory(paths, device, torch.float32, 100, 10)
+    free[short] = 1000
+    with pytest.raises(SpecHubError, match=rf"on {short}.* and 0 MiB are free"):
+        memory.check_memory(paths, device, torch.float32, 100, 10)
+
+
+def test_weights_are_counted_from_headers(pair, tmp_path):
+    found = memory.weights_of(Path(pair[0]))
+    model = loaded(pair[0])
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    assert (found.vocabulary, found.width, found.unpacked) == (256, 16, 0)  # the table of places is longer than V
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_tensor("token_embd.weight", np.zeros((40, 8), dtype=np.float32))
+    writer.add_tensor("output_norm.weight", np.zeros(8, dtype=np.float32))
+    for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+        write()
+    writer.close()
+    assert memory.weights_of(tmp_path / "model.gguf") == memory.Weights(328, 40, 8, 8 * 320)
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF")
+    assert memory.weights_of(tmp_path / "broken.gguf") is None
+    assert memory.weights_of(tmp_path / "nowhere") is None
+    assert 0 < memory.free_memory("cpu") < 1 << 50
 
 
 def test_bad_texts_and_settings_are_refused(pair, texts, tmp_path):

@@ -12,14 +12,18 @@ import typer
 from typer.testing import CliRunner
 
 from spechub_lp import reference, samplers, theorems
+from spechub_lp.drafts.adaptive import Adaptive
+from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
 from spechub_lp.logits import commands, measures, shards
 from spechub_lp.logits.replay import Plan, Replay, replay
 from spechub_lp.logits.tally import Tally
+from spechub_lp.names import VARIANTS
 from spechub_lp.otm.optimum import optimum
 from spechub_lp.report.replays import markdown, sections
 
 VALIDATION = Path(__file__).parents[1] / "validation"
+EVERY = ("all", *VARIANTS)
 N, V = 24, 6
 LOWEST_FALSE_ALARM = 5.5
 """Standard errors: a normal exceeds them once in 2.6e7 times; the tests below draw fewer than 26 numbers."""
@@ -52,14 +56,14 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folder) -> Replay:
-    return replay(folder, Plan(temperatures=(0.5, 1.0), ks=(2, 3), draws=64, exact_every=8), jobs=1)
+    return replay(folder, Plan(EVERY, temperatures=(0.5, 1.0), ks=(2, 3), draws=64, exact_every=8), jobs=1)
 
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_acceptance_is_that_of_the_enumerated_law(result, folder, temperature, k):
     rows = shards.load(folder)
-    for sampler in measures.chosen(["all"], k):
+    for sampler in measures.chosen(EVERY, k):
         true = np.mean([reference(sampler, *rows.laws(i, temperature)).acceptance for i in range(N)])
         found = result.tally.mean((temperature, sampler.k, "acceptance", sampler.name))
         error = measures.monte_carlo_error(result.tally, (temperature, k, "noise", sampler.name))
@@ -70,9 +74,29 @@ def test_acceptance_is_that_of_the_enumerated_law(result, folder, temperature, k
 @pytest.mark.parametrize("k", [2, 3])
 def test_the_optimum_is_the_certified_one(result, folder, k):
     rows = shards.load(folder)
-    for policy in measures.POLICIES:
+    own = {"adaptive": Adaptive(), "tempered": Tempered()}
+    for name in measures.OPTIMA:
+        policy = own.get(name, name)
         true = np.mean([float(optimum(*map(rationals, rows.laws(i)), k, policy).alpha) for i in range(N)])
-        assert abs(result.tally.mean((1.0, k, "optimum", policy)).mean - true) < 1e-9, policy
+        assert abs(result.tally.mean((1.0, k, "optimum", name)).mean - true) < 1e-9, name
+
+
+def test_border_with_other_drafts_reaches_the_optimum_of_those(result):
+    for name, policy in (("border_adaptive", "adaptive"), ("border_tempered", "tempered")):
+        for k in (2, 3):
+            gap = result.tally.difference((1.0, k, "acceptance", name), (1.0, k, "optimum", policy))
+            assert abs(gap.mean) < 1e-9, (name, k)
+    wor = result.tally.mean((1.0, 2, "acceptance", "border_wor"))
+    assert result.tally.mean((1.0, 2, "acceptance", "border_adaptive")) != wor
+    assert result.tally.mean((1.0, 2, "acceptance", "border_tempered")) != wor
+
+
+def test_one_draft_can_be_replayed(folder):
+    found = replay(folder, Plan(EVERY, ks=(1,), draws=2, exact_every=8), jobs=1)
+    assert found.failures == []
+    for name in ("rrs", "border", "border_adaptive"):
+        mean = found.tally.mean((1.0, 1, "acceptance", name)).mean
+        assert mean == pytest.approx(found.tally.mean((1.0, 1, "acceptance", "naive")).mean, abs=1e-12)
 
 
 def test_drawn_verdicts_agree_with_the_closed_forms(result):
@@ -83,13 +107,14 @@ def test_drawn_verdicts_agree_with_the_closed_forms(result):
             error = measures.monte_carlo_error(result.tally, (1.0, 2, "drawn noise", sampler.name))
             assert abs(gap.mean) <= LOWEST_FALSE_ALARM * error, sampler.name
             compared += 1
-    assert compared >= 6
+    assert compared == len(measures.chosen(["all"], 2)) - 1  # naive alone needs no draws
 
 
 def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result):
     assert result.failures == []
     checked = [key for key in result.tally.columns() if key[2] == "lossless"]
-    assert {key[3] for key in checked} == {s.name for k in (2, 3) for s in measures.chosen(["all"], k)}
+    assert {key[3] for key in checked} == {s.name for k in (2, 3) for s in measures.chosen(EVERY, k)}
+    assert set(VARIANTS) < {key[3] for key in checked}
     assert all(result.tally.worst[1.0, 2, "distance", name, "float32"] < 1e-6 for name in ("rrs", "spechub", "rrsw"))
 
 
@@ -200,6 +225,7 @@ def test_bad_plans_are_refused(folder):
         (Plan(temperatures=(0.0,)), "temperature = 0.0"),
         (Plan(ks=(0,)), "k = 0"),
         (Plan(draws=1), "draws = 1"),
+        (Plan(device="mps"), "float64, which mps has not"),
     ):
         with pytest.raises(SpecHubError, match=text):
             replay(folder, plan, 1)

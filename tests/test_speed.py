@@ -1,9 +1,14 @@
 """The cost model adds up the calls that a tree makes, and tokens per call are paired by prompt."""
 
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
-from spechub_lp.logits.speed import Costs, Run, gain, run_trees
-from spechub_lp.logits.tally import Estimate, Tally
+from spechub_lp.logits.speed import Costs, gain, run_trees
+from spechub_lp.logits.tally import Estimate
 from spechub_lp.trees import NodeByNode, Shape, chain, full
 
 COSTS = Costs(target={1: 10.0, 7: 16.0, 15: 30.0}, draft={1: 1.0, 2: 1.5, 4: 2.0})
@@ -20,13 +25,10 @@ def test_a_tree_costs_its_draft_calls_its_target_call_and_the_overhead():
 
 
 def test_a_gain_is_the_mean_of_differences_by_prompt():
-    def run(counts: dict[str, tuple[int, int]]) -> Run:
-        return Run("", chain(1), "rrs", Estimate(0, None, 0), counts)
-
-    left, right = run({"a": (30, 10), "b": (20, 10)}), run({"a": (25, 10), "b": (15, 10)})
-    found = gain(left, right)
-    assert found == Estimate(0.5, 0.0, 2)
-    assert Tally.ratio(left.by_prompt.__getitem__, left.by_prompt).mean == 2.5
+    left, right = {"a": (30, 10), "b": (20, 10)}, {"a": (25, 10), "b": (15, 10)}
+    assert gain(left, right) == Estimate(0.5, 0.0, 2)
+    assert gain(left, {"a": (25, 10), "b": (20, 10), "c": (9, 1)}).mean == 0.25
+    assert gain(left, {"c": (9, 1)}) is None
 
 
 @pytest.mark.slow
@@ -46,3 +48,50 @@ def test_runs_on_a_real_pair(tmp_path):
     assert run.per_call > run.overhead > 0
     costs = call_costs(pair, prompts["a"], (1, 3), repeats=1)
     assert min(costs.call(chain(2)), plain_seconds(pair, prompts["a"], 3, Setting(1.0))) > 0
+
+
+@pytest.mark.slow
+def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    from test_capture import small_model
+
+    from spechub_lp.logits.models import load_pair
+
+    script = Path(__file__).parents[1] / "validation" / "run.py"
+    monkeypatch.setattr(sys, "path", [*sys.path, str(script.parent)])
+    spec = importlib.util.spec_from_file_location("validation_run", script)
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    pair = load_pair(small_model(tmp_path / "model"), "skip:1")
+    prompts = {f"text_{n}": [n, 2, 3] for n in range(6)}
+    trees = [(name, shape, NodeByNode(rule)) for name, shape in (("2^1", full(2, 1)), ("chain", chain(2)))
+             for rule in ("rrs", "rrsw")]  # fmt: skip
+
+    def counts(name: str) -> dict:
+        document = json.loads((tmp_path / f"trees_{name}.json").read_text(encoding="utf-8"))
+        assert len(list(run._tree_sections(document))) == 2
+        return {(r["tree"], r["rule"]): r["by_prompt"] for r in document["runs"]}
+
+    monkeypatch.setattr(run, "RESULTS", tmp_path)
+    run.tree_runs("whole", pair, prompts, trees, 5, (1.0,))
+    loops, done = run.run_trees, []
+
+    def stops(*args, **other):
+        if len(done) == 18:
+            raise KeyboardInterrupt
+        done.append(1)
+        return loops(*args, **other)
+
+    monkeypatch.setattr(run, "run_trees", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+    assert {len(found) for found in counts("parts").values()} == {4, 6}  # all trees have seen four prompts
+    done.clear()
+    run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+    assert len(done) == 6
+    assert counts("parts") == counts("whole")
+    run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+    assert len(done) == 6
+    done.clear()
+    run.tree_runs("parts", pair, dict(list(prompts.items())[:1]), trees, 4, (1.0,))  # another length: not gone on with
+    assert len(done) == 4

@@ -22,17 +22,19 @@ from typing import Any
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))
 
-import numpy as np
+import border_on_captured
 import torch
 import train_pair
 
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import MissingPackage, SpecHubError
 from spechub_lp.files import write_json, write_text
 from spechub_lp.joint import Block, Traversal
-from spechub_lp.logits.measures import BINS, Setting
+from spechub_lp.logits.measures import Setting
 from spechub_lp.logits.models import Pair, load_pair
 from spechub_lp.logits.replay import Plan, Replay, replay
-from spechub_lp.logits.speed import Costs, Run, call_costs, gain, plain_seconds, run_trees
+from spechub_lp.logits.speed import Costs, call_costs, gain, plain_seconds, run_trees
+from spechub_lp.logits.tally import Tally
+from spechub_lp.report.drawings import replay_strip
 from spechub_lp.report.replays import Section, markdown, sections
 from spechub_lp.trees import NodeByNode, Shape, best_shape, chain, full
 
@@ -49,6 +51,7 @@ SHAPES = {
     "2^5": full(2, 5),
     "3^2": full(3, 2),
     "3^3": full(3, 3),
+    "3^4": full(3, 4),
 }
 
 
@@ -94,27 +97,74 @@ def replays(everything: bool, jobs: int) -> None:
 
 def small_trees(everything: bool) -> None:
     """Loops on the small pair, which trains in minutes when it is not there yet."""
-    torch.set_num_threads(1)
     train_pair.train(MODELS, train_pair.STEPS, 0)
     pair = load_pair(str(MODELS / "target"), str(MODELS / "draft"))
     texts = train_pair.held_out()[: 24 if everything else 12]
     prompts = {f"austen_{n + 1}": pair.tokenizer(text[:32]).input_ids for n, text in enumerate(texts)}
-    names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5", "3^3")}
-    trees = [*_trees(names), *_chains((2, 4) if everything else (4,))]
-    runs = run_trees(pair, prompts, trees, 160 if everything else 96, Setting(1.0), progress=_progress)
-    runs += run_trees(pair, prompts, _dynamic("austen"), 160 if everything else 96, Setting(1.0))
-    _write_runs("austen", pair, runs, next(iter(prompts.values())))
+    names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5", "3^3", "3^4")}
+    trees = [*_trees(names), *_chains((2, 4) if everything else (4,)), *_dynamic("austen")]
+    tree_runs("austen", pair, prompts, trees, 160 if everything else 96, (1.0,))
 
 
 def smollm2_trees(everything: bool, device: str) -> None:
+    """Loops on SmolLM2; prompts of each domain in turn."""
     pair = load_pair(*SMOLLM2, device)
-    files = sorted((HERE / "text" / "prompts").glob("*.txt"))[:: 1 if everything else 4]
+    files = sorted((HERE / "text" / "prompts").glob("*.txt"), key=lambda file: file.stem.split("_")[::-1])
     prompts = {file.stem: pair.tokenizer(file.read_text(encoding="utf-8")).input_ids[:64] for file in files}
-    names = SHAPES if everything else {"2^2": SHAPES["2^2"]}
-    rules = BINARY if everything else ("rrs", "rrsw", "spechub", "border_wor")
-    trees = [tree for tree in _trees(names) if tree[2].name in rules] + (_chains((4,)) if everything else [])
-    runs = run_trees(pair, prompts, trees, 128 if everything else 32, Setting(1.0), progress=_progress)
-    _write_runs("smollm2", pair, runs, next(iter(prompts.values())))
+    names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^3", "2^5")}
+    trees = [tree for tree in _trees(names) if everything or tree[2].name != "nss"]
+    trees += _chains((4,)) if everything else []
+    tree_runs("smollm2", pair, prompts, trees, 128 if everything else 24, (1.0, 0.6))
+
+
+def tree_runs(
+    name: str, pair: Pair, prompts: dict[str, Any], trees: list[tuple[str, Shape, Any]], length: int,
+    temperatures: tuple[float, ...],
+) -> None:  # fmt: skip
+    """Every tree behind every prompt at every temperature, into trees_NAME.json, written after each.
+
+    So a stopped run goes on behind the last loop; but not with loops of another machine, torch, or length. All trees
+    see four prompts before any sees the next four: a file that is not finished has every tree in it.
+    """
+    torch.set_num_threads(1)
+    asked = {"tokens": length, "dtype": str(pair.target.model.dtype).removeprefix("torch.")}
+    about, names = _about(), list(prompts)
+    same = {"asked": asked} | {key: about[key] for key in ("machine", "torch", "gpu")}
+    try:
+        document = _read(f"trees_{name}")
+    except FileNotFoundError:
+        document = {}
+    if {key: document.get(key) for key in same} != same:
+        costs = call_costs(pair, prompts[names[0]], (1, 2, 4, 8, 16, 31, 63, 121))
+        plain = plain_seconds(pair, prompts[names[0]], 32, Setting(1.0))
+        document = about | {"asked": asked, "costs": asdict(costs), "plain_seconds_a_token": plain, "runs": []}
+    runs = {(run["T"], run["tree"], run["rule"]): run for run in document["runs"]}
+    left = [
+        (t, tree, prompt)
+        for t in temperatures
+        for start in range(0, len(names), 4)
+        for tree in trees
+        for prompt in names[start : start + 4]
+        if prompt not in runs.get((t, tree[0], tree[2].name), {"by_prompt": {}})["by_prompt"]
+    ]
+    for number, (t, tree, prompt) in enumerate(left):
+        _progress("trees", number, len(left))
+        label, shape, rule = tree
+        (found,) = run_trees(pair, {prompt: prompts[prompt]}, [tree], length, Setting(t), seed=names.index(prompt))
+        run = runs.setdefault((t, label, rule.name), {
+            "T": t, "tree": label, "drafted": shape.size, "rule": rule.name, "by_prompt": {}, "seconds": {},
+            "predicted_seconds_of_the_models": _costs(document).call(shape),
+        })  # fmt: skip
+        run["by_prompt"] |= found.by_prompt
+        _, calls = found.by_prompt[prompt]
+        for part, spent in found.seconds.items():
+            run["seconds"][part] = run["seconds"].get(part, 0.0) + spent * calls
+        write_json(RESULTS / f"trees_{name}.json", document | {"date": about["date"], "runs": list(runs.values())})
+    _progress("trees", len(left), len(left))
+
+
+def _costs(document: dict[str, Any]) -> Costs:
+    return Costs(*({int(n): s for n, s in document["costs"][m].items()} for m in ("target", "draft")))
 
 
 def _trees(shapes: dict[str, Shape]) -> list[tuple[str, Shape, Any]]:
@@ -145,33 +195,6 @@ def _dynamic(rows: str) -> list[tuple[str, Shape, Any]]:
     return out
 
 
-def _write_runs(name: str, pair: Pair, runs: list[Run], prompt: Any) -> None:
-    sizes = (1, 2, 4, 8, 16, 31, 63)
-    costs = call_costs(pair, prompt, sizes)
-    plain = plain_seconds(pair, prompt, 32, Setting(1.0))
-    best_rrs = {run.name: run for run in runs if run.rule == "rrs"}
-    rows = []
-    for run in runs:
-        over = gain(run, best_rrs[run.name]) if run.name in best_rrs and run.rule != "rrs" else None
-        rows.append(
-            {
-                "tree": run.name,
-                "drafted": run.shape.size,
-                "rule": run.rule,
-                "tokens_per_call": run.efficiency,
-                "gain_over_rrs": over,
-                "by_prompt": run.by_prompt,
-                "seconds_per_call": run.seconds,
-                "predicted_seconds_per_call": costs.call(run.shape, run.overhead),
-                "predicted_speed_up": costs.speed_up(run.shape, run.efficiency.mean, run.overhead),
-                "measured_speed_up": run.efficiency.mean * plain / run.per_call,
-                "overhead_of_a_target_call": run.overhead / run.seconds["target"],
-            }
-        )
-    document = {"runs": rows, "costs": asdict(costs), "plain_seconds_a_token": plain}
-    write_json(RESULTS / f"trees_{name}.json", _about() | document)
-
-
 def report() -> None:
     """report.md and the pictures, from the JSON files that are there."""
     parts = ["# Validation results\n", "Made by `python validation/run.py`; do not edit by hand.\n"]
@@ -190,33 +213,30 @@ def report() -> None:
             parts += [markdown(section) + "\n" for section in sections(result)]
             parts += [f"Failures: {', '.join(result.failures) or 'none'}.\n"]
             pictures(name, result)
+    with suppress(FileNotFoundError):
+        document = _read("other_drafts")
+        parts += ["## Other drafts: SmolLM2-135M, draft with four layers skipped\n"]
+        parts += border_on_captured.lines(document["temperatures"], document["k"], document["positions"])
+        parts += ["\nMade by `python validation/border_on_captured.py --all`.\n"]
     for title, name in (("the small pair", "austen"), ("SmolLM2-135M, four layers skipped", "smollm2")):
         with suppress(FileNotFoundError):
             document = _read(f"trees_{name}")
-            parts += [f"## Trees: {title}\n", _where(document, "T = 1")]
+            asked = document["asked"]
+            what = f"{asked['tokens']} tokens behind each prompt, {asked['dtype']}, one thread"
+            parts += [f"## Trees: {title}\n", _where(document, what)]
             parts += [markdown(section) + "\n" for section in _tree_sections(document)]
     parts += ["## Published shape\n", "| | RRS | RRSw | SpecHub |\n|---|---|---|---|\n" + PUBLISHED + "\n"]
-    parts += ["Not run on a GPU: every figure here is from a CPU.\n" if not _any_gpu() else ""]
+    parts += ["Not run on cuda or mps: every figure here is from a CPU.\n" if not _any_gpu() else ""]
     write_text(RESULTS / "report.md", "\n".join(parts))
     _say(f"{RESULTS / 'report.md'}")
 
 
 def _tree_sections(document: dict[str, Any]) -> Iterator[Section]:
-    rows = []
-    for run in document["runs"]:
-        (mean, half, _), gained = run["tokens_per_call"], run["gain_over_rrs"]
-        rows.append([
-            run["tree"], str(run["drafted"]), run["rule"], _interval(mean, half),
-            "" if gained is None else _interval(gained[0], gained[1], sign=True),
-            f"{run['predicted_seconds_per_call'] * 1e3:.1f}",
-            f"{sum(run['seconds_per_call'].values()) * 1e3:.1f}",
-            f"{run['predicted_speed_up']:.2f}", f"{run['measured_speed_up']:.2f}",
-            f"{run['overhead_of_a_target_call']:.1%}",
-        ])  # fmt: skip
     columns = [
         "tree",
         "drafted",
         "rule",
+        "prompts",
         "tokens per call",
         "gain over RRS",
         "ms a call, model",
@@ -226,39 +246,38 @@ def _tree_sections(document: dict[str, Any]) -> Iterator[Section]:
         "overhead",
     ]
     note = "± covers 95 %, clustered by prompt; overhead: all but the models, over the target call"
-    yield Section("Tokens per call of the target, and time", columns, rows, note)
-    costs = Costs(*({int(n): s for n, s in document["costs"][m].items()} for m in ("target", "draft")))
+    costs = _costs(document)
+    for t in sorted({run["T"] for run in document["runs"]}, reverse=True):
+        runs = [run for run in document["runs"] if run["T"] == t]
+        rrs = {run["tree"]: run["by_prompt"] for run in runs if run["rule"] == "rrs"}
+        rows = [_tree_row(run, rrs.get(run["tree"], {}), costs, document["plain_seconds_a_token"]) for run in runs]
+        yield Section(f"Tokens per call of the target, and time, T = {t}", columns, rows, note)
     lines = [[m, *(f"{s * 1e3:.1f}" for s in getattr(costs, m).values())] for m in ("target", "draft")]
     yield Section("Milliseconds of a call, by tokens read", ["", *map(str, costs.target)], lines)
 
 
+def _tree_row(run: dict[str, Any], rrs: dict[str, Any], costs: Costs, plain: float) -> list[Any]:
+    mean = Tally.ratio(run["by_prompt"].__getitem__, run["by_prompt"])
+    over = gain(run["by_prompt"], rrs) if run["rule"] != "rrs" else None
+    calls = sum(n for _, n in run["by_prompt"].values())
+    seconds = {part: spent / calls for part, spent in run["seconds"].items()}
+    overhead = sum(seconds[part] for part in ("choose", "verify", "keep"))
+    predicted, clock = run["predicted_seconds_of_the_models"] + overhead, sum(seconds.values())
+    assert mean is not None
+    return [
+        run["tree"], run["drafted"], run["rule"], len(run["by_prompt"]), _interval(mean.mean, mean.half_width),
+        "" if over is None else _interval(over.mean, over.half_width, sign=True),
+        f"{predicted * 1e3:.1f}", f"{clock * 1e3:.1f}",
+        f"{mean.mean * costs.target[1] / predicted:.2f}", f"{mean.mean * plain / clock:.2f}",
+        f"{overhead / seconds['target']:.1%}",
+    ]  # fmt: skip
+
+
 def pictures(name: str, result: Replay) -> None:
     """The histogram of q(a), and acceptance against temperature; nothing without matplotlib."""
-    try:
-        import matplotlib
-
-        matplotlib.use("svg")
-        from matplotlib import pyplot as plt
-    except ImportError:
-        return
-    matplotlib.rcParams["svg.hashsalt"] = "spechub-lp"
-    tally, plan = result.tally, result.plan
-    figure, axes = plt.subplots(1, 1 + len(plan.ks), figsize=(4.5 * (1 + len(plan.ks)), 3.6), layout="constrained")
-    for t in plan.temperatures:
-        shares = [tally.share((t, 0, "histogram", b), (t, 0, "q(a)")) for b in range(BINS)]
-        axes[0].step(np.arange(BINS + 1) / BINS, [0.0, *(s.mean if s else 0 for s in shares)], label=f"T = {t}")
-    axes[0].axvline(0.5, color="grey", lw=0.8)
-    axes[0].set(xlabel="q(a)", ylabel="share of positions")
-    axes[0].legend(fontsize=8)
-    for axis, k in zip(axes[1:], plan.ks, strict=True):
-        for rule in ("rrs", "rrsw", "kseq", "spechub" if k == 2 else "greedy_hubs", "border", "border_wor"):
-            means = [tally.mean((t, k, "acceptance", rule)) for t in plan.temperatures]
-            if all(means):
-                axis.plot(plan.temperatures, [m.mean for m in means if m], marker="o", ms=3, label=rule)
-        axis.set(xlabel="temperature", ylabel="acceptance", title=f"{k} drafts")
-        axis.legend(fontsize=8)
-    figure.savefig(RESULTS / f"replay_{name}.svg", metadata={"Date": None})
-    plt.close(figure)
+    with suppress(MissingPackage):
+        title = "q(a), the draft's largest probability; acceptance against temperature"
+        write_text(RESULTS / f"replay_{name}.svg", replay_strip(result, title))
 
 
 def _interval(mean: float, half: float | None, sign: bool = False) -> str:

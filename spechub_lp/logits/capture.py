@@ -81,8 +81,10 @@ def capture(
         SpecHubError: a bad setting or text, a pair that does not fit, no memory, or a folder of another capture.
     """
     _check(texts, settings)
-    device = device or _best_device()
-    pair = load_pair(settings.target, settings.draft, device, settings.dtype)
+    device = _usable(device or _best_device())
+    batch = batch or (1 if device == "cpu" else 8)
+    tokens = batch * settings.max_tokens
+    pair = load_pair(settings.target, settings.draft, device, settings.dtype, tokens, settings.shard)
     documents, contexts = plan(texts, pair.tokenizer, settings)
     groups = _groups(contexts, settings.shard)
     manifest = _opened(out, settings, documents, pair, device, say)
@@ -94,7 +96,7 @@ def capture(
             continue
         if number < len(done):
             say(f"{done[number]['file']} {fault}: making it again")
-        tensors = _laws(pair, group, settings, batch or (1 if device == "cpu" else 8), seconds)
+        tensors = _laws(pair, group, settings, batch, seconds)
         started = time.perf_counter()
         entry = shards.write_shard(out, number, tensors)
         done[number : number + 1] = [entry]
@@ -240,6 +242,14 @@ def _check(texts: Sequence[Path], settings: Settings) -> None:
         raise SpecHubError(
             f"per_document = {settings.per_document}, shard = {settings.shard}; they cannot be that small"
         )
+
+
+def _usable(device: str) -> str:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecHubError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
 
 
 def _best_device() -> str:

@@ -59,8 +59,7 @@ def generate(
         drafted = _Drafting(draft, pending, shape, rule, setting, rng, clock)
         logits = target.read([pending[-1], *drafted.tokens[1:]], shape.parents)
         clock.stop("target")
-        p = np.stack([_law(row, setting) for row in logits])
-        tree = Drafted(shape.parents, drafted.tokens, p, drafted.laws)
+        tree = Drafted(shape.parents, drafted.tokens, _Laws(logits, setting), drafted.laws)
         node, token = rule.draw(tree, rng.random(shape.depth + 2).tolist())
         clock.stop("verify")
         path = tree.path(node)
@@ -127,6 +126,22 @@ def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> li
         token = inverse_cdf(policy.draft(q[None], x, k), np.asarray([u]))
         x = np.concatenate([x, np.asarray(token)[:, None]], axis=1)
     return [int(token) for token in x[0]]
+
+
+class _Laws(Sequence[Array]):
+    """The target's laws [N, V], each made when a rule first asks: most nodes of a tree are never visited."""
+
+    def __init__(self, logits: Any, setting: Setting):
+        self.logits, self.setting = logits, setting
+        self.made: dict[int, Array] = {}
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, node: Any) -> Any:
+        if node not in self.made:
+            self.made[node] = _law(self.logits[node], self.setting)
+        return self.made[node]
 
 
 def _law(logits: Any, setting: Setting) -> Array:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import laws, samplers
+from spechub_lp.drafts.adaptive import Adaptive
+from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.errors import SpecHubError
 from spechub_lp.faces import exact, inverse_cdf, reference
@@ -28,6 +30,8 @@ SMALL_ONLY = ("two_step", "lp_table")
 """Rules that solve a program for each (p, q): their acceptance is the optimum of their drafts, as the table has it."""
 POLICIES = ("iid", "without_replacement", "greedy", "top_k")
 """Draft policies whose optimum is measured; two hub drafts have that of greedy ones."""
+OPTIMA = (*POLICIES, "adaptive", "tempered")
+"""Those and the draft policies whose optimum is measured beside their sampler."""
 BINS = 20
 """Bins of the histogram of q(a)."""
 SIDE = 1e-12
@@ -56,22 +60,22 @@ class Setting:
 
 
 def chosen(names: Sequence[str], k: int) -> list[Sampler]:
-    """The samplers of those names with k drafts, but those that need a small vocabulary or another k."""
-    wanted = [s.name for s in samplers.ALL] if list(names) == ["all"] else list(names)
-    out = []
-    for name in wanted:
-        if name in SMALL_ONLY:
-            if list(names) != ["all"]:
+    """The samplers of those names with k drafts. "all" stands for every rule that takes k drafts and no program for
+    each position; not for the variants, whose drafts have a setting to choose (validation/border_on_captured.py)."""
+    out: dict[str, Sampler] = {}
+    for asked in names:
+        for name in [s.name for s in samplers.ALL] if asked == "all" else [asked]:
+            if name in SMALL_ONLY and asked != "all":
                 raise SpecHubError(f"{name} solves a program for every position; replay the optimum instead")
-            continue
-        try:
-            out.append(samplers.by_name(name, 1 if name == "naive" else k))
-        except samplers.UnknownName:
-            raise
-        except SpecHubError:
-            if list(names) != ["all"]:
+            try:
+                if name not in SMALL_ONLY:
+                    out[name] = samplers.by_name(name, 1 if name == "naive" else k)
+            except samplers.UnknownName:
                 raise
-    return out
+            except SpecHubError:
+                if asked != "all":
+                    raise
+    return list(out.values())
 
 
 def best_of(policy: str, p: Array, q: Array, k: int) -> Array:
@@ -120,6 +124,11 @@ def measure(
         own = chosen(names, k)
         places = region(q, k)
         best = {name: best_of(name, p, q, k) for name in POLICIES}
+        for policy in (sampler.drafts for sampler in own):
+            if isinstance(policy, Adaptive):
+                best[policy.name] = np.where(as_numpy(policy.peaked(q)), best["greedy"], best["without_replacement"])
+            elif isinstance(policy, Tempered):
+                best[policy.name] = best_of("without_replacement", p, policy.temper(q), k)
         for name, values in best.items():
             _all(tally, documents, (label, k, "optimum", name), values)
         for place in REGIONS:

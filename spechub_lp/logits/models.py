@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from spechub_lp.errors import MissingPackage, SpecHubError
+from spechub_lp.logits.memory import check_memory
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -89,14 +90,23 @@ class Runner:
         return out
 
 
-def load_pair(target: str, draft: str, device: str = "cpu", dtype: str = "float32") -> Pair:
+def load_pair(
+    target: str, draft: str, device: str = "cpu", dtype: str = "float32", tokens: int = 1024, rows: int = 256
+) -> Pair:
     """Load a pair and see that both read the same tokens.
 
+    Args:
+        tokens, rows: what will be read at once, and how many laws at full vocabulary come of it, to see beforehand
+            whether memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
+
     Raises:
-        SpecHubError: a model cannot be loaded, or the vocabularies differ. MissingPackage: transformers is missing.
+        SpecHubError: no memory, a model cannot be loaded, or the vocabularies differ. MissingPackage: no transformers.
     """
-    tokenizer, model = load_model(target, device, dtype)
     kind, _, value = draft.partition(":")
+    if dtype in DTYPES:
+        own = [target] if kind in ("skip", "context", "temperature") else [target, draft]
+        check_memory([path for spec in own if (path := _local(spec))], device, getattr(torch, dtype), tokens, rows)
+    tokenizer, model = load_model(target, device, dtype)
     if kind == "skip":
         runner = Runner(without_layers(model, _whole_numbers(draft, value)))
     elif kind == "context":
@@ -142,6 +152,19 @@ def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[
         # transformers only warns, and starts from random weights
         raise SpecHubError(f"{spec} lacks {len(missing)} of its weights, the first is {missing[0]}")
     return tokenizer, model
+
+
+def _local(spec: str) -> Path | None:
+    """Where a model lies on this machine, in the hub's cache too; None if it does not."""
+    path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
+    if path.exists():
+        return path
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(spec, local_files_only=True))
+    except (ImportError, OSError, ValueError):
+        return None
 
 
 def packaged_gguf(package: str) -> Path:

@@ -10,7 +10,7 @@ over that.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -53,6 +53,10 @@ class Costs:
         return float(np.interp(n, sizes, [curve[size] for size in sizes]))
 
 
+Counts = Mapping[str, Sequence[int]]
+"""prompt -> (tokens, calls)."""
+
+
 @dataclass
 class Run:
     """One shape and rule over all prompts."""
@@ -62,8 +66,7 @@ class Run:
     rule: str
     efficiency: Estimate
     """Tokens per call of the target; the interval is clustered by prompt."""
-    by_prompt: dict[str, tuple[int, int]]
-    """prompt -> (tokens, calls)."""
+    by_prompt: Counts
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds a call, by part of the work."""
 
@@ -101,13 +104,10 @@ def run_trees(
     return out
 
 
-def gain(run: Run, over: Run) -> Estimate | None:
-    """Tokens per call of one run less those of another, prompt by prompt: paired, so that prompts cancel."""
-    both = [
-        run.by_prompt[name][0] / run.by_prompt[name][1] - over.by_prompt[name][0] / over.by_prompt[name][1]
-        for name in run.by_prompt
-    ]
-    return Tally.ratio(lambda name: (both[int(name)], 1), [str(n) for n in range(len(both))])
+def gain(run: Counts, over: Counts) -> Estimate | None:
+    """Tokens per call of one run less those of another at the prompts of both: paired, so that prompts cancel."""
+    both = {name: run[name][0] / run[name][1] - over[name][0] / over[name][1] for name in run if name in over}
+    return Tally.ratio(lambda name: (both[name], 1), both)
 
 
 def call_costs(pair: Pair, context: Sequence[int], sizes: Sequence[int], repeats: int = 5) -> Costs:

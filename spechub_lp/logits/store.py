@@ -185,9 +185,13 @@ def load_rows(path: str | Path) -> Rows:
     for file in (path, path.with_suffix(".json")):
         if not file.is_file():
             raise SpecHubError(f"{file} is missing; stored rows are a .safetensors and a .json file side by side")
-    manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        named = manifest["data"]["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecHubError(f"{path.with_suffix('.json')} is not the manifest of stored rows: {error!r}") from None
     data = path.read_bytes()
-    found, named = hashlib.sha256(data).hexdigest(), manifest["data"]["sha256"]
+    found = hashlib.sha256(data).hexdigest()
     if found != named:
         raise SpecHubError(
             f"{path} has sha256 {found[:16]}..., but its manifest says {named[:16]}...; "

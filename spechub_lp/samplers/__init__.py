@@ -2,7 +2,10 @@
 
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.samplers.border import Border
+from spechub_lp.samplers.border_adaptive import BorderAdaptive
+from spechub_lp.samplers.border_tempered import BorderTempered
 from spechub_lp.samplers.border_wor import BorderWor
+from spechub_lp.samplers.bucketed import BorderBucketed
 from spechub_lp.samplers.greedy_hubs import GreedyHubs
 from spechub_lp.samplers.kseq import KSeq
 from spechub_lp.samplers.lp_table import LPTable
@@ -29,6 +32,10 @@ ALL: tuple[Sampler, ...] = (
 )
 """One of each rule, with its own drafts and two of them (naive looks at one)."""
 
+VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucketed())
+"""Border with a setting of its own: other drafts, or no sort. `by_name` knows them; with the setting left as it is they
+are lossless like the rules of ALL."""
+
 
 def by_name(name: str, k: int = 2) -> Sampler:
     """The sampler of that name with k drafts of its own policy; `.with_drafts(policy)` pairs it with another.
@@ -36,19 +43,23 @@ def by_name(name: str, k: int = 2) -> Sampler:
     Raises:
         UnknownName: no such sampler; the message has the nearest name. SpecHubError: the rule does not take k drafts.
     """
-    for sampler in ALL:
+    for sampler in (*ALL, *VARIANTS):
         if sampler.name == name:
             if not isinstance(k, int) or k < 1:
                 raise SpecHubError(f"k = {k!r}; a sampler needs at least one draft")
             return type(sampler)(k=k)
-    raise UnknownName("sampler", name, [sampler.name for sampler in ALL])
+    raise UnknownName("sampler", name, [sampler.name for sampler in (*ALL, *VARIANTS)])
 
 
 __all__ = [
     "ALL",
     "NSS",
     "RRS",
+    "VARIANTS",
     "Border",
+    "BorderAdaptive",
+    "BorderBucketed",
+    "BorderTempered",
     "BorderWor",
     "GreedyHubs",
     "KSeq",
