@@ -1,0 +1,91 @@
+"""The site: the Markdown of the repository and the docstrings, built by `make docs` into build/docs.
+
+The source folder is the root of the repository, so that a relative link works on a forge and on the site alike.
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+import spechub_lp
+
+ROOT = Path(__file__).parent.parent
+
+project = "spechub_lp"
+version = release = spechub_lp.__version__
+author = "The spechub_lp authors"
+copyright = f"{author}, Apache-2.0"
+root_doc = "docs/index"
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/**.md",
+    "theory/**.md",
+    "spechub_lp/gate/*.md",
+    "validation/README.md",
+    "validation/results/report.md",
+    "validation/text/README.md",
+    "notebooks/README.md",
+]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+
+html_theme = "furo"
+html_title = f"spechub_lp {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_extra_path = ["top"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+
+default_role = "code"
+highlight_language = "text"
+myst_heading_anchors = 4
+myst_links_external_new_tab = False
+
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autodoc_type_aliases = {"Array": "Array"}
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+python_display_short_literal_types = True
+
+# There are no inventories without a network, so names of other packages cannot be resolved; and these rooms are
+# documented in part. All other names of ours must be there.
+nitpick_ignore_regex = [("py:.*", r"(?!spechub_lp).*"), ("py:.*", r"spechub_lp\.(gate|logits|report)\..*")]
+
+
+def in_restructured_text(app, what, name, obj, options, lines):
+    """Docstrings are plain prose with `Args:` and `Raises:` and indented formulas, which follow an empty line.
+
+    A * or _ or | outside backticks is meant as it stands.
+    """
+    text, formula = [], False
+    for before, line in zip(["x", *lines], lines, strict=False):
+        indented = line.startswith("    ")
+        if indented and not before.strip() and not formula:
+            text += ["::", ""]
+            formula = True
+        elif line.strip() and not indented:
+            formula = False
+        text.append(line if formula else escaped(line))
+    # "class", because napoleon would take the words before a colon in an attribute's docstring for its type.
+    lines[:] = GoogleDocstring(text, Config(napoleon_use_rtype=False), app, "class", name, obj, options).lines()
+
+
+def escaped(line):
+    pieces = re.split(r"(`[^`]*`)", line)
+    pieces[::2] = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def without_builtins(app, env):
+    """viewcode lists the module of an alias such as `tuple[...]` and writes no page for it."""
+    getattr(env, "_viewcode_modules", {}).pop("builtins", None)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", in_restructured_text)
+    app.connect("env-check-consistency", without_builtins)
