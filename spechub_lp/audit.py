@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp import certificate, drafts, samplers, shipped, theorems
+from spechub_lp import certificate, drafts, laws, samplers, shipped, theorems
 from spechub_lp.errors import SpecHubError
 from spechub_lp.faces import exact
 from spechub_lp.instances import family
@@ -23,15 +23,19 @@ from spechub_lp.ngram import WittenBell, letters, positions, split
 from spechub_lp.otm.cut import cut
 from spechub_lp.otm.optimum import optimum
 from spechub_lp.verdict import Sampler
+from spechub_lp.workers import spread
 
 Law = tuple[Fraction, ...]
 Progress = Callable[[str, int, int], None]
 """(what is being done, how much is done, of how much)."""
 
-RATIONAL, NGRAM, TOP = "rational", "n-gram", "SmolLM2 top 8"
+RATIONAL, NGRAM, TOP = "rational", "n-gram", "captured, top 8"
 TARGET_ORDER, DRAFT_ORDERS = 6, (4, 3, 2)
 TOP_TOKENS = 8
 ROWS_AT_ONCE = 8
+
+EXAMPLE_TUPLES = 125
+"""An example has at most so many draft tuples: its certificate grows with them, and then is about 10 kB at most."""
 
 CLOSED_FORM_ERROR = 1e-9
 """Closed forms sum up to 49,152 float64 terms and K-SEQ solves for rho; they agree with rationals far below this."""
@@ -90,6 +94,15 @@ class Line:
             self.gap = max(self.gap, float(record.optimum - record.acceptance))
 
 
+@dataclass(frozen=True)
+class Example:
+    """Where a sampler is furthest below the optimum of its own drafts; with other drafts, furthest above it."""
+
+    record: Record
+    certificate: dict[str, Any]
+    """That the optimum of the record is one, as `spechub-lp verify` reads it."""
+
+
 @dataclass
 class TheoremLine:
     id: str
@@ -110,6 +123,8 @@ class Audit:
     """Statements that are not theorems, with the two sides at their counterexample; the first is smaller."""
     certificates: int = 0
     """Optima whose certificate the independent checker accepted."""
+    examples: list[Example] = field(default_factory=list)
+    """One for each sampler, draft policy and k, if one of its instances is small enough."""
     model: dict[str, Any] | None = None
     """The captured rows' manifest."""
     full_vocabulary: list[dict[str, Any]] = field(default_factory=list)
@@ -186,9 +201,11 @@ def run(
     audit = Audit(seed)
     lines: dict[tuple[str, str, str, int], Line] = {}
     checks = {t.id: TheoremLine(t.id, t.statement) for t in theorems.ALL}
-    for done, (records, verdicts, checked) in enumerate(_map(_work, tasks, jobs), 1):
+    worth_showing: dict[tuple[str, str, int], tuple[Record, Task]] = {}
+    for done, (task, (records, verdicts, checked)) in enumerate(zip(tasks, _map(_work, tasks, jobs), strict=True), 1):
         progress("exact laws", done, len(tasks))
         audit.certificates += checked
+        _keep_best(worth_showing, task, records)
         for record in records:
             key = (record.source, record.sampler, record.drafts, record.k)
             lines.setdefault(key, Line(*key, record.own, record.first)).add(record)
@@ -197,6 +214,7 @@ def run(
             checks[name].tried += 1
             checks[name].held += held
     audit.lines = list(lines.values())
+    audit.examples = [_example(*kept) for kept in worth_showing.values()]
     if instances:
         audit.theorems = list(checks.values())
         audit.false_statements = [(c.statement, *c.values) for c in theorems.FALSE]
@@ -233,24 +251,17 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
         p, q = model.law(context), model.law(context[len(context) - DRAFT_ORDERS[n % 3] + 1 :])
         yield Task(NGRAM, p, q, 2, check=n)
         if n % 4 == 0:
-            yield Task(f"{NGRAM} top 6", *_restrict(p, q, 6), 3)
+            p, q = laws.restrict((p, q), 6)
+            yield Task(f"{NGRAM} top 6", p, q, 3)
 
 
 def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
     rng = np.random.default_rng(seed)
     for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
         p, q = (tuple(map(Fraction, law.tolist())) for law in rows.laws(i))
-        p, q = _restrict(p, q, TOP_TOKENS)
+        p, q = laws.restrict((p, q), TOP_TOKENS)
         for k in (2, 3):
             yield Task(TOP, p, q, k)
-
-
-def _restrict(p: Law, q: Law, tokens: int) -> tuple[Law, Law]:
-    """Both laws on the tokens that matter most to either, renormalised exactly."""
-    best = sorted(range(len(p)), key=lambda y: max(p[y], q[y]), reverse=True)[:tokens]
-    kept = ([law[y] for y in sorted(best)] for law in (p, q))
-    small_p, small_q = (tuple(m / sum(law) for m in law) for law in kept)
-    return small_p, small_q
 
 
 def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
@@ -273,12 +284,34 @@ def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
     return records, verdicts, len(checked)
 
 
+def _keep_best(kept: dict[tuple[str, str, int], tuple[Record, Task]], task: Task, records: list[Record]) -> None:
+    """Put a record in the place of the one that is kept for its sampler, drafts and k when it shows more."""
+    for new in records:
+        key = (new.sampler, new.drafts, new.k)
+        if len(task.p) ** new.k > EXAMPLE_TUPLES or (not new.own and new.membership <= new.optimum):
+            continue
+        if key not in kept or _shows(new, task) > _shows(*kept[key]):
+            kept[key] = new, task
+
+
+def _shows(record: Record, task: Task) -> tuple[Fraction, bool, int]:
+    """How far off the optimum; a rule that always reaches it shows more below 1 and on more tokens."""
+    gap = record.optimum - record.acceptance if record.own else record.membership - record.optimum
+    return gap, record.optimum < 1, len(task.p)
+
+
+def _example(record: Record, task: Task) -> Example:
+    proof = optimum(task.p, task.q, record.k, record.drafts).certificate()
+    certificate.check(proof)
+    return Example(record, proof)
+
+
 def _map(work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
     if jobs <= 1 or len(tasks) < 4:
         yield from map(work, tasks)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, tasks, chunksize=4)
+        yield from spread(pool, work, tasks, chunksize=4)
 
 
 def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: Progress) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from spechub_lp.errors import CertificateError
 
 FORMAT = "spechub-lp certificate 1"
+HINT = "; `spechub-lp solve --certificate FILE` writes a certificate"
 
 
 class Claim(NamedTuple):
@@ -51,7 +52,9 @@ def check(source: str | Path | Mapping[str, Any]) -> Claim:
 
 
 def _check(document: Mapping[str, Any]) -> Claim:
-    _require(set(document) == {"format", "claim", "coupling", "H"}, f"fields {sorted(document)} are not the format's")
+    _require(
+        set(document) == {"format", "claim", "coupling", "H"}, f"fields {sorted(document)} are not the format's{HINT}"
+    )
     _require(document["format"] == FORMAT, f"format {document['format']!r} is not {FORMAT!r}")
     claim = document["claim"]
     _require(
@@ -159,8 +162,8 @@ def _read(path: str | Path) -> Mapping[str, Any]:
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise CertificateError(f"cannot read {path}: {error}") from None
+        raise CertificateError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except (json.JSONDecodeError, RecursionError) as error:
-        raise CertificateError(f"{path} is not JSON: {error}") from None
-    _require(isinstance(document, Mapping), f"{path} holds no JSON object")
+        raise CertificateError(f"{path} is not JSON: {error}{HINT}") from None
+    _require(isinstance(document, Mapping), f"{path} holds no JSON object{HINT}")
     return document

@@ -1,4 +1,7 @@
-"""The command line: arguments in, exit code out. 0 the claim holds, 1 it does not, 2 bad input."""
+"""The command line: arguments in, exit code out. 0 the claim holds, 1 it does not, 2 bad input.
+
+What a command needs is imported in its function: the help and completion must not wait for solvers and torch.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,17 +10,17 @@ from typing import Annotated, Any
 import typer
 
 import spechub_lp
-from spechub_lp import certificate, samplers
+from spechub_lp import names
+from spechub_lp.errors import SpecHubError
 from spechub_lp.files import check_writable, write_json
 from spechub_lp.gate.command import gate
 from spechub_lp.logits.commands import capture, replay
-from spechub_lp.report import tables
-from spechub_lp.report.terminal import ProgressBar, about, console_beside, run
+from spechub_lp.report.options import Drafts, Html, Json, Seed, one_of
+from spechub_lp.report.terminal import ProgressBar, about, console_beside, run, save
 
 app = typer.Typer(
     name="spechub-lp",
     help="Exact laws, certified optima and tests for multi-draft speculative decoding samplers.",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -25,16 +28,19 @@ app = typer.Typer(
 )
 
 LawOption = Annotated[str, typer.Option(help="Law as rationals or decimals: 0,1/5,4/5")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write every figure shown to this file; - is stdout.")]
 Normalise = Annotated[bool, typer.Option("--normalise", help="Divide the laws by their sums.")]
-Drafts = Annotated[str, typer.Option(help="iid, without_replacement, hub, greedy, top_k or product.")]
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def version(
+    context: typer.Context, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
     if show:
         print(f"spechub-lp {spechub_lp.__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -45,22 +51,26 @@ def audit(
     captured: Annotated[
         Path | None, typer.Option(help="Captured logits (.safetensors); shipped ones by default.")
     ] = None,
-    seed: int = 0,
+    seed: Seed = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Audit every sampler: lossless or not, exactly; its acceptance; the certified optimum; the theorems.
 
     Example: spechub-lp audit --instances 80 --positions 20 --json audit.json
     """
     from spechub_lp import audit as audits
+    from spechub_lp.report.tables import show_audit
 
+    if not (instances or positions or rows is None or rows):
+        raise SpecHubError("--instances 0, --positions 0 and --rows 0 leave nothing to audit")
     check_writable(json)
+    check_writable(html)
     with ProgressBar() as report:
         result = audits.run(instances, positions, rows, seed, jobs, captured, report)
-    tables.show_audit(console_beside(json), result)
-    if json:
-        write_json(json, {**about("audit"), **asdict(result), "failures": result.failures})
+    save({**about("audit"), **asdict(result), "failures": result.failures}, json, html)
+    show_audit(console_beside(json), result)
     raise typer.Exit(bool(result.failures))
 
 
@@ -77,18 +87,18 @@ def solve(
 ) -> None:
     """The optimum by every method, with sizes and times, and its certificate.
 
-    Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --k 2 --drafts iid --full
+    Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts iid --full --certificate optimum.json
     """
     from spechub_lp.report.solving import solve_every_way
+    from spechub_lp.report.tables import show_solution
 
     check_writable(json)
     check_writable(certificate)
     result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
-    tables.show_solution(console_beside(json), result)
     if certificate:
         write_json(certificate, result.optimum.certificate())
-    if json:
-        write_json(json, {**about("solve"), **result.document()})
+    save({**about("solve"), **result.document()}, json)
+    show_solution(console_beside(json), result)
     raise typer.Exit(not result.agree)
 
 
@@ -100,26 +110,36 @@ def verify(
 
     Example: spechub-lp verify optimum.json
     """
+    from spechub_lp import certificate
+
     check_writable(json)
     claim = certificate.check(file)
+    save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
     console_beside(json).print(
         f"proved: no rule accepts more than alpha = {claim.alpha} = {float(claim.alpha):.12g} with {claim.k} {policy} "
         f"drafts at V = {len(claim.p)}, and the coupling accepts it (H = {{{', '.join(map(str, sorted(claim.H)))}}})"
     )
-    if json:
-        write_json(json, {**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True})
 
 
 @app.command()
 def sample(
-    sampler: Annotated[str, typer.Option(help=f"One of {', '.join(s.name for s in samplers.ALL)}.")],
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help=f"One of {', '.join((*names.SAMPLERS, *names.VARIANTS))}.",
+            autocompletion=one_of((*names.SAMPLERS, *names.VARIANTS)),
+        ),
+    ],
     p: LawOption,
     q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
     k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
-    drafts: Annotated[str | None, typer.Option(help="Pair the rule with this draft policy.")] = None,
+    drafts: Annotated[
+        str | None,
+        typer.Option(help="Pair the rule with this draft policy.", autocompletion=one_of(names.DRAFTS)),
+    ] = None,
     n: Annotated[int, typer.Option("-n", "--draws", min=1, help="Number of draws.")] = 100_000,
-    seed: int = 0,
+    seed: Seed = 0,
     normalise: Normalise = False,
     json: Json = None,
 ) -> None:
@@ -127,17 +147,33 @@ def sample(
 
     Example: spechub-lp sample --sampler spechub --p 0,1/5,4/5 --q 3/5,3/10,1/10 -n 200000
     """
+    from spechub_lp import samplers
     from spechub_lp.report.sampling import sample_and_compare
+    from spechub_lp.report.tables import show_sample
 
     check_writable(json)
     chosen = samplers.by_name(sampler, k)
     chosen = chosen.with_drafts(drafts) if drafts else chosen
     with ProgressBar() as report:
         result = sample_and_compare(chosen, p, _draft_laws(q), n, seed, normalise, report)
-    tables.show_sample(console_beside(json), result)
-    if json:
-        write_json(json, {**about("sample"), **result.document()})
+    save({**about("sample"), **result.document()}, json)
+    show_sample(console_beside(json), result)
     raise typer.Exit(not (result.coupling.is_lossless and result.plausible))
+
+
+@app.command()
+def schema(
+    command: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(names.DOCUMENTS)}.", autocompletion=one_of(names.DOCUMENTS))
+    ],
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of the document that a command writes with --json.
+
+    Example: spechub-lp schema solve
+    """
+    from spechub_lp.report.schemas import of
+
+    write_json(Path("-"), of(command))
 
 
 app.command()(gate)

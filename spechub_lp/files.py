@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,25 @@ def check_writable(path: str | Path | None) -> None:
     if path is None or str(path) == "-":
         return
     folder = Path(path).parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if Path(path).is_dir():
+        raise SpecHubError(f"cannot write {path}: it is a folder; name a file")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise SpecHubError(f"cannot write {path}: {folder} is not a folder that can be written to")
 
 
+def json_text(document: Any) -> str:
+    """JSON as every file of ours has it; rationals become strings such as "39/100"."""
+    return json.dumps(document, indent=1, default=str) + "\n"
+
+
 def write_json(path: str | Path, document: Any) -> None:
-    """Write JSON; rationals become strings such as "39/100"."""
-    write_text(path, json.dumps(document, indent=1, default=str) + "\n")
+    """Write JSON; rationals become strings such as "39/100", and what is not finite null: JSON has no NaN."""
+    write_text(path, json.dumps(_finite(document), indent=1, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -5,6 +5,7 @@ Three kinds of law come in: rationals (Fractions, strings such as "1/3" and "0.2
 
 from collections.abc import Sequence
 from fractions import Fraction
+from heapq import nlargest
 from numbers import Rational, Real
 from typing import Any
 
@@ -48,7 +49,8 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
         raise LawError(f"{name} sums to 0; a law needs some mass")
     if not normalise and mass != 1 and not (rounded and abs(mass - 1) <= SUM_TOLERANCE["float64"]):
         shown = float(mass) if rounded else mass
-        raise LawError(f"{name} sums to {shown}, not 1; pass normalise=True to divide by the sum")
+        hint = " Did you pass logits, or counts?" if max(entries) > 1 else ""
+        raise LawError(f"{name} sums to {shown}, not 1; pass normalise=True (--normalise) to divide by the sum.{hint}")
     return tuple(v / mass for v in entries)
 
 
@@ -99,6 +101,14 @@ def float_rows(values: Any, name: str = "p") -> Array:
         row = tuple(int(i) for i in np.argwhere(off)[0])
         raise LawError(f"{name} sums to {mass[row]}, not 1 (row {', '.join(map(str, row))}); normalise it first")
     return a
+
+
+def restrict(rows: Sequence[Sequence[Any]], tokens: int) -> tuple[tuple[Any, ...], ...]:
+    """Laws [V] of one vocabulary on the tokens that matter most to any of them, each divided by what is left of it."""
+    best = [max(entries) for entries in zip(*rows, strict=True)]
+    kept = sorted(nlargest(tokens, range(len(best)), key=best.__getitem__))
+    small = ([row[y] for y in kept] for row in rows)
+    return tuple(tuple(m / sum(row) for m in row) for row in small)
 
 
 def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Array:

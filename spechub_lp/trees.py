@@ -259,14 +259,15 @@ def tokens_per_call(law: Mapping[Tokens, Any]) -> Any:
     return sum(len(tokens) * mass for tokens, mass in law.items())
 
 
-_Node = tuple[Any, int, Array, Array, list[Any]]
+_Node = tuple[int, Array, Array, list[Any]]
+"""(token, p [V], q [V], children)."""
 
 
 def _fillings(model: Model, context: Tokens, shape: Shape, rule: Any, token: int = -1) -> Iterator[tuple[Any, _Node]]:
     p, q = model(context)
     one, k = q[0] * 0 + 1, len(shape.children)
     if not k:
-        yield one, (None, token, p, q, [])
+        yield one, (token, p, q, [])
         return
     for x, mass in zip(*enumerate_drafts(rule.policy(k), q[None], k), strict=True):
         below = (
@@ -277,7 +278,7 @@ def _fillings(model: Model, context: Tokens, shape: Shape, rule: Any, token: int
             whole = mass
             for part, _ in parts:
                 whole = whole * part
-            yield whole, (None, token, p, q, [node for _, node in parts])
+            yield whole, (token, p, q, [node for _, node in parts])
 
 
 def _by_level(root: _Node) -> Iterator[tuple[int, int, Array, Array]]:
@@ -285,7 +286,7 @@ def _by_level(root: _Node) -> Iterator[tuple[int, int, Array, Array]]:
     count = 0
     while level:
         below = []
-        for parent, (_, token, p, q, children) in level:
+        for parent, (token, p, q, children) in level:
             yield parent, token, p, q
             below += [(count, child) for child in children]
             count += 1

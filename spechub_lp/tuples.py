@@ -59,5 +59,5 @@ def as_numpy(a: Array) -> Array:
 def as_float64(a: Array) -> Array:
     """numpy float64 of any float array; rationals stay rationals."""
     if is_torch_array(a):
-        return as_numpy(a.double())
+        return as_numpy(a.detach().cpu().double())  # not every device has float64
     return a if a.dtype == object else a.astype(np.float64)

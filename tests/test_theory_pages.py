@@ -1,4 +1,4 @@
-"""The pages are there, their code runs, their links lead somewhere; the recorded hunts say what the pages say."""
+"""The pages are there and name what exists; the recorded hunts say what the pages say."""
 
 import json
 import re
@@ -24,14 +24,11 @@ def test_every_theorem_has_a_page():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)
-def test_page_has_its_parts_and_its_code_runs(page):
+def test_page_has_its_parts(page):
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# T")
     for part in ("Where it comes from", "Proof|proof", "Not true nearby|not true nearby"):
         assert re.search(part, text), part
-    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.M | re.S)
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), {})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)

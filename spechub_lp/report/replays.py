@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from spechub_lp.logits.measures import BINS, POLICIES, REGIONS, chosen, monte_carlo_error
+from spechub_lp.logits.measures import BINS, OPTIMA, REGIONS, SIDE, chosen, monte_carlo_error
 from spechub_lp.logits.replay import Replay
 from spechub_lp.logits.tally import Estimate
-from spechub_lp.report.tables import table
+from spechub_lp.report.tables import Sheet
 
 
 class Section(NamedTuple):
@@ -29,13 +29,11 @@ PLACES = {
 
 def show_replay(console: Console, result: Replay) -> None:
     """Every table, then what failed."""
-    name = result.manifest.get("model", {}).get("name") or result.manifest.get("target", {})
-    console.print(
-        f"{name if isinstance(name, str) else name.get('name', '')}: {result.positions} positions, V = "
-        f"{result.vocabulary:,}, {result.seconds:.0f} s"
-    )
+    told = result.manifest.get("model") or result.manifest.get("target") or {}
+    name = told.get("name", "captured rows")
+    console.print(f"{name}: {result.positions} positions, V = {result.vocabulary:,}, {result.seconds:.0f} s\n")
     for section in sections(result):
-        console.print(table(*section))
+        console.print(Sheet(*section))
     for failure in result.failures:
         console.print(f"FAIL  {failure}", style="red")
 
@@ -63,9 +61,11 @@ def acceptance(result: Replay, k: int) -> Section:
         errors = [monte_carlo_error(tally, (t, k, "noise", sampler.name)) for t in result.plan.temperatures]
         drawn = f"drawn, error {max(errors):.4f}" if max(errors) else "closed form"
         rows.append([sampler.name, sampler.drafts.name, drawn, *map(_text, means)])
-    for policy in POLICIES:
+    for policy in OPTIMA:
         means = [tally.mean((t, k, "optimum", policy)) for t in result.plan.temperatures]
-        rows.append(["optimum", policy + (" = hub" if policy == "greedy" and k == 2 else ""), "", *map(_text, means)])
+        if any(means):
+            name = policy + (" = hub" if policy == "greedy" and k == 2 else "")
+            rows.append(["optimum", name, "", *map(_text, means)])
     columns = ["sampler", "drafts", "how", *(f"T = {t}" for t in result.plan.temperatures)]
     return Section(f"Acceptance with {k} drafts (naive: one)", columns, rows, INTERVAL)
 
@@ -90,7 +90,7 @@ def by_index(result: Replay, k: int, t: float) -> Section:
             continue
         gap = result.tally.mean((t, k, "drawn - closed", sampler.name))
         error = monte_carlo_error(result.tally, (t, k, "drawn noise", sampler.name))
-        z = "" if gap is None else f"{gap.mean / error:+.1f}" if error else f"{gap.mean:.1g} apart"
+        z = "" if gap is None else f"{gap.mean / error:+.1f}" if error > SIDE else f"{gap.mean:.1g} apart"
         rows.append([sampler.name, *(_text(m) for m in means), means[0].n if means[0] else 0, z])
     columns = ["sampler", *(f"draft {j + 1}" for j in range(k)), "positions", "standard errors off the closed form"]
     return Section(f"Acceptance by draft index, {k} drafts, T = {t}", columns, rows, INTERVAL)

@@ -21,6 +21,8 @@ LARGEST_Z = 7.0
 @dataclass(frozen=True)
 class Sampling:
     sampler: Sampler
+    q: tuple[Any, ...]
+    """The draft law [V], or the laws [k, V] of different drafters."""
     coupling: Coupling
     draws: int
     seed: int
@@ -49,6 +51,7 @@ class Sampling:
             "draws": self.draws,
             "seed": self.seed,
             "p": list(map(str, c.p)),
+            "q": self.q,
             "output_law": c.output_law,
             "counts": self.counts,
             "acceptance": c.acceptance,
@@ -73,7 +76,7 @@ def sample_and_compare(
         counts += np.bincount(result.tokens, minlength=len(target))
         accepted += int((result.slots >= 0).sum())
         progress("draws", start + size, draws)
-    return Sampling(sampler, coupling, draws, seed, tuple(counts.tolist()), accepted)
+    return Sampling(sampler, draft, coupling, draws, seed, tuple(counts.tolist()), accepted)
 
 
 def _z(count: int, mass: float, draws: int) -> float:

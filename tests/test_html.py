@@ -1,0 +1,466 @@
+"""Pages: one file each that loads nothing, trusts nothing in its document, reads everywhere and proves its claims."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from fractions import Fraction
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from spechub_lp import audit, certificate, shipped
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate import Settings, check_node
+from spechub_lp.gate.problem import problems
+from spechub_lp.gate.report import Finding, Report, Row
+from spechub_lp.logits import replay, store
+from spechub_lp.report import page as pages
+from spechub_lp.report.page import page, write_page
+from spechub_lp.report.terminal import about
+
+HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
+KINDS = ("audit", "audit failed", "gate", "gate refused", "replay")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+
+
+def right(p, q, drafts):
+    need = p.clone()
+    for j, x in enumerate(drafts):
+        if torch.rand(()) * q[x] < need[x]:
+            return x, j
+        need = (need - q).clamp(min=0)
+        need = need / need.sum()
+    return int(torch.multinomial(need, 1)), -1
+
+
+def biased(p, q, drafts):
+    if torch.rand(()) * q[drafts[0]] < p[drafts[0]]:
+        return drafts[0], 0
+    return int(torch.multinomial(p, 1)), -1
+
+
+def audited():
+    rows = shipped.path("captured/smollm2.safetensors")
+    result = audit.run(8, 0, 0, jobs=1)
+    result.model = dict(store.load(rows).manifest)
+    audit._full_vocabulary(result, rows, 2, 1, lambda what, done, of: None)
+    return {**about("audit"), **asdict(result), "failures": result.failures}
+
+
+def failed(document):
+    """A sampler that lost one law, and acceptances above its optimum."""
+    document = json.loads(json.dumps(document, default=str))
+    line = next(line for line in document["lines"] if line["sampler"] == "rrs" and line["own"])
+    line |= {"lossless": line["instances"] - 1, "distance": 0.125, "above": 1, "acceptance": line["optimum"] + 0.01}
+    document["failures"] = [f"rrs with its own iid drafts is biased {HOSTILE}"]
+    return document
+
+
+def gated(engine, name):
+    settings = Settings(seconds=60.0, levels=(0, 1))
+    report = check_node(engine, "iid", 2, name=name, settings=settings, cases=problems("iid", 2)[:3])
+    return {**about("gate"), **report.document()}
+
+
+def replayed():
+    plan = replay.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
+    result = replay.replay(shipped.path("captured/smollm2.safetensors"), plan, 1)
+    return {**about("replay"), **result.document()}
+
+
+@pytest.fixture(scope="module")
+def documents():
+    clean = audited()
+    return {
+        "audit": clean,
+        "audit failed": failed(clean),
+        "gate": gated(right, "engines:right"),
+        "gate refused": gated(biased, "engines:biased"),
+        "replay": replayed(),
+    }
+
+
+@pytest.fixture(scope="module")
+def texts(documents):
+    return {kind: page(document) for kind, document in documents.items()}
+
+
+class Seen(HTMLParser):
+    """Every element with its attributes, and the text of the elements asked for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.words, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.open.append(tag)
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def attached(text):
+    """name -> the bytes of every file that the page carries."""
+    links = [a for a in Seen(text).all("a") if a.get("download")]
+    return {a["download"]: base64.b64decode(a["href"].partition("base64,")[2], validate=True) for a in links}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_is_one_file_that_loads_nothing(texts, kind):
+    text = texts[kind]
+    seen = Seen(text)
+    loading = ("src", "href", "xlink:href", "srcset", "poster", "action", "data", "background")
+    addresses = [v for _, a in seen.elements for name, v in a.items() if name in loading]
+    assert addresses
+    assert all(v.startswith(("#", "data:")) for v in addresses)
+    assert "@import" not in text
+    assert set(text.split("url(")[1:]) == {part for part in text.split("url(")[1:] if part.startswith("#")}
+    tags = {tag for tag, _ in seen.elements}
+    assert not tags & {"script", "img", "iframe", "object", "embed", "form", "base"}
+    assert not [name for _, a in seen.elements for name in a if name.startswith("on")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pictures(texts, kind):
+    seen = Seen(texts[kind])
+    assert seen.all("html") == [{"lang": "en"}]
+    assert len(seen.all("title")) == 1
+    levels = [int(tag[1]) for tag, _ in seen.elements if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    pictures = seen.all("svg")
+    assert len(pictures) >= 2
+    assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
+    assert all("scope" in a for a in seen.all("th"))
+    ids = [a["id"] for _, a in seen.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in seen.all("a") if a["href"].startswith("#")} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "says"),
+    [
+        ("audit", "PASS", "output laws are the target law"),
+        ("audit failed", "FAIL", "rrs with its own iid drafts is biased"),
+        ("gate", "PASS", "keeps the target law on 3 problems"),
+        ("gate refused", "FAIL", "does not keep the target law: its output law is up to 0.2"),
+        ("replay", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
+    ],
+)
+def test_the_page_opens_with_its_verdict(texts, kind, verdict, says):
+    words = " ".join(" ".join(Seen(texts[kind]).words).split())
+    body = words.partition(verdict + ":")[2]
+    assert verdict in body[:200]
+    assert says in body[:700]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_foot_says_how_to_run_it_again(documents, texts, kind):
+    document = json.loads(json.dumps(documents[kind], default=str))
+    seed = {"audit": document, "gate": document.get("settings"), "replay": document.get("plan")}[document["command"]]
+    foot = " ".join(Seen(texts[kind].partition("<footer>")[2]).words)
+    wanted = [document[name] for name in ("tool", "date", "machine", "command_line")]
+    wanted += [f"{name} {version}" for name, version in document["versions"].items()]
+    assert [text for text in wanted if text not in foot] == []
+    assert foot.partition("Seed ")[2].split()[0] == str(seed["seed"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_acceptance_stands_without_a_verdict(texts, kind):
+    accepting = 0
+    for table in texts[kind].split("<thead>")[1:]:
+        head, _, body = table.partition("</tbody>")[0].partition("</thead>")
+        if not any(f">{name}" in head for name in ("acceptance<", "accepts<", "T = ")):
+            continue
+        accepting += 1
+        rows = [row for row in body.split("<tr>")[1:] if ">optimum" not in row]
+        assert [row for row in rows if not re.search(r'<span class="(pass|fail|open)">[^<]', row)] == []
+    assert accepting
+
+
+def test_the_certificates_prove_what_the_page_says(documents, texts):
+    files = {name: data for name, data in attached(texts["audit"]).items() if name.startswith("certificate")}
+    examples = {
+        (e["record"]["sampler"], e["record"]["drafts"], e["record"]["k"]): e["record"]
+        for e in documents["audit"]["examples"]
+    }
+    assert len(files) == len(examples) > 20
+    claims = [certificate.check(json.loads(data)) for data in files.values()]
+    assert sorted(claim.alpha for claim in claims) == sorted(record["optimum"] for record in examples.values())
+    assert examples["rrs", "iid", 2]["acceptance"] < examples["rrs", "iid", 2]["optimum"]
+    assert any(not r["own"] and r["membership"] > r["optimum"] and r["distance"] > 0 for r in examples.values())
+
+
+def test_an_example_is_the_worst_of_its_sampler(documents):
+    for example in documents["audit"]["examples"]:
+        r = example["record"]
+        if not r["own"] or r["k"] != 2:
+            continue
+        small = [
+            other for other in documents["audit"]["records"]
+            if (other["sampler"], other["drafts"], other["k"]) == (r["sampler"], r["drafts"], 2)
+            and other["source"] == audit.RATIONAL
+        ]  # fmt: skip
+        assert Fraction(r["optimum"]) - r["acceptance"] == max(o["optimum"] - o["acceptance"] for o in small)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_whole_document_is_attached(documents, texts, kind):
+    name = f"spechub-{documents[kind]['command']}.json"
+    data = attached(texts[kind]).get(name) or gzip.decompress(attached(texts[kind])[name + ".gz"])
+    assert json.loads(data) == json.loads(json.dumps(documents[kind], default=str))
+    assert page(json.loads(data)) == texts[kind]
+
+
+def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypatch):
+    text = json.dumps(documents["replay"], indent=1, default=str)
+    monkeypatch.setattr(pages, "LARGEST_ATTACHED", len(text) - 10)
+    packed = page(documents["replay"])
+    assert json.loads(gzip.decompress(attached(packed)["spechub-replay.json.gz"])) == json.loads(text)
+    monkeypatch.setattr(pages, "LARGEST_ATTACHED", 1 << 10)
+    bare = page(documents["replay"])
+    assert not attached(bare)
+    assert "add --json FILE" in bare
+
+
+def hostile(document):
+    """The document with hostile text in every string that comes from a user, an engine or a file."""
+    document = json.loads(json.dumps(document, default=str))
+    document["command_line"] += HOSTILE
+    if document["command"] == "audit":
+        document["model"]["model"]["name"] = HOSTILE
+        document["theorems"][0]["statement"] += HOSTILE
+        for line in document["lines"]:
+            line["source"] += HOSTILE
+        document["examples"][0]["record"]["drafts"] += HOSTILE
+    if document["command"] == "gate":
+        document["engine"] = HOSTILE
+        document["problems"][0]["problem"] += HOSTILE
+        document["findings"] += [vars(Finding(0, HOSTILE, HOSTILE))]
+    if document["command"] == "replay":
+        document["source"]["model"]["name"] = HOSTILE
+        document["domains"] = {HOSTILE + name: names for name, names in document["domains"].items()}
+        document["failures"] = [HOSTILE]
+    return document
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_from_the_document_is_escaped(documents, texts, kind):
+    text = page(hostile(documents[kind]))
+    seen = Seen(text)
+    assert {tag for tag, _ in seen.elements} <= {tag for tag, _ in Seen(texts[kind]).elements} | {"ul", "li"}
+    assert not [name for _, a in seen.elements for name in a if name.startswith("on")]
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)") >= 4
+
+
+def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero():
+    rows = [Row("a", 2, 0.01, 0.2, float("nan"), 0.5, draws=1000), Row("b", 2, 0.02, 0.3, 0.4, 0.5, draws=1000)]
+    report = Report("engine", "seeded", "iid", 2, rows, inconclusive=["more time"], settings={"distance": 0.05})
+    text = page({**about("gate"), **report.document()})
+    words = " ".join(Seen(text).words)
+    assert "INCONCLUSIVE" in words
+    assert "more time" in words
+    assert "not measured" in words
+    assert "within 0.3" in text
+    assert not [a for _, a in Seen(text).elements if a.get("class") in ("pass", "fail")]
+
+
+def test_a_crash_is_refused_by_its_kind():
+    report = Report("engine", "node", "iid", 2, findings=[Finding(0, "crash", "it died")])
+    words = " ".join(" ".join(Seen(page({**about("gate"), **report.document()})).words).split())
+    assert "engine with 2 iid drafts is refused: crash." in words
+    assert "crash: it died" in words
+
+
+def test_without_matplotlib_the_page_says_so(documents, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    text = page(documents["gate"])
+    assert "<svg" not in text
+    assert "pip install &#39;spechub-lp[plots]&#39;" in text
+
+
+def test_a_document_without_a_page_is_refused(tmp_path):
+    with pytest.raises(SpecHubError, match="command = 'solve'"):
+        write_page(tmp_path / "a.html", about("solve"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path):
+    run = [sys.executable, "-m", "spechub_lp"]
+    audit_it = [*run, "audit", "--instances", "4", "--positions", "0", "--rows", "0", "--jobs", "1"]
+    subprocess.run([*audit_it, "--html", "a.html", "--json", "a.json"], cwd=tmp_path, check=True, capture_output=True)
+    files = attached((tmp_path / "a.html").read_text())
+    assert files.pop("spechub-audit.json") == (tmp_path / "a.json").read_bytes()
+    name, data = next(iter(files.items()))
+    (tmp_path / name).write_bytes(data)
+    done = subprocess.run([*run, "verify", name], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("proved:")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    needed = pytest.fail if os.environ.get("SPECHUB_NEED_BROWSER") else pytest.skip
+    if not CHROMIUM:
+        needed("there is no Chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        needed("there is no playwright")
+    with sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def files(texts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    for kind, text in texts.items():
+        (folder / f"{kind}.html").write_text(text)
+    return folder
+
+
+def visit(browser, file: Path, width=1280, scheme="light", unfold=True):
+    """(the page, what it complained about, what it asked for besides itself)."""
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints, asked = [], []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def refuse(route):
+        if route.request.url == file.as_uri():
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    tab.route("**/*", refuse)
+    tab.goto(file.as_uri())
+    if unfold:
+        tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    return tab, complaints, asked
+
+
+CONTRAST = """() => {
+  const light = c => {
+    const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+    const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => linear(v / 255));
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if (c !== 'rgba(0, 0, 0, 0)' && c !== 'transparent') return c;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || ['STYLE', 'style', 'title'].includes(e.tagName)) continue;
+    const drawn = e.namespaceURI.endsWith('svg');
+    const [a, b] = [light(drawn ? getComputedStyle(e).fill : getComputedStyle(e).color), light(behind(e))];
+    found.push([(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName, e.textContent.slice(0, 40)]);
+  }
+  return [getComputedStyle(document.body).backgroundColor, found];
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind):
+    tab, complaints, asked = visit(browser, files / f"{kind}.html")
+    assert tab.locator("h1").inner_text().startswith(("PASS", "FAIL"))
+    shapes = tab.locator("svg").evaluate_all("all => all.map(s => s.getBoundingClientRect().height)")
+    assert min(shapes) > 60
+    assert complaints == []
+    assert asked == []
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_tables_scroll_sideways(browser, files, kind, width):
+    tab, *_ = visit(browser, files / f"{kind}.html", width)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = tab.locator(".scroll").evaluate_all("all => all.map(b => b.scrollWidth - b.clientWidth)")
+    assert boxes
+    assert width > 400 or max(boxes) > 0
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, scheme):
+    tab, *_ = visit(browser, files / f"{kind}.html", scheme=scheme)
+    ground, found = tab.evaluate(CONTRAST)
+    assert (sum(map(float, ground[4:-1].split(",")[:3])) < 150) == (scheme == "dark")
+    assert len(found) > 40
+    assert [entry for entry in found if entry[0] < 4.5] == []
+    tab.close()
+
+
+@pytest.mark.slow
+def test_paper_is_white_and_shows_what_is_folded(browser, files):
+    tab, *_ = visit(browser, files / "audit.html", scheme="dark", unfold=False)
+    tab.emulate_media(media="print")
+    ground, found = tab.evaluate(CONTRAST)
+    assert ground == "rgb(255, 255, 255)"
+    assert [entry for entry in found if entry[0] < 4.5] == []
+    heights = tab.locator("details table").evaluate_all("all => all.map(t => t.checkVisibility())")
+    assert heights
+    assert all(heights)
+    tab.close()
+
+
+@pytest.mark.slow
+def test_a_saved_certificate_verifies(browser, files, tmp_path):
+    tab, complaints, asked = visit(browser, files / "audit.html")
+    links = tab.locator('a[download^="certificate"]')
+    for n in (0, links.count() - 1):
+        with tab.expect_download() as download:
+            links.nth(n).click()
+        file = tmp_path / download.value.suggested_filename
+        download.value.save_as(file)
+        assert file.name.startswith("certificate-")
+        assert certificate.check(file).alpha <= 1
+    assert complaints == []
+    assert asked == []
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_names_run_nothing(browser, documents, tmp_path, kind):
+    write_page(tmp_path / "hostile.html", hostile(documents[kind]))
+    tab, complaints, asked = visit(browser, tmp_path / "hostile.html", 390)
+    assert complaints == []
+    assert asked == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.close()
