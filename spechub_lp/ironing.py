@@ -123,7 +123,7 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
     for b in range(1, m):
         drop, fall = block[b - 1, 1] - block[b, 1], block[b - 1, 2] - block[b, 2]
         if drop < fall:
-            heap.append((drop / fall, b))
+            heap.append((drop / fall if fall > nil else nil, b))
     heapify(heap)
     heappop(heap)
     now, new = nil, m
@@ -150,8 +150,8 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
             if 0 < j < m:
                 i = link[j, 0]
                 drop, fall = block[i, 1] - block[j, 1], block[i, 2] - block[j, 2]
-                if drop < fall:
-                    heappush(heap, (drop / fall, j))
+                if drop < fall:  # both below 0 by rounding: the two blocks are one, and merge now
+                    heappush(heap, (drop / fall if fall > nil else nil, j))
 
     death, ahead = q * 0, q * 0
     for b in range(m):

@@ -12,13 +12,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from spechub_lp import exact, optimum, reference, samplers, strategies
+from spechub_lp import cut, exact, optimum, reference, samplers, strategies
 from spechub_lp.drafts import IID, WithoutReplacement
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.handover import walk
+from spechub_lp.ironing import iron, wanted
 from spechub_lp.lottery import Highest
-from spechub_lp.otm.prefix import best_draft
+from spechub_lp.otm.prefix import best_draft, falling
 from spechub_lp.samplers.border import Border
 from spechub_lp.samplers.border_adaptive import BorderAdaptive
 from spechub_lp.samplers.border_tempered import BorderTempered
@@ -151,6 +152,21 @@ def test_degenerate_floats_pass_without_warnings() -> None:
             assert law.distance < 1e-15
             assert (law.accept >= 0).all()
             assert (law.residual >= 0).all()
+
+
+@pytest.mark.parametrize("seed", [5349, 19388])
+def test_tails_whose_ratios_differ_by_rounding_alone(seed: int) -> None:
+    """Logits of float16 at T = .3: merged blocks came out equal, the better one an ulp below, and were divided by 0."""
+    rng = np.random.default_rng(seed)
+    z = np.float16(4 * rng.standard_normal(400)).astype(float)
+    w = z + rng.choice([0, 0.5, -0.25, 1], 400)
+    p, q = (np.exp((a - a.max()) / 0.3) for a in (z, w))
+    p, q = p / p.sum(), q / q.sum()
+    order, n = falling(p, q)
+    p, q = p[order[:n]], q[order[:n]]
+    f = best_draft(WithoutReplacement(), q, 2)
+    law = iron(q, f, wanted(p, q, f)).density * q
+    assert np.minimum(p, law).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-12)
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,6 +1,6 @@
 """Do other drafts gain over drafts without replacement? Border on captured rows of SmolLM2-135M (V = 49,152).
 
-    python validation/border_on_captured.py [--rows 40] [--all]
+    python validation/border_on_captured.py [--rows 40] [--all] [--captured build/thousand] [--temperatures 1,1.5]
 
 Three rules, each optimal for its drafts: border_wor; border_adaptive, greedy drafts where q(a) is at least a threshold
 and drafts without replacement elsewhere; border_tempered, drafts without replacement from q^power. Threshold and power
@@ -126,15 +126,17 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=48, help="how many rows, spread over the store")
     arguments.add_argument("--all", action="store_true", help=f"all rows, and write results/{RESULT.name}")
     arguments.add_argument("--k", type=int, default=2)
+    arguments.add_argument("--captured", type=Path, default=STORE, help="other rows, which are not written down")
+    arguments.add_argument("--temperatures", default=",".join(map(str, TEMPERATURES)))
     given = arguments.parse_args()
-    rows = load(STORE)
+    rows = load(given.captured)
     count = len(rows) if given.all else min(given.rows, len(rows))
     which = np.unique(np.linspace(0, len(rows) - 1, count).astype(int))
     found = []
-    for t in TEMPERATURES:
+    for t in map(float, given.temperatures.split(",")):
         found.append(at_temperature(rows, which, t, given.k))
     print("\n".join(lines(found, given.k, len(which))))
-    if given.all:
+    if given.all and given.captured == STORE:
         write_json(RESULT, {"k": given.k, "positions": len(which), "temperatures": found})
 
 

@@ -111,10 +111,10 @@ def smollm2_trees(everything: bool, device: str) -> None:
     pair = load_pair(*SMOLLM2, device)
     files = sorted((HERE / "text" / "prompts").glob("*.txt"), key=lambda file: file.stem.split("_")[::-1])
     prompts = {file.stem: pair.tokenizer(file.read_text(encoding="utf-8")).input_ids[:64] for file in files}
-    names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^3", "2^5")}
-    trees = [tree for tree in _trees(names) if everything or tree[2].name != "nss"]
+    names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5")}
+    trees = [tree for tree in _trees(names) if everything or tree[2].name in ("rrs", "rrsw", "spechub", "border_wor")]
     trees += _chains((4,)) if everything else []
-    tree_runs("smollm2", pair, prompts, trees, 128 if everything else 24, (1.0, 0.6))
+    tree_runs("smollm2", pair, prompts, trees, 128 if everything else 24, (1.0, 0.6) if everything else (1.0,))
 
 
 def tree_runs(

@@ -36,7 +36,8 @@ class Accepted:
         """Its row in `drawings.ranges`."""
         name, verdict = self.sampler, "lossless"
         if self.distance:
-            name, verdict = f"{name}\non {self.drafts.replace('_', ' ')} drafts", f"biased by {self.distance:.3f}"
+            name = f"{name}\non {self.drafts.replace('_', ' ')} drafts"
+            verdict = f"biased by {float(self.distance):.3f}"
         return Range(name, self.acceptance, self.optimum, COLOURS[self.sampler], verdict, not self.distance)
 
 

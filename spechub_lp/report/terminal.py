@@ -6,6 +6,7 @@ import platform
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -119,7 +120,8 @@ class ProgressBar:
 
 
 def _stop(*_: object) -> None:
-    """Ctrl-C: end the workers, so that nobody waits for what they are at."""
+    """Ctrl-C: end the workers, so that nobody waits for what they are at, and hear no thread's complaint about it."""
+    threading.excepthook = lambda args: None
     for worker in multiprocessing.active_children():
         worker.terminate()
     raise KeyboardInterrupt
