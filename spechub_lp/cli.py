@@ -58,7 +58,7 @@ def audit(
 ) -> None:
     """Audit every sampler: lossless or not, exactly; its acceptance; the certified optimum; the theorems.
 
-    Example: spechub-lp audit --instances 80 --positions 20 --json audit.json
+    Example: spechub-lp audit --instances 40 --positions 10 --rows 16 --json audit.json
     """
     from spechub_lp import audit as audits
     from spechub_lp.report.tables import show_audit
