@@ -26,7 +26,7 @@ fast: $(READY)
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 slow: $(READY)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
+	$(BIN)/pytest -q -n 2 -m slow
 
 validate: $(READY)
 	$(BIN)/python validation/run.py
