@@ -8,6 +8,7 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp import laws
 from spechub_lp.coupling import Coupling
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError, TooLarge
 from spechub_lp.tuples import RATIONAL, as_float64, as_numpy, enumerate_drafts, rational_row
 from spechub_lp.verdict import Sampler
@@ -85,15 +86,22 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
         raise SpecHubError(f"p has {p.shape[-1]} tokens and q has {q.shape[-1]}; both need the same vocabulary")
     sampler.drafts.check(q, sampler.k)
     xp = array_namespace(p, q, u)
-    x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
-    for j in range(sampler.k):
-        token = inverse_cdf(sampler.drafts.draft(q, x, sampler.k), u[:, j])
-        x = xp.concat([x, token[:, None]], axis=1)
+    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
     verdict = sampler.verify(p, q, x)
     cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
     accepted = cell < sampler.k
     drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
     return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
+
+
+def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
+    """The drafts [B, k] that a policy makes from q [B, V] or [1, V] ([B, k, V] for product drafts) with uniforms u
+    [B, k]; nothing is checked."""
+    xp, k = array_namespace(q, u), u.shape[1]
+    x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
+    for j in range(k):
+        x = xp.concat([x, inverse_cdf(policy.draft(q, x, k), u[:, j])[:, None]], axis=1)
+    return x
 
 
 def inverse_cdf(weights: Array, u: Array) -> Array:

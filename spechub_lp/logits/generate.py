@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.faces import inverse_cdf
+from spechub_lp.faces import draw_drafts
 from spechub_lp.joint import Block, Traversal
 from spechub_lp.logits.measures import Setting
 from spechub_lp.logits.readers import Reader
@@ -121,11 +121,8 @@ class _Drafting:
 
 def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> list[int]:
     """k drafts from a law q [V], by a draft policy."""
-    x = np.zeros((1, 0), dtype=np.int64)
-    for u in rng.random(k):
-        token = inverse_cdf(policy.draft(q[None], x, k), np.asarray([u]))
-        x = np.concatenate([x, np.asarray(token)[:, None]], axis=1)
-    return [int(token) for token in x[0]]
+    drafts: list[int] = draw_drafts(policy, q[None], rng.random((1, k)))[0].tolist()
+    return drafts
 
 
 class _Laws(Sequence[Array]):

@@ -17,7 +17,7 @@ from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.errors import SpecHubError
-from spechub_lp.faces import exact, inverse_cdf, reference
+from spechub_lp.faces import draw_drafts, exact, reference
 from spechub_lp.logits.tally import Tally
 from spechub_lp.otm.cut import cut
 from spechub_lp.rows import minimum, total, without
@@ -96,14 +96,7 @@ def region(q: Array, k: int) -> list[str]:
 
 def verdicts(sampler: Sampler, p: Array, q: Array, u: Array) -> Array:
     """Draw drafts from one row q [1, V] by uniforms u [n, k]: accept [n, k] of their verdicts, as numpy."""
-    xp_u = u if isinstance(p, np.ndarray) else p.new_tensor(u)
-    x = None
-    for j in range(sampler.k):
-        if x is None:
-            x = inverse_cdf(sampler.drafts.draft(q, _no_drafts(q), sampler.k), xp_u[:, j])[:, None]
-        else:
-            law = sampler.drafts.draft(q, x, sampler.k)
-            x = _append(x, inverse_cdf(law, xp_u[:, j])[:, None])
+    x = draw_drafts(sampler.drafts, q, u if isinstance(q, np.ndarray) else q.new_tensor(u))
     return as_float64(sampler.verify(p, q, x).accept)
 
 
@@ -238,15 +231,3 @@ def _optimum(best: dict[str, Array], sampler: Sampler) -> Array | None:
 def _all(tally: Tally, documents: Sequence[str], key: tuple[Any, ...], values: Array) -> None:
     for document, value in zip(documents, values, strict=True):
         tally.add(document, key, float(value))
-
-
-def _no_drafts(q: Array) -> Array:
-    return np.zeros((1, 0), dtype=np.int64) if isinstance(q, np.ndarray) else q.new_zeros((1, 0)).long()
-
-
-def _append(x: Array, column: Array) -> Array:
-    if isinstance(x, np.ndarray):
-        return np.concatenate([x, column], axis=1)
-    import torch
-
-    return torch.cat([x, column], dim=1)
