@@ -1,5 +1,7 @@
 import os
+import shutil
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Deterministic in CI: the same examples every run, so a red run is a finding and not luck.
@@ -8,3 +10,26 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-sync",
+)  # fmt: skip
+
+
+# Of a module, not of the session: an open browser keeps an event loop, and notebooks that run after it start their own.
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; without one a test is skipped, or fails where SPECHUB_NEED_BROWSER is set."""
+    needed = pytest.fail if os.environ.get("SPECHUB_NEED_BROWSER") else pytest.skip
+    if not CHROMIUM:
+        needed("there is no Chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        needed("there is no playwright")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()

@@ -1,7 +1,6 @@
 """The site: it builds without a warning, every link in it leads somewhere, and its pages read without a network."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,8 +14,6 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "validation" / "benchmarks"))
 import comparison  # noqa: E402
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LOOKED_AT = (
     "docs/index.html",
     "docs/comparison.html",
@@ -112,30 +109,22 @@ def test_links_in_the_markdown_lead_somewhere():
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_in_a_browser(site, width, scheme):
-    if not CHROMIUM.exists() and not os.environ.get("SPECHUB_NEED_BROWSER"):
-        pytest.skip("no Chromium at /usr/bin/chromium; SPECHUB_NEED_BROWSER=1 makes this a failure")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        for name in LOOKED_AT:
-            tab, said = context.new_page(), []
-            tab.on("console", lambda message, said=said: said.append(message.text))
-            tab.on("pageerror", lambda error, said=said: said.append(str(error)))
-            tab.on("requestfailed", lambda request, said=said: said.append(f"failed: {request.url}"))
-            tab.on("request", lambda request, said=said: inside(request.url) or said.append(f"asked: {request.url}"))
-            tab.goto((site / name).as_uri())
-            assert said == [], (name, said)
-            wide = tab.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} wide at {width}"
-            ink, paper = tab.evaluate(
-                "[getComputedStyle(document.body).color, getComputedStyle(document.body).background]"
-            )
-            assert (brightness(ink) > brightness(paper)) is (scheme == "dark"), (name, ink, paper)
-            tab.close()
-        browser.close()
+def test_pages_in_a_browser(site, browser, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for name in LOOKED_AT:
+        tab, said = context.new_page(), []
+        tab.on("console", lambda message, said=said: said.append(message.text))
+        tab.on("pageerror", lambda error, said=said: said.append(str(error)))
+        tab.on("requestfailed", lambda request, said=said: said.append(f"failed: {request.url}"))
+        tab.on("request", lambda request, said=said: inside(request.url) or said.append(f"asked: {request.url}"))
+        tab.goto((site / name).as_uri())
+        assert said == [], (name, said)
+        wide = tab.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} wide at {width}"
+        ink, paper = tab.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).background]")
+        assert (brightness(ink) > brightness(paper)) is (scheme == "dark"), (name, ink, paper)
+        tab.close()
+    context.close()
 
 
 def inside(address: str) -> bool:

@@ -3,9 +3,7 @@
 import base64
 import gzip
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -29,8 +27,6 @@ from spechub_lp.report.terminal import about
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
 KINDS = ("audit", "audit failed", "gate", "gate refused", "replay")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 
 
 def right(p, q, drafts):
@@ -319,21 +315,6 @@ def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path):
     done = subprocess.run([*run, "verify", name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("proved:")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    needed = pytest.fail if os.environ.get("SPECHUB_NEED_BROWSER") else pytest.skip
-    if not CHROMIUM:
-        needed("there is no Chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        needed("there is no playwright")
-    with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import ast
 import importlib.util
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,8 +21,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 each = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
 SERVED = "https://cdn.jsdelivr.net/npm/@marimo-team/frontend@"
 """Where an exported page looks for marimo's scripts."""
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
 # What it says, without running it
@@ -193,18 +190,6 @@ def test_a_bad_law_is_answered_with_the_error_and_an_example(p, says):
 
 
 # What is seen
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None and not os.environ.get("SPECHUB_NEED_BROWSER"):
-        pytest.skip("no Chromium here (SPECHUB_NEED_BROWSER=1 makes this an error)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
