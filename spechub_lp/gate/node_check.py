@@ -284,7 +284,7 @@ def _law_findings(table: Table, doubt: float) -> list[Finding]:
         text = (
             f"on {problem.name!r} it accepts {table.acceptance:.6g}, above the optimum {float(problem.alpha):.6g} "
             f"of {problem.k} {problem.drafts.name} drafts: acceptance above the optimum is a proof of bias"
-        )
+        ) + reservation(doubt)
         found.append(Finding(4, "above the optimum", text, True, table.acceptance - float(problem.alpha)))
     return found
 

@@ -201,7 +201,7 @@ def _judge(law: JointLaw, doubt: float, report: Report) -> None:
     if accepted > alpha + law.slack:
         text = (
             f"on {problem.name!r} it accepts {accepted:.6g} at the root, above the optimum {alpha:.6g}: proof of bias"
-        )
+        ) + reservation(doubt)
         report.findings.append(Finding(4, "above the optimum", text, True, accepted - alpha))
 
 
