@@ -2,10 +2,27 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class SpecHubError(ValueError):
-    """Base of all errors raised on purpose; the command line prints its message and exits with code 2."""
+    """Base of all errors raised on purpose; the command line prints its message and exits with its code.
+
+    Every subclass passes through pickle, whatever its constructor takes: errors of worker processes do.
+    """
+
+    exit_code = 2
+    """2: bad input. 1 is for a claim that was checked and does not hold, and for nothing else."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, (type(self), self.args), self.__dict__ or None
+
+
+def _remake(kind: type[SpecHubError], args: tuple[Any, ...]) -> SpecHubError:
+    """An error from its message: the constructor would make the message once more from other arguments."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class LawError(SpecHubError):
@@ -27,7 +44,13 @@ class UnknownName(SpecHubError):
 
 
 class CertificateError(SpecHubError):
-    """A certificate file is malformed or does not prove its claim."""
+    """A certificate cannot be read or is malformed; of `Refuted`, its subclass: it does not prove its claim."""
+
+
+class Refuted(CertificateError):
+    """A certificate that was read and checked does not prove its claim."""
+
+    exit_code = 1
 
 
 class SolverError(SpecHubError):

@@ -54,7 +54,7 @@ def run(app: typer.Typer) -> None:
         sys.stdout.flush()
     except (SpecHubError, typer.TyperException) as error:
         print(complaint(error), file=sys.stderr)
-        code = BAD_INPUT
+        code = error.exit_code if isinstance(error, SpecHubError) else BAD_INPUT
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
