@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from heapq import nlargest
 from numbers import Rational, Real
+from operator import index
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
+from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
 
-from spechub_lp.errors import LawError
+from spechub_lp.errors import LawError, SpecHubError
 
 Array = Any
 Number = Fraction | int | float | str
@@ -74,19 +75,73 @@ def pair(
     return target, draft
 
 
+def count(value: Any, name: str = "k", least: int = 1, hint: str = "", error: type[SpecHubError] = SpecHubError) -> int:
+    """Read a whole number such as k: a Python int or an integer of numpy; no bool, no float, no text.
+
+    Raises `error` naming the value: `k = True is not a whole number`.
+    """
+    try:
+        if isinstance(value, bool | np.bool_) or np.ndim(value):
+            raise TypeError
+        number = index(value)
+    except TypeError:
+        raise error(f"{name} = {value!r} is not a whole number; pass an int >= {least}") from None
+    if number < least:
+        raise error(f"{name} = {number}; it must be at least {least}{f' ({hint})' if hint else ''}")
+    return number
+
+
+def same_library(**arrays: Any) -> None:
+    """Raise SpecHubError unless all arrays come from one library and lie on one device: `same_library(p=p, q=q)`."""
+    kinds = {name: (_library(a), str(device(a))) for name, a in arrays.items()}
+    for at, what in enumerate(("arrays of {}", "arrays on {}")):
+        if len({kind[at] for kind in kinds.values()}) > 1:
+            seen = " and ".join(f"{name} {what.format(kind[at])}" for name, kind in kinds.items())
+            raise SpecHubError(f"mixed arrays: {seen}; pass all of them from one library, on one device")
+
+
+def batch(**arrays: Any) -> int:
+    """How many rows the arrays [B, ...] make together, B = 0 included; an array of one row serves all rows.
+
+    Raises SpecHubError where two arrays have different numbers of rows and neither has one: `batch(p=p, q=q)`.
+    """
+    rows = {int(a.shape[0]) for a in arrays.values()} - {1}
+    if len(rows) > 1:
+        seen = ", ".join(f"{name} has {a.shape[0]}" for name, a in arrays.items())
+        raise SpecHubError(f"numbers of rows differ: {seen}; they must agree, or be 1")
+    return rows.pop() if rows else 1
+
+
+def float_array(values: Any, name: str = "p") -> Array:
+    """Float rows [V], [B, V] or [B, k, V] as [B, V] or [B, k, V]; the entries are not looked at.
+
+    numpy, torch and their kin stay what they are; sequences of numbers become float64.
+
+    Raises:
+        LawError: not an array of floats, no token, or more axes than a batch of laws has.
+    """
+    a = _array(values, name)
+    if a.ndim == 0 or a.shape[-1] == 0:
+        raise LawError(f"{name} has shape {tuple(a.shape)}; a law needs at least one token")
+    if a.ndim > 3:
+        raise LawError(
+            f"{name} has shape {tuple(a.shape)}; laws come as [V] or [B, V] ([B, k, V] for product drafts); "
+            f"join the leading axes: {name}.reshape(-1, {a.shape[-1]})"
+        )
+    dtype = dtype_name(a)
+    if dtype not in SUM_TOLERANCE:
+        hint = "; divide counts by their sum" if "int" in dtype else ""
+        raise LawError(f"{name} has dtype {dtype}; laws come as one of {', '.join(SUM_TOLERANCE)}{hint}")
+    return a if a.ndim > 1 else a[None]
+
+
 def float_rows(values: Any, name: str = "p") -> Array:
     """Check float laws [V] or [B, V] (numpy or torch; other sequences become float64) and return them as [B, V].
 
-    Product drafts pass [B, k, V]. Raises LawError naming the row, the token and the value.
+    Product drafts pass [B, k, V]. B may be 0. Raises LawError naming the row, the token and the value.
     """
-    a = values if hasattr(values, "ndim") else np.asarray(values, dtype=np.float64)
+    a = float_array(values, name)
     xp = array_namespace(a)
-    if a.ndim == 0 or a.shape[-1] == 0:
-        raise LawError(f"{name} has shape {tuple(a.shape)}; a law needs at least one token")
-    a = a if a.ndim > 1 else a[None]
-    dtype = str(a.dtype).removeprefix("torch.")
-    if dtype not in SUM_TOLERANCE:
-        raise LawError(f"{name} has dtype {dtype}; laws come as one of {', '.join(SUM_TOLERANCE)}")
     # A NaN fails every comparison, so the one test below catches negative entries and NaN alike.
     if not bool(xp.all(a >= 0)):
         at = np.argwhere(~_numpy(a >= 0))[0]
@@ -96,11 +151,33 @@ def float_rows(values: Any, name: str = "p") -> Array:
             f"(index [{where}]); a law needs entries >= 0. Did you pass logits?"
         )
     mass = _numpy(xp.sum(a, axis=-1, dtype=xp.float64))
-    off = ~(np.abs(mass - 1) <= SUM_TOLERANCE[dtype])
+    off = ~(np.abs(mass - 1) <= SUM_TOLERANCE[dtype_name(a)])
     if off.any():
         row = tuple(int(i) for i in np.argwhere(off)[0])
         raise LawError(f"{name} sums to {mass[row]}, not 1 (row {', '.join(map(str, row))}); normalise it first")
     return a
+
+
+def dtype_name(a: Array) -> str:
+    """The dtype of an array of any library: "float32", "bfloat16", ..."""
+    return str(a.dtype).removeprefix("torch.")
+
+
+def _array(values: Any, name: str) -> Array:
+    """An array as it is, anything else as float64; LawError for what is neither."""
+    if is_array_api_obj(values):
+        return values
+    what = f"{name} = {values!r:.60} is not an array of numbers"
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise LawError(f"{what}; pass an array or a list of floats, [V] or [B, V]")
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LawError(f"{what}: {error}") from None
+
+
+def _library(a: Array) -> str:
+    return "numpy" if is_numpy_array(a) else type(a).__module__.partition(".")[0]
 
 
 def restrict(rows: Sequence[Sequence[Any]], tokens: int) -> tuple[tuple[Any, ...], ...]:
@@ -115,21 +192,22 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
     """softmax(logits / temperature) [.., V], after top-k and then top-p (nucleus) truncation when asked.
 
     numpy or torch; -inf marks a forbidden token. Ties at the top-k border are all kept. float16 and bfloat16 logits
-    are raised to float32 first.
+    are raised to float32 first, whole numbers to float64. Every finite temperature > 0 is served in every dtype.
 
     Raises:
         LawError: a NaN or +inf logit, a row without a finite logit, or a setting outside its range.
     """
-    a = logits if hasattr(logits, "ndim") else np.asarray(logits, dtype=np.float64)
-    xp = array_namespace(a)
-    if not temperature > 0:
-        raise LawError(f"temperature = {temperature}; it must be > 0 (for greedy decoding pass a one-hot law)")
-    if top_k is not None and not top_k >= 1:
-        raise LawError(f"top_k = {top_k}; it must be at least 1")
+    temperature = _setting(temperature, "temperature")
+    if not 0 < temperature < float("inf"):
+        raise LawError(
+            f"temperature = {temperature:g}; it must be > 0 and finite (for greedy decoding pass a one-hot law)"
+        )
+    top_k = None if top_k is None else count(top_k, "top_k", error=LawError)
+    top_p = None if top_p is None else _setting(top_p, "top_p")
     if top_p is not None and not 0 < top_p <= 1:
         raise LawError(f"top_p = {top_p}; it must lie in (0, 1]")
-    if str(a.dtype).removeprefix("torch.") in ("float16", "bfloat16"):
-        a = xp.astype(a, xp.float32)
+    a = _logits(logits)
+    xp = array_namespace(a)
     top = xp.max(a, axis=-1, keepdims=True)
     bad = _numpy(~xp.isfinite(top[..., 0]) | xp.any(xp.isnan(a), axis=-1))
     if bad.any():
@@ -137,7 +215,7 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
         raise LawError(f"row {row} of the logits has a NaN, a +inf, or no finite entry at all")
     if top_k is not None and top_k < a.shape[-1]:
         a = xp.where(a >= xp.sort(a, axis=-1)[..., -top_k : a.shape[-1] - top_k + 1], a, -xp.inf)
-    weights = xp.exp((a - top) / temperature)
+    weights = _boltzmann(a, top, temperature)
     if top_p is not None and top_p < 1:
         order = xp.argsort(weights, axis=-1, descending=True, stable=True)
         falling = xp.take_along_axis(weights, order, axis=-1)
@@ -145,6 +223,38 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
         kept = before < top_p * xp.sum(falling, axis=-1, keepdims=True)
         weights = xp.where(xp.take_along_axis(kept, xp.argsort(order, axis=-1), axis=-1), weights, weights * 0)
     return weights / xp.sum(weights, axis=-1, keepdims=True)
+
+
+def _boltzmann(a: Array, top: Array, temperature: float) -> Array:
+    """exp((a - top) / temperature). float32 cannot hold every temperature: 1e-50 would be 0, and 0 / 0 a NaN."""
+    xp, dtype = array_namespace(a), a.dtype
+    if not 2.0**-100 < temperature < 2.0**100:
+        a, top = xp.astype(a, xp.float64), xp.astype(top, xp.float64)
+    with np.errstate(over="ignore"):  # a gap that overflows to -inf has weight 0, as it should
+        return xp.astype(xp.exp((a - top) / temperature), dtype, copy=False)
+
+
+def _logits(values: Any) -> Array:
+    a = _array(values, "logits")
+    xp = array_namespace(a)
+    if a.ndim == 0 or a.shape[-1] == 0:
+        raise LawError(f"logits have shape {tuple(a.shape)}; a law needs at least one token")
+    dtype = dtype_name(a)
+    if dtype in ("float16", "bfloat16"):
+        return xp.astype(a, xp.float32)
+    if "int" in dtype:
+        return xp.astype(a, xp.float64)
+    if dtype not in SUM_TOLERANCE:
+        raise LawError(f"logits have dtype {dtype}; pass one of {', '.join(SUM_TOLERANCE)}")
+    return a
+
+
+def _setting(value: Any, name: str) -> float:
+    """A real number as a Python float, so that numpy's scalars do not change the dtype of the rows."""
+    value = value.item() if getattr(value, "ndim", None) == 0 else value
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise LawError(f"{name} = {value!r} is not a number")
+    return float(value)
 
 
 def _numpy(a: Array) -> np.ndarray:

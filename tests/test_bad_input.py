@@ -97,6 +97,77 @@ def test_logits():
             laws.from_logits(np.array([[0.0, 1.0], bad]))
 
 
+def test_logits_at_every_temperature_and_dtype():
+    """A temperature that float32 cannot hold gave 0 / 0 or inf / inf; numpy's scalars changed the dtype."""
+    logits = np.array([[1.0, 0.5, -np.inf, 1.0]])
+    for dtype in (np.float16, np.float32, np.float64):
+        for a in (logits.astype(dtype), torch.from_numpy(logits.astype(dtype))):
+            for temperature, right in [
+                (5e-324, [0.5, 0, 0, 0.5]), (1e-50, [0.5, 0, 0, 0.5]), (1e-40, [0.5, 0, 0, 0.5]),
+                (1e40, [1 / 3, 1 / 3, 0, 1 / 3]), (1e308, [1 / 3, 1 / 3, 0, 1 / 3]),
+            ]:  # fmt: skip
+                got = laws.from_logits(a, temperature)
+                assert np.abs(np.asarray(got) - right).max() < 1e-7
+                assert laws.dtype_name(got) == ("float32" if dtype == np.float16 else np.dtype(dtype).name)
+    for temperature in (np.float64(0.5), np.float32(0.5), np.asarray(0.5), torch.tensor(0.5), F(1, 2)):
+        assert laws.from_logits(logits.astype(np.float32), temperature).dtype == np.float32
+    far = np.array([[-1.7e308, 1.7e308]])
+    assert laws.from_logits(far).tolist() == laws.from_logits(torch.from_numpy(far)).tolist() == [[0, 1]]
+    assert np.allclose(laws.from_logits(np.array([[0, 0, 5]]), 1e-3), [[0, 0, 1]])
+    assert laws.from_logits(np.zeros((0, 4))).shape == (0, 4)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, True, [1.0], np.float16(1e-9)])
+def test_temperatures_that_are_none(temperature):
+    with pytest.raises(LawError, match="temperature = "):
+        laws.from_logits(np.zeros(3), temperature)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("1/2,1/2", "is not an array of numbers"), (None, "is not an array of numbers"),
+        (0.5, "is not an array of numbers"), (np.float64(0.5), "shape"), ([[0.5, 0.5], [1.0]], "not an array"),
+        ([None, 1.0, "x"], "not an array"), ({"a": 1}, "not an array"), (np.array([1, 0]), "dtype int64"),
+        (torch.tensor([1, 0]), "dtype int64"), (np.array([True, False]), "dtype bool"),
+        (np.array([0.5j, 0.5]), "dtype complex128"), (np.array([F(1, 2)] * 2), "dtype object"),
+        (np.zeros((2, 2, 2, 2)), r"reshape\(-1, 2\)"), ([], "shape"), (np.float64([]), "shape"),
+    ],
+    ids=lambda v: str(v)[:20],
+)  # fmt: skip
+def test_what_is_no_array_of_floats(values, message):
+    with pytest.raises(LawError, match=message):
+        laws.float_rows(values)
+    if "reshape" not in message and "int64" not in message:
+        with pytest.raises(LawError, match="logits"):
+            laws.from_logits(values)
+
+
+def test_whole_numbers():
+    for k in (3, np.int64(3), np.uint8(3), np.asarray(3)):
+        assert laws.count(k) == 3
+        assert type(laws.count(k)) is int
+    for k in (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2)):
+        with pytest.raises(SpecHubError, match=r"k = .* is not a whole number"):
+            laws.count(k)
+    with pytest.raises(SpecHubError, match="k = 0; it must be at least 1"):
+        laws.count(0)
+
+
+def test_arrays_that_do_not_go_together():
+    rows = np.ones((3, 1))
+    laws.same_library(p=rows, q=rows)
+    with pytest.raises(SpecHubError, match="mixed arrays: p arrays of numpy and q arrays of torch"):
+        laws.same_library(p=rows, q=torch.ones(3, 1))
+    with pytest.raises(SpecHubError, match="mixed arrays: p arrays on cpu and q arrays on meta"):
+        laws.same_library(p=torch.ones(3, 1), q=torch.ones(3, 1, device="meta"))
+    assert laws.batch(p=rows, q=rows[:1]) == 3
+    assert laws.batch(p=rows[:0], q=rows[:1]) == 0
+    assert laws.batch(p=rows[:1], q=rows[:1]) == 1
+    with pytest.raises(SpecHubError, match="p has 3, q has 2; they must agree, or be 1"):
+        laws.batch(p=rows, q=rows[:2])
+
+
 def test_names():
     with pytest.raises(UnknownName, match=r"unknown sampler 'spechubb'\. Did you mean 'spechub'\? Known: border"):
         samplers.by_name("spechubb")
