@@ -75,7 +75,7 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
         if source.value == "by hand":
             p, q = laws.pair(p_text.value, q_text.value, divide.value)
         elif source.value == "SmolLM2":
-            p, q = measures.restrict(*real, measures.TOP_TOKENS[k.value])
+            p, q = laws.restrict(real, measures.TOP_TOKENS[k.value])
         else:
             _drawn = np.random.default_rng(seed.value).dirichlet([spread.value] * tokens.value, size=2)
             p, q = laws.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalise=True)

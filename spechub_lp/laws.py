@@ -180,12 +180,21 @@ def _library(a: Array) -> str:
     return "numpy" if is_numpy_array(a) else type(a).__module__.partition(".")[0]
 
 
-def restrict(rows: Sequence[Sequence[Any]], tokens: int) -> tuple[tuple[Any, ...], ...]:
-    """Laws [V] of one vocabulary on the tokens that matter most to any of them, each divided by what is left of it."""
+def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ...]:
+    """Laws [V] of one vocabulary, rationals or floats, on the tokens that matter most to any of them, exactly.
+
+    The kept tokens stay in their order; the lowest index wins ties. What is left of a law is divided by its sum; a law
+    with no mass on the kept tokens becomes uniform.
+
+    Example:
+        >>> restrict([[0.5, 0.25, 0.25, 0], [0, 0, 0.25, 0.75]], 2)
+        ((Fraction(1, 1), Fraction(0, 1)), (Fraction(0, 1), Fraction(1, 1)))
+    """
+    rows = [row.tolist() if hasattr(row, "tolist") else row for row in rows]
     best = [max(entries) for entries in zip(*rows, strict=True)]
     kept = sorted(nlargest(tokens, range(len(best)), key=best.__getitem__))
-    small = ([row[y] for y in kept] for row in rows)
-    return tuple(tuple(m / sum(row) for m in row) for row in small)
+    small = [[Fraction(row[y]) for y in kept] for row in rows]
+    return tuple(tuple(m / sum(row) if any(row) else Fraction(1, len(row)) for m in row) for row in small)
 
 
 def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Array:

@@ -53,6 +53,19 @@ def minimum(a: Array, b: Array) -> Array:
     return array_namespace(a, b).minimum(a, b)
 
 
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of the two, entry by entry."""
+    return array_namespace(a, b).maximum(a, b)
+
+
+def power(a: Array, k: int) -> Array:
+    """a^k for a whole k >= 1 by multiplication alone: namespaces have each their own rounding of pow."""
+    out = a
+    for _ in range(k - 1):
+        out = out * a
+    return out
+
+
 def normalise(a: Array, empty: Array) -> Array:
     """Each row over its sum; the row of `empty` in place of a row of zeros."""
     xp = array_namespace(a, empty)

@@ -25,7 +25,8 @@ class Sampler:
     """A draft policy and a verification rule.
 
     Subclasses define `verify` over the array namespace of what they are given; p and q may have a batch of one, which
-    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target law.
+    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target law, and may define
+    `closed_form`, the acceptance with those.
     """
 
     k: int = 2
@@ -53,8 +54,22 @@ class Sampler:
     @property
     def is_own_pair(self) -> bool:
         """Whether the rule was made for these drafts, so that it must be lossless."""
-        return self.drafts.name in {policy.name for policy in self.own}
+        return type(self.drafts) in {type(policy) for policy in self.own}
 
     def acceptance(self, p: Array, q: Array) -> Array | None:
-        """Acceptance [B] for the rule's own drafts in closed form, O(V log V) a row, or None."""
+        """Acceptance [B] in closed form, O(V log V) a row, given p and q [B, V] (q [B, k, V] for product drafts).
+
+        None where no closed form is known, and always for drafts that are not the rule's own: `exact`, `reference` or
+        `draw` tell what a wrong pair accepts.
+
+        Raises:
+            SpecHubError: k drafts cannot be made from q.
+        """
+        if not self.is_own_pair:
+            return None
+        self.drafts.check(q, self.k)
+        return self.closed_form(p, q)
+
+    def closed_form(self, p: Array, q: Array) -> Array | None:
+        """Acceptance [B] for drafts of a policy of `own`; here None. It is asked for no other policy."""
         return None

@@ -14,6 +14,21 @@ def own_pairs(*ks: int) -> list:
     return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _own(k)]
 
 
+def every_pair(*ks: int) -> list:
+    """pytest parameters: each rule and variant with k drafts of each policy, its own or not (product from one law)."""
+    return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _every(k)]
+
+
+def _every(k: int) -> Iterator[Sampler]:
+    for rule in (*samplers.ALL, *samplers.VARIANTS):
+        try:
+            sampler = samplers.by_name(rule.name, k)
+        except SpecHubError:
+            continue  # a rule for two drafts only
+        known = {policy.name: policy for policy in (*drafts.ALL, *rule.own)}
+        yield from (sampler.with_drafts(policy) for policy in known.values() if policy.name != "hub" or k == 2)
+
+
 def _own(k: int) -> Iterator[Sampler]:
     for rule in samplers.ALL:
         try:

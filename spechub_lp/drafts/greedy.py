@@ -4,7 +4,7 @@ from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy, left
 from spechub_lp.drafts.top_k import TopK, most_likely
-from spechub_lp.rows import argmax, one_hot, total, zero
+from spechub_lp.rows import argmax, maximum, one_hot, total, zero
 
 Array = Any
 
@@ -20,6 +20,12 @@ class Greedy(DraftPolicy):
     def draft(self, q: Array, x: Array, k: int) -> Array:
         rest = left(q, x)
         return rest if x.shape[1] == k - 1 else one_hot(q, argmax(rest))
+
+    def drafted(self, q: Array, k: int) -> Array:
+        """1 for the tops, and the law of the last draft for the rest."""
+        if k == 1:
+            return left(q, most_likely(q, 0))
+        return maximum(TopK().drafted(q, k - 1), left(q, most_likely(q, k - 1)))
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
         last = left(q, most_likely(q, k - 1))

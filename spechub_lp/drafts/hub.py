@@ -2,6 +2,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.policy import DraftPolicy, left
 from spechub_lp.errors import SpecHubError
 from spechub_lp.rows import argmax, one, one_hot, pick, ratio, total, without, zero
@@ -31,6 +32,10 @@ class Hub(DraftPolicy):
         rest = total(others)
         hit = xp.where(rest > 0, ratio(total(xp.where(H, others, zero(q))), rest), one(q))
         return xp.where(pick(H, a), hit[:, 0], zero(q))
+
+    def drafted(self, q: Array, k: int) -> Array:
+        """1 for the hub a, q / (1 - q(a)) for the others: as greedy drafts, in another order."""
+        return Greedy().drafted(q, k)
 
     def check(self, q: Array, k: int) -> None:
         super().check(q, k)

@@ -3,7 +3,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy
-from spechub_lp.rows import total, zero
+from spechub_lp.rows import power, total, zero
 
 Array = Any
 
@@ -18,3 +18,7 @@ class IID(DraftPolicy):
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
         return total(array_namespace(q).where(H, q, zero(q)))[:, 0] ** k
+
+    def drafted(self, q: Array, k: int) -> Array:
+        """1 - (1 - q)^k."""
+        return 1 - power(1 - q, k)

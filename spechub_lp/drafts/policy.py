@@ -21,6 +21,10 @@ class DraftPolicy:
         """Q(H) = Pr[every draft is in H] in closed form: q [B, V], H [B, V] (True = in the set) -> [B]."""
         raise NotImplementedError
 
+    def drafted(self, q: Array, k: int) -> Array | None:
+        """Pr[token y is among the k drafts] in closed form: q [B, V] -> [B, V], or None where none is known."""
+        return None
+
     def check(self, q: Array, k: int) -> None:
         """Raise SpecHubError when k drafts cannot be made from q ([B, V], or [B, k, V] for different drafters)."""
         if k < 1:

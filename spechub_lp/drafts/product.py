@@ -22,6 +22,13 @@ class Product(DraftPolicy):
         hits = [total(xp.where(H, drafter(q, j), zero(q)))[:, 0] for j in range(k)]
         return xp.prod(xp.stack(hits, axis=-1), axis=-1)
 
+    def drafted(self, q: Array, k: int) -> Array:
+        """1 - prod_j (1 - q_j)."""
+        missed = 1 - drafter(q, 0)
+        for j in range(1, k):
+            missed = missed * (1 - drafter(q, j))
+        return 1 - missed
+
     def check(self, q: Array, k: int) -> None:
         if q.ndim == 3 and q.shape[1] != k:
             raise SpecHubError(f"product drafts need one law a draft; k = {k} and q has {q.shape[1]} laws")

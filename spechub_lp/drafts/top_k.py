@@ -3,7 +3,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy, left
-from spechub_lp.rows import argmax, one, one_hot, pick, zero
+from spechub_lp.rows import argmax, one, one_hot, pick, without, zero
 
 Array = Any
 
@@ -30,3 +30,8 @@ class TopK(DraftPolicy):
         tops = most_likely(q, k)
         hit = xp.stack([pick(H, tops[:, j]) for j in range(k)], axis=-1)
         return xp.where(xp.all(hit, axis=-1), one(q), zero(q))
+
+    def drafted(self, q: Array, k: int) -> Array:
+        """1 for the tops, else 0."""
+        top = one(q) + 0 * q
+        return top - without(top, most_likely(q, k))

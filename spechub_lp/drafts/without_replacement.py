@@ -3,7 +3,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy, left
-from spechub_lp.rows import normalise, one, ratio, total, zero
+from spechub_lp.rows import argmax, normalise, one, pick, ratio, total, without, zero
 
 Array = Any
 
@@ -18,6 +18,19 @@ class WithoutReplacement(DraftPolicy):
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
         return left(q, x)
+
+    def drafted(self, q: Array, k: int) -> Array | None:
+        """k = 1: q. k = 2: q(y) + sum over x other than y of q(x) q(y) / (1 - q(x)). None for more drafts."""
+        if k > 2:
+            return None
+        q = normalise(q, q)
+        if k == 1:
+            return q
+        a = argmax(q)
+        light, top = without(q, a[:, None]), pick(q, a)[:, None]
+        odds = light / (1 - light)
+        first_light = q * (1 + total(odds) - odds)
+        return first_light + top * ratio(light, total(light))  # no 1 - q of the top: it may cancel
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
         """Q(H) = sum over the first draft x in H of q(x) Q'(H without x), Q' made from q without x; V^(k-1) terms.

@@ -182,9 +182,7 @@ class Captured:
     def _reduced(self, position: int, temperatures: Sequence[float], top: int) -> tuple[tuple[float, ...], ...]:
         """p at the first temperature and q at each of them, on the top tokens of all."""
         p, q = self.laws(position, temperatures[0])
-        small = laws.restrict(
-            [law.tolist() for law in (p, q, *(self.laws(position, t)[1] for t in temperatures[1:]))], top
-        )
+        small = laws.restrict((p, q, *(self.laws(position, t)[1] for t in temperatures[1:])), top)
         return tuple(tuple(np.asarray(law, dtype=np.float32).tolist()) for law in small)
 
     def _source(self, position: int, temperature: float) -> dict[str, Any]:

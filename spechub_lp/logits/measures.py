@@ -6,7 +6,6 @@ accepted share given the drafts, not an accepted coin (Rao-Blackwell), so only t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import sqrt
 from typing import Any
 
@@ -193,7 +192,7 @@ def losslessness(tally: Tally, document: str, p: Array, q: Array, label: float, 
     """
     import torch
 
-    small = restrict(p, q, TOP_TOKENS.get(k, 4))
+    small = laws.restrict((p, q), TOP_TOKENS.get(k, 4))
     for sampler in chosen(names, k):
         coupling = exact(sampler, *small)
         tally.add(document, (label, k, "lossless", sampler.name), float(coupling.is_lossless))
@@ -206,22 +205,10 @@ def losslessness(tally: Tally, document: str, p: Array, q: Array, label: float, 
             tally.largest((label, k, "distance", sampler.name, name), distance)
 
 
-def restrict(p: Array, q: Array, tokens: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """Both laws on the tokens that matter most to either, renormalised exactly."""
-    best = np.sort(np.argsort(-np.maximum(p, q), kind="stable")[:tokens])
-    kept = [[Fraction(float(law[y])) for y in best] for law in (p, q)]
-    small = [tuple(m / sum(law) for m in law) if sum(law) else _uniform(len(law)) for law in kept]
-    return small[0], small[1]
-
-
 def monte_carlo_error(tally: Tally, key: tuple[Any, ...]) -> float:
     """The draws' part of the standard error of a mean whose `noise` column is `key`."""
     noise = tally.mean(key)
     return sqrt(noise.mean / noise.n) if noise else 0.0
-
-
-def _uniform(n: int) -> tuple[Fraction, ...]:
-    return (Fraction(1, n),) * n
 
 
 def _optimum(best: dict[str, Array], sampler: Sampler) -> Array | None:

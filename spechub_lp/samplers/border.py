@@ -51,6 +51,6 @@ class Border(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return self.judge(self.prepare(p, q), x)
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         """sum min(p, b)."""
         return self.prepare(p, q).served

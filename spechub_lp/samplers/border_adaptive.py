@@ -30,8 +30,8 @@ class BorderAdaptive(Sampler):
         where, peaked = array_namespace(p).where, self._policy.peaked(q)[:, None]
         return Verdict(where(peaked, hub.accept, spread.accept), where(peaked, hub.residual, spread.residual))
 
-    def acceptance(self, p: Array, q: Array) -> Array:
-        hub, spread = (rule(self.k).acceptance(p, q) for rule in (GreedyHubs, BorderWor))
+    def closed_form(self, p: Array, q: Array) -> Array:
+        hub, spread = (rule(self.k).closed_form(p, q) for rule in (GreedyHubs, BorderWor))
         return array_namespace(p).where(self._policy.peaked(drafter(q, 0)), hub, spread)
 
     @property

@@ -37,7 +37,7 @@ class GreedyHubs(Sampler):
     def last_draft(self, q: Array) -> Array:
         return left(q, most_likely(q, self.k - 1))
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         q = drafter(q, 0)
         tops = most_likely(q, self.k - 1)
         rest = without(p, tops)

@@ -57,7 +57,7 @@ class KSeq(Sampler):
             low, high = xp.where(valid(middle), low, middle), xp.where(valid(middle), middle, high)
         return high
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         """1 - (1 - beta)^k."""
         q = drafter(q, 0)
         beta = total(minimum(p / self.discount(p, q), q))

@@ -32,5 +32,5 @@ class Naive(Sampler):
         unused = first.accept * 0
         return Verdict(xp.concat([first.accept, *[unused] * (self.k - 1)], axis=1), first.residual)
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         return total(minimum(p, drafter(q, 0)))[:, 0]

@@ -4,7 +4,6 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts import ALL
-from spechub_lp.drafts.policy import drafter
 from spechub_lp.rows import columns, pick, repeated, total, without, zero
 from spechub_lp.verdict import Sampler, Verdict
 
@@ -29,6 +28,7 @@ class NSS(Sampler):
         accept = [xp.where(repeated(x, j), zero(p), pick(p, x[:, j])) for j in range(self.k)]
         return Verdict(columns(*accept), without(p, x))
 
-    def acceptance(self, p: Array, q: Array) -> Array:
-        """sum_y p(y) (1 - (1 - q(y))^k), for iid drafts."""
-        return total(p * (1 - (1 - drafter(q, 0)) ** self.k))[:, 0]
+    def closed_form(self, p: Array, q: Array) -> Array | None:
+        """sum_y p(y) Pr[y is among the drafts], where the policy knows that probability."""
+        drafted = self.drafts.drafted(q, self.k)
+        return None if drafted is None else total(p * drafted)[:, 0]

@@ -27,7 +27,7 @@ class RRS(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return recursive_rejection(p, (drafter(q, j) for j in range(self.k)), x)
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         """1 - prod_j (1 - sum min(need_j, q_j))."""
         need, refused = p, one(p)
         for j in range(self.k):

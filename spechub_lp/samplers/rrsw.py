@@ -28,6 +28,6 @@ class RRSw(Sampler):
         q = drafter(q, 0)
         return recursive_rejection(p, (left(q, x[:, :j]) if j else q for j in range(self.k)), x)
 
-    def acceptance(self, p: Array, q: Array) -> Array | None:
+    def closed_form(self, p: Array, q: Array) -> Array | None:
         """1 - Pr[all k drafts are refused] for k <= 4 (spechub_lp/refusals.py)."""
         return None if self.k > max(CLASSES) else 1 - all_refused(p, drafter(q, 0), self.k)

@@ -60,7 +60,7 @@ class SpecHub(Sampler):
         unserved = normalise(positive(need - by_first - by_second), empty=p)
         return Verdict(accept, (one(p) - keep - hub)[:, None] * unserved)
 
-    def acceptance(self, p: Array, q: Array) -> Array:
+    def closed_form(self, p: Array, q: Array) -> Array:
         q = drafter(q, 0)
         a = argmax(q)[:, None]
         others = without(q, a)
