@@ -104,7 +104,8 @@ def solve(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate.")], json: Json = None
+    file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate; - is stdin.")],
+    json: Json = None,
 ) -> None:
     """Check a certificate of optimality; no solver is used.
 
@@ -117,8 +118,9 @@ def verify(
     save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
     console_beside(json).print(
-        f"proved: no rule accepts more than alpha = {claim.alpha} = {float(claim.alpha):.12g} with {claim.k} {policy} "
-        f"drafts at V = {len(claim.p)}, and the coupling accepts it (H = {{{', '.join(map(str, sorted(claim.H)))}}})"
+        f"proved: no rule accepts more than alpha = {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
+        f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling accepts it "
+        f"(H = {{{', '.join(map(str, sorted(claim.H)))}}})"
     )
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from fractions import Fraction
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from spechub_lp.certificate import rational_text
 from spechub_lp.errors import SpecHubError
 
 
@@ -45,12 +47,17 @@ def check_writable(path: str | Path | None) -> None:
 
 def json_text(document: Any) -> str:
     """JSON as every file of ours has it; rationals become strings such as "39/100"."""
-    return json.dumps(document, indent=1, default=str) + "\n"
+    return json.dumps(document, indent=1, default=_plain) + "\n"
 
 
 def write_json(path: str | Path, document: Any) -> None:
     """Write JSON; rationals become strings such as "39/100", and what is not finite null: JSON has no NaN."""
-    write_text(path, json.dumps(_finite(document), indent=1, default=str, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_finite(document), indent=1, default=_plain, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> str:
+    """What JSON has no type for; str() of a Fraction fails beyond 4,300 digits."""
+    return rational_text(value) if isinstance(value, Fraction) else str(value)
 
 
 def _finite(value: Any) -> Any:

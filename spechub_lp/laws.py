@@ -3,7 +3,9 @@
 Three kinds of law come in: rationals (Fractions, strings such as "1/3" and "0.2", whole numbers), floats, and logits.
 """
 
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from heapq import nlargest
 from numbers import Rational, Real
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
 
+from spechub_lp.certificate import shown
 from spechub_lp.errors import LawError, SpecHubError
 
 Array = Any
@@ -21,6 +24,12 @@ Number = Fraction | int | float | str
 # A float law must sum to 1 this closely: V roundings of at most 2^-24 (float32) each stay below it up to V = 150,000
 # when the sum is pairwise. bfloat16 keeps 8 bits.
 SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,9}))?)")
+"""What a string may hold: 1/3, 0.2, .2, 2e-1, 0."""
+LONGEST_NUMBER = 2_000
+"""Characters of a number in a string; the smallest float64, written out, has 1,076."""
+LARGEST_EXPONENT = 2_000
 
 
 def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> tuple[Fraction, ...]:
@@ -43,15 +52,15 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
         raise LawError(f"{name} is empty; a law needs at least one token")
     for i, v in enumerate(entries):
         if v < 0:
-            raise LawError(f"{name}[{i}] = {v} is negative; a law needs entries >= 0. Did you pass logits?")
+            raise LawError(f"{name}[{i}] = {shown(v)} is negative; a law needs entries >= 0. Did you pass logits?")
     mass = sum(entries, Fraction(0))
     rounded = any(isinstance(v, float | np.floating) for v in values)
     if mass == 0:
         raise LawError(f"{name} sums to 0; a law needs some mass")
     if not normalise and mass != 1 and not (rounded and abs(mass - 1) <= SUM_TOLERANCE["float64"]):
-        shown = float(mass) if rounded else mass
+        found = float(mass) if rounded else shown(mass)
         hint = " Did you pass logits, or counts?" if max(entries) > 1 else ""
-        raise LawError(f"{name} sums to {shown}, not 1; pass normalise=True (--normalise) to divide by the sum.{hint}")
+        raise LawError(f"{name} sums to {found}, not 1; pass normalise=True (--normalise) to divide by the sum.{hint}")
     return tuple(v / mass for v in entries)
 
 
@@ -272,12 +281,24 @@ def _numpy(a: Array) -> np.ndarray:
 
 def _rational(value: Any, place: str) -> Fraction:
     try:
-        if isinstance(value, str):
-            return Fraction(value.strip())
+        if isinstance(value, str | Decimal):
+            return _from_text(str(value).strip())
         if isinstance(value, Rational):  # int() because other rationals carry integers of their own kind
             return Fraction(int(value.numerator), int(value.denominator))
         if isinstance(value, Real):
             return Fraction(float(value))
         return Fraction(value)
     except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise LawError(f"{place} = {value!r} is not a number (write 1/3, 0.2 or 0): {error}") from None
+        raise LawError(f"{place} = {shown(value)} is not a number (write 1/3, 0.2 or 0): {error}") from None
+
+
+def _from_text(text: str) -> Fraction:
+    """A number as people write it. Its size is looked at first: 1e-99999999 would be computed for hours."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{len(text):,} characters are more than {LONGEST_NUMBER:,}")
+    match = NUMBER.fullmatch(text)
+    if not match:
+        raise ValueError("it is no fraction and no decimal number")
+    if abs(int(match[1] or 0)) > LARGEST_EXPONENT:
+        raise ValueError(f"its exponent is beyond {LARGEST_EXPONENT:,}")
+    return Fraction(text)

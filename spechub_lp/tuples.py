@@ -6,6 +6,7 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_torch_array
 from gmpy2 import mpq
 
+from spechub_lp.certificate import shown
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import TooLarge
 
@@ -15,6 +16,22 @@ Array = Any
 RATIONAL = type(mpq(0))
 
 MOST_TUPLES = 1_000_000
+
+INSTEAD = "use spechub_lp.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
+
+MOST_DRAFTS = 64
+"""Of a law that is enumerated: V = 1 has one tuple for every k."""
+
+
+def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> None:
+    """Raise TooLarge when V^k tuples are more than `most`, or k more than 64; a large power is not computed."""
+    vocabulary, k = int(vocabulary), int(k)  # numpy's integers would overflow in silence
+    if k > MOST_DRAFTS:
+        raise TooLarge(f"k = {shown(k)} drafts are too many to enumerate (at most {MOST_DRAFTS}); {hint}")
+    tuples = vocabulary**k
+    if tuples > most:
+        number = f"{tuples:,}" if tuples < 10**15 else f"{tuples:.0e}" if tuples < 10**300 else "more than 1e300"
+        raise TooLarge(f"V^k = {vocabulary}^{k} = {number} {what} are too many to enumerate (at most {most:,}); {hint}")
 
 
 def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Array]:
@@ -27,13 +44,7 @@ def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Arra
         TooLarge: V^k tuples are more than a million.
     """
     policy.check(q, k)
-    vocabulary = q.shape[-1]
-    if vocabulary**k > MOST_TUPLES:
-        raise TooLarge(
-            f"V^k = {vocabulary}^{k} = {vocabulary**k:,} draft tuples are too many to enumerate "
-            f"(at most {MOST_TUPLES:,}); "
-            "use spechub_lp.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
-        )
+    check_tuples(q.shape[-1], k, MOST_TUPLES, "draft tuples", INSTEAD)
     xp = array_namespace(q)
     x = xp.zeros((1, 0), dtype=xp.int64, device=device(q))
     mass = as_float64(q[0, ..., :1].reshape(-1)[:1]) * 0 + 1

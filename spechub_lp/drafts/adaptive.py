@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from spechub_lp.rows import argmax, pick
 Array = Any
 
 
+@dataclass
 class Adaptive(DraftPolicy):
     """Greedy drafts (with k = 2, SpecHub's pairs in one order) where q(a) >= threshold, else without replacement.
 
@@ -19,8 +21,10 @@ class Adaptive(DraftPolicy):
 
     name = "adaptive"
 
-    def __init__(self, threshold: Fraction | float = Fraction(1, 2)):
-        self.threshold = threshold
+    threshold: Fraction | float = Fraction(1, 2)
+
+    def __hash__(self) -> int:
+        return hash(type(self))  # equal policies have one hash, also after a field was set
 
     def peaked(self, q: Array) -> Array:
         """[B] whether the row of q [B, V] gets greedy drafts."""

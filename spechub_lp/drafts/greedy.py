@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -9,6 +10,7 @@ from spechub_lp.rows import argmax, maximum, one_hot, total, zero
 Array = Any
 
 
+@dataclass(frozen=True)
 class Greedy(DraftPolicy):
     """The k-1 most likely tokens, then one draw from q on the rest. (Hu et al., arXiv 2502.18779.)
 

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -10,6 +11,7 @@ from spechub_lp.rows import argmax, one, one_hot, pick, ratio, total, without, z
 Array = Any
 
 
+@dataclass(frozen=True)
 class Hub(DraftPolicy):
     """SpecHub's two drafts: one of them is always the most likely token a, the hub. (arXiv 2411.05289, section 4.)
 

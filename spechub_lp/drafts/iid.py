@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -8,6 +9,7 @@ from spechub_lp.rows import power, total, zero
 Array = Any
 
 
+@dataclass(frozen=True)
 class IID(DraftPolicy):
     """Every draft is drawn from q, with replacement. Q(H) = q(H)^k. (SpecTr, arXiv 2310.15141; SpecInfer.)"""
 

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -9,6 +10,7 @@ from spechub_lp.rows import total, zero
 Array = Any
 
 
+@dataclass(frozen=True)
 class Product(DraftPolicy):
     """Different drafters: x_j ~ q_j, independent. q is [B, k, V]. Q(H) = prod_j q_j(H). (SpecInfer.)"""
 

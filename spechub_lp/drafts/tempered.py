@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -9,6 +10,7 @@ from spechub_lp.rows import one, total
 Array = Any
 
 
+@dataclass
 class Tempered(DraftPolicy):
     """Drafts without replacement from q^power, normalised; power > 1 is a draft temperature below 1.
 
@@ -17,8 +19,10 @@ class Tempered(DraftPolicy):
 
     name = "tempered"
 
-    def __init__(self, power: float = 2):
-        self.power = power
+    power: float = 2
+
+    def __hash__(self) -> int:
+        return hash(type(self))  # equal policies have one hash, also after a field was set
 
     def temper(self, q: Array) -> Array:
         """q^power over its sum, [B, V] -> [B, V]; the largest entry is divided out first, so a row never underflows."""

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -17,6 +18,7 @@ def most_likely(q: Array, n: int) -> Array:
     return tops
 
 
+@dataclass(frozen=True)
 class TopK(DraftPolicy):
     """The k most likely tokens, no randomness. (EAGLE-2, arXiv 2406.16858, and most engines' trees.)"""
 

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -8,6 +9,7 @@ from spechub_lp.rows import argmax, normalise, one, pick, ratio, total, without,
 Array = Any
 
 
+@dataclass(frozen=True)
 class WithoutReplacement(DraftPolicy):
     """Successive sampling: each draft is drawn from q on the tokens that are left. (RSD, arXiv 2402.14160.)
 

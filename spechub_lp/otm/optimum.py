@@ -1,15 +1,19 @@
 """The certified optimum: alpha*, a coupling that reaches it, and the token set H that proves nothing is better."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from itertools import chain
+from math import lcm
 from typing import Any
 
 import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import laws
-from spechub_lp.certificate import FORMAT
+from spechub_lp.certificate import FORMAT, MAX_DIGITS
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SolverError, TooLarge, UnknownName
@@ -18,7 +22,7 @@ from spechub_lp.otm.basis import exact_flow
 from spechub_lp.otm.flow import max_flow
 from spechub_lp.otm.program import Program, compact, distinct, merge
 from spechub_lp.rows import Array
-from spechub_lp.tuples import enumerate_drafts, rational_row
+from spechub_lp.tuples import RATIONAL, enumerate_drafts, rational_row
 
 LARGEST_COUPLING = 4_000_000
 
@@ -98,22 +102,38 @@ class Optimum:
         return out
 
     def certificate(self) -> dict[str, Any]:
-        """The proof as a document that `spechub_lp.certificate.check` checks without a solver."""
-        q = [list(map(str, row)) for row in self.q] if isinstance(self.q[0], tuple) else list(map(str, self.q))
-        known = self.drafts.name in {policy.name for policy in policies.ALL}
-        law = [[x, str(plain(mass))] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        """The proof as a document that `spechub_lp.certificate.check` checks without a solver.
+
+        Raises:
+            TooLarge: its numbers have more digits than the format allows (docs/certificate_format.md).
+        """
+        entries = self.entries()
+        denominators = [int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)]
+        # Every mass, and every sum that the checker makes, is a multiple of 1 / common.
+        common = lcm(*denominators)
+        if common >= 10**MAX_DIGITS:
+            raise TooLarge(
+                f"the common denominator of p and of the {len(self.weights):,} draft tuples has more than the "
+                f"{MAX_DIGITS:,} digits that a certificate may have; give the laws as short rationals"
+            )
+        known = self.drafts in policies.ALL
+        law = [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        rows = [list(map(_text, row)) for row in self._draft_rows()]
         return {
             "format": FORMAT,
             "claim": {
-                "p": list(map(str, self.p)),
-                "q": q,
+                "p": list(map(_text, self.p)),
+                "q": rows if isinstance(self.q[0], tuple) else rows[0],
                 "drafts": self.drafts.name if known else law,
                 "k": self.k,
-                "alpha": str(self.alpha),
+                "alpha": _text(self.alpha),
             },
-            "coupling": [[list(x), y, str(mass)] for x, y, mass in self.entries()],
+            "coupling": [[list(x), y, _text(mass)] for x, y, mass in entries],
             "H": sorted(self.H),
         }
+
+    def _draft_rows(self) -> tuple[Any, ...]:
+        return self.q if isinstance(self.q[0], tuple) else (self.q,)
 
 
 def optimum(
@@ -129,15 +149,31 @@ def optimum(
     Raises:
         LawError: p or q is not a law. TooLarge: V^k tuples do not fit. UnknownName: no such policy or method.
     """
+    return _copy(shared_optimum(p, q, k, drafts, method=method, normalise=normalise))
+
+
+def shared_optimum(
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+) -> Optimum:
+    """`optimum` for readers of its arrays: they are read-only, and the same for all who ask for the same optimum."""
     policy = policies.by_name(drafts)
     if method not in ("highs", "flow"):
         raise UnknownName("method", method, ["highs", "flow"])
     target, draft = laws.pair(p, q, normalise)
-    return _optimum(target, draft, k, policy, method)
+    solve = _remembered if _is_value(policy) else _solve
+    return solve(target, draft, laws.count(k), copy(policy), repr(policy), method)
 
 
-@lru_cache(maxsize=64)
-def _optimum(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, method: str) -> Optimum:
+def _is_value(policy: DraftPolicy) -> bool:
+    """Whether policies that are equal and have one repr draft alike: their own class is a dataclass with a hash."""
+    try:
+        hash(policy)
+    except TypeError:
+        return False
+    return "__dataclass_params__" in vars(type(policy))
+
+
+def _solve(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, _: str, method: str) -> Optimum:
     x, mass = enumerate_drafts(policy, rational_row(q), k)
     program = compact(rational_row(p)[0], x, mass)
     start = _from_highs(program) if method == "highs" else None
@@ -148,7 +184,32 @@ def _optimum(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftP
         raise SolverError(
             f"coupling {alpha} and cut {bound} disagree; please report p = {p}, q = {q}, {policy.name}, k = {k}"
         )
-    return Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass)
+    return _each_array(Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass), _read_only)
+
+
+_remembered = lru_cache(maxsize=64)(_solve)
+# The key has the policy's repr beside a copy of it: Tempered(2) == Tempered(2.0), and only the first keeps rationals.
+
+
+def _each_array(best: Optimum, change: Callable[[Array], Array]) -> Optimum:
+    program = replace(best.program, **{f.name: change(getattr(best.program, f.name)) for f in fields(best.program)})
+    arrays = {name: change(getattr(best, name)) for name in ("flow", "tuples", "weights")}
+    return replace(best, program=program, **arrays)
+
+
+def _copy(best: Optimum) -> Optimum:
+    return _each_array(best, np.copy)
+
+
+def _text(value: Any) -> str:
+    """A rational as the format has it; Python's own str() fails beyond 4,300 digits."""
+    return str(RATIONAL(value))
+
+
+def _read_only(array: Array) -> Array:
+    array = array.view()
+    array.flags.writeable = False
+    return array
 
 
 def _from_highs(program: Program) -> Array | None:

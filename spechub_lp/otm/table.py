@@ -7,9 +7,8 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.errors import TooLarge
-from spechub_lp.otm.optimum import Optimum, optimum
-from spechub_lp.tuples import as_float64
+from spechub_lp.otm.optimum import Optimum, shared_optimum
+from spechub_lp.tuples import as_float64, check_tuples
 
 Array = Any
 
@@ -46,12 +45,11 @@ def _look_up(
     policy: DraftPolicy, p: Array, q: Array, x: Array, parts: Callable[[Optimum], tuple[Array, Array]]
 ) -> tuple[Array, Array]:
     xp, k, vocabulary = array_namespace(p), x.shape[1], p.shape[-1]
-    if vocabulary**k > LARGEST_TABLE:
-        raise TooLarge(f"V^k = {vocabulary}^{k} = {vocabulary**k:,} verdicts are too many for a solved table")
+    check_tuples(vocabulary, k, LARGEST_TABLE, "verdicts", "a solved table has one for each tuple")
     tables, laws = [], []
     for b in range(max(p.shape[0], q.shape[0])):
         p_row, q_row = (as_float64(a[min(b, a.shape[0] - 1)]).tolist() for a in (p, q))
-        best = optimum(p_row, q_row, k, policy, normalise=True)
+        best = shared_optimum(p_row, q_row, k, policy, normalise=True)
         per_tuple, per_token = parts(best)
         table = np.full((vocabulary**k, k), best.weights[0] * 0, dtype=object)
         table[_position(best.tuples, vocabulary)] = per_tuple

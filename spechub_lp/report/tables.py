@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from spechub_lp.certificate import rational_text
 from spechub_lp.coupling import plain
 from spechub_lp.gate import outputs
 
@@ -191,7 +193,7 @@ def _exact(value: Any) -> str:
     """A rational that a reader can take in, else its decimals."""
     if isinstance(value, float):
         return f"{value:.12f}"
-    text = str(value)
+    text = rational_text(value) if isinstance(value, Fraction) else str(value)
     return (
         f"{text} = {float(value):.6g}"
         if len(text) <= 24 and "/" in text
