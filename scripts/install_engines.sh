@@ -2,7 +2,8 @@
 # Just enough of the engines for the gate's adapters on a machine without a GPU: wheels without their dependencies,
 # whose kernels Triton interprets. About 650 MB to download. Use an environment of its own:
 #
-#     python -m venv engines && . engines/bin/activate && pip install -c constraints.txt -e '.[test]'
+#     python -m venv engines && . engines/bin/activate
+#     pip install -c lock.txt --extra-index-url https://download.pytorch.org/whl/cpu -e '.[test]'
 #     sh scripts/install_engines.sh
 #     TRITON_INTERPRET=1 spechub-lp gate sglang_chain --budget 150
 #     TRITON_INTERPRET=1 spechub-lp gate vllm_v1 --budget 400

@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -320,42 +321,51 @@ def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k):
 
 
 @pytest.mark.slow
-def test_transformers_has_two_defects_and_is_right_otherwise():
-    """Released 5.23: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The law is right to 1e-7."""
+def test_transformers_is_right_but_for_two_known_defects():
+    """Up to 5.24: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The law is right to 1e-7."""
     pytest.importorskip("transformers")
     report = check_tree(transformers.engine(), "iid", 1)
     assert report.seconds < 60
-    assert {f.kind for f in report.findings if f.proof} == {"zero-probability token", "crash"}
+    assert {f.kind for f in report.findings if f.proof} <= {"zero-probability token", "crash"}
     assert all(row.distance < 1e-6 for row in report.rows)
     assert all(abs(row.acceptance - row.optimum) < 1e-6 for row in report.rows)
 
 
-@pytest.mark.slow
-def test_the_gate_reaches_the_empty_residual_of_transformers():
-    pytest.importorskip("transformers")
-    case = TreeProblem("p = q, logits shifted", 3, (1,), shift=SHIFT)
-    assert TreeProblem.read(case.document()).document() == case.document()
-    report = check_tree(transformers.engine(), "iid", 1, cases=[case])
-    (found,) = [f for f in report.findings if f.proof]
-    assert found.kind == "crash"
-    assert "nan" in found.message
-    assert found.distance == pytest.approx(6 * 2**-24 * case.target(())[0], rel=0.2)
-    assert report.rows[0].distance < 1e-6
+@pytest.fixture
+def vanishing(monkeypatch):
+    """transformers' function where no token has p > q and the draft is rejected; skipped where that is no crash.
 
-
-@pytest.mark.slow
-def test_transformers_fails_when_the_residual_vanishes(monkeypatch):
-    """The same law from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0, and no token has p > q."""
+    The same law from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0.
+    """
     pytest.importorskip("transformers")
-    function = transformers.engine().function
     q = torch.tensor([[[-1.75, 0.75, 1.25]]])
     p = (q + 7.458333333333333).expand(1, 2, 3)
     law_p, law_q = p.softmax(-1)[0, 0], q.softmax(-1)[0, 0]
     assert ((law_p - law_q) <= 0).all()
     assert float(law_p[0] / law_q[0]) == 1 - 7 * 2**-24
-    monkeypatch.setattr(torch, "rand_like", lambda a: torch.full_like(a, 1 - 2**-24))  # the largest coin of torch
-    with pytest.raises(RuntimeError, match="nan"):
-        function(torch.tensor([[0]]), q, 1, p)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "rand_like", lambda a: torch.full_like(a, 1 - 2**-24))  # torch's largest uniform
+        try:
+            transformers.engine().function(torch.tensor([[0]]), q, 1, p)
+        except RuntimeError as error:
+            assert "nan" in str(error)  # noqa: PT017
+        else:
+            pytest.skip(
+                f"transformers {version('transformers')} has a residual here; releases up to 5.24 divide 0 by 0"
+            )
+    return transformers.engine()
+
+
+@pytest.mark.slow
+def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing):
+    case = TreeProblem("p = q, logits shifted", 3, (1,), shift=SHIFT)
+    assert TreeProblem.read(case.document()).document() == case.document()
+    report = check_tree(vanishing, "iid", 1, cases=[case])
+    (found,) = [f for f in report.findings if f.proof]
+    assert found.kind == "crash"
+    assert "nan" in found.message
+    assert found.distance == pytest.approx(6 * 2**-24 * case.target(())[0], rel=0.2)
+    assert report.rows[0].distance < 1e-6
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from spechub_lp.joint import Block, Traversal
 from spechub_lp.logits.generate import generate
 from spechub_lp.logits.measures import Setting
 from spechub_lp.logits.models import Runner, load_pair
-from spechub_lp.logits.readers import CachedReader, WindowReader, reader
+from spechub_lp.logits.readers import CachedReader, WindowReader, cache_argument, reader
 from spechub_lp.trees import NodeByNode, Shape, chain, full, step_law, target_law, tokens_per_call
 
 LARGEST_Z = 5.5
@@ -90,6 +90,38 @@ def test_readers_see_what_a_plain_call_sees(tmp_path):
             with torch.inference_mode():
                 plain = runner.model(torch.tensor([text]), use_cache=False).logits[0, -1] / runner.temperature
             assert (plain.log_softmax(-1) - row.log_softmax(-1)).abs().max() < 1e-4
+
+
+class Before:
+    """A model with the signature of transformers up to 5.23, around an installed one."""
+
+    def __init__(self, model):
+        self.model, self.device, self.dtype = model, model.device, model.dtype
+
+    def forward(self, ids, attention_mask=None, position_ids=None, past_key_values=None, use_cache=None):
+        named = {cache_argument(self.model.forward): past_key_values}
+        return self.model(ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=use_cache, **named)
+
+    __call__ = forward
+
+
+class Since(Before):
+    """A model with the signature of transformers from 5.24 on: it has no other name for the cache."""
+
+    def forward(self, ids, attention_mask=None, position_ids=None, cache=None, use_cache=None):
+        return super().forward(ids, attention_mask, position_ids, cache, use_cache)
+
+    __call__ = forward
+
+
+@pytest.mark.slow
+def test_the_cache_goes_by_the_name_that_the_model_has(tmp_path):
+    pytest.importorskip("transformers")
+    model = load_pair(small_model(tmp_path / "model"), "skip:1").target.model
+    read = [reader(Runner(each)).read([1, 2, 3], range(-1, 2)) for each in (model, Before(model), Since(model))]
+    assert (read[0] == read[1]).all()
+    assert (read[0] == read[2]).all()
+    assert [cache_argument(kind.forward) for kind in (Before, Since)] == ["past_key_values", "cache"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """One optimum by four ways, as an equality; floats close to it; peaked laws do not trip HiGHS."""
 
+import random
 from fractions import Fraction as F
 from types import SimpleNamespace
 
@@ -91,15 +92,17 @@ def test_peaked_laws_neither_infeasible_nor_wrong():
         assert abs(highs.solve(program.full(p, x, mass)).value - alpha) < FLOAT_ERROR
 
 
-def test_a_scale_at_the_rounding_level_is_why_highs_called_this_infeasible(monkeypatch):
-    """One row of supply 1 and demands that sum to 1 exactly, but not in floats: at scale 2^20 presolve says no."""
-    demand = rational_row((F(5, 12), F(5, 48), F(5, 12), F(1, 16)))[0]
-    x, mass = np.array([[0, 1, 2, 3]]), rational_row((F(1),))[0]
-    one = program.compact(demand, x, mass)
-    assert highs.solve(one).value == pytest.approx(1, abs=FLOAT_ERROR)
-    monkeypatch.setattr(highs, "SCALE", 2.0**20)
-    with pytest.raises(SolverError, match="'Infeasible'"):
-        highs.solve(one)
+def test_rounding_of_a_sum_does_not_make_a_program_infeasible():
+    """One row of supply 1 and demands that sum to 1 exactly, but not in floats: presolve must see room for that."""
+    rng = random.Random(5)
+    rows = [(F(5, 12), F(5, 48), F(5, 12), F(1, 16))]  # infeasible to highspy before 1.16 with right-hand sides * 2^20
+    for _ in range(60):
+        weights = [rng.randint(1, 60) for _ in range(rng.randint(2, 9))]
+        rows.append(tuple(F(weight, sum(weights)) for weight in weights))
+    for row in rows:
+        demand, mass = rational_row(row)[0], rational_row((F(1),))[0]
+        one = program.compact(demand, np.arange(len(row))[None], mass)
+        assert highs.solve(one).value == pytest.approx(1, abs=FLOAT_ERROR), row
 
 
 def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch):

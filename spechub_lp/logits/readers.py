@@ -1,6 +1,7 @@
 """Models that read trees of tokens: what was read stays in a cache, and refused branches are taken out of it again."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +24,11 @@ def reader(runner: Runner) -> "CachedReader | WindowReader":
     return WindowReader(runner) if runner.context else CachedReader(runner)
 
 
+def cache_argument(forward: Callable[..., Any]) -> str:
+    """What a model of transformers calls its key-value cache: "cache" since 5.24, "past_key_values" before."""
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
+
+
 class CachedReader:
     """A model with a key-value cache; a mask lets each node see the text and its own path (SpecInfer, section 4.1)."""
 
@@ -31,6 +37,7 @@ class CachedReader:
 
         self.model, self.temperature = runner.model, runner.temperature
         self.cache = DynamicCache()
+        self.cache_argument = cache_argument(self.model.forward)
         self.length = 0
         self.paths: list[list[int]] = []
 
@@ -50,7 +57,7 @@ class CachedReader:
         places = torch.tensor([[self.length + len(path) - 1 for path in fresh]], device=device)
         out = self.model(
             torch.tensor([list(tokens)], device=device), attention_mask=mask[None, None].to(device),
-            position_ids=places, past_key_values=self.cache, use_cache=True,
+            position_ids=places, use_cache=True, **{self.cache_argument: self.cache},
         )  # fmt: skip
         return torch.as_tensor(out.logits[0]).float() / self.temperature
 
