@@ -6,7 +6,6 @@ __generated_with = "0.25.2"
 app = marimo.App(app_title="What do real logits say?")
 
 with app.setup(hide_code=True):
-    import json
     from dataclasses import replace
     from html import escape
     from pathlib import Path
@@ -17,6 +16,7 @@ with app.setup(hide_code=True):
     from spechub_lp.logits.measures import chosen
     from spechub_lp.logits.replay import Replay
     from spechub_lp.logits.store import load_rows
+    from spechub_lp.reading import read_json
     from spechub_lp.report.drawings import by_temperature, domains, gains, ranges, sharpness
     from spechub_lp.report.live import accepted, likeliest, text_at, tokens_per_call
     from spechub_lp.report.pictures import INK, canvas, svg
@@ -46,7 +46,7 @@ def _(k, means, result, t):
 @app.cell(hide_code=True)
 def _():
     _files = sorted(RESULTS.glob("replay_*.json"), key=lambda file: ("smollm2" not in file.stem, file.stem))
-    documents = {file.stem.removeprefix("replay_"): json.loads(file.read_text(encoding="utf-8")) for file in _files}
+    documents = {file.stem.removeprefix("replay_"): read_json(file) for file in _files}
     rows = mo.ui.dropdown(list(documents), value=next(iter(documents)), label="replay of")
     return documents, rows
 
@@ -138,7 +138,7 @@ def _(k, result, t):
 @app.cell(hide_code=True)
 def _(compared, rows):
     _file = RESULTS / f"trees_{rows.value}.json"
-    _runs = json.loads(_file.read_text(encoding="utf-8"))["runs"] if _file.exists() else []
+    _runs = read_json(_file)["runs"] if _file.exists() else []
     _runs = [run for run in _runs if run.get("T", 1.0) == 1.0 and run["rule"] in compared.value]
     _words = mo.md("## 4. Does it carry over to trees?\n\nReal decoding loops at temperature 1, clustered by prompt.")
     with canvas(width=6.4, height=3.4) as (_figure, _axes):
@@ -153,7 +153,7 @@ def _(compared, rows):
 def _():
     captured = load_rows(shipped.path("captured/smollm2.safetensors"))
     _file = shipped.path("captured/smollm2_words.json")
-    words = {int(token): word for token, word in json.loads(_file.read_text(encoding="utf-8")).items()}
+    words = {int(token): word for token, word in read_json(_file).items()}
     position = mo.ui.slider(0, len(captured) - 1, value=5, label="position", show_value=True, full_width=True)
     heat = mo.ui.slider(0.3, 2.0, 0.1, value=1.0, label="temperature", show_value=True)
     return captured, heat, position, words

@@ -22,6 +22,7 @@ from spechub_lp.logits import store
 from spechub_lp.ngram import WittenBell, letters, positions, split
 from spechub_lp.otm.cut import cut
 from spechub_lp.otm.optimum import optimum
+from spechub_lp.reading import read_text
 from spechub_lp.verdict import Sampler
 from spechub_lp.workers import spread
 
@@ -244,7 +245,7 @@ def _rational_tasks(count: int, seed: int) -> Iterator[Task]:
 
 
 def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
-    text = letters(shipped.path("text/northanger_abbey.txt").read_text(encoding="utf-8"))
+    text = letters(read_text(shipped.path("text/northanger_abbey.txt")))
     train, held_out = split(text)
     model = WittenBell.fit(train, TARGET_ORDER)
     for n, context in enumerate(positions(held_out, count, TARGET_ORDER - 1, seed)):

@@ -166,10 +166,14 @@ def sample(
 @app.command()
 def schema(
     command: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(names.DOCUMENTS)}.", autocompletion=one_of(names.DOCUMENTS))
+        str,
+        typer.Argument(
+            help=f"One of {', '.join((*names.DOCUMENTS, *names.FILES))}.",
+            autocompletion=one_of((*names.DOCUMENTS, *names.FILES)),
+        ),
     ],
 ) -> None:
-    """Print the JSON Schema (draft 2020-12) of the document that a command writes with --json.
+    """Print the JSON Schema (draft 2020-12) of what a command writes with --json, or of a kind of file that is read.
 
     Example: spechub-lp schema solve
     """

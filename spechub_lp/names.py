@@ -30,3 +30,7 @@ ADAPTERS = (
 
 DOCUMENTS = ("audit", "solve", "verify", "sample", "gate", "replay", "capture")
 """Commands that write a JSON document, each with a schema in report/schemas/."""
+
+FILES = ("manifest", "rows", "gate-case")
+"""Kinds of JSON files that commands read, each with a schema in report/schemas/: of a captured folder, beside compact
+rows, and of `gate --replay`."""

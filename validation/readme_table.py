@@ -9,6 +9,9 @@ import json
 import sys
 from pathlib import Path
 
+from spechub_lp.reading import read_json
+from spechub_lp.report.schemas import of
+
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "validation" / "results" / "audit.json"
 START, END = "<!-- samplers: written by validation/readme_table.py -->", "<!-- end of samplers -->"
@@ -48,7 +51,7 @@ def updated(readme: str, figures: dict) -> str:
 
 
 if __name__ == "__main__":
-    figures = keep(json.loads(Path(sys.argv[1]).read_text()))
+    figures = keep(read_json(sys.argv[1], of("audit")))
     KEPT.write_text(json.dumps(figures, indent=1) + "\n")
     page = ROOT / "README.md"
     page.write_text(updated(page.read_text(), figures))

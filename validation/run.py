@@ -9,7 +9,6 @@ Results go to validation/results/: report.md, one JSON file a part, pictures.
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import sys
@@ -34,6 +33,7 @@ from spechub_lp.logits.models import Pair, load_pair
 from spechub_lp.logits.replay import Plan, Replay, replay
 from spechub_lp.logits.speed import Costs, call_costs, gain, plain_seconds, run_trees
 from spechub_lp.logits.tally import Tally
+from spechub_lp.reading import read_json, read_text
 from spechub_lp.report.drawings import replay_strip
 from spechub_lp.report.replays import Section, markdown, sections
 from spechub_lp.trees import NodeByNode, Shape, best_shape, chain, full
@@ -110,7 +110,7 @@ def smollm2_trees(everything: bool, device: str) -> None:
     """Loops on SmolLM2; prompts of each domain in turn."""
     pair = load_pair(*SMOLLM2, device)
     files = sorted((HERE / "text" / "prompts").glob("*.txt"), key=lambda file: file.stem.split("_")[::-1])
-    prompts = {file.stem: pair.tokenizer(file.read_text(encoding="utf-8")).input_ids[:64] for file in files}
+    prompts = {file.stem: pair.tokenizer(read_text(file)).input_ids[:64] for file in files}
     names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5")}
     trees = [tree for tree in _trees(names) if everything or tree[2].name in ("rrs", "rrsw", "spechub", "border_wor")]
     trees += _chains((4,)) if everything else []
@@ -301,11 +301,15 @@ def _where(document: dict[str, Any], what: str) -> str:
 
 
 def _any_gpu() -> bool:
-    return any(json.loads(file.read_text(encoding="utf-8")).get("gpu") for file in RESULTS.glob("*.json"))
+    return any(read_json(file).get("gpu") for file in RESULTS.glob("*.json"))
 
 
 def _read(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    """A result of ours. Raises FileNotFoundError when it was not made yet, SpecHubError when it is damaged."""
+    file = RESULTS / f"{name}.json"
+    if not file.exists():
+        raise FileNotFoundError(file)
+    return read_json(file, {"type": "object"})
 
 
 def _progress(what: str, done: int, of: int) -> None:

@@ -21,6 +21,7 @@ import torch
 from spechub_lp import shipped
 from spechub_lp.errors import SpecHubError
 from spechub_lp.logits.capture import Settings, capture
+from spechub_lp.reading import read_text
 
 SIZES: dict[str, dict[str, Any]] = {
     "target": {"n_embd": 128, "n_layer": 4, "n_head": 4},
@@ -101,7 +102,7 @@ def tokenizer(letters: list[str]) -> Any:
 
 
 def novel() -> str:
-    return shipped.path("text/northanger_abbey.txt").read_text(encoding="utf-8")
+    return read_text(shipped.path("text/northanger_abbey.txt"))
 
 
 def held_out() -> list[str]:

@@ -46,6 +46,8 @@ MOST_WIDE = 16
 """Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
 TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
 """Draft tuples (or trees) that are enumerated on one row: by default, behind slow doors, and at most."""
+MOST_NODES = 4096
+"""Of one tree in a saved case."""
 KINDS = (
     "p and q far apart",
     "the flattest p",
@@ -242,6 +244,8 @@ def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
         raise SpecHubError(f"{plan.path} has a vocabulary of {vocabulary}; at least {max(2, plan.top or 2)} are needed")
     if plan.top is not None and plan.top < 2:
         raise SpecHubError(f"--top {plan.top}; a choice needs at least 2 tokens")
+    if plan.vocabulary not in (None, vocabulary):
+        raise SpecHubError(f"{plan.path} has V = {vocabulary:,}; the saved case was on V = {plan.vocabulary:,}")
     for position, _, sha256 in plan.only:
         if not 0 <= position < count:
             raise SpecHubError(f"{plan.path} has {count} positions; the saved case is about number {position}")
@@ -301,9 +305,30 @@ def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
         )
         shape = tuple(int(n) for n in document.get("branching", ()))
         times = tuple({t: None for _, t, _ in rows})
-        plan = Logits(str(document["captured"]["path"]), times, only=rows, first=first, branching=shape)
-        return plan, policies.by_name(document["drafts"]).name, int(document["k"])
+        k, vocabulary = int(document["k"]), int(document["vocabulary"])
+        plan = Logits(
+            str(document["captured"]["path"]), times, only=rows, first=first, branching=shape, vocabulary=vocabulary
+        )
+        drafts = policies.by_name(document["drafts"]).name
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, SpecHubError):
             raise
         raise SpecHubError(f"this is not a saved case on captured rows: {error!r}") from None
+    if "tree" in case:
+        _check_tree(case["tree"], shape or (k,), vocabulary)
+    elif first is not None and (len(first) != k or max(first) >= vocabulary):
+        raise SpecHubError(f"the drafts {first} are not k = {k} tokens below V = {vocabulary:,}")
+    return plan, drafts, k
+
+
+def _check_tree(tree: Sequence[Sequence[int]], shape: tuple[int, ...], vocabulary: int) -> None:
+    """Raise SpecHubError unless these are the [parent, token] of a tree of that shape, level by level."""
+    right, level = [-1], [0]
+    for width in shape:
+        if len(right) + len(level) * width > MOST_NODES:
+            raise SpecHubError(f"a tree {'x'.join(map(str, shape))} has more than {MOST_NODES:,} nodes")
+        above = [node for node in level for _ in range(width)]
+        level = [*range(len(right), len(right) + len(above))]
+        right += above
+    if [up for up, _ in tree] != right or not all(0 <= token < vocabulary for _, token in tree[1:]):
+        raise SpecHubError(f"the saved tree is no tree {'x'.join(map(str, shape))} of tokens below V = {vocabulary:,}")

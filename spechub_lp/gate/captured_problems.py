@@ -12,7 +12,7 @@ import torch
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.doors import TreeBatch
-from spechub_lp.gate.problem import Problem
+from spechub_lp.gate.problem import Problem, check_laws
 from spechub_lp.gate.trees import Context, TreeProblem
 from spechub_lp.otm.cut import cut
 
@@ -83,6 +83,7 @@ class CapturedTree(TreeProblem):
             rows = tuple((tuple(map(float, p)), tuple(map(float, q))) for p, q in document["rows"])
         except (KeyError, TypeError, ValueError) as error:
             raise SpecHubError(f"this is not a saved tree of captured rows: {error!r}") from None
+        check_laws([row for pair in rows for row in pair], plain.vocabulary)
         return cls(plain.name, plain.vocabulary, plain.branching, plain.drafts, rows=rows)
 
     def target(self, context: Context) -> np.ndarray:

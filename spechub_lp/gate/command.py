@@ -73,7 +73,7 @@ def gate(
         settings = _checked(_with_budget(settings, budget))
         for file in (json, junit, markdown, html):
             check_writable(file)
-        before = outputs.read_json(baseline, "spechub-gate-1") if baseline else None
+        before = outputs.read_report(baseline) if baseline else None
         rows = _captured_rows(logits, temperature, positions, top)
         report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
         if before is not None:
@@ -116,27 +116,36 @@ def _guarded(
 
 def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
     """The saved failing input again. Raises SpecHubError when the file is not one."""
+    document = outputs.read_case(path)
+    name = name or document.get("engine")
+    if not name:
+        raise SpecHubError(f"{path} names no engine; name one before --replay")
+    try:
+        again = _saved(document["case"], settings)
+    except SpecHubError as error:
+        raise SpecHubError(f"{path}: {error}") from None
+    return _guarded(name, *again)
+
+
+def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:
+    """(drafts, k, settings, problems, captured rows) of a case that fits its schema."""
     from spechub_lp.gate.captured import read_case
     from spechub_lp.gate.captured_problems import CapturedTree
-    from spechub_lp.gate.problem import Problem
+    from spechub_lp.gate.problem import Problem, problems
     from spechub_lp.gate.trees import TreeProblem
 
-    document = outputs.read_json(path, outputs.CASE_SCHEMA)
-    case = document.get("case")
-    name = name or str(document.get("engine"))
-    if isinstance(case, dict) and "tree_problem" in case:
+    if "tree_problem" in case:
         kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
         tree = kind.read(case["tree_problem"])
-        return _guarded(name, tree.drafts.name, tree.branching[0], settings, [tree])
-    if isinstance(case, dict) and "probe" in case:
-        return _guarded(name, str(case["probe"]), int(case["k"]), replace(settings, levels=(0,)), None)
-    if not isinstance(case, dict) or "problem" not in case:
-        raise SpecHubError(f"{path} holds no failing input")
+        return tree.drafts.name, tree.branching[0], settings, [tree], None
+    if "probe" in case:
+        problems(case["probe"], case["k"], random=0)
+        return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
     if "captured" in case["problem"]:
         plan, drafts, k = read_case(case)
-        return _guarded(name, drafts, k, settings, None, plan)
+        return drafts, k, settings, None, plan
     problem = Problem.read(case["problem"])
-    return _guarded(name, problem.drafts.name, problem.k, settings, [problem])
+    return problem.drafts.name, problem.k, settings, [problem], None
 
 
 def _captured_rows(

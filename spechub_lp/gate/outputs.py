@@ -1,15 +1,15 @@
 """A report for people, for CI, and for the next run: text, Markdown, JUnit XML, JSON, and a case to replay."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.report import Finding, Report
+from spechub_lp.reading import read_json, sealed
 
 CASE_SCHEMA = "spechub-gate-case-1"
+NO_CASE = "give the file that `spechub-lp gate` saved"
 WORDS = {"pass": "PASS", "biased": "BIASED", "inconclusive": "INCONCLUSIVE"}
 
 
@@ -89,19 +89,23 @@ def junit(report: Report) -> str:
 
 def case_document(report: Report) -> dict[str, Any]:
     """The smallest failing input as a file for `--replay`."""
-    return {"schema": CASE_SCHEMA, "engine": report.engine, "door": report.door, "case": report.case}
+    return sealed({"schema": CASE_SCHEMA, "engine": report.engine, "door": report.door, "case": report.case})
 
 
-def read_json(path: str | Path, schema: str) -> dict[str, Any]:
-    """Read one of the gate's own files. Raises SpecHubError when it is missing, broken or something else."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecHubError(f"cannot read {path}: {error.strerror or error}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SpecHubError(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != schema:
-        raise SpecHubError(f"{path} is not a {schema} file")
+def read_case(path: str | Path) -> dict[str, Any]:
+    """A failing input that `gate` saved. Raises SpecHubError when it is missing, broken or something else."""
+    document: dict[str, Any] = read_json(path, "gate-case", NO_CASE)
+    return document
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """The JSON of an earlier run, for `compare`. Raises SpecHubError on something else."""
+    from spechub_lp.report.schemas import of
+
+    schema = of("gate")
+    compared = {name: schema["properties"][name] for name in ("schema", "problems")}
+    needed = {**schema, "properties": compared, "required": list(compared), "additionalProperties": True}
+    document: dict[str, Any] = read_json(path, needed, "give the --json of an earlier run")
     return document
 
 

@@ -1,5 +1,6 @@
 """What an engine is tested on: single nodes with narrow, hard laws, and small trees of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -11,11 +12,14 @@ from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.otm import optimum
-from spechub_lp.tuples import enumerate_drafts
+from spechub_lp.tuples import MOST_TUPLES, enumerate_drafts
 
 Array = Any
 
 ULP = 2.0**-52
+ROUNDING = 1e-4
+"""How far the sum of a saved law may be from 1. Entries rounded to float32 are off by 2^-24 of themselves each, and so
+is their sum, up to what float32 lost while the engine's softmax summed them."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,34 @@ class Problem:
     def read(cls, document: dict[str, Any]) -> "Problem":
         """The inverse of `document`. Raises SpecHubError on a file that holds something else."""
         try:
-            q = tuple(tuple(row) if isinstance(row, list | tuple) else float(row) for row in document["q"])
+            q = tuple(tuple(map(float, row)) if isinstance(row, list | tuple) else float(row) for row in document["q"])
             p = tuple(float(v) for v in document["p"])
-            return cls(str(document["name"]), p, q, int(document["k"]), policies.by_name(document["drafts"]))
+            read = cls(str(document["name"]), p, q, int(document["k"]), policies.by_name(document["drafts"]))
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpecHubError):
                 raise
             raise SpecHubError(f"this is not a saved gate problem: {error!r}") from None
+        read.check()
+        return read
+
+    def check(self) -> None:
+        """Raise SpecHubError when p and q are no laws on the same tokens, or k drafts cannot be made and enumerated."""
+        rows = [self.p, *(self.q if isinstance(self.q[0], tuple) else (self.q,))]
+        check_laws(rows, self.vocabulary)
+        if self.drafts.name == "product" and len(rows) - 1 != self.k:
+            raise SpecHubError(f"{len(rows) - 1} draft laws for k = {self.k} product drafts; one for each is needed")
+        self.drafts.check(np.asarray([self.q]), self.k)
+        if len(self.p) ** self.k > MOST_TUPLES:
+            raise SpecHubError(f"V^k = {len(self.p)}^{self.k} draft tuples are too many to enumerate")
+
+
+def check_laws(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
+    """Raise SpecHubError unless these are laws on so many tokens, up to the rounding of float32."""
+    for row in rows:
+        if len(row) != vocabulary:
+            raise SpecHubError(f"laws on {vocabulary} and on {len(row)} tokens in one problem; both need the same")
+        if any(isinstance(value, tuple) or not value >= 0 for value in row) or abs(sum(row) - 1) > ROUNDING:
+            raise SpecHubError("a law of this problem has entries below 0, or does not sum to 1")
 
 
 # Sixteenths are exact in every float format, so a distance found on them is the engine's own.

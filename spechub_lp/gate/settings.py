@@ -47,3 +47,5 @@ class Logits:
     """A replay: the drafts, or the tree of drafts, to begin with."""
     branching: tuple[int, ...] = ()
     """A replay of a tree: its shape."""
+    vocabulary: int | None = None
+    """A replay: V of the rows that it was saved on."""

@@ -14,9 +14,12 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.doors import TreeBatch
 from spechub_lp.gate.problem import Problem
+from spechub_lp.tuples import MOST_TUPLES
 
 Context = tuple[int, ...]
 
+COUNTS = 64
+"""Entries of a tree's laws are multiples of 1/64, and most of them are positive."""
 LOGITS = (-1.75, 0.75, 1.25)
 SHIFT = 7.458333333333333
 """Logits of p = q that differ by this: float32 softmax gives p/q = 1 - 7 * 2^-24 at token 0, and p <= q everywhere."""
@@ -46,7 +49,7 @@ class TreeProblem:
     def read(cls, document: dict[str, Any]) -> "TreeProblem":
         """The inverse of `document`. Raises SpecHubError on something else."""
         try:
-            return cls(
+            read = cls(
                 str(document["name"]),
                 int(document["vocabulary"]),
                 tuple(int(n) for n in document["branching"]),
@@ -59,6 +62,24 @@ class TreeProblem:
             if isinstance(error, SpecHubError):
                 raise
             raise SpecHubError(f"this is not a saved tree problem: {error!r}") from None
+        read.check()
+        if read.vocabulary > COUNTS and "rows" not in document:
+            raise SpecHubError(f"vocabulary = {read.vocabulary}; the laws of a tree are on at most {COUNTS} tokens")
+        return read
+
+    def check(self) -> None:
+        """Raise SpecHubError when the laws cannot be made, or the trees are too many to enumerate."""
+        V, shape = self.vocabulary, "x".join(map(str, self.branching))
+        if self.shift and len(LOGITS) != V:
+            raise SpecHubError(f"shifted logits are those of {len(LOGITS)} tokens; vocabulary = {V}")
+        drafted, level = 0, 1
+        for width in self.branching:
+            level *= width
+            drafted += level
+            if drafted > 64 or V**drafted > MOST_TUPLES:
+                raise SpecHubError(f"trees {shape} on V = {V} tokens are too many to enumerate")
+        if len(self.branching) > 16 or V ** (len(self.branching) + 1) > MOST_TUPLES:
+            raise SpecHubError(f"texts of {len(self.branching) + 1} tokens of V = {V} are too many to enumerate")
 
     @property
     def depth(self) -> int:
@@ -93,12 +114,12 @@ class TreeProblem:
             turned[np.argsort(law, kind="stable")] = np.sort(law)[::-1]
             return turned
         rng = np.random.default_rng([self.seed, side, len(context), *context])
-        counts = 1 + rng.multinomial(64 - self.vocabulary, rng.dirichlet(np.full(self.vocabulary, 0.9)))
+        counts = 1 + rng.multinomial(COUNTS - self.vocabulary, rng.dirichlet(np.full(self.vocabulary, 0.9)))
         if self.zeros and self.vocabulary > 1:
             gone = (sum(context) + side) % self.vocabulary
             counts[(gone + 1) % self.vocabulary] += counts[gone]
             counts[gone] = 0
-        return counts / 64
+        return counts / COUNTS
 
     def node(self, context: Context) -> Problem:
         """The drafting at one node."""

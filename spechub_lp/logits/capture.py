@@ -19,11 +19,15 @@ import torch
 from spechub_lp.errors import SpecHubError
 from spechub_lp.files import replace_file
 from spechub_lp.logits import shards
-from spechub_lp.logits.models import Pair, load_pair, model_facts
+from spechub_lp.logits.memory import check_device
+from spechub_lp.logits.models import Pair, check_tokens, load_pair, model_facts
 from spechub_lp.logits.shards import Shards
+from spechub_lp.reading import is_file, is_folder, read_text
 
 Progress = Callable[[str, int, int], None]
 
+WEIGHTS = (".safetensors", ".gguf")
+"""Endings of the only files that manifests of older versions have a hash of."""
 STORED = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -81,18 +85,22 @@ def capture(
         SpecHubError: a bad setting or text, a pair that does not fit, no memory, or a folder of another capture.
     """
     _check(texts, settings)
-    device = _usable(device or _best_device())
+    device = device or _best_device()
+    check_device(device)
     batch = batch or (1 if device == "cpu" else 8)
     tokens = batch * settings.max_tokens
     pair = load_pair(settings.target, settings.draft, device, settings.dtype, tokens, settings.shard)
     documents, contexts = plan(texts, pair.tokenizer, settings)
+    for spec, runner in ((settings.target, pair.target), (settings.draft, pair.draft)):
+        check_tokens(spec, runner, [context.tokens for context in contexts])
     groups = _groups(contexts, settings.shard)
-    manifest = _opened(out, settings, documents, pair, device, say)
+    manifest = _opened(out, settings, documents, contexts, pair, device, say)
     done = manifest["shards"]
     seconds = {"target": 0.0, "draft": 0.0, "rest": 0.0}
     for number, group in enumerate(groups):
         progress("shards", number, len(groups))
-        if number < len(done) and (fault := shards.damage(out, done[number])) is None:
+        size = sum(len(context.places) for context in group)
+        if number < len(done) and (fault := _fault(out, number, done[number], size, pair.vocabulary)) is None:
             continue
         if number < len(done):
             say(f"{done[number]['file']} {fault}: making it again")
@@ -116,10 +124,7 @@ def plan(texts: Sequence[Path], tokenizer: Any, settings: Settings) -> tuple[lis
     """The documents as the manifest lists them, and the contexts with their places, in reading order."""
     documents, contexts = [], []
     for number, file in enumerate(texts):
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecHubError(f"{file} cannot be read as UTF-8 text: {error}") from None
+        text = read_text(file)
         tokens = tokenizer(text, truncation=False, verbose=False).input_ids
         pieces = [tokens[i : i + settings.max_tokens] for i in range(0, len(tokens), settings.max_tokens)]
         places = [(n, at) for n, piece in enumerate(pieces) for at in range(settings.least_context, len(piece))]
@@ -183,20 +188,27 @@ def _groups(contexts: Sequence[Context], size: int) -> list[list[Context]]:
 
 
 def _opened(
-    out: Path, settings: Settings, documents: list[dict[str, Any]], pair: Pair, device: str, say: Callable[[str], None]
-) -> dict[str, Any]:
+    out: Path, settings: Settings, documents: list[dict[str, Any]], contexts: Sequence[Context], pair: Pair,
+    device: str, say: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
     """The manifest to go on with: a new one, or the one of the same capture."""
-    asked = {"settings": _portable(settings), "documents": documents}
-    identity = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    arithmetic = f"{settings.dtype} on {torch.device(device).type}, torch {torch.__version__}"
+    asked = {
+        "settings": _portable(settings),
+        "documents": documents,
+        "contexts": _digest([asdict(context) for context in contexts]),
+        "vocabulary": pair.vocabulary,
+        "target": model_facts(settings.target, pair.target.model),
+        "draft": model_facts(settings.draft, pair.draft.model) | {"name": _portable(settings)["draft"]},
+    }
     old = shards.read_manifest(out)
     if old is not None:
-        if old["identity"] != identity:
-            raise SpecHubError(
-                f"{out} holds another capture (other settings or texts); give another --out, or the settings it has: "
-                f"{json.dumps(old['settings'])}"
-            )
+        if difference := _difference(old, asked, arithmetic):
+            raise SpecHubError(f"{out} holds another capture: {difference}; give another --out")
         say(f"{out} holds {len(old['shards'])} finished shards; going on")
-        return old
+        return old | ({} if old.get("arithmetic", arithmetic).endswith(arithmetic) else {
+            "arithmetic": f"{old['arithmetic']}; from shard {len(old['shards'])} on {arithmetic}"
+        })  # fmt: skip
     try:
         out.mkdir(parents=True, exist_ok=True)
         replace_file(out / ".writable", b"")
@@ -205,21 +217,64 @@ def _opened(
         raise SpecHubError(f"cannot write to {out}: {error.strerror or error}") from None
     return {
         "format": shards.FORMAT,
-        "identity": identity,
+        "identity": _digest(asked),
         **asked,
-        "vocabulary": pair.vocabulary,
-        "target": model_facts(settings.target, pair.target.model),
-        "draft": model_facts(settings.draft, pair.draft.model) | {"name": settings.draft},
-        "arithmetic": f"{settings.dtype} on {torch.device(device).type}, torch {torch.__version__}",
+        "arithmetic": arithmetic,
         "complete": False,
         "shards": [],
     }
 
 
+def _difference(old: dict[str, Any], new: dict[str, Any], arithmetic: str) -> str | None:
+    """What tells another capture from the one of a manifest, in words, or None: contents count, not names of folders.
+
+    Parts that a manifest lacks were not recorded when it was made; nothing is known to differ there.
+    """
+    for name, value in new["settings"].items():
+        before = old.get("settings", {}).get(name, value)
+        if before != value and not (name in ("target", "draft") and new[name]["files"]):
+            return f"its {name} is {before!r}, and {value!r} is asked for"
+    for model in ("target", "draft"):
+        was, now = old.get(model, {}).get("files", {}), new[model]["files"]
+        for file in sorted(was):
+            if was[file] != now.get(file):
+                return (
+                    f"the {model}'s {file} has sha256 {was[file][:16]}... there and {now.get(file, 'none')[:16]}... now"
+                )
+        if added := sorted(now.keys() - was.keys()) if any(not file.endswith(WEIGHTS) for file in was) else []:
+            return f"the {model} had no {added[0]}"
+    if old["vocabulary"] != new["vocabulary"]:
+        return f"it has V = {old['vocabulary']:,}, and the pair has V = {new['vocabulary']:,}"
+    if len(old["documents"]) != len(new["documents"]):
+        return f"it is of {len(old['documents'])} texts, and {len(new['documents'])} are given"
+    for was, now in zip(old["documents"], new["documents"], strict=True):
+        if changed := [field for field in now if was.get(field, now[field]) != now[field]]:
+            return f"its text {was['name']!r} has another {changed[0]} than {now['name']!r}"
+    if old.get("contexts", new["contexts"]) != new["contexts"]:
+        return "the texts make other tokens, or other places are drawn (another tokenizer, or names of texts)"
+    device = " ".join(arithmetic.split(",")[0].split()[1:])
+    if "arithmetic" in old and old["arithmetic"] and f"{device}," not in old["arithmetic"]:
+        return f"its arithmetic is {old['arithmetic']}, and {arithmetic} is asked for"
+    return None
+
+
+def _fault(out: Path, number: int, entry: dict[str, Any], size: int, vocabulary: int) -> str | None:
+    """What is wrong with a finished shard, in words, or None."""
+    if entry["file"] != shards.file_name(number):
+        return f"stands where {shards.file_name(number)} belongs"
+    if entry["positions"] != size:
+        return f"has {entry['positions']} positions, and {size} belong there"
+    return shards.damage(out, entry, vocabulary=vocabulary)
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
 def _portable(settings: Settings) -> dict[str, Any]:
     """The settings without the folders of this machine."""
     names = {
-        field: Path(value).name if Path(value).exists() else value
+        field: Path(value).name if is_folder(Path(value)) or is_file(Path(value)) else value
         for field, value in (("target", settings.target), ("draft", settings.draft))
     }
     return asdict(settings) | names
@@ -242,14 +297,6 @@ def _check(texts: Sequence[Path], settings: Settings) -> None:
         raise SpecHubError(
             f"per_document = {settings.per_document}, shard = {settings.shard}; they cannot be that small"
         )
-
-
-def _usable(device: str) -> str:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SpecHubError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
 
 
 def _best_device() -> str:

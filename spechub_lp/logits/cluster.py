@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spechub_lp.errors import MissingPackage, SpecHubError
+from spechub_lp.logits import store
 from spechub_lp.logits.replay import Plan, Runner, one_thread, work
 from spechub_lp.logits.tally import Tally
 
@@ -35,22 +36,22 @@ def runner(address: str, patience: int = 30) -> Runner:
         with client:
             client.wait_for_workers(1, timeout=patience)
             threads = max(1, sum(client.nthreads().values()))
-            window = AHEAD * threads
+            window, fingerprint = AHEAD * threads, store.fingerprint(path)
             handed: list[Any] = []
             for n in range(len(blocks)):
                 while len(handed) < min(len(blocks), n + window):
-                    handed.append(client.submit(_work, path, plan, list(blocks[len(handed)]), pure=False))
+                    handed.append(client.submit(_work, path, plan, list(blocks[len(handed)]), fingerprint, pure=False))
                 yield _result(handed[n], blocks[n])
                 handed[n] = None
 
     return run
 
 
-def _work(path: Path, plan: Plan, positions: Sequence[int]) -> Tally:
+def _work(path: Path, plan: Plan, positions: Sequence[int], fingerprint: str) -> Tally:
     one_thread()
     if not path.exists():
         raise SpecHubError(f"{path} is not there on a worker; put it at the same path on every machine of the cluster")
-    return work(path, plan, positions)
+    return work(path, plan, positions, fingerprint)
 
 
 def _result(future: Any, block: Sequence[int]) -> Tally:

@@ -103,7 +103,7 @@ def capture(
     with ProgressBar() as report:
         rows = run(text, out, settings, device, batch, report, lambda line: typer.echo(line, err=True))
     spent = dict.fromkeys(("target", "draft", "rest"), 0.0) | rows.manifest.get("seconds", {})
-    facts = {name: value for name, value in rows.manifest.items() if name != "format"}
+    facts = {name: value for name, value in rows.manifest.items() if name not in ("format", "checksum")}
     save({**about("capture"), "folder": str(out), "positions": len(rows), **facts, "seconds": spent}, json)
     console_beside(json).print(
         f"{out}: {len(rows)} positions of V = {rows.vocabulary:,} in {len(rows.manifest['shards'])} shards; "

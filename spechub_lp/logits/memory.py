@@ -30,6 +30,14 @@ class Weights:
     """Bytes in passing on the CPU while it is loaded: a quantised matrix in float32, before and after it is turned."""
 
 
+def check_device(device: str) -> None:
+    """Raise SpecHubError when a device does not exist, or holds no numbers, as "meta"."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:  # NotImplementedError, a RuntimeError, where there are no numbers
+        raise SpecHubError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
 def check_memory(paths: Sequence[Path], device: str, dtype: torch.dtype, tokens: int, rows: int) -> None:
     """Raise SpecHubError when the models at `paths`, different ones, cannot be held on `device` in `dtype`.
 
@@ -54,7 +62,7 @@ def weights_of(path: Path) -> Weights | None:
     """From the headers of a model's files; None where they cannot be read, which loading will say better."""
     try:
         shapes = _gguf_shapes(path) if path.suffix == ".gguf" else _safetensors_shapes(path)
-    except (OSError, ValueError, IndexError):
+    except Exception:  # gguf raises whatever a damaged header leads to
         return None
     if not shapes:
         return None

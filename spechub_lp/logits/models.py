@@ -17,9 +17,10 @@ import importlib.metadata
 import importlib.util
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ import torch
 
 from spechub_lp.errors import MissingPackage, SpecHubError
 from spechub_lp.logits.memory import check_memory
+from spechub_lp.reading import is_file, is_folder
 
 DTYPES = ("float32", "bfloat16", "float16")
+BESIDE_WEIGHTS = (".json", ".model", ".txt", ".jinja")
+"""Endings of the files of configuration and tokenizer."""
+NOT_OF_THE_MODEL = ("generation_config.json", "trainer_state.json", "training.json", "requirements.txt")
+"""Files that change nothing of the next-token distribution."""
 
 
 @dataclass(frozen=True)
@@ -131,22 +137,23 @@ def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[
     if dtype not in DTYPES:
         raise SpecHubError(f"dtype {dtype!r}; one of {', '.join(DTYPES)}")
     path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
-    if path.exists():
+    here = is_folder(path) or is_file(path)
+    if here:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by transformers when it is imported; a local model asks no network
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     gguf = {"gguf_file": path.name} if _is_gguf(spec) else {}
-    place = str(path.parent if gguf else path) if path.exists() else spec
+    place = str(path.parent if gguf else path) if here else spec
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(place, **gguf)
         options: dict[str, Any] = {"dtype": getattr(torch, dtype), "output_loading_info": True, **gguf}
         loaded: Any = AutoModelForCausalLM.from_pretrained(place, **options)
         model, seen = loaded[0].to(device).eval(), loaded[1]
-    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+    except Exception as error:  # of transformers, safetensors, gguf, pickle: a damaged file leads to any of them
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "" if path.exists() else " It is no local folder or .gguf file; a hub name needs a network."
+        hint = "" if here else " It is no local folder or .gguf file; a hub name needs a network."
         raise SpecHubError(f"cannot load {spec}: {first}{hint}") from None
     if missing := sorted(seen.get("missing_keys", ())):
         # transformers only warns, and starts from random weights
@@ -157,7 +164,7 @@ def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[
 def _local(spec: str) -> Path | None:
     """Where a model lies on this machine, in the hub's cache too; None if it does not."""
     path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
-    if path.exists():
+    if is_folder(path) or is_file(path):
         return path
     try:
         from huggingface_hub import snapshot_download
@@ -210,22 +217,60 @@ def output_size(model: Any) -> int:
     return int(model.get_output_embeddings().weight.shape[0])
 
 
+def positions_of(model: Any) -> float:
+    """How many tokens the model was made to read; infinity where its configuration does not say."""
+    config = getattr(model.config, "get_text_config", lambda: model.config)()
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else inf
+
+
 def model_facts(spec: str, model: Any) -> dict[str, Any]:
     """What a manifest says of a model, its weights identified by a hash."""
     path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) if path.is_dir() else []
     return {
-        "name": path.name if path.exists() else spec,
+        "name": path.name if is_folder(path) or is_file(path) else spec,
         "class": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "vocabulary": output_size(model),
-        "files": {f.name: sha256(f) for f in files},
+        "files": {file.name: sha256(file) for file in model_files(spec)},
     }
 
 
+def model_files(spec: str) -> list[Path]:
+    """The files on this machine that decide what a model says: weights, configuration and tokenizer."""
+    path = _local(spec)
+    if path is None or not is_folder(path):
+        return [] if path is None else [path]
+    found = {suffix: sorted(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".bin", *BESIDE_WEIGHTS)}
+    weights = found[".safetensors"] or found[".bin"]
+    rest = [file for suffix in BESIDE_WEIGHTS for file in found[suffix] if file.name not in NOT_OF_THE_MODEL]
+    return [file for file in (*weights, *rest) if is_file(file)]
+
+
 def sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    """The sha256 of a file's bytes, streamed: 98 MB take a tenth of a second."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise SpecHubError(f"cannot read {file}: {error.strerror or error}") from None
+
+
+def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> None:
+    """Raise SpecHubError when the model lacks an embedding for a token of the texts, or positions for a whole text."""
+    rows = int(runner.model.get_input_embeddings().weight.shape[0])
+    positions = positions_of(runner.model)
+    for tokens in texts:
+        if (largest := max(tokens)) >= rows:
+            raise SpecHubError(
+                f"the text has token {largest:,} and {spec} has embeddings for tokens 0 to {rows - 1:,}: the tokenizer "
+                "is another model's, or the embeddings were not resized to it (model.resize_token_embeddings)"
+            )
+        length = len(tokens) if runner.context is None else min(len(tokens), runner.context)
+        if length > positions:
+            raise SpecHubError(
+                f"texts of {length:,} tokens, and {spec} has {positions:,} positions: try --max-tokens {positions}"
+            )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import torch
 
-from spechub_lp.logits.models import Runner
+from spechub_lp.errors import SpecHubError
+from spechub_lp.logits.models import Runner, positions_of
 
 
 class Reader(Protocol):
@@ -44,10 +45,13 @@ class CachedReader:
     @torch.inference_mode()
     def read(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
         device, before = self.model.device, len(self.paths)
+        positions = positions_of(self.model)
         for parent in parents:
             above = self.paths[parent] if parent >= 0 else []
             self.paths.append([*above, len(self.paths)])
         fresh = self.paths[before:]
+        if (longest := self.length + max(map(len, fresh), default=0)) > positions:
+            raise SpecHubError(f"a text of {longest:,} tokens, and the model has {positions:,} positions")
         sees = torch.zeros(len(tokens), self.length + len(self.paths), dtype=torch.bool)
         sees[:, : self.length] = True
         for row, path in zip(sees, fresh, strict=True):

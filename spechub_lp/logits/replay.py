@@ -22,12 +22,15 @@ from spechub_lp.logits import store
 from spechub_lp.logits.measures import Setting, chosen, draw_verdicts, losslessness, measure
 from spechub_lp.logits.source import Source
 from spechub_lp.logits.tally import Tally
+from spechub_lp.reading import check, load_schema
 from spechub_lp.workers import spread
 
 Progress = Callable[[str, int, int], None]
 
 BLOCK = 16
 """Positions in a block: a few seconds of work at V = 150,000, so that little is lost with a worker."""
+NOT_SHOWN = ("shards", "measured", "checksum")
+"""Parts of a manifest that the result of a replay leaves out."""
 SLAB_NUMBERS = 1 << 16
 """Numbers of one array in work: one row of a large vocabulary, many of a small one, and both stay in cache."""
 
@@ -117,6 +120,10 @@ class Replay:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Replay":
+        """The inverse of `document`. Raises SpecHubError on a document that is none."""
+        schema = load_schema("replay")
+        own = {"$defs": load_schema("shared")["$defs"] | schema["$defs"], "required": [*schema["properties"]]}
+        check(document, {"type": "object", **schema, **own}, "the document of a replay")
         plan: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document["plan"].items()}
         return cls(
             Plan(**plan), document["source"], document["vocabulary"], document["positions"],
@@ -156,14 +163,20 @@ def replay(
         if progress:
             progress("blocks", done, len(blocks))
     return Replay(
-        plan, {k: v for k, v in source.manifest.items() if k not in ("shards", "measured")}, source.vocabulary,
+        plan, {k: v for k, v in source.manifest.items() if k not in NOT_SHOWN}, source.vocabulary,
         len(places), tally, time.perf_counter() - start, _domains(source, places),
     )  # fmt: skip
 
 
-def work(path: Path, plan: Plan, positions: Sequence[int]) -> Tally:
-    """One block: the tally of these positions. Deterministic, so that it can be done again anywhere."""
-    source, tally = _load(path), Tally()
+def work(path: Path, plan: Plan, positions: Sequence[int], expected: str | None = None) -> Tally:
+    """One block: the tally of these positions. Deterministic, so that it can be done again anywhere.
+
+    expected: the fingerprint of the rows (`store.fingerprint`) where the replay was started.
+    """
+    found = store.fingerprint(path)
+    if expected not in (None, found):
+        raise SpecHubError(f"{path} holds other rows here than where the replay began, or was changed; replay again")
+    source, tally = _load(path, found), Tally()
     names = [d["name"] for d in source.manifest["documents"]]
     rows = max(1, SLAB_NUMBERS // source.vocabulary)
     for start in range(0, len(positions), rows):
@@ -200,10 +213,10 @@ def _slab(
 def _on_device(device: str, *rows: Any) -> list[Any]:
     import torch
 
-    try:
-        return [torch.as_tensor(r, dtype=torch.float64, device=device) for r in rows]
-    except (RuntimeError, AssertionError) as error:
-        raise SpecHubError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    from spechub_lp.logits.memory import check_device
+
+    check_device(device)
+    return [torch.as_tensor(r, dtype=torch.float64, device=device) for r in rows]
 
 
 def _domains(source: Source, places: np.ndarray) -> dict[str, list[str]]:
@@ -215,19 +228,21 @@ def _domains(source: Source, places: np.ndarray) -> dict[str, list[str]]:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path) -> Source:
+def _load(path: Path, _content: str) -> Source:
     return store.load(path, check=False)
 
 
 def _here(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[Tally]:
+    fingerprint = store.fingerprint(path)
     for block in blocks:
-        yield work(path, plan, block)
+        yield work(path, plan, block, fingerprint)
 
 
 def _pool(jobs: int) -> Runner:
     def run(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[Tally]:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-            yield from spread(pool, work, [path] * len(blocks), [plan] * len(blocks), blocks)
+            n, fingerprint = len(blocks), store.fingerprint(path)
+            yield from spread(pool, work, [path] * n, [plan] * n, blocks, [fingerprint] * n)
 
     return run
 

@@ -27,16 +27,35 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.files import replace_file
 from spechub_lp.logits import shards
+from spechub_lp.logits.shards import places_fault
 from spechub_lp.logits.source import Floats
+from spechub_lp.reading import is_file, is_folder, read_bytes, read_json, sealed
 
 Tensors = dict[str, NDArray[Any]]
 Index = int | slice | NDArray[np.integer]
+
+LARGEST_ROWS = 4 << 30
+"""Bytes of compact rows, which are held in memory whole; the shipped ones have 3.9 MB."""
+SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "ids": (("N", "K"), ("uint16",)),
+    "kept": (("2", "N", "K"), ("float16",)),
+    "rest": (("2", "N"), ("float64",)),
+    "cap": (("2", "N"), ("float64",)),
+    "mean": (("V",), ("float16",)),
+    "basis": (("R", "V"), ("int8",)),
+    "coefficient": (("2", "N", "R"), ("float32",)),
+    "tokens": (("tokens",), ("uint16",)),
+    "document": (("N",), ("uint8", "uint16", "int32")),
+    "index": (("N",), ("uint16", "int32")),
+}
+"""The axes and the dtypes of each tensor of `Rows`."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +182,7 @@ def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> Non
     entry = {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data)
-    text = json.dumps({**manifest, "data": entry}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(sealed({**manifest, "data": entry}), indent=2, ensure_ascii=False) + "\n"
     replace_file(path.with_suffix(".json"), text.encode())
 
 
@@ -176,28 +195,85 @@ def load(path: str | Path, check: bool = True) -> Any:
         SpecHubError: a file is missing or damaged; the message says which, and what to do.
     """
     path = Path(path)
-    return shards.load(path, check) if path.is_dir() else load_rows(path)
+    return shards.load(path, check) if is_folder(path) else load_rows(path)
+
+
+def fingerprint(path: Path) -> str:
+    """The sha256 of the manifest of stored rows, which has the sha256 of all that they are made of."""
+    manifest = path / shards.MANIFEST if is_folder(path) else path.with_suffix(".json")
+    return hashlib.sha256(read_bytes(manifest)).hexdigest()
 
 
 def load_rows(path: str | Path) -> Rows:
-    """The compact rows at `path` (.safetensors), once its bytes are found to be those its manifest names."""
+    """The compact rows at `path` (.safetensors), once its bytes and tensors are found to be what its manifest says."""
     path = Path(path)
-    for file in (path, path.with_suffix(".json")):
-        if not file.is_file():
+    beside = path.with_suffix(".json")
+    for file in (path, beside):
+        if not is_file(file):
             raise SpecHubError(f"{file} is missing; stored rows are a .safetensors and a .json file side by side")
-    try:
-        manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        named = manifest["data"]["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SpecHubError(f"{path.with_suffix('.json')} is not the manifest of stored rows: {error!r}") from None
-    data = path.read_bytes()
+    manifest = read_json(beside, "rows", "it is not the manifest of stored rows; restore it, or capture again")
+    data, named = read_bytes(path, LARGEST_ROWS), manifest["data"]
     found = hashlib.sha256(data).hexdigest()
-    if found != named:
+    if found != named["sha256"]:
         raise SpecHubError(
-            f"{path} has sha256 {found[:16]}..., but its manifest says {named[:16]}...; "
+            f"{path} has sha256 {found[:16]}..., but its manifest says {named['sha256'][:16]}...; "
             "it is damaged or of another capture: restore it, or capture again"
         )
-    return Rows(manifest, **load_tensors(data))
+    if (size := len(data)) != named["bytes"]:
+        raise SpecHubError(f"{beside}: data.bytes = {named['bytes']:,}, but {path} has {size:,}; restore it")
+    try:
+        tensors = load_tensors(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise SpecHubError(f"{path} is not a safetensors file that can be read: {error}") from None
+    if fault := _fault(tensors, manifest):
+        raise SpecHubError(f"{path} and {beside.name} do not fit: {fault}; restore them, or capture again")
+    return Rows(manifest, **{name: tensors[name] for name in SHAPES})
+
+
+def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
+    """What is wrong with the tensors of compact rows beside their manifest, or None."""
+    if missing := sorted(SHAPES.keys() - tensors.keys()):
+        return f"the tensor {missing[0]!r} is missing"
+    sizes: dict[str, int] = {"2": 2}
+    for name, (axes, dtypes) in SHAPES.items():
+        tensor = tensors[name]
+        if tensor.dtype.name not in dtypes:
+            return f"{name} has dtype {tensor.dtype}; needed is {' or '.join(dtypes)}"
+        if tensor.ndim != len(axes) or any(
+            sizes.setdefault(a, n) != n for a, n in zip(axes, tensor.shape, strict=True)
+        ):
+            return f"{name} has shape {list(tensor.shape)}; needed is [{', '.join(axes)}] with {_sizes(sizes)}"
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            return f"{name} has an entry that is not finite"
+    documents, model = manifest.get("documents"), manifest.get("model", {})
+    for field, value, size in (
+        ("keep", manifest.get("keep"), sizes["K"]), ("rank", manifest.get("rank"), sizes["R"]),
+        ("model.vocabulary", model.get("vocabulary"), sizes["V"]),
+    ):  # fmt: skip
+        if value not in (None, size):
+            return f"{field} = {value}, and the tensors have {size}"
+    ids = np.sort(tensors["ids"], axis=1)
+    if sizes["N"] < 1 or not 0 < sizes["K"] < sizes["V"] or ids.max() >= sizes["V"] or (np.diff(ids) == 0).any():
+        return f"the kept ids are not {sizes['K']} different tokens below V = {sizes['V']:,} in each of the rows"
+    if tensors["rest"].max() >= 0:
+        return "the log-mass of the rest is not below 0"
+    if documents is not None and tensors["document"].max() >= len(documents):
+        return f"document = {tensors['document'].max()}, and {len(documents)} documents are listed"
+    return _place_fault(tensors, documents or [])
+
+
+def _place_fault(tensors: Tensors, documents: Sequence[Mapping[str, Any]]) -> str | None:
+    """What is wrong with the places of the rows, or None."""
+    if fault := places_fault(tensors["document"], tensors["index"], documents):
+        return fault
+    lengths = [entry["tokens"] for entry in documents if "tokens" in entry]
+    if lengths and len(lengths) == len(documents) and sum(lengths) != len(tensors["tokens"]):
+        return f"the documents have {sum(lengths):,} tokens together, and {len(tensors['tokens']):,} are stored"
+    return None
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{axis} = {size:,}" for axis, size in sizes.items() if axis != "2")
 
 
 def _log_sum(log: Floats) -> Floats:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, NamedTuple
 
+from spechub_lp.errors import SpecHubError
+
 Key = tuple[str | int | float, ...]
 """What a column measures: (temperature, k, quantity, ...)."""
 
@@ -112,11 +114,17 @@ class Tally:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Tally":
+        """The inverse of `document`. Raises SpecHubError when columns and values do not fit."""
         tally = cls()
         columns = [tuple(key) for key in document["columns"]]
         for read, write in ((document["sums"], tally.sums), (document["counts"], tally.counts)):
             for name, values in read.items():
+                if len(values) != len(columns):
+                    raise SpecHubError(f"a tally of {len(columns)} columns has {len(values)} values in {name!r}")
                 write[name].update({k: v for k, v in zip(columns, values, strict=True) if v is not None})
+        for name, own in tally.sums.items():
+            if own.keys() != tally.counts.get(name, {}).keys():
+                raise SpecHubError(f"a tally has sums without counts in {name!r}, or counts without sums")
         tally.worst = {tuple(key): value for *key, value in document["worst"]}
         return tally
 

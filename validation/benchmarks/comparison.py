@@ -13,7 +13,6 @@
 
 import argparse
 import copy
-import json
 import math
 import sys
 import warnings
@@ -34,6 +33,7 @@ from spechub_lp import drafts, exact, optimum, samplers
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.files import write_json, write_text
 from spechub_lp.gate import Settings, check_node
+from spechub_lp.reading import read_json
 from spechub_lp.torch_face import sample
 from spechub_lp.tuples import enumerate_drafts
 
@@ -370,7 +370,7 @@ def main() -> None:
     parser.add_argument("--again", metavar="NAME", help="measure this sampler again and keep the other figures")
     options = parser.parse_args()
     if options.page or options.again:
-        figures = json.loads(KEPT.read_text(encoding="utf-8"))
+        figures = read_json(KEPT)
         for place, engine in enumerate(engines()):
             if engine.what == options.again:
                 figures["engines"][place] = try_engine(place)
@@ -380,7 +380,7 @@ def main() -> None:
             figures["engines"] = list(pool.map(try_engine, range(len(engines()))))
     if not options.page:
         write_json(KEPT, {**figures, "date": date.today().isoformat()})
-        figures = json.loads(KEPT.read_text(encoding="utf-8"))
+        figures = read_json(KEPT)
     if PAGE.exists():
         write_text(PAGE, updated(PAGE.read_text(encoding="utf-8"), figures))
     print("\n\n".join("\n".join(table(figures)) for table in TABLES.values()))

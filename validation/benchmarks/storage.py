@@ -53,8 +53,8 @@ def write_shards(folder: Path, laws: Laws) -> None:
     entries = []
     for number, start in enumerate(range(0, n, 256)):
         part = {name: torch.from_numpy(log[start : start + 256]) for name, log in laws.items()}
-        place = torch.zeros(len(part["target"]), dtype=torch.int32)
-        entries.append(shards.write_shard(folder, number, part | {"document": place, "index": place.clone()}))
+        index = torch.arange(start, start + len(part["target"]), dtype=torch.int32)
+        entries.append(shards.write_shard(folder, number, part | {"document": index * 0, "index": index}))
     documents = [{"name": "text_1", "domain": "text"}]
     shards.write_manifest(folder, {"format": shards.FORMAT, "vocabulary": v, "documents": documents, "shards": entries})
 
@@ -65,8 +65,8 @@ def read_shards(folder: Path, which: np.ndarray) -> Any:
 
 def write_compact(folder: Path, laws: Laws) -> None:
     tensors = store.pack(laws["target"].astype(float), laws["draft"].astype(float), 1536, 16)
-    place = np.zeros(len(laws["target"]), dtype=np.uint16)
-    store.save(folder / "rows.safetensors", tensors | {"tokens": place, "document": place, "index": place}, {})
+    index = np.arange(len(laws["target"]), dtype=np.uint16)
+    store.save(folder / "rows.safetensors", tensors | {"tokens": index, "document": index * 0, "index": index}, {})
 
 
 def read_compact(folder: Path, which: np.ndarray) -> Any:

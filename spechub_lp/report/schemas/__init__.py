@@ -1,27 +1,28 @@
-"""JSON Schemas (draft 2020-12) of the documents that the commands write: one file a command, and what they share."""
+"""JSON Schemas (draft 2020-12): of the documents that the commands write, and of the files that they read.
 
-import json
-from importlib.resources import files
+One file a command, with what they share in shared.json; one file a kind of file, whole.
+"""
+
 from typing import Any
 
 from spechub_lp.errors import UnknownName
-from spechub_lp.names import DOCUMENTS
+from spechub_lp.names import DOCUMENTS, FILES
+from spechub_lp.reading import load_schema
 
 
-def of(command: str) -> dict[str, Any]:
-    """The schema of a command's document, whole: its own file with the head and the definitions that all share.
+def of(name: str) -> dict[str, Any]:
+    """The schema of a command's document, or of a kind of file that is read, whole.
 
     Raises:
-        UnknownName: no such command, or one that writes no document.
+        UnknownName: no such command or kind of file, or a command that writes no document.
     """
-    if command not in DOCUMENTS:
-        raise UnknownName("command with a JSON document", command, DOCUMENTS)
-    shared, own = _read("shared"), _read(command)
-    head = shared["properties"] | {"schema": {"description": "which schema this is", "const": f"spechub-{command}-1"}}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:spechub-lp:{command}:1",
-        "title": f"spechub-{command}-1",
+    if name in FILES:
+        return _head(name) | load_schema(name)
+    if name not in DOCUMENTS:
+        raise UnknownName("command or file with a schema", name, (*DOCUMENTS, *FILES))
+    shared, own = load_schema("shared"), load_schema(name)
+    head = shared["properties"] | {"schema": {"description": "which schema this is", "const": f"spechub-{name}-1"}}
+    return _head(name) | {
         "description": own["description"],
         "type": "object",
         "properties": head | own["properties"],
@@ -31,5 +32,9 @@ def of(command: str) -> dict[str, Any]:
     }
 
 
-def _read(name: str) -> dict[str, Any]:
-    return json.loads(files(__package__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+def _head(name: str) -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:spechub-lp:{name}:1",
+        "title": f"spechub-{name}-1",
+    }

@@ -1,0 +1,237 @@
+"""Files that are read: strict JSON, checked against a published schema, and never believed beyond what was checked.
+
+RFC 8259 leaves open what a reader does with duplicate keys, huge numbers and deep nesting; here each is an error, as
+are NaN and Infinity, which are not JSON. A document may carry a checksum of itself, so that any edit is noticed.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from errno import ENAMETOOLONG
+from functools import cache
+from importlib.resources import files
+from math import isinf
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Any
+
+from spechub_lp.errors import SpecHubError
+
+LARGEST = 256 << 20
+"""Bytes of a JSON or text file that is read; the largest that the package writes, a long audit, has a few MB."""
+DEEPEST = 32
+"""Levels of nesting; the documents of the package have 9 at most."""
+LARGEST_INTEGER = 1 << 64
+CHECKSUM = "checksum"
+EDITED = f"restore it or make it again; if the edit is meant, delete its {CHECKSUM!r}"
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there. Raises SpecHubError where that cannot be seen, as in a folder without permission."""
+    return _seen(path, S_ISREG)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there. Raises SpecHubError where that cannot be seen."""
+    return _seen(path, S_ISDIR)
+
+
+def read_bytes(path: str | Path, most: int = LARGEST) -> bytes:
+    """The bytes of a file. Raises SpecHubError when it cannot be read, is a folder, or has more than `most` bytes."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise SpecHubError(f"cannot read {_short(str(path), 200, str)}: {_reason(error)}") from None
+    if len(data) > most:
+        raise SpecHubError(f"{path} has more than {most:,} bytes; is it the file that was meant?")
+    return data
+
+
+def read_text(path: str | Path, most: int = LARGEST) -> str:
+    """A text file in UTF-8, its line ends made one character. Raises SpecHubError when it is something else."""
+    data = read_bytes(path, most)
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise SpecHubError(
+            f"{path} cannot be read as UTF-8: byte {data[error.start]:#04x} at position {error.start:,}"
+        ) from None
+
+
+def read_json(path: str | Path, schema: str | dict[str, Any] | None = None, hint: str = "") -> Any:
+    """A JSON file, strictly: every key once, finite numbers, bounded size and depth, its checksum right if it has one.
+
+    Args:
+        schema: what the document must fit: a name in report/schemas, or the schema itself.
+        hint: what to do about a file that does not fit; ends the error.
+
+    Raises:
+        SpecHubError: the file cannot be read or does not fit; names file, field and value.
+    """
+    document = parse_json(read_text(path), str(path), hint)
+    if schema is not None:
+        check(document, load_schema(schema) if isinstance(schema, str) else schema, str(path), hint)
+    if isinstance(document, dict) and CHECKSUM in document and document[CHECKSUM] != checksum(document):
+        raise SpecHubError(f"{path} is not what it was when it was written ({CHECKSUM} differs): {EDITED}")
+    return document
+
+
+def parse_json(text: str, name: str, hint: str = "") -> Any:
+    """The document in `text`, read as strictly as `read_json` reads; errors call it `name` and end with `hint`."""
+    end = f"; {hint}" if hint else ""
+    try:
+        document = json.loads(
+            text, object_pairs_hook=_once, parse_int=_integer, parse_float=_number, parse_constant=_constant
+        )
+        _check_depth(document)
+    except json.JSONDecodeError as error:
+        raise SpecHubError(f"{name} is not JSON: {error}{end}") from None
+    except _NotStrict as error:
+        raise SpecHubError(f"{name} {error}{end}") from None
+    except RecursionError:
+        raise SpecHubError(f"{name} nests deeper than {DEEPEST} levels{end}") from None
+    return document
+
+
+def check(document: Any, schema: dict[str, Any], name: str, hint: str = "") -> None:
+    """Raise SpecHubError, with the field and its value, when `document` does not fit a JSON Schema."""
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator(json.dumps(schema)).iter_errors(document))
+    if error is not None:
+        raise SpecHubError(f"{name}: {_fault(error)}{f'; {hint}' if hint else ''}")
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """The schema report/schemas/NAME.json, as it stands there."""
+    return json.loads(files("spechub_lp").joinpath("report", "schemas", f"{name}.json").read_text(encoding="utf-8"))
+
+
+def checksum(document: dict[str, Any]) -> str:
+    """The sha256 of a document without its checksum, in a form that does not depend on spaces and order of keys."""
+    bare = {key: value for key, value in document.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its checksum, which `read_json` compares."""
+    plain = json.loads(json.dumps(document, default=str, allow_nan=False))
+    return {**plain, CHECKSUM: checksum(plain)}
+
+
+class _NotStrict(ValueError):
+    """JSON that some readers take and that means different things to them."""
+
+
+def _seen(path: Path, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == ENAMETOOLONG:
+            return False  # "skip:0,1,2,..." may be asked for as if it were a file
+        raise SpecHubError(f"cannot read {_short(str(path), 200, str)}: {_reason(error)}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise _NotStrict(f"has the key {_short(twice)} twice in one object")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 21 or abs(int(digits)) >= LARGEST_INTEGER:
+        raise _NotStrict(f"has the integer {digits[:24]}{'...' if len(digits) > 24 else ''}; at most 64 bits are read")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    if isinf(float(digits)):
+        raise _NotStrict(f"has the number {digits[:24]}{'...' if len(digits) > 24 else ''}, too large for a float")
+    return float(digits)
+
+
+def _constant(name: str) -> float:
+    raise _NotStrict(f"has {name}, which JSON does not")
+
+
+def _check_depth(document: Any) -> None:
+    """Raise on deep nesting, and on strings with half a surrogate pair, which no file and no terminal takes."""
+    level, depth = [document], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise _NotStrict(f"nests deeper than {DEEPEST} levels")
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.keys()
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
+                raise _NotStrict(f"has the string {_short(value)}, which is not Unicode (half a surrogate pair)")
+        level = [value for value in below if isinstance(value, dict | list | str)]
+
+
+@cache
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    # JSON Schema takes 8.0 for an integer; an index must not be a float.
+    kind = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", integer))
+    return kind(json.loads(schema))
+
+
+def _fault(error: Any) -> str:
+    """A violation in words: the field, its value, what is needed."""
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    field, value, wanted = _short(where.lstrip("."), 100, str), _short(error.instance), error.validator_value
+    match error.validator:
+        case "required":
+            missing = next(name for name in wanted if name not in error.instance)
+            return f"{field or 'the document'} lacks {missing!r}" if isinstance(error.instance, dict) else error.message
+        case "type":
+            need = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        case "const":
+            need = repr(wanted)
+        case "enum":
+            need = f"one of {', '.join(map(str, wanted))}"
+        case "minimum":
+            need = f"at least {wanted}"
+        case "maximum":
+            need = f"at most {wanted}"
+        case "exclusiveMinimum":
+            need = f"above {wanted}"
+        case "minItems":
+            need = f"at least {wanted} entries" if wanted != 1 else "at least one entry"
+        case "pattern":
+            need = f"text of the form {wanted}"
+        case _:
+            return f"{field or 'the document'}: {_short(error.message, 160, str)}"
+    return f"{field or 'the document'} = {value}; needed is {need}"
+
+
+def _short(value: Any, most: int = 60, text: Any = repr) -> str:
+    """A value in a message, cut so that it stays one line."""
+    if isinstance(value, dict | list):
+        value, text = f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}", str
+    said = " ".join(text(value).split())
+    said = said if len(said) <= most else said[: most - 3] + "..."
+    return said.encode("utf-8", "backslashreplace").decode()
