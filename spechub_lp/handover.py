@@ -13,8 +13,12 @@ At one level, with G the best block that was hit and A the blocks before it, wal
 
 P and R are sums of one law, that of the best of r draws from what is left of the pool (otm/prefix.py). It serves all
 levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
+
+The blocks of one token are nested. What is summed over them is summed from the inside out, never as a difference: where
+the heavy tokens have left the pool, the block may be fainter than their rounding.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -29,18 +33,18 @@ from spechub_lp.tuples import as_float64, as_numpy
 
 Array = Any
 
+MEMORY = 16 * 2**20
+"""Bytes that the laws of one row's pools may keep, for tuples that begin alike; the oldest go first."""
+FEWEST = 2
+"""Laws kept whatever they take: those of one draft and of the heaviest token of its block."""
+
 
 def walk(prepared: Lottery, x: Array) -> Array:
     """Probability [B, k] that each draft of x [B, k] is chosen, over all levels and coins; rows sum to 1."""
     xp, at = array_namespace(prepared.q), device(prepared.q)
-    ranks, rank_rows, q_rows = as_numpy(take(prepared.rank, x)), as_numpy(prepared.rank), as_float64(prepared.q)
-    choose = q_rows[:1, :1] * np.zeros(x.shape, dtype=np.int64)
-    rows: list[Row] = []
-    for tree, rank, q in zip(prepared.trees, rank_rows, q_rows, strict=True):
-        by_rank = q.copy()
-        by_rank[rank] = q
-        rows.append(Row(tree, by_rank[: len(tree.death)]))
-    for n, drafts in enumerate(ranks.tolist()):
+    choose = as_float64(prepared.q[:1, :1]) * np.zeros(x.shape, dtype=np.int64)
+    rows = [Row(tree) for tree in prepared.trees]
+    for n, drafts in enumerate(as_numpy(take(prepared.rank, x)).tolist()):
         choose[n] = rows[n if len(rows) > 1 else 0].choose(drafts)
     return choose if choose.dtype == object else xp.asarray(choose, dtype=prepared.q.dtype, device=at)
 
@@ -48,9 +52,9 @@ def walk(prepared: Lottery, x: Array) -> Array:
 class Row:
     """One row of (p, q), its tokens by rank."""
 
-    def __init__(self, tree: Ironing, q: Array):
-        self.tree, self.q, self.n = tree, q, len(q)
-        self.known: dict[tuple[frozenset[int], int], Array] = {}
+    def __init__(self, tree: Ironing):
+        self.tree, self.q, self.n = tree, tree.q, len(tree.q)
+        self.known: OrderedDict[tuple[frozenset[int], int], Array] = OrderedDict()
 
     def choose(self, drafts: list[int]) -> Array:
         """Drafts as ranks, in the order drawn -> [k]. A repeat, or a draft too faint to count, is never chosen."""
@@ -82,29 +86,49 @@ class Row:
     def theta(self, y: int, gone: frozenset[int], r: int, first: Array, end: Array) -> Array:
         """Probability to hand over at draft y, in each block [first, end)."""
         best = self.best(gone | {y}, r)
-        hit, missed = best[first], best[end] - best[first]
+        missed = nested(best, first, end)
         pool = self.q.copy()
         pool[list(gone)] = pool[0] * 0
         heaviest = heaviest_of(pool, first.tolist(), end.tolist())
-        spread = hit * 0
+        mass = nested(pool, first, end)
+        pool[y] = pool[0] * 0
+        others = nested(pool, first, end)
+        hit, spread = below(best, first), missed * 0
         for x in set(heaviest):
             here = np.asarray([x == other for other in heaviest])
-            spread[here] = self.best(gone | {x}, r)[first[here]] - hit[here]
-        mass = np.concatenate((pool[:1] * 0, np.cumsum(pool)))
-        mass = mass[end] - mass[first]
-        coin = ratio(ratio(positive(mass - pool[y]), mass) * positive(spread), missed)
+            spread[here] = below(self.best(gone | {x}, r), first[here]) - hit[here]
+        coin = ratio(ratio(others, mass) * positive(spread), missed)
         return minimum(coin, coin * 0 + 1)
 
     def best(self, gone: frozenset[int], r: int) -> Array:
-        """Pr[the best of r draws from the pool without `gone` has a rank below i] for i = 0..n: [n + 1]."""
-        if (gone, r) not in self.known:
+        """The law of the best of r draws from the pool without `gone`: [n]."""
+        law = self.known.pop((gone, r), None)
+        if law is None:
             rest = np.ones(self.n, dtype=bool)
             rest[list(gone)] = False
             law = self.q * 0
             if rest.any():
-                law[rest] = best_draft(WithoutReplacement(), self.q[rest] / self.q[rest].sum(), r)
-            self.known[gone, r] = np.concatenate((law[:1] * 0, np.cumsum(law)))
-        return self.known[gone, r]
+                law[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
+        self.known[gone, r] = law
+        while len(self.known) > max(FEWEST, MEMORY // law.nbytes):
+            self.known.popitem(last=False)
+        return law
+
+
+def below(law: Array, first: Array) -> Array:
+    """The sums of law[:first], for first [m]."""
+    return np.concatenate((law[:1] * 0, np.cumsum(law[: first.max()])))[first]
+
+
+def nested(a: Array, first: Array, end: Array) -> Array:
+    """The sums of a[first:end] over nested blocks, smallest first: [m], each by adding what the block has more."""
+    sums: list[Any] = []
+    inner = (int(first[0]), int(first[0]))
+    for start, stop in zip(first.tolist(), end.tolist(), strict=True):
+        more = a[start : inner[0]].sum() + a[inner[1] : stop].sum()
+        sums.append(sums[-1] + more if sums else more)
+        inner = (start, stop)
+    return np.asarray(sums) + a[:1] * 0
 
 
 def heaviest_of(pool: Array, first: list[int], end: list[int]) -> list[int]:

@@ -1,8 +1,8 @@
 """Nested ironings: from the law that the chosen draft should have to the lottery that gives it (theory/border).
 
 Everything here sees one row: the n tokens that q can draft, best first (p/q falling), with their p, their q, and f, the
-law of the best draft. Plain loops, in the arithmetic of what they are given; numba compiles the same functions for
-float64 rows where it is installed.
+law of the best draft. p and f are probabilities; q may have any sum. Plain loops, in the arithmetic of what they are
+given; numba compiles the same functions for float64 rows where it is installed.
 """
 
 from heapq import heapify, heappop, heappush
@@ -38,6 +38,8 @@ class Ironing(NamedTuple):
     """[N] first token of the node's block."""
     end: Array
     """[N] the token behind its last."""
+    q: Array
+    """[n] the draft law that it was made of; its scale is free in floats."""
 
 
 @compiled
@@ -160,11 +162,11 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
         up = parent[node]
         length = (born[up] if up >= 0 else whole) - born[node]
         slope[node] = slope[node] * length + (slope[up] if up >= 0 else nil)
-        odds[node] = odds[node] * length + (odds[up] if up >= 0 else nil)
+        odds[node] = (odds[node] * length if length > nil else nil) + (odds[up] if up >= 0 else nil)
         if node >= m:
             i = first[buried[node - m]]
             death[i], ahead[i] = born[node], odds[node]
     for i in range(n):
         if first[home[i]] != i:
             ahead[i] = odds[home[i]]
-    return Ironing(death, slope[home], ahead, home, parent[:new], born[:new], first[:new], end[:new])
+    return Ironing(death, slope[home], ahead, home, parent[:new], born[:new], first[:new], end[:new], q)

@@ -9,13 +9,16 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp.drafts import IID
 from spechub_lp.ironing import Ironing, iron, wanted
-from spechub_lp.otm.prefix import FAINTEST, best_draft, falling
+from spechub_lp.otm.prefix import best_draft, falling, scaled
 from spechub_lp.rows import columns, normalise, positive, share
 from spechub_lp.tuples import as_float64
 
 Array = Any
 
 WINDOW = 32
+MOST_ODDS = 2.0**1000
+"""q(better blocks) / q(own block) in floats may overflow, and is cut here: two drafts of so faint a block are not drawn
+while its better blocks are there to be hit."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,19 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
     The rows are worked on one at a time on the CPU, in rationals or in float64.
     """
     rows = max(p.shape[0], q.shape[0])
-    targets, drafts = (np.broadcast_to(_law(a), (rows, a.shape[1])) for a in (p, q))
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
     done = [_row(policy, target, draft, k) for target, draft in zip(targets, drafts, strict=True)]
-    return _together(p, targets, drafts, done)
+    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
 
 
 def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> Lottery:
     """`prepare` for drafts with replacement, after the tokens were put into `levels` classes of p/q, from k downwards,
     `octaves` octaves in all: O(V log levels) a row, no sort. Classes are what is ranked; a class is never cut."""
     rows = max(p.shape[0], q.shape[0])
-    targets, drafts = (np.broadcast_to(_law(a), (rows, a.shape[1])) for a in (p, q))
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
     edges = k * 2.0 ** (-octaves * np.arange(levels - 1) / (levels - 1))
     done = [_levels(target, draft, k, edges) for target, draft in zip(targets, drafts, strict=True)]
-    return _together(p, targets, drafts, done)
+    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
 
 
 def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Lottery:
@@ -89,16 +92,16 @@ def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, 
     rank = np.empty(len(q), dtype=np.int64)
     rank[order] = np.arange(len(q))
     death, ahead, law = q * 0 + 1, q * 0, q * 0
-    death[:n], ahead[:n] = tree.death, tree.ahead
+    death[:n], ahead[:n] = tree.death, tree.ahead if q.dtype == object else np.minimum(tree.ahead, MOST_ODDS)
     law[best_first] = tree.density * q_sorted
     return rank, death, ahead, law, tree
 
 
 def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Array, Array, Ironing]:
     """As `_row`, with classes in the place of tokens; tokens that q cannot draft are a class of their own, the last."""
-    can = q > (0 if q.dtype == object else FAINTEST)
+    can = q > 0
     at = np.full(len(q), len(edges) + 1)
-    at[can] = len(edges) - np.searchsorted(edges[::-1], p[can] / q[can])
+    at[can] = len(edges) - np.searchsorted(edges[::-1] / float(q.sum()), p[can] / q[can])
     held, rank = np.unique(at, return_inverse=True)
     sums = np.zeros((2, len(held)), dtype=q.dtype) + q[:1] * 0
     for total_of, law in zip(sums, (p, q), strict=True):

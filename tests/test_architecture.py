@@ -82,3 +82,34 @@ def test_no_comparison_is_thrown_away(path):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             name = getattr(node.value.func, "attr", getattr(node.value.func, "id", ""))
             assert name not in COMPARES, f"{path.name}:{node.lineno} {name}(...) stands alone"
+
+
+def chosen_asserts(tree: ast.AST) -> list[int]:
+    """Lines of `assert A if C else B`: where C fails the assertion is B alone, a bound say, and holds whatever A is."""
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            parts = [node.test]
+            while parts:
+                part = parts.pop()
+                if isinstance(part, ast.IfExp):
+                    lines.append(node.lineno)
+                elif isinstance(part, ast.BoolOp):
+                    parts += part.values
+                elif isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not):
+                    parts.append(part.operand)
+    return lines
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda p: p.name)
+def test_no_assertion_chooses_what_it_asserts(path):
+    assert chosen_asserts(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize("code", ["assert x <= a if k < 2 else b", "assert y and (not (x if k else b))"])
+def test_a_chosen_assertion_is_seen(code):
+    assert chosen_asserts(ast.parse(code)) == [1]
+
+
+def test_a_bound_may_be_chosen():
+    assert chosen_asserts(ast.parse("assert x <= (a if k < 2 else b)")) == []

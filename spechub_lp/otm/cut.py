@@ -13,7 +13,7 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.policy import left
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.errors import SpecHubError
-from spechub_lp.otm.prefix import best_draft, falling
+from spechub_lp.otm.prefix import best_draft, best_draft_error, falling
 from spechub_lp.otm.scan import prefix_by_buckets
 from spechub_lp.rows import argmax, is_token, one, positive, total, without, zero
 from spechub_lp.tuples import as_numpy
@@ -21,8 +21,6 @@ from spechub_lp.tuples import as_numpy
 Array = Any
 
 UNIT = 2.0**-53
-QUADRATURE = 1e-11
-"""Bound on the error of Q(H) for more than two drafts without replacement (measured: 3e-12, tests/test_cut.py)."""
 MEMORY = 64 * 2**20
 """Default budget in bytes beside the inputs and the answer; larger batches are worked on in slices."""
 ROWS_IN_WORK = 24
@@ -81,13 +79,13 @@ def cut(
 def _slice(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
     xp = array_namespace(p, q)
     p, q = (xp.astype(a, xp.float64) for a in (p, q))
+    if policy.name == "without_replacement" and k > 2:
+        return _by_race(p / total(p) + 0 * q, q + 0 * p, k, policy)
     p, q = p / total(p), q / total(q)
     p, q = p + 0 * q, q + 0 * p
     if policy.name in ("hub", "greedy", "top_k"):
         H = _one_way(p, q, k, policy)
         inside = policy.inside(q, H, k)
-    elif policy.name == "without_replacement" and k > 2:
-        return _by_race(p, q, k, policy)
     elif policy.name in ("iid", "without_replacement"):
         H = _sorted_prefix(p, q, k, policy)
         inside = policy.inside(q, H, k) if policy.name == "iid" else _pair(q, H)
@@ -146,17 +144,21 @@ def _pair(q: Array, H: Array) -> Array:
 
 
 def _by_race(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
-    """More than two drafts without replacement: the law of the best draft, row by row on the CPU."""
+    """More than two drafts without replacement: the law of the best draft, row by row on the CPU.
+
+    q is not divided by its sum: that would round subnormal entries, which count where they must be drafted.
+    """
     H, alpha, error = np.zeros(p.shape, dtype=bool), np.zeros(p.shape[0]), np.zeros(p.shape[0])
     for b, (target, draft) in enumerate(zip(as_numpy(p), as_numpy(q), strict=True)):
         order, n = falling(target, draft)
-        missed = np.append(np.cumsum(best_draft(policy, draft[order[:n]], k)[::-1])[::-1], 0.0)
+        best_first = draft[order[:n]]
+        missed = np.append(np.cumsum(best_draft(policy, best_first, k)[::-1])[::-1], 0.0)
         served = np.append(np.cumsum(target[order[:n]][::-1])[::-1], 0.0)
         at = int(np.argmin(served - missed))
         H[b, order[at:n]] = True
         served_in = target[H[b]].sum()
         alpha[b] = 1 + served_in - missed[at]
-        error[b] = _rounding(served_in, missed[at], len(draft), k) + QUADRATURE
+        error[b] = _rounding(served_in, missed[at], len(draft), k) + missed[at] * best_draft_error(best_first, k)
     xp = array_namespace(p)
     return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
 
