@@ -5,10 +5,8 @@ vocabulary a language model's rows are floats: there the closed forms of accepta
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -311,8 +309,7 @@ def _map(work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterato
     if jobs <= 1 or len(tasks) < 4:
         yield from map(work, tasks)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from spread(pool, work, tasks, chunksize=4)
+    yield from spread(jobs, work, tasks, chunksize=4)
 
 
 def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: Progress) -> None:

@@ -12,11 +12,11 @@ import typer
 import spechub_lp
 from spechub_lp import names
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import check_writable, write_json
+from spechub_lp.files import check_outputs, write_json
 from spechub_lp.gate.command import gate
 from spechub_lp.logits.commands import capture, replay
 from spechub_lp.report.options import Drafts, Html, Json, Seed, one_of
-from spechub_lp.report.terminal import ProgressBar, about, console_beside, run, save
+from spechub_lp.report.terminal import Command, ProgressBar, about, console_beside, run, save
 
 app = typer.Typer(
     name="spechub-lp",
@@ -43,7 +43,7 @@ def version(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(cls=Command)
 def audit(
     instances: Annotated[int, typer.Option(min=0, help="Rational instances.")] = 160,
     positions: Annotated[int, typer.Option(min=0, help="Held-out places of the n-gram text.")] = 200,
@@ -65,16 +65,15 @@ def audit(
 
     if not (instances or positions or rows is None or rows):
         raise SpecHubError("--instances 0, --positions 0 and --rows 0 leave nothing to audit")
-    check_writable(json)
-    check_writable(html)
+    check_outputs(json=json, html=html)
     with ProgressBar() as report:
         result = audits.run(instances, positions, rows, seed, jobs, captured, report)
     save({**about("audit"), **asdict(result), "failures": result.failures}, json, html)
-    show_audit(console_beside(json), result)
+    show_audit(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))
 
 
-@app.command()
+@app.command(cls=Command)
 def solve(
     p: LawOption,
     q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
@@ -92,17 +91,16 @@ def solve(
     from spechub_lp.report.solving import solve_every_way
     from spechub_lp.report.tables import show_solution
 
-    check_writable(json)
-    check_writable(certificate)
+    check_outputs(json=json, certificate=certificate)
     result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
     if certificate:
         write_json(certificate, result.optimum.certificate())
     save({**about("solve"), **result.document()}, json)
-    show_solution(console_beside(json), result)
+    show_solution(console_beside(json, certificate), result)
     raise typer.Exit(not result.agree)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate; - is stdin.")],
     json: Json = None,
@@ -113,7 +111,7 @@ def verify(
     """
     from spechub_lp import certificate
 
-    check_writable(json)
+    check_outputs(json=json)
     claim = certificate.check(file)
     save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
@@ -124,7 +122,7 @@ def verify(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def sample(
     sampler: Annotated[
         str,
@@ -153,7 +151,7 @@ def sample(
     from spechub_lp.report.sampling import sample_and_compare
     from spechub_lp.report.tables import show_sample
 
-    check_writable(json)
+    check_outputs(json=json)
     chosen = samplers.by_name(sampler, k)
     chosen = chosen.with_drafts(drafts) if drafts else chosen
     with ProgressBar() as report:
@@ -163,7 +161,7 @@ def sample(
     raise typer.Exit(not (result.coupling.is_lossless and result.plausible))
 
 
-@app.command()
+@app.command(cls=Command)
 def schema(
     command: Annotated[
         str,
@@ -182,9 +180,9 @@ def schema(
     write_json(Path("-"), of(command))
 
 
-app.command()(gate)
-app.command()(replay)
-app.command()(capture)
+app.command(cls=Command)(gate)
+app.command(cls=Command)(replay)
+app.command(cls=Command)(capture)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 JOURNEY = [
     "errors",
     "certificate",
+    "stdout",
     "files",
     "rows",
     "laws",

@@ -88,7 +88,7 @@ def test_solve_certify_verify(tmp_path):
     assert "proved: no rule accepts more than alpha = 39/100" in done.stderr
     file.write_text(file.read_text().replace('"39/100"', '"40/100"'))
     done = run("verify", file)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: certificate refused: the coupling accepts 39/100; the claim is alpha = 2/5\n"
 
 
@@ -258,6 +258,13 @@ def test_nothing_is_wider_than_the_terminal():
         lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n")
         assert max(map(len, lines)) <= columns
         assert sum(line.startswith("compact, HiGHS ") for line in lines) >= 1
+
+
+def test_columns_0_is_no_width():
+    code, shown = OnTerminal(*SOLVE, COLUMNS="0", NO_COLOR="1").finish()
+    assert code == 0
+    assert "alpha = 39/100" in shown
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n"))) <= 80
 
 
 def table(width, *args):

@@ -107,18 +107,22 @@ def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path)
     assert document["status"] == "pass"
     assert document["distance"] < 1e-6
     assert ET.parse("out.xml").getroot().get("failures") == "0"
-    assert not Path("spechub-gate-case.json").exists()
+    assert "--case" not in result.output
 
 
 def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
-    result = run("engines_under_test:biased", "--k", "1", "--markdown", "out.md", "--junit", "out.xml")
+    files = ("--markdown", "out.md", "--junit", "out.xml", "--case", "case.json")
+    result = run("engines_under_test:biased", "--k", "1", *files)
     assert result.exit_code == 1, result.output
+    assert "failing input saved; run it again with: spechub-lp gate engines_under_test:biased --replay case.json" in (
+        result.output
+    )
     assert "p itself, not (p - q)+" in result.output
     assert "BIASED" in Path("out.md").read_text()
     assert int(ET.parse("out.xml").getroot().get("failures")) >= 1
-    again = run("--replay", "spechub-gate-case.json")
+    again = run("--replay", "case.json")
     assert again.exit_code == 1, again.output
-    mended = run("engines_under_test:right", "--replay", "spechub-gate-case.json", *EXACT)
+    mended = run("engines_under_test:right", "--replay", "case.json", *EXACT)
     assert mended.exit_code == 0, mended.output
 
 
@@ -136,16 +140,19 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
     ],
 )
 def test_an_engine_that_misbehaves_is_a_verdict(run, name, words):
-    result = run(f"engines_under_test:{name}", "--budget", "20", "--k", "1")
+    result = run(f"engines_under_test:{name}", "--budget", "20", "--k", "1", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert words in result.output
     assert "Traceback" not in result.output
-    assert json.loads(Path("spechub-gate-case.json").read_text())["case"]["tuple"]
+    assert json.loads(Path("case.json").read_text())["case"]["tuple"]
 
 
-def test_a_hang_is_a_verdict(run):
+def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run):
+    before = set(Path().iterdir())
     result = run("engines_under_test:hangs", "--time-limit", "0.5")
     assert result.exit_code == 1, result.output
+    assert "--case FILE saves the failing input; run it again with: spechub-lp gate eng" in result.output
+    assert set(Path().iterdir()) - before <= {Path("__pycache__")}
     assert "no answer within 0.5 seconds" in result.output
 
 
@@ -191,11 +198,11 @@ def test_misuse_is_exit_code_2_in_one_line(run, arguments, words):
 
 
 def test_a_probe_that_fails_can_be_replayed(run):
-    result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0")
+    result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "raises no error" in result.output
-    assert run("--replay", "spechub-gate-case.json").exit_code == 1
-    assert run("engines_under_test:right", "--replay", "spechub-gate-case.json").exit_code == 0
+    assert run("--replay", "case.json").exit_code == 1
+    assert run("engines_under_test:right", "--replay", "case.json").exit_code == 0
 
 
 @pytest.mark.slow

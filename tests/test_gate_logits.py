@@ -391,45 +391,45 @@ def test_a_narrow_case_holds_its_numbers(run):
         "3",
         "--level",
         "1",
+        "--case",
+        "case.json",
     )
     assert result.exit_code == 1, result.output
     assert "austen[" in result.output
-    problem = json.loads(Path("spechub-gate-case.json").read_text())["case"]["problem"]
+    problem = json.loads(Path("case.json").read_text())["case"]["problem"]
     assert len(problem["p"]) == 3
-    assert run("--replay", "spechub-gate-case.json", "--level", "1").exit_code == 1
-    right = run("captured_engines:rrs", "--replay", "spechub-gate-case.json", "--level", "1")
+    assert run("--replay", "case.json", "--level", "1").exit_code == 1
+    right = run("captured_engines:rrs", "--replay", "case.json", "--level", "1")
     assert right.exit_code == 0, right.output
 
 
 def test_a_narrow_chain_case_holds_its_rows(run):
     result = run(
         "captured_engines:RowOfTheParent", "--k", "1", "--logits", AUSTEN,
-        "--positions", "1", "--top", "3", "--level", "1",
+        "--positions", "1", "--top", "3", "--level", "1", "--case", "case.json",
     )  # fmt: skip
     assert result.exit_code == 1, result.output
-    assert len(json.loads(Path("spechub-gate-case.json").read_text())["case"]["tree_problem"]["rows"]) == 8
-    assert run("--replay", "spechub-gate-case.json", "--level", "1").exit_code == 1
+    assert len(json.loads(Path("case.json").read_text())["case"]["tree_problem"]["rows"]) == 8
+    assert run("--replay", "case.json", "--level", "1").exit_code == 1
 
 
 def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path):
     for file in (SMOLLM2, SMOLLM2.with_suffix(".json")):
         shutil.copy(file, tmp_path)
     plan = ("--logits", "smollm2.safetensors", "--temperature", "1", "--positions", "8", "--level", "0", "--level", "2")
-    result = run("captured_engines:kills_wide", "--k", "1", *plan, "--budget", "200draws")
+    result = run("captured_engines:kills_wide", "--k", "1", *plan, "--budget", "200draws", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "died of signal 9" in result.output
-    case = json.loads(Path("spechub-gate-case.json").read_text())["case"]
+    case = json.loads(Path("case.json").read_text())["case"]
     (row,) = case["problem"]["captured"]["rows"]
     assert row["sha256"] == store.load(SMOLLM2).manifest["data"]["sha256"]
     assert "p" not in case["problem"]
-    again = run("--replay", "spechub-gate-case.json", "--budget", "20")
+    again = run("--replay", "case.json", "--budget", "20")
     assert again.exit_code == 1, again.output
     assert f"smollm2[{row['position']}]" in again.output
     row["sha256"] = "0" * 64
-    Path("spechub-gate-case.json").write_text(
-        json.dumps({"schema": "spechub-gate-case-1", "engine": "x:y", "case": case})
-    )
-    stale = run("captured_engines:rrs", "--replay", "spechub-gate-case.json")
+    Path("case.json").write_text(json.dumps({"schema": "spechub-gate-case-1", "engine": "x:y", "case": case}))
+    stale = run("captured_engines:rrs", "--replay", "case.json")
     assert stale.exit_code == 2
     assert "not what it was" in stale.output
 

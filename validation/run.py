@@ -37,6 +37,7 @@ from spechub_lp.reading import read_json, read_text
 from spechub_lp.report.drawings import replay_strip
 from spechub_lp.report.replays import Section, markdown, sections
 from spechub_lp.trees import NodeByNode, Shape, best_shape, chain, full
+from spechub_lp.workers import end_on_signals
 
 HERE = Path(__file__).parent
 RESULTS, MODELS = HERE / "results", HERE.parent / "build" / "austen"
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--device", help="a torch device for the models, such as cuda")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+    end_on_signals()
     RESULTS.mkdir(exist_ok=True)
     try:
         if "replay" in given.parts:

@@ -1,5 +1,6 @@
 """`spechub-lp gate`: arguments in, verdict and exit code out."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,14 +9,14 @@ import typer
 
 from spechub_lp import names
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import check_writable, write_json, write_text
+from spechub_lp.files import check_outputs, is_stdout, write_json, write_text
 from spechub_lp.gate import outputs
 from spechub_lp.gate.guarded import ChildDied, Journal, died, in_child
 from spechub_lp.gate.load import load
 from spechub_lp.gate.report import Report
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.report.options import Drafts, Html, Json, Seed, one_of
-from spechub_lp.report.terminal import about, complaint, console_beside, save
+from spechub_lp.report.terminal import Command, about, complaint, console_beside, save
 from spechub_lp.report.terminal import run as run_app
 
 GRACE = 60.0
@@ -42,7 +43,7 @@ def gate(
     junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML; - is stdout.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown; - is stdout.")] = None,
     html: Html = None,
-    case: Annotated[Path, typer.Option(help="Where the smallest failing input goes.")] = Path("spechub-gate-case.json"),
+    case: Annotated[Path | None, typer.Option(help="Write the smallest failing input to this file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
     level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
@@ -71,14 +72,13 @@ def gate(
             levels=tuple(level) if level else Settings.levels,
         )
         settings = _checked(_with_budget(settings, budget))
-        for file in (json, junit, markdown, html):
-            check_writable(file)
+        check_outputs(json=json, junit=junit, markdown=markdown, html=html, case=case)
         before = outputs.read_report(baseline) if baseline else None
         rows = _captured_rows(logits, temperature, positions, top)
         report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
         if before is not None:
             outputs.compare(report, before, str(baseline))
-        _write(report, json, junit, markdown, html, case if not replay else None)
+        _write(report, json, junit, markdown, html, case, hint=replay is None)
     except SpecHubError as error:
         typer.echo(complaint(error), err=True)
         raise typer.Exit(2) from None
@@ -194,27 +194,29 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None) -> None:
+def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None, hint: bool) -> None:
     """Files first: a reader who closes the pipe must not cost one."""
     from spechub_lp.report.tables import show_gate
 
-    failing = case if report.status == "biased" and report.case is not None else None
-    if failing:
-        write_json(failing, outputs.case_document(report))
+    failing = report.status == "biased" and report.case is not None
+    if failing and case:
+        write_json(case, outputs.case_document(report))
     if junit:
         write_text(junit, outputs.junit(report))
     if markdown:
         write_text(markdown, outputs.markdown(report))
     save({**about("gate"), **report.document()}, json, html)
-    console = console_beside(json, junit, markdown)
+    console = console_beside(json, junit, markdown, html, case)
     show_gate(console, report)
-    if failing:
-        again = f"spechub-lp gate {report.engine} --replay {failing}"
-        console.print(f"failing input saved; run it again with: {again}", soft_wrap=True)
+    if failing and (hint or case):
+        saved = case is not None and not is_stdout(case)
+        again = shlex.join(["spechub-lp", "gate", report.engine, "--replay", str(case) if saved else "FILE"])
+        done = "failing input saved" if saved else "--case FILE saves the failing input"
+        console.print(f"{done}; run it again with: {again}", soft_wrap=True)
 
 
 def main() -> None:
     """`python -m spechub_lp.gate`, the command by itself."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command()(gate)
+    app.command(cls=Command)(gate)
     run_app(app)

@@ -12,6 +12,7 @@ from typing import Any
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.report import Finding, Report
+from spechub_lp.workers import end_with_parent
 
 Journal = Callable[[bytes], None]
 PAGE = 4096
@@ -42,20 +43,18 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     receive, send = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
-        _work(work, journal, receive, send)
-    os.close(send)
+        _work(work, journal, receive, send, parent)
+    alive = False
     try:
+        os.close(send)
         data, alive = _read(receive, time.monotonic() + seconds)
-    except KeyboardInterrupt:  # an engine may be deaf to it
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
-    os.close(receive)
-    if not alive:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    finally:
+        if not alive:  # hung, or we are to end; an engine may be deaf to all signals but this one
+            os.kill(child, signal.SIGKILL)
+        os.close(receive)
+        _, status = os.waitpid(child, 0)
     last = page[4 : 4 + int.from_bytes(page[:4], "little")]
     if not alive:
         raise ChildDied("hang", f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
@@ -68,13 +67,14 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     raise ChildDied("crash", f"the engine {how}", last)
 
 
-def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int) -> None:
-    os.close(receive)
+def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int, parent: int) -> None:
     code = 1
     try:
+        end_with_parent(parent)
+        os.close(receive)
         try:
             answer = pickle.dumps((True, work(journal)))
-        except SpecHubError as error:  # as the base class: its heirs have constructors that pickle cannot call
+        except SpecHubError as error:  # as the base class: the parent has not loaded the engine's module and its heirs
             answer = pickle.dumps((False, SpecHubError(str(error))))
         except BaseException as error:
             answer = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))

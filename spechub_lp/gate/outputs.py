@@ -84,7 +84,8 @@ def junit(report: Report) -> str:
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(bool(found) for _, found in cases)))
     suite.set("errors", str(int(report.status == "inconclusive")))
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    # UTF-8 as write_text has it; with encoding="unicode" the declaration would name the locale's
+    return ET.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def case_document(report: Report) -> dict[str, Any]:

@@ -164,7 +164,8 @@ def _laws(
         seconds[name] += time.perf_counter() - started
         started = time.perf_counter()
         if bool(torch.isnan(rows).any()):
-            raise SpecHubError(f"the {name} put out NaN logits in {settings.dtype}; try --dtype float32")
+            hint = "are its weights whole?" if settings.dtype == "float32" else "try --dtype float32"
+            raise SpecHubError(f"the {name} put out NaN logits in {settings.dtype}; {hint}")
         tensors[name] = rows.to(STORED[settings.store]).contiguous()
         seconds["rest"] += time.perf_counter() - started
     tensors["document"] = torch.tensor([c.document for c in group for _ in c.places], dtype=torch.int32)

@@ -8,7 +8,7 @@ import typer
 
 from spechub_lp import names
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import check_writable
+from spechub_lp.files import check_outputs
 from spechub_lp.report.options import Html, Json, Seed, one_of, several_of
 from spechub_lp.report.terminal import ProgressBar, about, console_beside, save
 
@@ -49,8 +49,7 @@ def replay(
     from spechub_lp.logits import replay as replays
     from spechub_lp.report.replays import show_replay
 
-    check_writable(json)
-    check_writable(html)
+    check_outputs(json=json, html=html)
     plan = replays.Plan(
         tuple(samplers.split(",")), _numbers(temperatures, "temperatures", float), _numbers(k, "k", int), top_k, top_p,
         draws=draws, exact_every=exact_every, positions=positions, seed=seed, device=device,
@@ -63,7 +62,7 @@ def replay(
     with ProgressBar() as report:
         result = replays.replay(rows, plan, jobs, report, where)
     save({**about("replay"), **result.document()}, json, html)
-    show_replay(console_beside(json), result)
+    show_replay(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))
 
 
@@ -98,7 +97,7 @@ def capture(
     from spechub_lp.logits.capture import Settings
     from spechub_lp.logits.capture import capture as run
 
-    check_writable(json)
+    check_outputs(json=json)
     settings = Settings(target, draft, per_document, least_context, max_tokens, shard, dtype, store, seed)
     with ProgressBar() as report:
         rows = run(text, out, settings, device, batch, report, lambda line: typer.echo(line, err=True))

@@ -7,11 +7,9 @@ or on a Dask cluster that lost a worker half way (`cluster.py`): a lost block is
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,6 +61,9 @@ class Plan:
                 raise SpecHubError(f"k = {k}; a sampler needs at least one draft")
             if not chosen(self.samplers, k):
                 raise SpecHubError(f"none of the samplers {', '.join(self.samplers)} takes k = {k}")
+        for name, values in (("temperature", self.temperatures), ("k", self.ks), ("sampler", self.samplers)):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise SpecHubError(f"{name} {twice[0]} is there twice, and would be counted twice")
         for t in self.temperatures:
             if not t > 0:
                 raise SpecHubError(f"temperature = {t}; a law needs T > 0 (T = 0 is the argmax)")
@@ -240,9 +241,9 @@ def _here(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[T
 
 def _pool(jobs: int) -> Runner:
     def run(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[Tally]:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-            n, fingerprint = len(blocks), store.fingerprint(path)
-            yield from spread(pool, work, [path] * n, [plan] * n, blocks, [fingerprint] * n)
+        n, fingerprint = len(blocks), store.fingerprint(path)
+        tasks = ([path] * n, [plan] * n, blocks, [fingerprint] * n)
+        yield from spread(jobs, work, *tasks, initializer=one_thread)
 
     return run
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from spechub_lp.errors import SolverError, UnknownName
 from spechub_lp.otm.program import Program, incidence
+from spechub_lp.stdout import without_banner
 
 Array = Any
 
@@ -63,6 +64,7 @@ def solve(program: Program, method: str = "primal", threads: int = 1) -> Solutio
     """
     if method not in METHODS:
         raise UnknownName("HiGHS method", method, METHODS)
+    without_banner(highspy.Highs)
     highs = highspy.Highs()
     highs.silent()
     settings: dict[str, Any] = {

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import highspy
 import numpy as np
 from scipy import sparse
 
 from spechub_lp.errors import MissingPackage, SolverError
 from spechub_lp.otm.highs import SCALE, TOLERANCE
+from spechub_lp.stdout import without_banner
 
 Array = Any
 
@@ -40,6 +42,7 @@ def load_cvxpy() -> Any:
 
 def _solve(objective: Any, constraints: list[Any]) -> float:
     """Solve the scaled program at tight tolerances (see highs.py) and scale back."""
+    without_banner(highspy.Highs)
     problem = load_cvxpy().Problem(objective, constraints)
     problem.solve(solver="HIGHS", primal_feasibility_tolerance=TOLERANCE, dual_feasibility_tolerance=TOLERANCE)
     if problem.status != "optimal":

@@ -17,7 +17,6 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -36,6 +35,7 @@ from spechub_lp.gate import Settings, check_node
 from spechub_lp.reading import read_json
 from spechub_lp.torch_face import sample
 from spechub_lp.tuples import enumerate_drafts
+from spechub_lp.workers import spread
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "validation" / "results" / "comparison.json"
@@ -376,8 +376,7 @@ def main() -> None:
                 figures["engines"][place] = try_engine(place)
     else:
         figures = {"draws": by_draws(), "programs": by_hand()}
-        with ProcessPoolExecutor(options.jobs) as pool:
-            figures["engines"] = list(pool.map(try_engine, range(len(engines()))))
+        figures["engines"] = list(spread(options.jobs, try_engine, range(len(engines()))))
     if not options.page:
         write_json(KEPT, {**figures, "date": date.today().isoformat()})
         figures = read_json(KEPT)

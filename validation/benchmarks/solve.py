@@ -18,6 +18,7 @@ from spechub_lp import drafts, optimum
 from spechub_lp.faces import exact
 from spechub_lp.otm import highs, program
 from spechub_lp.samplers import ALL, by_name
+from spechub_lp.stdout import without_banner
 from spechub_lp.tuples import enumerate_drafts
 
 
@@ -34,6 +35,7 @@ def timed(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]
 
 def raw_highspy(arrays: tuple[Any, ...], method: str) -> float:
     """passModel and run on ready-made arrays, nothing else."""
+    without_banner(highspy.Highs)
     solver = highspy.Highs()
     solver.silent()
     for key, value in highs.METHODS[method].items():
