@@ -3,6 +3,7 @@
 # make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
 # make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
 # make validate  replay the captured rows and the token trees into validation/results
+# make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
 # make docs    build the pages and the reference as a site in build/docs
 # make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
@@ -18,7 +19,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH       ?=
 PIP          = $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: audit test lint fast slow validate docs theory proofs ready lock newest versions clean
+.PHONY: audit test lint fast slow validate torture docs theory proofs ready lock newest versions clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -38,6 +39,9 @@ slow: $(READY)
 
 validate: $(READY)
 	$(BIN)/python validation/run.py
+
+torture: $(READY)
+	$(BIN)/python -m validation.torture --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)
 	$(BIN)/sphinx-build -b html -c docs -n -W --keep-going -q . build/docs
