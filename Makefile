@@ -58,12 +58,14 @@ ready: $(READY)
 # Torch comes last, when all it needs is there, so that its index is asked for torch only: it may be out of reach.
 $(READY): pyproject.toml $(LOCK)
 	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
-	grep -q "^# Python:.* $$version\b" $(LOCK) || { \
+	grep -Eq "^# Python:.* $$version( |$$)" $(LOCK) || { \
 	    echo "$(LOCK) has no releases for Python $$version ($(PYTHON)); hint: make PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	grep -v '^torch==' $(LOCK) | $(PIP) install --no-deps -r /dev/stdin
 	$(if $(TORCH),echo '$(TORCH)',grep '^torch==' $(LOCK)) | \
-	    $(PIP) install --retries 2 --extra-index-url $(TORCH_INDEX) -r /dev/stdin
+	    $(PIP) install --retries 2 --extra-index-url $(TORCH_INDEX) -r /dev/stdin || { \
+	    echo "torch cannot be had from $(TORCH_INDEX); hint: make TORCH_INDEX=URL of a mirror, PIP_FIND_LINKS=folder" \
+	        "with its wheel, or TORCH=torch for PyPI's build (with CUDA, gigabytes)" >&2; exit 1; }
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $(READY)
 

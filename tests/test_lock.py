@@ -1,5 +1,6 @@
 """The lock names all that is asked for, on every Python, with torch's CPU build; the page of versions is the lock's."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -77,6 +78,18 @@ def test_a_python_without_a_lock_is_told_so(tmp_path):
     assert "has no releases for Python" in done.stderr
     assert "hint: make PYTHON=" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_a_page_that_installs_us_takes_the_cpu_build_of_torch():
+    block = re.compile(r"```\w+\n(.*?)```", re.S)
+    pages = [
+        page for place in ("*.md", "docs/*.md", "spechub_lp/**/*.md", "notebooks/*.md") for page in ROOT.glob(place)
+    ]
+    installs = [
+        code for page in pages for code in block.findall(page.read_text(encoding="utf-8")) if "pip install" in code
+    ]
+    assert len(installs) >= 4
+    assert all("https://download.pytorch.org/whl/cpu" in code for code in installs)
 
 
 def test_the_page_has_the_releases_of_the_lock():
