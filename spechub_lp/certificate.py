@@ -188,10 +188,12 @@ def _successive(policy: str, left: _Left, x: Tuple, k: int) -> Iterable[Fraction
 
 
 def _sum(values: Iterable[Fraction]) -> Fraction:
-    total = Fraction(0)
-    for value in values:
-        total = _bounded(total + value)
-    return total
+    """Added in pairs, then pairs of pairs: only the last few additions are of long integers."""
+    parts = list(values) or [Fraction(0)]
+    while len(parts) > 1:
+        pairs = zip(parts[0::2], parts[1::2], strict=False)
+        parts = [*(_bounded(a + b) for a, b in pairs), *parts[len(parts) // 2 * 2 :]]
+    return parts[0]
 
 
 def _product(factors: Iterable[Fraction]) -> Fraction:

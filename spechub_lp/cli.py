@@ -12,7 +12,7 @@ import typer
 import spechub_lp
 from spechub_lp import names
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import check_outputs, write_json
+from spechub_lp.files import check_outputs, write_json, write_text
 from spechub_lp.gate.command import gate
 from spechub_lp.logits.commands import capture, replay
 from spechub_lp.report.options import Drafts, Html, Json, Seed, one_of
@@ -81,6 +81,7 @@ def solve(
     drafts: Drafts = "iid",
     full: Annotated[bool, typer.Option("--full", help="Solve the full coupling too, V^(k+1) variables.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="Write the certificate to this file.")] = None,
+    lp: Annotated[Path | None, typer.Option(help="Write the program in rationals, for QSopt_ex, to this file.")] = None,
     normalise: Normalise = False,
     json: Json = None,
 ) -> None:
@@ -91,12 +92,16 @@ def solve(
     from spechub_lp.report.solving import solve_every_way
     from spechub_lp.report.tables import show_solution
 
-    check_outputs(json=json, certificate=certificate)
+    check_outputs(json=json, certificate=certificate, lp=lp)
     result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
     if certificate:
         write_json(certificate, result.optimum.certificate())
+    if lp:
+        from spechub_lp.otm.export import to_lp
+
+        write_text(lp, to_lp(result.optimum))
     save({**about("solve"), **result.document()}, json)
-    show_solution(console_beside(json, certificate), result)
+    show_solution(console_beside(json, certificate, lp), result)
     raise typer.Exit(not result.agree)
 
 

@@ -1,19 +1,30 @@
 """A certificate that is right is accepted; any corruption is refused; the checker imports no solver."""
 
 import copy
+import io
 import json
+import random
 import subprocess
 import sys
 from fractions import Fraction as F
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from math import lcm
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from independent_checker import verdict
 
 from spechub_lp import certificate, drafts, optimum
-from spechub_lp.errors import CertificateError
+from spechub_lp.errors import CertificateError, Refuted, TooLarge
+from spechub_lp.files import write_json
 from spechub_lp.strategies import instances
 
+DATA = Path(__file__).parent / "data" / "certificates"
+DAMAGED = [json.loads(line) for line in (DATA / "damaged.jsonl").read_text(encoding="ascii").splitlines()]
 GOOD = optimum(["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]).certificate()
 
 
@@ -139,3 +150,195 @@ def test_the_checker_runs_without_solver_or_numpy():
     )
     root = certificate.__file__.rsplit("/", 1)[0]
     subprocess.run([sys.executable, "-c", code, root, json.dumps(GOOD)], check=True)
+
+
+# The corpus: kinds of damage as data, with the exit code of each
+
+
+def code_of(data: bytes, file: Path) -> int:
+    file.write_bytes(data)
+    try:
+        certificate.check(file)
+    except CertificateError as error:
+        return error.exit_code
+    return 0
+
+
+def test_damaged_certificates_get_the_exit_code_that_they_deserve(tmp_path):
+    wrong = {}
+    for case in DAMAGED:
+        code = code_of(case["text"].encode("latin-1"), tmp_path / "c.json")
+        if code != case["exit"]:
+            wrong[case["kind"]] = code
+    assert wrong == {}
+    assert len({case["kind"].partition(" (")[0] for case in DAMAGED if case["exit"]}) >= 150
+    assert min(sum(case["exit"] == code for case in DAMAGED) for code in (0, 1, 2)) >= 15
+
+
+def test_an_independent_checker_agrees_on_the_corpus():
+    wrong = {c["kind"]: got for c in DAMAGED if (got := verdict(c["text"].encode("latin-1"))) != c["exit"]}
+    assert wrong == {}
+
+
+def test_an_independent_checker_agrees_on_mutated_certificates(tmp_path):
+    """Bytes are changed, removed, repeated and taken from other certificates."""
+    rng = random.Random(11)
+    pool = [c["text"].encode("latin-1") for c in DAMAGED if len(c["text"]) < 1500]
+    seen = set()
+    for _ in range(250):
+        data = bytearray(rng.choice(pool))
+        for _ in range(rng.choice((1, 1, 2, 5))):
+            at, other = rng.randrange(len(data) + 1), rng.choice(pool)
+            start = rng.randrange(len(other) + 1)
+            piece = bytes([rng.randrange(256)]) if rng.random() < 0.3 else other[start : start + rng.randrange(20)]
+            data[at : at + rng.choice((0, 1, len(piece)))] = piece if rng.random() < 0.8 else b""
+        right = verdict(bytes(data))
+        assert code_of(bytes(data), tmp_path / "c.json") == right, bytes(data)
+        seen.add(right)
+    for _ in range(100):  # a digit another digit: mostly still of the format
+        data = bytearray(rng.choice([c["text"].encode("latin-1") for c in DAMAGED if c["exit"] == 0]))
+        digits = [i for i, c in enumerate(data) if chr(c).isdigit()]
+        data[rng.choice(digits)] = ord(rng.choice("0123456789"))
+        right = verdict(bytes(data))
+        assert code_of(bytes(data), tmp_path / "c.json") == right, bytes(data)
+        seen.add(right)
+    assert seen == {0, 1, 2}
+
+
+def test_the_corpus_is_what_its_script_makes():
+    spec = spec_from_file_location("make", DATA / "make.py")
+    make = module_from_spec(spec)
+    spec.loader.exec_module(make)
+    assert make.text() == (DATA / "damaged.jsonl").read_text(encoding="ascii")
+
+
+def test_false_and_unreadable_are_two_errors():
+    with pytest.raises(Refuted) as false:
+        certificate.check(corrupt(lambda d: d["claim"].update(alpha="2/5")))
+    with pytest.raises(CertificateError) as unreadable:
+        certificate.check(corrupt(lambda d: d["claim"].update(alpha="0.4")))
+    assert (false.value.exit_code, unreadable.value.exit_code) == (1, 2)
+    assert not isinstance(unreadable.value, Refuted)
+
+
+# Small input, bounded work
+
+
+def claim(V: int, k: int, coupling: list, law: str | None = None) -> dict:
+    row = [law or f"1/{V}"] * V
+    parts = {"p": row, "q": row, "drafts": "iid", "k": k, "alpha": "1"}
+    return {"format": certificate.FORMAT, "claim": parts, "coupling": coupling, "H": []}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (claim(1, 10**9, [[[0, 0], 0, "1"]]), "has 2 parts; the format has 1000000000"),
+        (claim(1, 10**9, []), "have probability 0 together, not 1"),
+        (claim(1, 10**5000, []), "have probability 0 together, not 1"),
+        (claim(2, 40, [[[0] * 40, 0, "1"]]), "drafts .* carry 1 in the coupling"),
+        (claim(1000, 3, [[[0, 0, 0], 0, "1"]]), "carry 1 in the coupling; their probability is 1/1000000000"),
+        (claim(1, 2, [], "1e-99999999"), "is not a rational"),
+        (claim(1, 2, [], f"1/1{'0' * 100_000}"), "an integer of more than 100,000 digits"),
+        (claim(1, 10**5, [[[0] * 10**5, 0, "1"]], "1/2"), "q is not a probability law|p is not a probability law"),
+    ],
+)
+def test_endless_work_is_none(document, message):
+    with pytest.raises(CertificateError, match=message):
+        certificate.check(document)
+
+
+def test_many_drafts_are_checked_in_steps_that_grow_with_the_file():
+    k = 3_000
+    for policy in ("iid", "without_replacement", "greedy", "top_k"):
+        document = claim(1, k, [[[0] * k, 0, "1"]])
+        document["claim"]["drafts"] = policy
+        assert certificate.check(document).k == k
+
+
+def test_sums_and_products_of_the_checker_are_bounded():
+    digits = 30_000
+    coprime = [f"1/{'1' + '0' * (digits - len(end)) + end}" for end in ("1", "3", "7", "9", "11")]
+    with pytest.raises(CertificateError, match="a denominator of more than 100,000 digits"):
+        certificate.check(claim(5, 1, []) | {"claim": claim(5, 1, [])["claim"] | {"p": coprime}})
+    long = f"1{'0' * 30_000}"
+    halves = [f"{'3' * 30_000}/{long}", f"{'6' * 29_999}7/{long}"]
+    document = claim(2, 4, [[[0] * 4, 0, "1"]])
+    document["claim"].update(p=halves, q=halves)
+    with pytest.raises(CertificateError, match="a denominator of more than 100,000 digits"):
+        certificate.check(document)
+
+
+def test_an_endless_file_is_not_read(monkeypatch):
+    monkeypatch.setattr(certificate, "MAX_BYTES", 1000)
+    with pytest.raises(CertificateError, match="has more than 1,000 bytes"):
+        certificate.check("/dev/zero")
+
+
+def test_stdin(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(GOOD).encode())))
+    assert certificate.check("-").alpha == F(39, 100)
+
+
+# Python's limit on the digits of an integer, set as low as it goes
+
+
+@pytest.fixture
+def short_integers():
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    yield
+    sys.set_int_max_str_digits(limit)
+
+
+@given(digits=st.integers(1, 4000), seed=st.integers(0, 9))
+def test_decimals_there_and_back(digits, seed):
+    number = random.Random(seed).randrange(10 ** (digits - 1), 10**digits)
+    assert certificate.decimal(number) == str(number)
+    assert certificate.integer(str(number)) == number
+    assert certificate.decimal(-number) == str(-number)
+
+
+def test_long_decimals(short_integers):
+    for number in (0, 1, 10**500 - 1, 10**500, 10**9_999 + 7, 2**33_000):
+        assert certificate.integer(certificate.decimal(number)) == number
+
+
+def float_instance(V: int):
+    rng = np.random.default_rng(1)
+    return rng.dirichlet([0.3] * V), rng.dirichlet([0.3] * V)
+
+
+def test_certificates_of_float_laws_have_long_integers(short_integers, tmp_path):
+    best = optimum(*float_instance(12), 3, "without_replacement")
+    document = best.certificate()
+    assert max(len(mass) for _, _, mass in document["coupling"]) > 2_000
+    write_json(tmp_path / "c.json", document)
+    proved = certificate.check(tmp_path / "c.json")
+    assert proved.alpha == best.alpha
+    write_json(tmp_path / "d.json", proved._asdict() | {"H": sorted(proved.H)})
+    assert json.loads((tmp_path / "d.json").read_text())["alpha"] == document["claim"]["alpha"]
+    assert len(certificate.shown(best.alpha)) < 100
+
+
+@pytest.mark.slow
+def test_certificates_beyond_python_s_own_limit(tmp_path):
+    assert sys.get_int_max_str_digits() == 4300
+    best = optimum(*float_instance(24), 3, "without_replacement")
+    write_json(tmp_path / "c.json", best.certificate())
+    assert certificate.check(tmp_path / "c.json").alpha == best.alpha
+
+
+def test_what_the_writer_writes_the_checker_reads(monkeypatch):
+    """Both have one limit: the common denominator of p, q and Q, of which every mass and sum is a multiple."""
+    best = optimum(*float_instance(6), 2, "without_replacement")
+    common = lcm(*(int(m.denominator) for m in (*best.p, *best.q, *best.weights)))
+    digits = len(str(common))
+    writer = import_module("spechub_lp.otm.optimum")
+    monkeypatch.setattr(writer, "MAX_DIGITS", digits)
+    document = best.certificate()
+    monkeypatch.setattr(certificate, "_LARGEST", 10**digits)
+    assert certificate.check(document).alpha == best.alpha
+    monkeypatch.setattr(writer, "MAX_DIGITS", digits - 1)
+    with pytest.raises(TooLarge, match=r"digits that a certificate may have; give the laws as short rationals"):
+        best.certificate()

@@ -1,6 +1,11 @@
 """One optimum by four ways, as an equality; floats close to it; peaked laws do not trip HiGHS."""
 
+import doctest
 import random
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, fields
 from fractions import Fraction as F
 from types import SimpleNamespace
 
@@ -9,14 +14,16 @@ import pytest
 from every import policies
 from hypothesis import given, settings
 
-from spechub_lp import drafts, exact, optimum, samplers
+from spechub_lp import certificate, drafts, exact, optimum, samplers
 from spechub_lp.coupling import plain
+from spechub_lp.drafts.adaptive import Adaptive
+from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SolverError, SpecHubError, TooLarge, UnknownName
 from spechub_lp.instances import family
-from spechub_lp.otm import basis, highs, modelled, program, sets
+from spechub_lp.otm import basis, export, highs, modelled, program, sets
 from spechub_lp.otm.flow import max_flow
 from spechub_lp.otm.optimum import cut_value
-from spechub_lp.strategies import pairs
+from spechub_lp.strategies import instances, pairs
 from spechub_lp.tuples import enumerate_drafts, rational_row
 
 FLOAT_ERROR = 1e-12
@@ -211,3 +218,146 @@ def test_bad_requests():
     wide = np.full((1, 1100), 1 / 1100)
     with pytest.raises(TooLarge, match="verdicts are too many"):
         samplers.by_name("lp_table").verify(wide, wide, np.zeros((1, 2), dtype=int))
+
+
+# What is remembered between calls
+
+P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint64])
+def test_k_of_numpy_is_k(kind):
+    for k in (kind(2), 2):
+        best = optimum(P, Q, k)
+        assert type(best.k) is int
+        assert certificate.check(best.certificate()).alpha == F(39, 100)
+
+
+@pytest.mark.parametrize("k", [2.0, "2", None, True, np.float64(2), np.array([2])])
+def test_k_is_a_whole_number(k):
+    with pytest.raises(SpecHubError, match="k = "):
+        optimum(P, Q, k)
+
+
+def arrays(best) -> dict:
+    parts = {f"program.{f.name}": getattr(best.program, f.name) for f in fields(best.program)}
+    parts |= {name: getattr(best, name) for name in ("flow", "tuples", "weights", "accept", "unserved")}
+    return parts | {f"coupling.{name}": getattr(best.coupling, name) for name in ("p", "tuples", "weights", "accept")}
+
+
+@pytest.mark.parametrize("name", arrays(optimum(P, Q)))
+def test_an_array_that_a_caller_changes_is_the_caller_s(name):
+    array = arrays(optimum(P, Q))[name]
+    before = array.copy()
+    array[...] = 7
+    assert np.array_equal(arrays(optimum(P, Q))[name], before)
+    assert certificate.check(optimum(P, Q).certificate()).alpha == F(39, 100)
+
+
+def test_policies_are_known_by_their_values():
+    policy = Tempered(2)
+    two = optimum(P, Q, 2, policy).alpha
+    policy.power = 3
+    assert policy == Tempered(3) != Tempered(2)
+    assert optimum(P, Q, 2, policy).alpha == optimum(P, Q, 2, Tempered(3)).alpha != two
+    assert optimum(P, Q, 2, Tempered(2)).alpha == two
+    assert optimum(P, Q, 2, Adaptive(F(1, 2))).alpha != optimum(P, Q, 2, Adaptive(F(2, 3))).alpha
+    for known in (*drafts.ALL, Tempered(2), Adaptive()):
+        again = type(known)()
+        assert again == known
+        assert hash(again) == hash(known)
+
+
+@pytest.mark.parametrize("as_value", [False, True])
+def test_a_policy_of_one_s_own_with_a_state(as_value):
+    """A class that inherits the comparison of a policy without fields compares equal whatever it holds itself."""
+
+    class Switch(drafts.IID):
+        name = "switch"
+
+        def __init__(self, top: bool):
+            object.__setattr__(self, "top", top)
+
+        def draft(self, q, x, k):
+            return drafts.by_name("top_k" if self.top else "iid").draft(q, x, k)
+
+    @dataclass
+    class Value(drafts.DraftPolicy):
+        top: list
+        name = "value"
+
+        def draft(self, q, x, k):
+            return Switch(self.top[0]).draft(q, x, k)
+
+    policy = Value([True]) if as_value else Switch(True)
+    assert optimum(P, Q, 2, policy).alpha == F(1, 5)
+    if as_value:
+        policy.top[0] = False
+    else:
+        object.__setattr__(policy, "top", False)
+    assert optimum(P, Q, 2, policy).alpha == F(39, 100)
+
+
+def test_sizes_are_python_s_integers():
+    quarter = ["1/4"] * 4
+    for k in (np.int64(32), 32, np.int8(32)):
+        with pytest.raises(TooLarge, match=r"V\^k = 4\^32 = 2e\+19 draft tuples are too many"):
+            optimum(quarter, quarter, k)
+    for k in (65, 10**9, 10**5000):
+        with pytest.raises(TooLarge, match="drafts are too many to enumerate"):
+            optimum(["1"], ["1"], k)
+    assert optimum(["1"], ["1"], 64).alpha == 1
+    with pytest.raises(TooLarge, match="verdicts are too many"):
+        samplers.by_name("lp_table", 64).verify(np.ones((1, 2)) / 2, np.ones((1, 2)) / 2, np.zeros((1, 64), dtype=int))
+
+
+# The program as a file for other exact solvers
+
+
+def read_lp(text: str) -> tuple[list[str], dict[str, tuple[list[str], F]]]:
+    """(the variables of the objective, {constraint: (its variables, its bound)}) of a file of ours."""
+    text = re.sub(r"(?m)^\\.*$", "", text)
+    _, objective, rows = re.fullmatch(r"(?s)\s*(Problem\s+\w+)\s+Maximize(.*)Subject To(.*)End\s*", text).groups()
+    constraints = {}
+    for name, left, right in re.findall(r"(\w+):([^<:]*)<=\s*(\S+)", rows):
+        constraints[name] = (left.split()[::2], F(right))
+    return objective.split(":")[1].split()[::2], constraints
+
+
+@given(pqk=instances(max_tokens=4))
+@settings(max_examples=40)
+def test_the_lp_file_holds_the_program(pqk):
+    p, q, k = pqk
+    best = optimum(p, q, k)
+    objective, constraints = read_lp(export.to_lp(best))
+    x, mass = enumerate_drafts(drafts.by_name("iid"), rational_row(q), k)
+    by_set = {}
+    for drafted, m in zip(x.tolist(), mass, strict=True):
+        by_set[frozenset(drafted)] = by_set.get(frozenset(drafted), 0) + plain(m)
+    rows = {name: row for name, row in constraints.items() if name[0] == "Q"}
+    sets = {name: frozenset(int(v.split("_")[1]) for v in names) for name, (names, _) in rows.items()}
+    assert {sets[name]: bound for name, (_, bound) in rows.items()} == by_set
+    assert sorted(v for names, _ in rows.values() for v in names) == sorted(objective)
+    for name, (names, bound) in constraints.items():
+        if name[0] == "p":
+            assert bound == p[int(name[1:])]
+            assert sorted(names) == sorted(v for v in objective if v.endswith(f"_{name[1:]}"))
+    assert max(map(len, export.to_lp(best).splitlines())) < 500
+
+
+def test_the_lp_file_of_a_page():
+    assert doctest.testmod(export).failed == 0
+    assert doctest.testmod(export).attempted == 2
+
+
+@pytest.mark.skipif(shutil.which("esolver") is None, reason="QSopt_ex (Debian: qsopt-ex) is not installed")
+def test_qsopt_ex_finds_the_same_optimum(tmp_path):
+    rng = np.random.default_rng(5)
+    floats = rng.dirichlet([0.4] * 7), rng.dirichlet([0.4] * 7)
+    for p, q, k, policy in [(P, Q, 2, "iid"), (P, Q, 3, "without_replacement"), (*floats, 3, "without_replacement")]:
+        best = optimum(p, q, k, policy)
+        (tmp_path / "o.lp").write_text(export.to_lp(best))
+        subprocess.run(
+            ["esolver", "-L", "-O", "o.sol", "o.lp"], cwd=tmp_path, check=True, capture_output=True, timeout=60
+        )
+        assert F(re.search(r"Value = (\S+)", (tmp_path / "o.sol").read_text())[1]) == best.alpha

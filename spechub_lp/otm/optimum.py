@@ -4,11 +4,11 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import chain
-from math import lcm
 from typing import Any
 
+import gmpy2
 import numpy as np
 
 from spechub_lp import drafts as policies
@@ -83,22 +83,30 @@ class Optimum:
         return Coupling(self.program.demand, self.tuples, self.weights, self.accept, refused[:, None] * law[None, :])
 
     def entries(self) -> list[tuple[tuple[int, ...], int, Fraction]]:
-        """A full coupling as its few positive entries (drafts, output, mass): accepted mass, then what is left of the
-        tuples handed to what is left of p in order."""
-        given = self.weights[:, None] * self.accept
-        out = [
-            (tuple(self.tuples[n].tolist()), int(self.tuples[n, j]), plain(given[n, j]))
-            for n, j in zip(*np.nonzero(given), strict=True)
-        ]
-        spare, rest, y = self.weights - given.sum(axis=1), self.unserved.copy(), 0
-        for n in np.flatnonzero(spare):
-            while spare[n]:
-                while not rest[y]:
-                    y += 1
-                amount = min(spare[n], rest[y])
-                out.append((tuple(self.tuples[n].tolist()), y, plain(amount)))
-                spare[n] -= amount
-                rest[y] -= amount
+        """A full coupling as its few positive entries (drafts, output, mass).
+
+        The tuples of one set take its accepted mass in order, and what is left of them takes what is left of p in
+        order. So every mass is a sum of differences of Q and p, with no denominator but theirs: a share of each tuple
+        in its set's mass would have twice the digits.
+        """
+        program, vocabulary = self.program, len(self.p)
+        _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
+        accepted: list[list[Any]] = [[] for _ in program.supply]
+        for i in np.flatnonzero(self.flow):
+            accepted[program.row[i]].append([int(program.token[i]), self.flow[i]])
+        rest = [[y, mass] for y, mass in enumerate(self.unserved) if mass]
+        out = []
+        for n in np.argsort(row, kind="stable"):
+            x, spare = tuple(self.tuples[n].tolist()), self.weights[n]
+            for tokens in (accepted[row[n]], rest):
+                while spare and tokens:
+                    y, mass = tokens[0]
+                    given = min(spare, mass)
+                    out.append((x, y, plain(given)))
+                    spare -= given
+                    tokens[0][1] -= given
+                    if not tokens[0][1]:
+                        tokens.pop(0)
         return out
 
     def certificate(self) -> dict[str, Any]:
@@ -108,9 +116,9 @@ class Optimum:
             TooLarge: its numbers have more digits than the format allows (docs/certificate_format.md).
         """
         entries = self.entries()
-        denominators = [int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)]
+        denominators = {int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)}
         # Every mass, and every sum that the checker makes, is a multiple of 1 / common.
-        common = lcm(*denominators)
+        common = reduce(gmpy2.lcm, denominators)
         if common >= 10**MAX_DIGITS:
             raise TooLarge(
                 f"the common denominator of p and of the {len(self.weights):,} draft tuples has more than the "
