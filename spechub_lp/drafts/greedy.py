@@ -3,9 +3,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.drafts.policy import DraftPolicy, left, next_top
 from spechub_lp.drafts.top_k import TopK, most_likely
-from spechub_lp.rows import argmax, maximum, one_hot, total, zero
+from spechub_lp.rows import maximum, one_hot, total, zero
 
 Array = Any
 
@@ -20,8 +20,7 @@ class Greedy(DraftPolicy):
     name = "greedy"
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
-        rest = left(q, x)
-        return rest if x.shape[1] == k - 1 else one_hot(q, argmax(rest))
+        return left(q, x) if x.shape[1] == k - 1 else one_hot(q, next_top(q, x))
 
     def drafted(self, q: Array, k: int) -> Array:
         """1 for the tops, and the law of the last draft for the rest."""

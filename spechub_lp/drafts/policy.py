@@ -2,8 +2,10 @@
 
 from typing import Any, ClassVar
 
+from array_api_compat import array_namespace
+
 from spechub_lp.errors import SpecHubError
-from spechub_lp.rows import argmax, normalise, one_hot, without
+from spechub_lp.rows import argmax, normalise, one_hot, pick, without
 
 Array = Any
 
@@ -41,3 +43,13 @@ def drafter(q: Array, j: int) -> Array:
 def left(q: Array, x: Array) -> Array:
     """q on the tokens not drafted yet, renormalised; where none is left, the most likely token again."""
     return normalise(without(q, x), one_hot(q, argmax(q)))
+
+
+def next_top(q: Array, x: Array) -> Array:
+    """The most likely token not drafted yet [B]; the lowest index wins ties; where none is left, the first top again.
+
+    It is chosen on the row as given: division by a sum can round two entries to one number.
+    """
+    rest = without(q, x)
+    top = argmax(rest)
+    return array_namespace(q).where(pick(rest, top) > 0, top, argmax(q))

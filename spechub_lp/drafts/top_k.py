@@ -3,7 +3,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, left
+from spechub_lp.drafts.policy import DraftPolicy, next_top
 from spechub_lp.rows import argmax, one, one_hot, pick, without, zero
 
 Array = Any
@@ -14,7 +14,7 @@ def most_likely(q: Array, n: int) -> Array:
     xp = array_namespace(q)
     tops = argmax(q)[:, None][:, :n]
     for _ in range(n - 1):
-        tops = xp.concat([tops, argmax(left(q, tops))[:, None]], axis=1)
+        tops = xp.concat([tops, next_top(q, tops)[:, None]], axis=1)
     return tops
 
 
@@ -25,7 +25,7 @@ class TopK(DraftPolicy):
     name = "top_k"
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
-        return one_hot(q, argmax(left(q, x)))
+        return one_hot(q, next_top(q, x))
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
         xp = array_namespace(q)

@@ -13,14 +13,16 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.policy import left
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.errors import SpecHubError
+from spechub_lp.otm import sums
 from spechub_lp.otm.prefix import best_draft, best_draft_error, falling
-from spechub_lp.otm.scan import prefix_by_buckets
-from spechub_lp.rows import argmax, is_token, one, positive, total, without, zero
+from spechub_lp.otm.scan import UP, prefix_by_buckets
+from spechub_lp.rows import argmax, is_token, one, without, zero
 from spechub_lp.tuples import as_numpy
 
 Array = Any
 
-UNIT = 2.0**-53
+POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
+"""Draft policies with a cut at full vocabulary."""
 MEMORY = 64 * 2**20
 """Default budget in bytes beside the inputs and the answer; larger batches are worked on in slices."""
 ROWS_IN_WORK = 24
@@ -36,7 +38,7 @@ class Cut:
     H: Array
     """[B, V] the token set, True where it holds the token."""
     error: Array
-    """[B] bound on the rounding of alpha: no lossless rule accepts more than alpha + error."""
+    """[B] bound on |alpha - optimum|, of rounding and search: no lossless rule accepts more than alpha + error."""
 
 
 def cut(
@@ -58,89 +60,123 @@ def cut(
         LawError: a row holds a NaN or a negative entry (the message names row and token) or does not sum to 1.
         SpecHubError: another policy, or k drafts cannot be made.
     """
-    policy = policies.by_name(drafts)
-    p, q = (a if hasattr(a, "ndim") else np.asarray(a, dtype=np.float64) for a in (p, q))
-    p, q = (a if a.ndim > 1 else a[None] for a in (p, q))
-    if p.shape[-1] != q.shape[-1] or not {p.shape[0], q.shape[0]} <= {1, max(p.shape[0], q.shape[0])}:
-        raise SpecHubError(f"p has shape {tuple(p.shape)} and q {tuple(q.shape)}; they must agree, or one have one row")
+    policy, k = policies.by_name(drafts), laws.count(k)
+    p, q = laws.float_array(p, "p"), laws.float_array(q, "q")
+    laws.same_library(p=p, q=q)
+    if policy.name not in POLICIES:
+        raise SpecHubError(f"no full-vocabulary cut for {policy.name} drafts; use spechub_lp.optimum at small V")
+    for name, a in (("p", p), ("q", q)):
+        if a.ndim != 2:
+            raise SpecHubError(
+                f"{name} has shape {tuple(a.shape)}; cut takes [V] or [B, V]: {name}.reshape(-1, {a.shape[-1]})"
+            )
+    if p.shape[-1] != q.shape[-1]:
+        raise SpecHubError(f"p has shape {tuple(p.shape)} and q {tuple(q.shape)}; both need the same vocabulary")
+    rows = laws.batch(p=p, q=q)
     policy.check(q, k)
     if policy.name == "without_replacement" and k == 1:
         policy = policies.IID()
     additive = policy.name == "iid" or (policy.name == "without_replacement" and k == 2)
     if additive and not sort and p.shape[-1] >= SHORT and _on_cpu(p) and _on_cpu(q) and has_numba():
-        return _by_buckets(p, q, k, policy)
+        return _by_buckets(p, q, k, policy, rows)
     p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
-    rows, step = max(p.shape[0], q.shape[0]), max(1, memory // (ROWS_IN_WORK * 8 * p.shape[1]))
+    step = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[1]))
     xp = array_namespace(p, q)
     parts = [_slice(_rows(p, at, step), _rows(q, at, step), k, policy) for at in range(0, rows, step)]
+    parts = parts or [_none(p)]
     return Cut(*(xp.concat([getattr(part, name) for part in parts]) for name in ("alpha", "H", "error")))
+
+
+def _none(p: Array) -> Cut:
+    """The answer for a batch of no rows."""
+    xp, at = array_namespace(p), device(p)
+    alpha = xp.zeros(0, dtype=xp.float64, device=at)
+    return Cut(alpha, xp.zeros((0, p.shape[1]), dtype=xp.bool, device=at), alpha)
 
 
 def _slice(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
     xp = array_namespace(p, q)
-    p, q = (xp.astype(a, xp.float64) for a in (p, q))
+    p, q = xp.broadcast_arrays(*(xp.astype(a, xp.float64) for a in (p, q)))
     if policy.name == "without_replacement" and k > 2:
-        return _by_race(p / total(p) + 0 * q, q + 0 * p, k, policy)
-    p, q = p / total(p), q / total(q)
-    p, q = p + 0 * q, q + 0 * p
-    if policy.name in ("hub", "greedy", "top_k"):
-        H = _one_way(p, q, k, policy)
-        inside = policy.inside(q, H, k)
-    elif policy.name in ("iid", "without_replacement"):
-        H = _sorted_prefix(p, q, k, policy)
-        inside = policy.inside(q, H, k) if policy.name == "iid" else _pair(q, H)
+        return _by_race(_over_sum(p), q, k, policy)
+    target = _over_sum(p)
+    if policy.name in ("iid", "without_replacement"):
+        H, inside = _sorted_prefix(p, target, q, k, policy.name == "iid")
     else:
-        raise SpecHubError(f"no full-vocabulary cut for {policy.name} drafts; use spechub_lp.optimum at small V")
-    served = total(xp.where(H, p, zero(p)))[:, 0]
-    return Cut(1 + served - inside, H, _rounding(served, inside, p.shape[1], k))
+        H, inside = _one_way(target, q, k, policy)
+    served = sums.total(xp.where(H, target, zero(p)))[:, 0]
+    return Cut(1 + served - inside, H, _error(H, k, policy))
 
 
-def _one_way(p: Array, q: Array, k: int, policy: DraftPolicy) -> Array:
-    """Where all drafts but the last are the tops: the tops, and every token that is drafted last more often than p."""
+def _over_sum(a: Array) -> Array:
+    return a * (1 / sums.total(a))
+
+
+def _one_way(target: Array, q: Array, k: int, policy: DraftPolicy) -> tuple[Array, Array]:
+    """Where all drafts but the last are the tops: the tops, and every token that is drafted last more often than p.
+
+    The tops are those of the row as given, as the policy drafts them: a division by the sum can make two of them tie.
+    """
     n = 1 if policy.name == "hub" else k if policy.name == "top_k" else k - 1
-    xp = array_namespace(p)
-    tops = without(one(p) + 0 * p, most_likely(q, n)) == 0 if n else p < 0
+    xp = array_namespace(q)
+    if n == 0:
+        last = _over_sum(q)
+        H = (q > 0) & (target < last)
+        return H, sums.total(xp.where(H, last, zero(q)))[:, 0]
+    tops = most_likely(q, n)
+    H = without(one(q) + 0 * q, tops) == 0
     if policy.name == "top_k":
-        return tops
-    return tops | (p < left(q, most_likely(q, n)) if n else xp.where(q > 0, p < q, False))
+        return H, (one(q) + 0 * q)[:, 0]
+    last = _over_sum(left(q, tops))
+    H = H | (target < last)
+    return H, sums.total(xp.where(H, last, zero(q)))[:, 0]
 
 
-def _sorted_prefix(p: Array, q: Array, k: int, policy: DraftPolicy) -> Array:
-    """Sort by p/q, cumulate, take the least."""
+def _sorted_prefix(p: Array, target: Array, q: Array, k: int, replaced: bool) -> tuple[Array, Array]:
+    """Sort by p/q on the row as given, cumulate, take the least; as otm/scan.py does without a sort."""
     xp = array_namespace(p)
-    finite = q > p * 1e-300  # else p/q may overflow; such a token is in no useful set
-    ratio = xp.where(finite, p / xp.where(finite, q, one(q)), xp.asarray(xp.inf, dtype=p.dtype, device=device(p)))
+    can = q > 0
+    ratio = xp.where(can, p / xp.where(can, q * UP, one(q)), xp.asarray(xp.inf, dtype=p.dtype, device=device(p)))
     order = xp.argsort(ratio, axis=-1)
-    p_in, q_in = (xp.cumulative_sum(xp.take_along_axis(a, order, axis=-1), axis=-1) for a in (p, q))
-    value = p_in - (q_in**k if policy.name == "iid" else _pair_prefix(q, order))
+    pieces, part, others = ([_over_sum(q)], one(q), one(q)) if replaced else _pair_pieces(q)
+
+    def inside(summed: list[Array]) -> Array:
+        return summed[0] ** k if replaced else _pair(summed, part, others)
+
+    def before(a: Array) -> Array:
+        return sums.running(xp.take_along_axis(a, order, axis=-1))
+
+    value = before(target) - inside([before(piece) for piece in pieces])
     best, least = argmax(-value), xp.min(value, axis=-1)
     last = xp.take_along_axis(ratio, xp.take_along_axis(order, best[:, None], axis=-1), axis=-1)
-    return (ratio <= last) & finite & (least < 0)[:, None]
+    H = (ratio <= last) & can & (least < 0)[:, None]
+    return H, inside([sums.total(xp.where(H, piece, zero(q))) for piece in pieces])[:, 0]
 
 
-def _pair_prefix(q: Array, order: Array) -> Array:
+def _pair_pieces(q: Array) -> tuple[list[Array], Array, Array]:
+    """What is summed over H for two drafts without replacement, and the part of q beside its heaviest token [B, 1].
+
+    Summed are y, the tokens beside the heaviest over their own sum (which may be 1e-300); y q / (1 - q), where 1 - q
+    is at least 1/2; and the heaviest token. Last, whether there are tokens beside the heaviest.
+    """
     xp = array_namespace(q)
-    a = argmax(q)[:, None]
-    light, top = without(q, a), xp.astype(is_token(q, a[:, 0]), q.dtype)
-    inside, over, square, has = (
-        xp.cumulative_sum(xp.take_along_axis(each, order, axis=-1), axis=-1)
-        for each in (light, light / (1 - light), light * light / (1 - light), top)
-    )
-    heavy = xp.take_along_axis(q, a, axis=-1)
-    others = total(light)
-    then = xp.where(others > 0, inside / xp.where(others > 0, others, one(q)), one(q))
-    return (inside + has * heavy) * over - square + has * heavy * then
+    heaviest = argmax(q)
+    light = without(q, heaviest[:, None])
+    over = xp.sum(light, axis=-1, keepdims=True)
+    y = light / xp.where(over > 0, over, one(q))
+    share = xp.where(over > 0, sums.total(y), one(q))
+    y = y * (1 / share)
+    whole = sums.total(q)
+    x = light * (1 / whole)
+    heavy = xp.where(is_token(q, heaviest), q * (1 / whole), zero(q))
+    return [y, y * (x / (1 - x)), heavy], over * share / whole, over > 0
 
 
-def _pair(q: Array, H: Array) -> Array:
-    """Q(H) of two drafts without replacement; the heaviest token apart, so that no 1 - q cancels."""
-    xp = array_namespace(q)
-    a = argmax(q)[:, None]
-    light = without(q, a)
-    light_in, heavy = xp.where(H, light, zero(q)), xp.where(H & is_token(q, a[:, 0]), q, zero(q))
-    inside, top, others = total(light_in), total(heavy), total(light)
-    then = xp.where(others > 0, inside / xp.where(others > 0, others, one(q)), one(q))
-    return (total(light_in * positive(inside + top - light_in) / (1 - light_in)) + top * then)[:, 0]
+def _pair(summed: list[Array], part: Array, others: Array) -> Array:
+    """Q(H) of two drafts without replacement from the sums of `_pair_pieces`; the formula is in sums.rounding."""
+    y, z, t = summed
+    y = array_namespace(y).where(others, y, y * 0 + 1)
+    return (part * y + t) * (part * (y + z)) - part * z + t * y
 
 
 def _by_race(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
@@ -163,22 +199,33 @@ def _by_race(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
     return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
 
 
-def _by_buckets(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
-    rows, xp = max(p.shape[0], q.shape[0]), array_namespace(p, q)
+def _by_buckets(p: Array, q: Array, k: int, policy: DraftPolicy, rows: int) -> Cut:
+    xp = array_namespace(p, q)
     p_rows, q_rows = as_floats(p), as_floats(q)
-    H, alpha, error = np.zeros((rows, p.shape[1]), dtype=bool), np.empty(rows), np.empty(rows)
+    H, alpha = np.zeros((rows, p.shape[1]), dtype=bool), np.empty(rows)
     for b in range(rows):
         row_p, row_q = p_rows[b % len(p_rows)], q_rows[b % len(q_rows)]
-        served, inside, mass_p, mass_q = prefix_by_buckets(row_p, row_q, k, policy.name == "iid", H[b])
-        if not (abs(mass_p - 1) <= laws.SUM_TOLERANCE["float64"] and abs(mass_q - 1) <= laws.SUM_TOLERANCE["float64"]):
+        served, inside, *masses = prefix_by_buckets(row_p, row_q, k, policy.name == "iid", H[b])
+        if not all(abs(mass - 1) <= laws.SUM_TOLERANCE["float64"] for mass in masses):
             laws.float_rows(p, "p"), laws.float_rows(q, "q")  # says what is wrong, if the dtype does not excuse it
-        alpha[b], error[b] = 1 + served - inside, _rounding(served, inside, p.shape[1], k)
-    return Cut(*(xp.asarray(a) for a in (alpha, H, error)))
+        alpha[b] = 1 + served - inside
+    alpha, H = xp.asarray(alpha), xp.asarray(H)
+    return Cut(alpha, H, _error(H, k, policy))
+
+
+def _error(H: Array, k: int, policy: DraftPolicy) -> Array:
+    """[B] bound on the error of alpha: that of its value, and twice that for the search, which compared such values.
+
+    Tokens whose p/q round to one number, and tokens that p and the last draft hardly tell apart, cost less than that.
+    """
+    xp, iid = array_namespace(H), policy.name == "iid"
+    bound = 3 * sums.rounding(H.shape[1], k if iid else 2, policy.name == "without_replacement")
+    return xp.full(H.shape[0], bound, dtype=xp.float64, device=device(H))
 
 
 def _rounding(served: Array, inside: Array, vocabulary: int, k: int) -> Array:
     """Sums of V terms in blocks of 128 (numpy and torch sum in finer trees), each of 4 roundings; a k-th power."""
-    return UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * UNIT
+    return sums.UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * sums.UNIT
 
 
 def as_floats(a: Array) -> Array:

@@ -3,97 +3,128 @@
 The prefix value 1 + P - Q is, between two tokens of one bucket of p/q, at least the smaller of its values at the ends
 of the bucket with P raised by the lowest p/q only: Q is convex in q(prefix) along any order (Hu et al., arXiv
 2502.18779). So most buckets cannot hold the minimum; the others are sorted and looked at token by token.
+
+Everything runs in float64 and in integer sums (sums.py), whatever the dtype of the rows: p/q rounded to float32 would
+leave its bucket. Tokens are ranked on the row as given, because a division by a sum can round two ratios to one.
 """
 
+from math import frexp
 from typing import Any
 
 import numpy as np
 
 from spechub_lp.compiled import compiled
+from spechub_lp.otm.sums import GRAIN, rounding
 
 Array = Any
 
+UP = 2.0**200
+"""Ratios are p / (2^200 q): no q > 0 is too faint for that to be finite and exact to a rounding. They are 0 only where
+p < 2^-800, which no alpha can tell from 0."""
 BITS = 46
-"""Buckets are the leading bits of p/q as a float64: sign, exponent and 52 - 46 = 6 of the mantissa, 1.6 % wide."""
-LOWEST, BUCKETS = (1023 - 24) << 6, 32 << 6
+"""Buckets are the leading bits of the ratio in float64: sign, exponent and 52 - 46 = 6 of the mantissa, 1.6 % wide."""
+LOWEST, BUCKETS = (1023 - 200 - 24) << 6, 32 << 6
 """p/q from 2^-24 to 2^8; what is outside goes to the first or the last bucket."""
 BLOCK = 128
+WHOLE = 1 / GRAIN
 
 
-@compiled
 def prefix_by_buckets(p: Array, q: Array, k: int, replaced: bool, H: Array) -> tuple[float, float, float, float]:
     """Marks the best prefix in H [V] (bool, written); p, q [V] floats. Returns p(H), Q(H), p(V), q(V).
 
-    replaced: k drafts with replacement, else two drafts (k = 2) without. p and q are divided by their sums. The sums
-    over H are taken afresh, in blocks of 128. A NaN or a negative entry gives p(V) or q(V) = NaN.
+    replaced: k drafts with replacement, else two drafts (k = 2) without. p and q are divided by their sums. A NaN or a
+    negative entry gives p(V) or q(V) = NaN.
+    """
+    mass_p, mass_q, whole_p, whole_q, heavy, light = _masses(p, q)
+    if not (0.5 < mass_p < 1.5 and 0.5 < mass_q < 1.5):
+        return 0.0, 0.0, mass_p, mass_q
+    if not replaced and light == 0:  # one token, drafted twice
+        k, replaced = 1, True
+    # Without replacement the heaviest token is kept apart from the others, whose 1 - q is at least 1/2. They may be as
+    # faint as 1e-320 together, so their sums run over y = 2^up q, with y(all of them) from 1/2 to 1.
+    up = 0 if replaced else -frexp(light)[1]
+    scales = (1 / whole_p, 1 / whole_q, 2.0 ** (up // 2), 2.0 ** (up - up // 2), 2.0**-up / whole_q)
+    ratio, cut, others = _best(p, q, k, replaced, heavy, scales, 2 * rounding(len(p), k, not replaced))
+    served, inside = _value(p, q, k, replaced, heavy, scales, ratio, cut, others, H)
+    return served, inside, mass_p, mass_q
+
+
+@compiled
+def _masses(p: Array, q: Array) -> tuple[float, float, float, float, int, float]:
+    """p(V) and q(V) as float sums and as grains, the heaviest token of q and a float sum of the others.
+
+    NaN for an entry that is no probability.
+    """
+    p_all, q_all, whole_p, whole_q, heavy, light = 0.0, 0.0, np.int64(0), np.int64(0), 0, 0.0
+    for i in range(len(p)):
+        a, b = np.float64(p[i]), np.float64(q[i])
+        if not (0 <= a <= 2 and 0 <= b <= 2):
+            return np.nan, np.nan, 0.0, 0.0, 0, 0.0
+        p_all += a
+        q_all += b
+        whole_p += np.int64(np.rint(a * WHOLE))
+        whole_q += np.int64(np.rint(b * WHOLE))
+        if q[i] > q[heavy]:
+            light += np.float64(q[heavy])
+            heavy = i
+        elif i > 0:
+            light += b
+    return p_all, q_all, whole_p * GRAIN, whole_q * GRAIN, heavy, light
+
+
+@compiled
+def _best(
+    p: Array, q: Array, k: int, replaced: bool, heavy: int, scales: tuple[float, ...], doubt: float
+) -> tuple[Array, float, float]:
+    """p/q [V] over 2^200, -1 where q = 0; the last one in the best prefix, -1 for the empty prefix; and y(all).
+
+    scales: 1 / p(V), 1 / q(V), 2^up in two factors, and q / q(V) over y. doubt: twice the error of a prefix value.
     """
     n = len(p)
-    p_all, q_all, heavy = 0.0, 0.0, 0
-    for i in range(0, n, BLOCK):
-        part_p, part_q = 0.0, 0.0
-        for j in range(i, min(i + BLOCK, n)):
-            if not (p[j] >= 0 and q[j] >= 0):
-                return 0.0, 0.0, np.nan, np.nan
-            part_p += p[j]
-            part_q += q[j]
-            if q[j] > q[heavy]:
-                heavy = j
-        p_all += part_p
-        q_all += part_q
-    # Of one token drafted again and again only its presence counts. The heaviest token is kept apart from the others,
-    # whose 1 - q is at least 1/2.
-    others = 0.0
-    if not replaced:
-        for j in range(n):
-            others += q[j] if j != heavy else 0.0
-        if others == 0:
-            k, replaced = 1, True
-    scale_p, scale_q, others = 1 / p_all, 1 / q_all, others / q_all
-
+    to_p, to_q, up, more, part = scales
     ratio = np.empty(n)
     for i in range(n):
-        ratio[i] = p[i] / q[i] if q[i] > 0 else -1.0
+        ratio[i] = np.float64(p[i]) / (np.float64(q[i]) * UP) if q[i] > 0 else -1.0
     bucket = (ratio.view(np.int64) >> BITS) - LOWEST
-    table = np.zeros((BUCKETS, 5))  # p; without the heaviest token: q, q/(1-q), q^2/(1-q); the heaviest token's q
+    # In grains: p; q, or y without the heaviest token; and y q / (1 - q).
+    table = np.zeros((BUCKETS, 3), dtype=np.int64)
     for i in range(n):
         if ratio[i] >= 0:
-            bucket[i] = min(max(bucket[i], 0), BUCKETS - 1)
-            b = bucket[i]
-            table[b, 0] += p[i]
-            table[b, 1] += q[i]
-            if not replaced and i != heavy:
-                x = q[i] * scale_q
-                table[b, 2] += x / (1 - x)
-                table[b, 3] += x * x / (1 - x)
+            b = min(max(bucket[i], 0), BUCKETS - 1)
+            bucket[i] = b
+            table[b, 0] += np.int64(np.rint(np.float64(p[i]) * to_p * WHOLE))
+            x = np.float64(q[i]) * to_q
+            if replaced:
+                table[b, 1] += np.int64(np.rint(x * WHOLE))
+            elif i != heavy:
+                y = np.float64(q[i]) * up * more
+                table[b, 1] += np.int64(np.rint(y * WHOLE))
+                table[b, 2] += np.int64(np.rint(y * (x / (1 - x)) * WHOLE))
         else:
             bucket[i] = -1
-    table[:, 0] *= scale_p
-    table[:, 1] *= scale_q
-    if not replaced:
-        its = bucket[heavy]
-        table[its, 4] = q[heavy] * scale_q
-        table[its, 1] = 0.0
-        for i in range(n):
-            if bucket[i] == its and i != heavy:
-                table[its, 1] += q[i] * scale_q
+    its = -1 if replaced else bucket[heavy]
+    top = np.float64(q[heavy]) * to_q
+    others = 1.0 if replaced else np.sum(table[:, 1]) * GRAIN
 
-    starts = np.zeros((BUCKETS + 1, 5))
-    Q = np.zeros(BUCKETS + 1)
-    best, cut = 0.0, 0.0
+    starts = np.zeros((BUCKETS + 1, 3), dtype=np.int64)
+    P, Q = np.zeros(BUCKETS + 1), np.zeros(BUCKETS + 1)
+    best = 0.0
     for b in range(BUCKETS):
         starts[b + 1] = starts[b] + table[b]
-        s = starts[b + 1]
-        c = s[1] + s[4]
-        Q[b + 1] = c**k if replaced else c * s[2] - s[3] + s[4] * s[1] / others
-        best = min(best, s[0] - Q[b + 1])
-    lows = ((np.arange(BUCKETS) + LOWEST) << BITS).view(np.float64) * (q_all * scale_p)
+        P[b + 1], y, z = starts[b + 1, 0] * GRAIN, starts[b + 1, 1] * GRAIN, starts[b + 1, 2] * GRAIN
+        t = top if 0 <= its <= b else 0.0
+        Q[b + 1] = y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others)
+        best = min(best, P[b + 1] - Q[b + 1])
+    # A bucket is left out only if no prefix that ends in it can be better than `best`, errors on both sides and the
+    # error of `low` times the width of the bucket counted. So what is found is within `doubt` of the best prefix.
+    lows = ((np.arange(BUCKETS) + LOWEST) << BITS).view(np.float64) * UP * (to_p / to_q)
     chosen = np.zeros(BUCKETS, dtype=np.bool_)
-    count = 0
     for b in range(BUCKETS):
-        width = table[b, 1] + table[b, 4]
         low = lows[b] if b > 0 else 0.0
-        end = starts[b, 0] + low * width - Q[b + 1]
-        chosen[b] = width > 0 and min(starts[b, 0] - Q[b], end) <= best + 1e-15
+        width = table[b, 1] * GRAIN * (1.0 if replaced else part) + (top if b == its else 0.0)
+        end = P[b] + low * width - Q[b + 1]
+        chosen[b] = min(P[b] - Q[b], end) <= best + doubt * (1 + low)
+    count = 0
     for i in range(n):
         count += 1 if bucket[i] >= 0 and chosen[bucket[i]] else 0
     near = np.empty(count, dtype=np.int64)
@@ -103,47 +134,59 @@ def prefix_by_buckets(p: Array, q: Array, k: int, replaced: bool, H: Array) -> t
             near[count] = i
             count += 1
     near = near[np.argsort(ratio[near])]
-    best = 0.0
+    best, cut = 0.0, -1.0
     at: Any = -1
-    s = starts[0].copy()
+    s, t = starts[0].copy(), 0.0
     for place in range(count):
         i = int(near[place])
         if bucket[i] != at:
             at = bucket[i]
             s[:] = starts[at]
-        x = q[i] * scale_q
-        s[0] += p[i] * scale_p
-        if i == heavy and not replaced:
-            s[4] += x
+            t = top if 0 <= its < at else 0.0
+        s[0] += np.int64(np.rint(np.float64(p[i]) * to_p * WHOLE))
+        x = np.float64(q[i]) * to_q
+        if replaced:
+            s[1] += np.int64(np.rint(x * WHOLE))
+        elif i == heavy:
+            t = top
         else:
-            s[1] += x
-            if not replaced:
-                s[2] += x / (1 - x)
-                s[3] += x * x / (1 - x)
-        c = s[1] + s[4]
-        value = s[0] - (c**k if replaced else c * s[2] - s[3] + s[4] * s[1] / others)
+            y = np.float64(q[i]) * up * more
+            s[1] += np.int64(np.rint(y * WHOLE))
+            s[2] += np.int64(np.rint(y * (x / (1 - x)) * WHOLE))
+        y, z = s[1] * GRAIN, s[2] * GRAIN
+        value = s[0] * GRAIN - (y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others))
         if value < best:
             best, cut = value, ratio[i]
+    return ratio, cut, others
 
-    if best == 0:
-        return 0.0, 0.0, p_all, q_all
-    p_in, q_in, over, square = 0.0, 0.0, 0.0, 0.0
-    for i in range(0, n, BLOCK):
-        a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
-        for j in range(i, min(i + BLOCK, n)):
-            if 0 <= ratio[j] <= cut:
-                H[j] = True
-                a0 += p[j]
-                if replaced or j != heavy:
-                    x = q[j] * scale_q
-                    a1 += x
-                    if not replaced:
-                        a2 += x / (1 - x)
-                        a3 += x * x / (1 - x)
-        p_in += a0
-        q_in += a1
-        over += a2
-        square += a3
-    top = q[heavy] * scale_q if H[heavy] and not replaced else 0.0
-    c = q_in + top
-    return p_in * scale_p, c**k if replaced else c * over - square + top * q_in / others, p_all, q_all
+
+@compiled
+def _value(
+    p: Array,
+    q: Array,
+    k: int,
+    replaced: bool,
+    heavy: int,
+    scales: tuple[float, ...],
+    ratio: Array,
+    cut: float,
+    others: float,
+    H: Array,
+) -> tuple[float, float]:
+    """Marks the tokens with p/q up to `cut` in H [V]; returns p(H) and Q(H)."""
+    to_p, to_q, up, more, part = scales
+    served, first, second = np.int64(0), np.int64(0), np.int64(0)
+    for i in range(len(p)):
+        if 0 <= ratio[i] <= cut:
+            H[i] = True
+            served += np.int64(np.rint(np.float64(p[i]) * to_p * WHOLE))
+            x = np.float64(q[i]) * to_q
+            if replaced:
+                first += np.int64(np.rint(x * WHOLE))
+            elif i != heavy:
+                y = np.float64(q[i]) * up * more
+                first += np.int64(np.rint(y * WHOLE))
+                second += np.int64(np.rint(y * (x / (1 - x)) * WHOLE))
+    y, z = first * GRAIN, second * GRAIN
+    t = np.float64(q[heavy]) * to_q if H[heavy] else 0.0
+    return served * GRAIN, y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others)
