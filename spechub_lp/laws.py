@@ -159,7 +159,8 @@ def float_rows(values: Any, name: str = "p") -> Array:
             f"{name}[{int(at[-1])}] = {float(a[tuple(int(i) for i in at)])} is not a probability "
             f"(index [{where}]); a law needs entries >= 0. Did you pass logits?"
         )
-    mass = _numpy(xp.sum(a, axis=-1, dtype=xp.float64))
+    with np.errstate(over="ignore"):
+        mass = _numpy(xp.sum(a, axis=-1, dtype=xp.float64))
     off = ~(np.abs(mass - 1) <= SUM_TOLERANCE[dtype_name(a)])
     if off.any():
         row = tuple(int(i) for i in np.argwhere(off)[0])
