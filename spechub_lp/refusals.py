@@ -14,14 +14,20 @@ s = 1 / (1 - q(x_1) - ... - q(x_j)).
 The drafts matter through the sum of their q alone. Tokens are put into classes of equal or similar q; all but the last
 draft run over the classes, each standing at its mean q, and E is a binary search in sums of the tokens sorted by p/q.
 The error is of second order in the width of a class; with a class for each token there is none.
+
+What is left of q is the sum over the classes of what is left of each, never 1 less what was drafted: at a low
+temperature one draft may hold all of q but 1e-30, and the next one all of that but 1e-30 again.
 """
 
+from collections.abc import Iterable, Iterator
+from math import ceil, log
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from spechub_lp.otm.prefix import falling
+from spechub_lp.otm.prefix import falling, scaled
+from spechub_lp.rows import others
 from spechub_lp.tuples import as_float64
 
 Array = Any
@@ -29,10 +35,15 @@ Array = Any
 CLASSES = {1: 128, 2: 512, 3: 128, 4: 48}
 """Classes of tokens in float rows, by k; half of them for the heaviest tokens, one each. Worst error on 15 rows of
 SmolLM2 (V = 49,152) at T = 0.3, 1 and 2: below 1e-13 with two drafts, 1e-9 with three, 1e-8 with four."""
+WIDEST = {1: 1.2, 2: 1.2, 3: 1.2, 4: 1.4}
+"""Largest over least q of a class, by k; a row of many scales gets more classes than usual."""
 FAINT = 1e-5
-"""Float tokens of smaller q are one class: they change the scale of the next offer by no more than this."""
-NOTHING = 1e-13
-"""A sum of floats that should have come down to 0, over what it was."""
+"""Float tokens of smaller q, over what all but the k - 1 heaviest hold, are one class: whatever was drafted, they
+change the scale of the next offer by no more than this."""
+NEGLIGIBLE = 1e-14
+"""Probability of the draft tuples of float rows that are left out, for each draft."""
+ROUNDING = 1e-15
+"""An E(c) of floats below this is 0. Drafts that lead to such a c are refused with no more probability than that."""
 
 
 def all_refused(p: Array, q: Array, k: int) -> Array:
@@ -48,30 +59,32 @@ def all_refused(p: Array, q: Array, k: int) -> Array:
 
 def _row(p: Array, q: Array, k: int) -> Any:
     order, n = falling(p, q)
-    never, p, q = p[order[n:]].sum() + p[0] * 0, p[order[:n]], q[order[:n]]
+    never, p, q = p[order[n:]].sum() + p[0] * 0, p[order[:n]], scaled(q)[order[:n]]
     if not n:
         return never
     tokens = _Tokens(p, q, never, _classes(q, k))
-    weight, c, top, rest = (np.asarray([p[0] * 0 + a]) for a in (1, 0, tokens.top, tokens.rest))
-    drawn: list[tuple[Array, Array]] = []
-    lost = p[0] * 0
-    for _ in range(k - 1):
-        before, left = tokens.excess(c), top + rest
+    weight, c, lost = p[:1] * 0 + 1, p[:1] * 0, p[0] * 0
+    held, moment, count = tokens.held[None], tokens.moment[None], tokens.count[None]
+    left = held.sum(axis=1)
+    for later in range(k - 2, -1, -1):
+        before = tokens.excess(c)
         after = c + _over(before, left)
-        mass, moment = tokens.refused(c, after, before, left)
-        for at, value in drawn:
-            here = np.arange(len(at))
-            mass[here, at] -= _over(value, left)
-            moment[here, at] -= _over(value * value, left)
+        mass, sized = tokens.refused(c, after, before, (_over(a, left[:, None]) for a in (held, moment)))
         lost += weight[(before > 0) & ~(left > 0)].sum()  # q is used up: the same token is drafted again, and refused
-        state, at = np.nonzero((mass > 0) & (before > 0)[:, None])
-        value = tokens.within(at, moment[state, at] / mass[state, at])
-        weight, c, top = weight[state] * mass[state, at], after[state], np.where(at == tokens.heaviest, 0, top[state])
-        rest = rest[state] - np.where(at == tokens.heaviest, 0, value)
-        rest = np.where(rest > (0 if rest.dtype == object else NOTHING * tokens.rest), rest, p[0] * 0)
-        drawn = [(a[state], v[state]) for a, v in drawn] + [(at, value)]
+        likely = weight[:, None] * mass
+        floor = 0 if p.dtype == object else NEGLIGIBLE / max(1, likely.size)
+        state, at = np.nonzero((likely > floor) & (before > 0)[:, None] & (count > 0))
+        value = tokens.within(at, sized[state, at] / mass[state, at])
+        rest = tokens.rest(at, held[state, at] - value, count[state, at] - 1)
+        weight, c, left = likely[state, at], after[state], others(held)[state, at] + rest
+        if later:
+            here = np.arange(len(at))
+            held, moment, count = (a[state] for a in (held, moment, count))
+            held[here, at] = rest
+            moment[here, at] = np.maximum(moment[here, at] - value * (value / tokens.most[at]), rest * 0)
+            count[here, at] -= 1
     before = tokens.excess(c)
-    return lost + (weight * _over(tokens.excess(c + _over(before, top + rest)), before)).sum()
+    return lost + (weight * _over(tokens.excess(c + _over(before, left)), before)).sum()
 
 
 class _Tokens:
@@ -83,22 +96,25 @@ class _Tokens:
         self.p, self.q = (_prefix(a) for a in (p, q))
         order = np.argsort(kind, kind="stable")  # lightest class first: its sums are not rounded by heavy ones
         self.keys = kind[order].astype(np.int64) * (self.n + 1) + order
-        self.sums = [_prefix(a[order]) for a in (p, q, p * q, q * q)]
         starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
         self.kinds = len(starts)
         self.bounds = np.append(starts, self.n)
-        self.least, self.most = (f.reduceat(q[order], starts) for f in (np.minimum, np.maximum))
-        self.heaviest = self.kinds - 1
-        self.top, self.rest = self.most[-1], q[order[:-1]].sum() + q[0] * 0
+        self.count = np.diff(self.bounds)
+        self.held, self.least, self.most = (f.reduceat(q[order], starts) for f in (np.add, np.minimum, np.maximum))
+        size = q / self.most[kind]
+        self.sums = [_prefix(a[order]) for a in (p, q, p * size, q * size)]
+        self.moment = np.add.reduceat((q * size)[order], starts)
 
     def excess(self, c: Array) -> Array:
-        """E(c) [S]."""
+        """E(c) [S]; in floats 0 where it is below its rounding."""
         at = np.searchsorted(self.falling, -c)
-        return np.maximum(self.never + self.p[at] - c * self.q[at], self.never * 0)
+        found = self.never + self.p[at] - c * self.q[at]
+        return np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
 
-    def refused(self, c: Array, after: Array, before: Array, left: Array) -> tuple[Array, Array]:
-        """Of the next draft, by class: Pr[it is in the class, and refused] [S, kinds], and the same times its q."""
-        low, high = self.bounds[:-1], self.bounds[1:]
+    def refused(self, c: Array, after: Array, before: Array, offers: Iterable[Array]) -> Iterator[Array]:
+        """Of the next draft, by class: Pr[it is in the class, and refused] [S, kinds], and the same times its q over
+        the largest q of the class. Offers: the same two, whether it is refused or not."""
+        low = self.bounds[:-1]
         served = [0, 0]
         for sign, level in ((1, c), (-1, after)):
             rank = np.searchsorted(self.falling, -level)
@@ -106,20 +122,19 @@ class _Tokens:
             p, q, pq, qq = (a[at] - a[low] for a in self.sums)
             served[0] = served[0] + sign * (p - level[:, None] * q)
             served[1] = served[1] + sign * (pq - level[:, None] * qq)
-        offers = (self.sums[1][high] - self.sums[1][low], self.sums[3][high] - self.sums[3][low])
-        mass, moment = (
-            _over(offer[None], left[:, None]) - _over(kept, before[:, None])
-            for offer, kept in zip(offers, served, strict=True)
-        )
-        return mass, moment
+        return (offer - _over(kept, before[:, None]) for offer, kept in zip(offers, served, strict=True))
 
     def within(self, kind: Array, value: Array) -> Array:
-        """A mean of a class, held between its least and its largest q."""
-        return np.minimum(np.maximum(value, self.least[kind]), self.most[kind])
+        """A mean of a class, over its largest q, as a q between its least and its largest."""
+        return np.minimum(np.maximum(value * self.most[kind], self.least[kind]), self.most[kind])
+
+    def rest(self, kind: Array, value: Array, count: Array) -> Array:
+        """What `count` tokens of a class may hold: value, within their bounds; nothing when there is none left."""
+        return np.minimum(np.maximum(value, self.least[kind] * count), self.most[kind] * count)
 
 
 def _classes(q: Array, k: int) -> Array:
-    """[V] class of each token, lightest first; the heaviest token is alone in the last one."""
+    """[V] class of each token, lightest first, numbered without gaps."""
     n = len(q)
     most = n if q.dtype == object else CLASSES[k]
     if n <= most:
@@ -127,11 +142,14 @@ def _classes(q: Array, k: int) -> Array:
     alone = most // 2
     heavy = np.argpartition(q, n - alone)[n - alone :]
     heavy = heavy[np.argsort(q[heavy])]
-    edges = np.geomspace(FAINT, max(q[heavy[0]], 2 * FAINT), most - alone)
+    light = q.sum() if k == 1 else np.partition(q, n - k + 1)[: n - k + 1].sum()
+    low, high = FAINT * light, q[heavy[0]]
+    narrow = ceil(log(high / low) / log(WIDEST[k])) if high > low else 0
+    edges = np.geomspace(low, high, max(most - alone, narrow)) if high > low else np.empty(0)
     kind: Array = np.searchsorted(edges, q)
     kind[heavy] = len(edges) + 1 + np.arange(alone)
     used = np.bincount(kind) > 0
-    return (np.cumsum(used) - 1)[kind].astype(np.int16)  # few and small: a stable sort is a count
+    return (np.cumsum(used) - 1)[kind].astype(np.min_scalar_type(len(used)))  # of 16 bits, a stable sort is a count
 
 
 def _prefix(a: Array) -> Array:

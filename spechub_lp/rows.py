@@ -26,6 +26,18 @@ def total(a: Array) -> Array:
     return array_namespace(a).sum(a, axis=-1, keepdims=True)
 
 
+def others(a: Array) -> Array:
+    """Of each entry the sum of the others in its row, by adding alone, so that a heavy entry hides no faint ones:
+    [B, V] -> [B, V]."""
+    xp = array_namespace(a)
+    none = a[:, :1] * 0
+
+    def ahead(row: Array) -> Array:
+        return xp.concat([none, xp.cumulative_sum(row, axis=-1)[:, :-1]], axis=-1)
+
+    return ahead(a) + xp.flip(ahead(xp.flip(a, axis=-1)), axis=-1)
+
+
 def ratio(a: Array, b: Array) -> Array:
     """a / b, and 0 where b is 0."""
     xp = array_namespace(a, b)

@@ -3,6 +3,7 @@
 The stated errors are held against rationals on rows of every kind, and against closed forms at large vocabularies."""
 
 from fractions import Fraction
+from itertools import product
 from math import comb
 
 import numpy as np
@@ -39,6 +40,22 @@ def test_the_cut_keeps_its_stated_error_on_every_kind_of_row(seed: int) -> None:
     for p, q, k in pairs(seed):
         found = cut(p, q, k, "without_replacement")
         assert abs(found.alpha[0] - best(p, q, k)) <= found.error[0] < 1e-12, (p, q, k)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_closed_form_of_every_set_in_floats(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    H = np.array(list(product([False, True], repeat=4)))
+    for q in rows(rng, 4):
+        exact = rational_row(laws.law(q))
+        for k in (2, 3, 4):
+            right = WOR.inside(exact, H, k).astype(float)
+            assert WOR.inside(np.repeat((q / q.sum())[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-6), (
+                q,
+                k,
+            )
+            if abs(q.sum() - 1) < 1e-12:
+                assert WOR.inside(np.repeat(q[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-13), (q, k)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from rows_of_all_kinds import rows, softmax
 
-from spechub_lp import exact, refusals, samplers
+from spechub_lp import exact, laws, refusals, samplers
 from spechub_lp.logits.store import load
 from spechub_lp.refusals import all_refused
 from spechub_lp.strategies import pairs
@@ -36,7 +37,46 @@ def test_a_draft_law_that_is_almost_one_token(exponent, k):
     p, q = (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)), (1 - tail, tail / 4, 3 * tail / 4)
     true = float(exact(samplers.RRSw(k=k), p, q).acceptance)
     found = samplers.RRSw(k=k).acceptance(*(np.asarray([[float(m) for m in law]]) for law in (p, q)))
-    assert found[0] == pytest.approx(true, abs=1e-9)
+    assert found[0] == pytest.approx(true, abs=1e-13)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_kind_of_row(seed, k):
+    """Also where q falls by any factor from draft to draft, down to subnormal numbers."""
+    generator = np.random.default_rng(seed)
+    tokens = int(generator.integers(2, 6))
+    targets = [p / p.sum() for p in rows(generator, tokens)]
+    for q in rows(generator, tokens):
+        p = targets[generator.integers(len(targets))]
+        true = all_refused(*map(rational_row, laws.pair(p, q)), k)[0]
+        assert abs(all_refused(p[None], q[None], k)[0] - float(true)) < 1e-13, (p, q)
+
+
+@pytest.mark.parametrize("faint", [1e-6, 1e-20, 1e-150, 1e-300])
+@pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9)])
+@pytest.mark.parametrize("heavy", [1, 2])
+def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch):
+    """What the heavy tokens leave is a row of its own, whatever its scale: it gets the classes of one."""
+    generator = np.random.default_rng(0)
+    p, q = np.exp(1.5 * generator.normal(size=(2, 1, 700)))
+    q *= faint
+    q[:, :heavy] = 1 / heavy
+    p, q = p / p.sum(), q / q.sum()
+    coarse = all_refused(p, q, k)
+    monkeypatch.setitem(refusals.CLASSES, k, 700 if k == 2 else 350)
+    assert abs(all_refused(p, q, k) - coarse).max() < bound
+    assert 0.01 < coarse[0] < 0.9999
+
+
+def test_draft_laws_of_many_scales(monkeypatch):
+    """At a low temperature no two tokens are of a size, and 1,000 tokens are more than there are classes."""
+    generator = np.random.default_rng(0)
+    logits = 4 * generator.normal(size=(2, 1000))
+    p, q = (softmax(row / 0.05)[None] for row in (logits[0] + logits[1], logits[0]))
+    coarse = all_refused(p, q, 3)
+    monkeypatch.setitem(refusals.CLASSES, 3, 1000)
+    assert abs(all_refused(p, q, 3) - coarse).max() < 1e-12
 
 
 @pytest.mark.parametrize("k", [2, 3])

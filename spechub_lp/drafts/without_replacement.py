@@ -4,7 +4,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy, left
-from spechub_lp.rows import argmax, normalise, one, pick, ratio, total, without, zero
+from spechub_lp.rows import argmax, normalise, one, others, pick, ratio, total, without, zero
 
 Array = Any
 
@@ -45,8 +45,8 @@ class WithoutReplacement(DraftPolicy):
         if k == 1:
             return total(inside)[:, 0]
         if k == 2:
-            rest = total(q) - q
-            then = xp.where(rest > 0, ratio(total(inside) - inside, rest), one(q))
+            rest = others(q)
+            then = xp.where(rest > 0, ratio(others(inside), rest), one(q))
             return total(inside * then)[:, 0]
         first = []
         for x in range(q.shape[1]):

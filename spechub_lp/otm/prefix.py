@@ -14,8 +14,8 @@ the time of the k-th ring, by the trapezoidal rule in log t.
 **The error of the rule.** Let E be any event of the drafts, x_1..x_k drafts in E and L_j = 1 - q(x_1) - ... - q(x_j).
 Given x, the k-th ring comes after gaps s_j of laws Exp(L_j), so its density is an integral of prod L_j e^{-L_j s_j}.
 At the complex time r e^{i d} each factor is at most L_j e^{-L_j s_j cos d}, and the integral over r of the whole is at
-most (cos d)^-k. Hence the integrand of E, at the angle d < pi/2, has at most the norm Pr[E] (cos d)^-k, and the trapezoidal
-rule with step h errs by at most (Trefethen and Weideman, SIAM Review 56 (2014), theorem 5.1)
+most (cos d)^-k. Hence the integrand of E, at the angle d < pi/2, has at most the norm Pr[E] (cos d)^-k, and the
+trapezoidal rule with step h errs by at most (Trefethen and Weideman, SIAM Review 56 (2014), theorem 5.1)
 
     2 Pr[E] (cos d)^-k / (e^{2 pi d / h} - 1),    least at tan d = 2 pi / (h k).
 
@@ -120,7 +120,7 @@ def _iid(q: Array, k: int) -> Array:
 
 
 def _pair(q: Array) -> Array:
-    """i first and then one behind it, or one behind it and then i. Apart the heaviest: q over its others may overflow."""
+    """i first and then one behind it, or one behind it and then i. The heaviest apart: q / its others may overflow."""
     v, heaviest = behind(q), int(np.argmax(q))
     others = v + np.concatenate((q[:1] * 0, np.cumsum(q)[:-1]))
     odds = q / np.where(np.arange(len(q)) == heaviest, q * 0 + 1, others)
