@@ -19,6 +19,7 @@ STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of stdout; the paths would be stderr by the time they are opened (stdout.take)."""
 
 _numbers = count()
+_parts: set[Path] = set()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -45,6 +46,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     path = Path(os.path.realpath(path))
     part = _neighbour(path)
+    _parts.add(part)
     try:
         part.write_bytes(data)
         with suppress(FileNotFoundError):
@@ -52,6 +54,14 @@ def replace_file(path: Path, data: bytes) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+        _parts.discard(part)
+
+
+def remove_parts() -> None:
+    """Take away what is being written, for a process that ends without unwinding."""
+    for part in list(_parts):
+        with suppress(OSError):
+            part.unlink()
 
 
 def is_stdout(path: str | Path | None) -> bool:

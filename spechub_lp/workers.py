@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from spechub_lp import files
 from spechub_lp.errors import SpecHubError
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 PATIENCE = 1.0
 """Seconds in which a signal sent again is the same one: `timeout` sends two, and an impatient user more."""
+
+GRACE = 10.0
+"""Seconds in which a process that was asked to end does so; then it is ended. A library may catch every exception."""
 
 PR_SET_PDEATHSIG = 1
 
@@ -94,12 +98,21 @@ def _end(number: int, frame: object) -> None:
     if not again:
         _unwind()
     elif now - _received[0][1] > PATIENCE:
-        _kill_workers()
-        os._exit(128 + _received[0][0])
+        _leave()
+
+
+def _leave() -> None:
+    """End now, whatever still runs."""
+    _kill_workers()
+    files.remove_parts()
+    os._exit(128 + _received[0][0])
 
 
 def _unwind() -> None:
     threading.excepthook = lambda args: None
+    watch = threading.Timer(GRACE, _leave)
+    watch.daemon = True
+    watch.start()
     _kill_workers()
     number = _received[0][0]
     if number == signal.SIGINT:

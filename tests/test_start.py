@@ -15,8 +15,8 @@ from spechub_lp import drafts, gate, names, samplers
 from spechub_lp.logits.measures import chosen
 
 HEAVY = {
-    "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy", "torch",
-    "transformers",
+    "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",
+    "torch", "transformers",
 }  # fmt: skip
 COMMANDS = ("audit", "solve", "verify", "sample", "schema", "gate", "replay", "capture")
 

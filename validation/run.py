@@ -76,6 +76,8 @@ def main() -> None:
         report()
     except SpecHubError as error:
         parser.exit(2, f"error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
 
 
 def replays(everything: bool, jobs: int) -> None:
