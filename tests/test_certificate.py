@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from fractions import Fraction as F
@@ -121,6 +122,16 @@ def test_any_changed_digit_is_refused(tmp_path):
             file.write_text(text[:i] + digit + text[i + 1 :])
             with pytest.raises(CertificateError):
                 certificate.check(file)
+
+
+def test_the_page_of_the_format_is_that_of_the_checker():
+    page = (Path(__file__).parent.parent / "docs" / "certificate_format.md").read_text(encoding="utf-8")
+    assert certificate.check(json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])).alpha == F(7, 12)
+    for limit in (certificate.MAX_BYTES, certificate.MAX_DIGITS):
+        assert f"{limit:,}" in page
+    assert all(f'"{policy}"' in page for policy in certificate.POLICIES)
+    assert {policy.name for policy in drafts.ALL} == set(certificate.POLICIES)
+    assert f'"{certificate.FORMAT}"' in page
 
 
 def test_files(tmp_path):
@@ -342,3 +353,15 @@ def test_what_the_writer_writes_the_checker_reads(monkeypatch):
     monkeypatch.setattr(writer, "MAX_DIGITS", digits - 1)
     with pytest.raises(TooLarge, match=r"digits that a certificate may have; give the laws as short rationals"):
         best.certificate()
+
+
+def test_what_is_too_long_to_be_read_is_not_written(monkeypatch, tmp_path):
+    best = optimum(*float_instance(9), 3)
+    write_json(tmp_path / "c.json", best.certificate())
+    size = (tmp_path / "c.json").stat().st_size
+    writer = import_module("spechub_lp.otm.optimum")
+    monkeypatch.setattr(writer, "MAX_BYTES", size - 1000)  # p, q and alpha are not counted
+    with pytest.raises(TooLarge, match="is larger than the"):
+        best.certificate()
+    monkeypatch.setattr(writer, "MAX_BYTES", size * 5 // 4)
+    assert best.certificate()

@@ -13,7 +13,7 @@ import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import laws
-from spechub_lp.certificate import FORMAT, MAX_DIGITS
+from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SolverError, TooLarge, UnknownName
@@ -113,9 +113,8 @@ class Optimum:
         """The proof as a document that `spechub_lp.certificate.check` checks without a solver.
 
         Raises:
-            TooLarge: its numbers have more digits than the format allows (docs/certificate_format.md).
+            TooLarge: it would have more digits or bytes than the format allows (docs/certificate_format.md).
         """
-        entries = self.entries()
         denominators = {int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)}
         # Every mass, and every sum that the checker makes, is a multiple of 1 / common.
         common = reduce(gmpy2.lcm, denominators)
@@ -124,8 +123,15 @@ class Optimum:
                 f"the common denominator of p and of the {len(self.weights):,} draft tuples has more than the "
                 f"{MAX_DIGITS:,} digits that a certificate may have; give the laws as short rationals"
             )
+        coupling = [[list(x), y, _text(mass)] for x, y, mass in self.entries()]
         known = self.drafts in policies.ALL
-        law = [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        law = [] if known else [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        written = sum(len(entry[-1]) + self._line() for entry in (*coupling, *law))
+        if written > MAX_BYTES:
+            raise TooLarge(
+                f"a certificate of {written:,} bytes is larger than the {MAX_BYTES:,} that checkers read; restrict the "
+                "laws to their top tokens"
+            )
         rows = [list(map(_text, row)) for row in self._draft_rows()]
         return {
             "format": FORMAT,
@@ -136,9 +142,13 @@ class Optimum:
                 "k": self.k,
                 "alpha": _text(self.alpha),
             },
-            "coupling": [[list(x), y, _text(mass)] for x, y, mass in entries],
+            "coupling": coupling,
             "H": sorted(self.H),
         }
+
+    def _line(self) -> int:
+        """Bytes that an entry takes in the file at most, beside its mass: every number has a line of its own."""
+        return 40 + (self.k + 1) * (len(str(len(self.p))) + 6)
 
     def _draft_rows(self) -> tuple[Any, ...]:
         return self.q if isinstance(self.q[0], tuple) else (self.q,)
