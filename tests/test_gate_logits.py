@@ -441,7 +441,7 @@ def test_a_wide_tree_case_is_replayed(run):
     )
     assert report.exit_code == 1, text(report)
     document = case_document(report)
-    assert document["case"]["problem"]["branching"] == (1,)
+    assert document["case"]["problem"]["branching"] == [1]
     Path("case.json").write_text(json.dumps(document))
     again = run("--replay", "case.json", "--level", "0")
     assert again.exit_code == 1, again.output
@@ -455,7 +455,7 @@ def test_a_wide_tree_case_is_replayed(run):
     [
         (["--logits", "nowhere"], "missing"),
         (["--logits", "."], "manifest.json"),
-        (["--logits", "text.safetensors"], "text.json is not"),
+        (["--logits", "text.safetensors"], "text.json: the document lacks 'documents'"),
         (["--logits", "broken"], "sha256"),
         (["--logits", "empty"], "no finished shard"),
         (["--logits", AUSTEN, "--positions", "0"], "--positions 0"),

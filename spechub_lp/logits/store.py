@@ -41,6 +41,8 @@ from spechub_lp.reading import is_file, is_folder, read_bytes, read_json, sealed
 Tensors = dict[str, NDArray[Any]]
 Index = int | slice | NDArray[np.integer]
 
+LEAST_LOG = -1e6
+"""Below any log-probability of a model: float32 logits differ by a few thousand at most."""
 LARGEST_ROWS = 4 << 30
 """Bytes of compact rows, which are held in memory whole; the shipped ones have 3.9 MB."""
 SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -245,7 +247,7 @@ def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
             return f"{name} has shape {list(tensor.shape)}; needed is [{', '.join(axes)}] with {_sizes(sizes)}"
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             return f"{name} has an entry that is not finite"
-    documents, model = manifest.get("documents"), manifest.get("model", {})
+    documents, model = manifest["documents"], manifest.get("model", {})
     for field, value, size in (
         ("keep", manifest.get("keep"), sizes["K"]), ("rank", manifest.get("rank"), sizes["R"]),
         ("model.vocabulary", model.get("vocabulary"), sizes["V"]),
@@ -255,15 +257,9 @@ def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
     ids = np.sort(tensors["ids"], axis=1)
     if sizes["N"] < 1 or not 0 < sizes["K"] < sizes["V"] or ids.max() >= sizes["V"] or (np.diff(ids) == 0).any():
         return f"the kept ids are not {sizes['K']} different tokens below V = {sizes['V']:,} in each of the rows"
-    if tensors["rest"].max() >= 0:
-        return "the log-mass of the rest is not below 0"
-    if documents is not None and tensors["document"].max() >= len(documents):
-        return f"document = {tensors['document'].max()}, and {len(documents)} documents are listed"
-    return _place_fault(tensors, documents or [])
-
-
-def _place_fault(tensors: Tensors, documents: Sequence[Mapping[str, Any]]) -> str | None:
-    """What is wrong with the places of the rows, or None."""
+    rest, cap = tensors["rest"], tensors["cap"]
+    if np.exp(rest).max() >= 1 or min(rest.min(), cap.min()) < LEAST_LOG or cap.max() > 0:
+        return f"rest and cap are not logarithms of probabilities between {LEAST_LOG:g} and 0"
     if fault := places_fault(tensors["document"], tensors["index"], documents):
         return fault
     lengths = [entry["tokens"] for entry in documents if "tokens" in entry]

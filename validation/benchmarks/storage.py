@@ -66,7 +66,12 @@ def read_shards(folder: Path, which: np.ndarray) -> Any:
 def write_compact(folder: Path, laws: Laws) -> None:
     tensors = store.pack(laws["target"].astype(float), laws["draft"].astype(float), 1536, 16)
     index = np.arange(len(laws["target"]), dtype=np.uint16)
-    store.save(folder / "rows.safetensors", tensors | {"tokens": index, "document": index * 0, "index": index}, {})
+    documents = [{"name": "text_1", "domain": "text"}]
+    store.save(
+        folder / "rows.safetensors",
+        tensors | {"tokens": index, "document": index * 0, "index": index},
+        {"documents": documents},
+    )
 
 
 def read_compact(folder: Path, which: np.ndarray) -> Any:
