@@ -18,7 +18,6 @@ The blocks of one token are nested. What is summed over them is summed from the 
 the heavy tokens have left the pool, the block may be fainter than their rounding.
 """
 
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.ironing import Ironing
 from spechub_lp.lottery import Lottery, take
 from spechub_lp.otm.prefix import best_draft
+from spechub_lp.recent import Recent
 from spechub_lp.rows import minimum, positive, ratio
 from spechub_lp.tuples import as_float64, as_numpy
 
@@ -54,7 +54,7 @@ class Row:
 
     def __init__(self, tree: Ironing):
         self.tree, self.q, self.n = tree, tree.q, len(tree.q)
-        self.known: OrderedDict[tuple[frozenset[int], int], Array] = OrderedDict()
+        self.known = Recent(MEMORY, FEWEST)
 
     def choose(self, drafts: list[int]) -> Array:
         """Drafts as ranks, in the order drawn -> [k]. A repeat, or a draft too faint to count, is never chosen."""
@@ -102,16 +102,13 @@ class Row:
 
     def best(self, gone: frozenset[int], r: int) -> Array:
         """The law of the best of r draws from the pool without `gone`: [n]."""
-        law = self.known.pop((gone, r), None)
-        if law is None:
-            rest = np.ones(self.n, dtype=bool)
-            rest[list(gone)] = False
-            law = self.q * 0
-            if rest.any():
-                law[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
-        self.known[gone, r] = law
-        while len(self.known) > max(FEWEST, MEMORY // law.nbytes):
-            self.known.popitem(last=False)
+        return self.known((gone, r), lambda: self.best_of_rest(gone, r))
+
+    def best_of_rest(self, gone: frozenset[int], r: int) -> Array:
+        rest, law = np.ones(self.n, dtype=bool), self.q * 0
+        rest[list(gone)] = False
+        if rest.any():
+            law[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
         return law
 
 

@@ -16,6 +16,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.handover import Row
 from spechub_lp.otm.prefix import QUADRATURE, best_draft, best_draft_error, falling, per_octave, scaled
 from spechub_lp.otm.sets import over_prefixes
+from spechub_lp.recent import Recent, size
 from spechub_lp.samplers.border_wor import BorderWor
 from spechub_lp.tuples import rational_row
 
@@ -126,15 +127,31 @@ def test_scaling_rounds_nothing_and_can_be_done_again(seed: int) -> None:
 
 def test_what_a_row_keeps_of_its_pools_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draws of a row with three drafts kept an array of V numbers for each."""
-    monkeypatch.setattr("spechub_lp.handover.MEMORY", 40_000)
     rng = np.random.default_rng(0)
     p, q = rng.dirichlet(np.ones(1000), 2)
-    prepared = samplers.by_name("border_wor", 3).prepare(p[None], q[None])
-    bounded, free = Row(prepared.trees[0]), Row(prepared.trees[0])
+    tree = samplers.by_name("border_wor", 3).prepare(p[None], q[None]).trees[0]
+    free = Row(tree)
+    monkeypatch.setattr("spechub_lp.handover.MEMORY", 40_000)
+    bounded = Row(tree)
     for drafts in rng.integers(0, 1000, (60, 3)).tolist():
-        monkeypatch.setattr("spechub_lp.handover.MEMORY", 40_000)
-        chosen = bounded.choose(drafts)
-        assert sum(law.nbytes for law in bounded.known.values()) <= 40_000
-        monkeypatch.setattr("spechub_lp.handover.MEMORY", 10**9)
-        assert chosen.tolist() == free.choose(drafts).tolist()
-    assert len(free.known) > 60
+        assert bounded.choose(drafts).tolist() == free.choose(drafts).tolist()
+        assert bounded.known.bytes == size(tuple(bounded.known.kept.values())) <= 40_000
+    assert len(free.known.kept) > 60
+
+
+def test_what_is_recent() -> None:
+    made = []
+
+    def make(n: int) -> tuple[np.ndarray, np.ndarray]:
+        made.append(n)
+        return np.full(5, n), np.full(5, n)
+
+    recent = Recent(budget=160)
+    for n in (1, 2, 1, 3, 1, 2):
+        assert recent(n, lambda n=n: make(n))[1][0] == n
+        assert recent.bytes <= 160
+    assert made == [1, 2, 3, 2]
+    few = Recent(budget=1, fewest=2)
+    for n in range(5):
+        few(n, lambda n=n: make(n))
+    assert list(few.kept) == [3, 4]

@@ -18,7 +18,7 @@ the next 8. So the path of likely tokens is the document's own order, and a kern
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from spechub_lp.gate.report import Report
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.trees import TreeProblem, shapes_of
 from spechub_lp.logits import shards, store
+from spechub_lp.recent import Recent
 
 Array = Any
 
@@ -42,6 +43,8 @@ CANDIDATES = 64
 """Positions that are looked at before the hard ones are chosen; a second at V = 49,152."""
 POOL = 8
 """Captured positions that the contexts of one tree go round."""
+MEMORY = 128 * 2**20
+"""Bytes of laws that are kept."""
 MOST_WIDE = 16
 """Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
 TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
@@ -87,14 +90,15 @@ class Captured:
 
     def laws(self, position: int, temperature: float) -> tuple[Array, Array]:
         """([V], [V]) p and q in float32."""
-        return self._read(position, temperature)
+        return self._recent(
+            (position, temperature),
+            lambda: tuple(law.astype(np.float32) for law in self.rows.laws(position, temperature)),
+        )
 
     @cached_property
-    def _read(self) -> Any:
+    def _recent(self) -> Recent:
         """Rows are used more than once, and one takes 10 ms to rebuild."""
-        return lru_cache(maxsize=128)(
-            lambda position, temperature: tuple(law.astype(np.float32) for law in self.rows.laws(position, temperature))
-        )
+        return Recent(MEMORY)
 
     def narrow(self, policy: DraftPolicy, k: int) -> list[Problem]:
         """Every chosen row on its top tokens; none in a replay. Raises SpecHubError when k drafts cannot be made."""

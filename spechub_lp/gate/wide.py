@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from spechub_lp.gate.tape import Unscripted
 from spechub_lp.gate.token_sets import ACCEPTED, Watch
 from spechub_lp.gate.tree_engine import TreeEngine, read_noise, real_noise
 from spechub_lp.gate.trees import impossible
+from spechub_lp.recent import Recent
 
 Array = Any
 
@@ -36,6 +37,8 @@ FEW = 400
 """Draws at level 0 alone."""
 BATCH_NUMBERS = 1 << 21
 """Numbers in the rows of one batch of trees: 16 MB of float64."""
+MEMORY = 64 * 2**20
+"""Bytes of draft laws that are kept."""
 
 
 def drafter(
@@ -43,7 +46,8 @@ def drafter(
 ) -> Callable[[int, np.random.Generator], tuple[int, ...]]:
     """draw(row, rng) -> k drafts. The law of each next draft is kept for the drafts that come often."""
 
-    @lru_cache(maxsize=96)
+    recent = Recent(MEMORY)
+
     def ends(row: int, x: tuple[int, ...]) -> Array:
         q = np.asarray(rows[row], dtype=np.float64)[None]
         law = np.asarray(policy.draft(q, np.asarray([x], dtype=np.int64).reshape(1, -1), k)[0], dtype=np.float64)
@@ -52,7 +56,7 @@ def drafter(
     def draw(row: int, rng: np.random.Generator) -> tuple[int, ...]:
         x: tuple[int, ...] = ()
         for _ in range(k):
-            cdf = ends(row, x)
+            cdf = recent((row, x), partial(ends, row, x))
             # A product that rounds up to the last end must still give a token that has mass.
             place = min(np.searchsorted(cdf, rng.random() * cdf[-1], side="right"), np.searchsorted(cdf, cdf[-1]))
             x = (*x, int(place))
