@@ -15,12 +15,13 @@ from importlib.resources import files
 from math import isinf
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
+from typing import Any, BinaryIO
 
 from spechub_lp.errors import SpecHubError
 
 LARGEST = 256 << 20
 """Bytes of a JSON or text file that is read; the largest that the package writes, a long audit, has a few MB."""
+PIECE = 1 << 20
 DEEPEST = 32
 """Levels of nesting; the documents of the package have 9 at most."""
 LARGEST_INTEGER = 1 << 64
@@ -42,12 +43,20 @@ def read_bytes(path: str | Path, most: int = LARGEST) -> bytes:
     """The bytes of a file. Raises SpecHubError when it cannot be read, is a folder, or has more than `most` bytes."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(most + 1)
+            data = _at_most(file, most + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise SpecHubError(f"cannot read {_short(str(path), 200, str)}: {_reason(error)}") from None
     if len(data) > most:
         raise SpecHubError(f"{path} has more than {most:,} bytes; is it the file that was meant?")
     return data
+
+
+def _at_most(file: BinaryIO, count: int) -> bytes:
+    """The first bytes of a file, in pieces: one read of `count` would set that much memory aside, whatever is there."""
+    data = bytearray()
+    while len(data) < count and (part := file.read(min(PIECE, count - len(data)))):
+        data += part
+    return bytes(data)
 
 
 def read_text(path: str | Path, most: int = LARGEST) -> str:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spechub_lp import reading
 from spechub_lp.errors import SpecHubError
 from spechub_lp.logits.store import Rows, load, pack, save
 
@@ -166,3 +168,17 @@ def test_the_manifest_names_what_a_reader_needs(shipped):
         "measured",
         "data",
     } <= set(json.loads(text))
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    """However large a file may be at most, what is set aside is for the bytes that are there."""
+    (tmp_path / "small").write_bytes(b"x" * 10)
+    tracemalloc.start()
+    assert reading.read_bytes(tmp_path / "small", 1 << 40) == b"x" * 10
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    (tmp_path / "large").write_bytes(b"y" * (3 * reading.PIECE + 5))
+    assert len(reading.read_bytes(tmp_path / "large")) == 3 * reading.PIECE + 5
+    with pytest.raises(SpecHubError, match="more than"):
+        reading.read_bytes(tmp_path / "large", 3 * reading.PIECE)

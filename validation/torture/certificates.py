@@ -104,6 +104,9 @@ def _truth(document: Any) -> str:
     k = claim["k"]
     if k > 8 or k < 1:
         return "unreadable" if k < 1 else "false"
+    for part in (claim["p"], claim["q"], document["coupling"]):
+        if type(part) is not list:
+            return "unreadable"
     p = [number(v) for v in claim["p"]]
     several = isinstance(claim["q"][0], list)
     q: Any = [[number(v) for v in row] for row in claim["q"]] if several else [number(v) for v in claim["q"]]
@@ -111,7 +114,9 @@ def _truth(document: Any) -> str:
     if any(min(row) < 0 or sum(row) != 1 or len(row) != len(p) for row in [p, *rows]):
         return "false"
     if several and claim["drafts"] != "product":
-        return "false"
+        plain = False
+        if isinstance(claim["drafts"], str):
+            return "false"
     if isinstance(claim["drafts"], str):
         policy = claim["drafts"]
         if policy not in POLICIES or (policy == "hub" and k != 2) or (several and len(q) != k):

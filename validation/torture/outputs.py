@@ -86,7 +86,9 @@ def _safe(target: Path) -> bool:
         )
     real = Path(os.path.realpath(target))
     inside = real.is_relative_to(os.path.realpath(tempfile.gettempdir()))
-    return inside and not (real.exists() and (stat.S_ISCHR(real.lstat().st_mode) or stat.S_ISBLK(real.lstat().st_mode)))
+    return inside and not (
+        os.path.exists(real) and (stat.S_ISCHR(real.lstat().st_mode) or stat.S_ISBLK(real.lstat().st_mode))
+    )
 
 
 class _Reader:

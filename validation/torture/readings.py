@@ -64,7 +64,10 @@ def folder_of_rows(folder: Path) -> dict[str, Any]:
         "format": "spechub-lp shards 1",
         "identity": "x",
         "settings": {},
-        "documents": [{"name": "a", "domain": "a"}, {"name": "b", "domain": "b"}],
+        "documents": [
+            {"name": "a", "domain": "a", "tokens": 20, "positions": 9},
+            {"name": "b", "domain": "b", "tokens": 20, "positions": 6},
+        ],
         "vocabulary": V,
         "target": {"name": "t"},
         "draft": {"name": "d"},
