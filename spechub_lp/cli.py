@@ -148,7 +148,9 @@ def sample(
     normalise: Normalise = False,
     json: Json = None,
 ) -> None:
-    """Draw from a sampler and show what came out beside its exact law. Exit code 1: biased, exactly.
+    """Draw from a sampler and show what came out beside its exact law.
+
+    Exit code 1: biased, exactly; or the draws do not fit (a right draw fails so in one run of a million at most).
 
     Example: spechub-lp sample --sampler spechub --p 0,1/5,4/5 --q 3/5,3/10,1/10 -n 200000
     """

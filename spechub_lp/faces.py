@@ -8,8 +8,9 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp import laws
 from spechub_lp.coupling import Coupling
-from spechub_lp.drafts import DraftPolicy
+from spechub_lp.drafts import DraftPolicy, Product
 from spechub_lp.errors import SpecHubError, TooLarge
+from spechub_lp.rows import halvings, pick, zero
 from spechub_lp.tuples import RATIONAL, as_float64, as_numpy, enumerate_drafts, rational_row
 from spechub_lp.verdict import Sampler
 
@@ -42,10 +43,14 @@ def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
     """The law of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
 
     p, q: float laws [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are computed in
-    the dtype of p and q, then summed in float64.
+    the dtype of p and q, as a draw computes them, then summed in float64.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. SpecHubError: more than one pair of laws.
     """
-    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
-    q = q[None] if sampler.drafts.name == "product" and q.shape[0] > 1 else q
+    p, q = float_pair(sampler, p, q)
+    if (rows := laws.batch(p=p, q=q)) != 1:
+        raise SpecHubError(f"the law of a sampler is that of one pair p, q; there are {rows} rows: take one at a time")
     x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
     accept, residual = (as_float64(a) for a in _verdict_table(sampler, p, q, x))
     return Coupling(as_float64(p)[0], as_numpy(x), mass, accept, residual)
@@ -67,25 +72,73 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
     """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
 
     Args:
-        p, q: laws [V] or [B, V], numpy or torch, checked here; q is [B, k, V] for product drafts.
-        u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict.
+        p, q: laws [V] or [B, V] of numpy or torch; for product drafts q is [B, k, V], or [k, V] beside one p.
+        u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict. B may be 0.
+
+    Both ends of [0, 1] are legal in every dtype, because rounding to float32, float16 or bfloat16 makes uniforms of
+    exactly 1. An entry of u is taken for the float64 that it is exactly: 0 stands for the first token of positive
+    probability, and 1 for what the largest number below 1 stands for, whatever the dtype of u is. No u draws a token of
+    probability 0. A u of few bits reaches only the tokens on its grid; draw uniforms in float64.
+
+    Bits: drafts, verdicts and the search for the token that u falls on are made of the same operations in the same
+    order in numpy and torch and on every device (spechub_lp/rows.py), so tokens agree where u is on the very edge of
+    two tokens, too. Left out are Tempered drafts with a power that is no whole number: libraries round powers each in
+    their own way.
+
+    Raises:
+        LawError: p or q is not a law. SpecHubError: shapes, kinds of array or u do not fit; a bad k.
+
+    Example:
+        >>> from spechub_lp import draw, samplers
+        >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
+        [0]
     """
-    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
-    if q.ndim == 2 and sampler.drafts.name == "product" and q.shape[0] == sampler.k and p.shape[0] == 1:
-        q = q[None]
-    u = u if hasattr(u, "ndim") else np.asarray(u, dtype=np.float64)
+    return draw_checked(sampler, *inputs(sampler, p, q, u))
+
+
+def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
+    """Read and check all that a draw takes: p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]."""
+    p, q = float_pair(sampler, p, q)
+    u = laws.as_array(u, "u", f"[B, {sampler.k + 1}]")
     if u.ndim != 2 or u.shape[1] != sampler.k + 1:
         raise SpecHubError(
             f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
         )
+    if laws.dtype_name(u) not in laws.SUM_TOLERANCE:
+        raise SpecHubError(f"u has dtype {laws.dtype_name(u)}; uniforms come as one of {', '.join(laws.SUM_TOLERANCE)}")
+    laws.same_library(p=p, q=q, u=u)
     if not bool(((u >= 0) & (u <= 1)).all()):
         raise SpecHubError("u has an entry outside [0, 1] or a NaN; it must hold uniforms")
     if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
-        raise SpecHubError(f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; they must agree")
+        raise SpecHubError(
+            f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; p and q need one row, or those of u"
+        )
+    return p, q, u
+
+
+def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
+    """Read and check float laws: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
+    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
+    laws.same_library(p=p, q=q)
+    if p.ndim != 2:
+        raise SpecHubError(
+            f"p has shape {tuple(p.shape)}; targets come as [V] or [B, V]; "
+            f"join the leading axes: p.reshape(-1, {p.shape[-1]})"
+        )
+    if isinstance(sampler.drafts, Product) and q.ndim == 2 and q.shape[0] == sampler.k and p.shape[0] == 1:
+        q = q[None]
     if p.shape[-1] != q.shape[-1]:
         raise SpecHubError(f"p has {p.shape[-1]} tokens and q has {q.shape[-1]}; both need the same vocabulary")
     sampler.drafts.check(q, sampler.k)
+    return p, q
+
+
+def draw_checked(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    """`draw` of what `inputs` returned; nothing is checked."""
     xp = array_namespace(p, q, u)
+    if not u.shape[0]:
+        none = xp.zeros((0,), dtype=xp.int64, device=device(u))
+        return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
     x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
     verdict = sampler.verify(p, q, x)
     cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
@@ -105,15 +158,26 @@ def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
 
 
 def inverse_cdf(weights: Array, u: Array) -> Array:
-    """The cell that u falls into when the weights [B, C] are laid end to end: [B] indices.
+    """The cell that u [B] falls into when the weights [B, C] or [1, C] are laid end to end: [B] indices.
 
-    Sums run in float64. A cell of weight 0 is never chosen, not even at u = 0 or u = 1.
+    A walk down the tree of float64 sums (rows.halvings): where what is still to go is below the weight on the left, go
+    left; else take that weight off and go right. A cell of weight 0 is never chosen, not even at u = 0 or u = 1, and
+    the same bits give the same cell on every device.
     """
     xp = array_namespace(weights, u)
-    ends = xp.cumulative_sum(weights, axis=-1, dtype=xp.float64)
-    whole = ends[:, -1:]
-    at = xp.minimum(xp.astype(u, xp.float64)[:, None] * whole, xp.nextafter(whole, whole * 0))
-    return xp.count_nonzero(ends <= at, axis=-1)
+    *levels, whole = halvings(xp.astype(weights, xp.float64))
+    cell = xp.zeros(u.shape, dtype=xp.int64, device=device(u))
+    nil = zero(whole)
+    to_go = xp.minimum(xp.astype(u, xp.float64) * whole[:, 0], xp.nextafter(whole[:, 0], nil))
+    for level in reversed(levels):
+        # to_go stays below the weight of the node, so without weight or cell on the right it stays left.
+        first = 2 * cell
+        second = first + 1 if level.shape[-1] % 2 == 0 else xp.where(first + 1 < level.shape[-1], first + 1, first)
+        left, right = pick(level, first), pick(level, second)
+        goes_right = to_go >= left
+        to_go = xp.where(goes_right, xp.minimum(to_go - left, xp.nextafter(right, nil)), to_go)
+        cell = first + xp.astype(goes_right, xp.int64)
+    return cell
 
 
 def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Array, Array]:

@@ -129,7 +129,7 @@ def float_array(values: Any, name: str = "p") -> Array:
     Raises:
         LawError: not an array of floats, no token, or more axes than a batch of laws has.
     """
-    a = _array(values, name)
+    a = as_array(values, name)
     if a.ndim == 0 or a.shape[-1] == 0:
         raise LawError(f"{name} has shape {tuple(a.shape)}; a law needs at least one token")
     if a.ndim > 3:
@@ -173,13 +173,13 @@ def dtype_name(a: Array) -> str:
     return str(a.dtype).removeprefix("torch.")
 
 
-def _array(values: Any, name: str) -> Array:
+def as_array(values: Any, name: str, shape: str = "[V] or [B, V]") -> Array:
     """An array as it is, anything else as float64; LawError for what is neither."""
     if is_array_api_obj(values):
         return values
     what = f"{name} = {values!r:.60} is not an array of numbers"
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise LawError(f"{what}; pass an array or a list of floats, [V] or [B, V]")
+        raise LawError(f"{what}; pass an array or a list of floats, {shape}")
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -254,7 +254,7 @@ def _boltzmann(a: Array, top: Array, temperature: float) -> Array:
 
 
 def _logits(values: Any) -> Array:
-    a = _array(values, "logits")
+    a = as_array(values, "logits")
     xp = array_namespace(a)
     if a.ndim == 0 or a.shape[-1] == 0:
         raise LawError(f"logits have shape {tuple(a.shape)}; a law needs at least one token")

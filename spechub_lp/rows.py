@@ -2,18 +2,29 @@
 
 A row is the last axis, one entry a token; the first axis is the batch, and a batch of one broadcasts. Zero and one
 are made from the data, because `zeros_like` of an object array gives ints, and int / int is silently a float.
+
+Every function gives the same bits in every namespace and on every device: each step is one IEEE operation, entry by
+entry, and sums are made of such steps in an order that the number of entries alone decides.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 Array = Any
 
 
+LANES = 8
+"""A row of n entries is folded into n / 8 sums of 8, and those again: at most 7 log8(n) + 7 roundings an entry."""
+
+
 def zero(a: Array) -> Array:
     """The number 0 in the arithmetic of `a`."""
-    return a[(0,) * a.ndim] * 0
+    if a.dtype == object and math.prod(a.shape):
+        return a[(0,) * a.ndim] * 0
+    return array_namespace(a).zeros((), dtype=a.dtype, device=device(a))
 
 
 def one(a: Array) -> Array:
@@ -22,8 +33,30 @@ def one(a: Array) -> Array:
 
 
 def total(a: Array) -> Array:
-    """Row sums, kept as a column: [B, V] -> [B, 1]."""
-    return array_namespace(a).sum(a, axis=-1, keepdims=True)
+    """Row sums, kept as a column: [B, V] -> [B, 1]. 16-bit floats are summed in float32 and rounded once."""
+    xp = array_namespace(a)
+    if "16" in str(a.dtype):
+        return xp.astype(total(xp.astype(a, xp.float32)), a.dtype)
+    while (n := a.shape[-1]) > 1:
+        lanes = min(n, LANES)
+        width = n // lanes
+        lane = a[..., :width]
+        for start in range(width, lanes * width, width):
+            lane = lane + a[..., start : start + width]
+        a = xp.concat([lane, a[..., lanes * width :]], axis=-1) if n % lanes else lane
+    return a
+
+
+def halvings(a: Array) -> Iterator[Array]:
+    """The row, the sums of its neighbours, the sums of theirs, ...: [B, V], [B, ceil(V / 2)], ..., [B, 1].
+
+    Entry i of a row is the sum of the entries 2i and 2i + 1 of the row before it; an entry without a neighbour is kept.
+    """
+    yield a
+    while (n := a.shape[-1]) > 1:
+        pairs = a[..., : n - n % 2 : 2] + a[..., 1::2]
+        a = array_namespace(a).concat([pairs, a[..., -1:]], axis=-1) if n % 2 else pairs
+        yield a
 
 
 def others(a: Array) -> Array:

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from spechub_lp import laws
-from spechub_lp.faces import Draw
-from spechub_lp.faces import draw as draw_rows
+from spechub_lp.errors import SpecHubError
+from spechub_lp.faces import Draw, draw_checked, float_pair, inputs
 from spechub_lp.verdict import Sampler
 
 MEMORY = 64 * 2**20
@@ -22,31 +22,49 @@ def draw(
     """Draw from explicit uniforms, as `spechub_lp.draw` does, on a device, in a dtype, in slices of the batch.
 
     Args:
-        p, q: laws [V] or [B, V] (q [B, k, V] for product drafts): tensors, or anything torch.as_tensor takes.
-        u: uniforms [B, k + 1].
+        p, q: laws [V] or [B, V] (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists
+            that torch.as_tensor takes.
+        u: uniforms [B, k + 1] in [0, 1], as `spechub_lp.draw` reads them.
         device, dtype: where and in what precision to work; by default those of p.
         memory: bytes to stay below, beside the inputs.
 
     Raises:
         LawError, SpecHubError: as `spechub_lp.draw`.
     """
-    p, q = (torch.as_tensor(a, device=device, dtype=dtype) for a in (p, q))
-    u = torch.as_tensor(u, device=p.device)
-    p, q = laws.float_rows(p, "p"), laws.float_rows(q, "q")
-    rows = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[-1]))
+    p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
+    p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))
+    rows = max(1, laws.count(memory, "memory") // (ROWS_IN_WORK * 8 * p.shape[-1]))
     parts = [
-        draw_rows(sampler, _rows(p, start, rows), _rows(q, start, rows), u[start : start + rows])
-        for start in range(0, u.shape[0], rows)
+        draw_checked(sampler, _rows(p, start, rows), _rows(q, start, rows), u[start : start + rows])
+        for start in range(0, max(1, u.shape[0]), rows)
     ]
     return Draw(*(torch.cat([getattr(part, name) for part in parts]) for name in ("tokens", "slots", "drafts")))
 
 
 def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any) -> Draw:
     """Draw one output for each row of p and q with torch's own uniforms; arguments as `draw`."""
-    p = torch.as_tensor(p, device=where.get("device"))
-    batch = p.shape[0] if p.ndim == 2 else 1
-    u = torch.rand(batch, sampler.k + 1, dtype=torch.float64, generator=generator, device=p.device)
+    p, q = (_tensor(a, name, where.get("device"), where.get("dtype")) for a, name in ((p, "p"), (q, "q")))
+    batch = laws.batch(**dict(zip("pq", float_pair(sampler, p, q), strict=True)))
+    try:
+        u = torch.rand(batch, sampler.k + 1, dtype=torch.float64, generator=generator, device=p.device)
+    except (TypeError, RuntimeError) as error:
+        raise SpecHubError(f"generator = {generator!r} makes no uniforms on {p.device}: {error}") from None
     return draw(sampler, p, q, u, **where)
+
+
+def _tensor(values: Any, name: str, device: Any = None, dtype: Any = None) -> torch.Tensor:
+    values = values if isinstance(values, torch.Tensor) else laws.as_array(values, name)
+    try:
+        return torch.as_tensor(values, device=device, dtype=dtype)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+    ) as error:  # torch's word for a device that is not there
+        raise SpecHubError(
+            f"{name} makes no tensor with device = {device!r} and dtype = {dtype!r}: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def _rows(a: torch.Tensor, start: int, rows: int) -> torch.Tensor:

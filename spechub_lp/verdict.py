@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.errors import SpecHubError
+from spechub_lp.laws import count
 
 Array = Any
 
@@ -38,10 +38,8 @@ class Sampler:
     own: ClassVar[tuple[DraftPolicy, ...]]
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise SpecHubError(f"k = {self.k}; a sampler needs at least one draft")
-        if self.drafts is None:
-            object.__setattr__(self, "drafts", self.own[0])
+        object.__setattr__(self, "k", count(self.k, hint="a sampler needs at least one draft"))
+        object.__setattr__(self, "drafts", self.own[0] if self.drafts is None else policies.by_name(self.drafts))
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""

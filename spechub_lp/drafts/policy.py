@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace
 
 from spechub_lp.errors import SpecHubError
+from spechub_lp.laws import count
 from spechub_lp.rows import argmax, normalise, one_hot, pick, without
 
 Array = Any
@@ -29,10 +30,15 @@ class DraftPolicy:
 
     def check(self, q: Array, k: int) -> None:
         """Raise SpecHubError when k drafts cannot be made from q ([B, V], or [B, k, V] for different drafters)."""
-        if k < 1:
-            raise SpecHubError(f"k = {k}; a sampler needs at least one draft")
+        count(k, hint="a sampler needs at least one draft")
         if q.ndim != 2:
-            raise SpecHubError(f"{self.name} drafts come from one law; q has {q.shape[1]} (use drafts='product')")
+            product = q.ndim == 3 and q.shape[1] == k
+            hint = (
+                "use drafts='product' for a law a draft" if product else f"join the axes: q.reshape(-1, {q.shape[-1]})"
+            )
+            raise SpecHubError(
+                f"{self.name} drafts come from one law, [V] or [B, V]; q has shape {tuple(q.shape)}: {hint}"
+            )
 
 
 def drafter(q: Array, j: int) -> Array:

@@ -5,6 +5,7 @@ from array_api_compat import array_namespace
 
 from spechub_lp.drafts.policy import DraftPolicy, drafter
 from spechub_lp.errors import SpecHubError
+from spechub_lp.laws import count
 from spechub_lp.rows import total, zero
 
 Array = Any
@@ -32,5 +33,10 @@ class Product(DraftPolicy):
         return 1 - missed
 
     def check(self, q: Array, k: int) -> None:
+        count(k, hint="a sampler needs at least one draft")
+        if q.ndim not in (2, 3):
+            raise SpecHubError(
+                f"q has shape {tuple(q.shape)}; the laws of {k} drafters come as [{k}, V] or [B, {k}, V]"
+            )
         if q.ndim == 3 and q.shape[1] != k:
             raise SpecHubError(f"product drafts need one law a draft; k = {k} and q has {q.shape[1]} laws")

@@ -1,4 +1,8 @@
-"""What a sampler draws beside the law that it should draw from."""
+"""What a sampler draws beside the law that it should draw from.
+
+Losslessness is decided once, on the rationals as given. Draws are made from float64 rows, where a tie or an edge can
+fall otherwise; so they are compared with the law of those rows, at a stated rate of false alarms.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,16 +10,20 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from spechub_lp import laws
 from spechub_lp.coupling import Coupling
-from spechub_lp.faces import draw, exact
+from spechub_lp.faces import draw, exact, reference
 from spechub_lp.verdict import Sampler
 
 CHUNK = 100_000
 
-LARGEST_Z = 7.0
-"""Standard errors that no count may be away from the exact law: about 3e-12 for each token of a correct draw."""
+FALSE_ALARM = 1e-6
+"""Probability at most that the counts of a correct draw are called implausible, whatever the laws and the draws."""
+
+ROUNDING = 1e-9
+"""Laws in float64 and in rationals that are further apart than this differ by a decision, not by rounding."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,9 @@ class Sampling:
     q: tuple[Any, ...]
     """The draft law [V], or the laws [k, V] of different drafters."""
     coupling: Coupling
+    """The exact law of p and q as given."""
+    drawn: Coupling
+    """The law in float64, as the draws compute it."""
     draws: int
     seed: int
     counts: tuple[int, ...]
@@ -33,14 +44,35 @@ class Sampling:
 
     @property
     def plausible(self) -> bool:
-        """Whether the draws fit the exact law."""
-        return all(abs(z) <= LARGEST_Z for z in self.z_scores)
+        """Whether no count lies in a binomial tail of FALSE_ALARM, shared evenly by both tails of all counts."""
+        level = FALSE_ALARM / (2 * len(self._counts_and_masses))
+        return all(
+            min(binom.cdf(count, self.draws, mass), binom.sf(count - 1, self.draws, mass)) > level
+            for count, mass in self._counts_and_masses
+        )
+
+    @property
+    def decided_otherwise(self) -> float:
+        """How far the law of the float64 rows is from the exact one where they decide otherwise, else 0."""
+        gaps = [
+            abs(float(a) - b)
+            for a, b in zip(
+                (*self.coupling.output_law, self.coupling.acceptance),
+                (*self.drawn.output_law, self.drawn.acceptance),
+                strict=True,
+            )
+        ]
+        return max(gaps) if max(gaps) > ROUNDING else 0.0
 
     @property
     def z_scores(self) -> list[float]:
         """[V + 1] distance of each count, and of the accepted count, from its expectation in standard errors."""
-        pairs = [*zip(self.counts, self.coupling.output_law, strict=True), (self.accepted, self.coupling.acceptance)]
-        return [_z(count, float(mass), self.draws) for count, mass in pairs]
+        return [_z(count, mass, self.draws) for count, mass in self._counts_and_masses]
+
+    @property
+    def _counts_and_masses(self) -> list[tuple[int, float]]:
+        masses = (*self.drawn.output_law, self.drawn.acceptance)
+        return [(n, min(max(m, 0.0), 1.0)) for n, m in zip((*self.counts, self.accepted), masses, strict=True)]
 
     def document(self) -> dict[str, Any]:
         c = self.coupling
@@ -65,10 +97,15 @@ class Sampling:
 def sample_and_compare(
     sampler: Sampler, p: Any, q: Any, draws: int, seed: int, normalise: bool, progress: Callable[[str, int, int], None]
 ) -> Sampling:
-    """Draw `draws` outputs from numpy uniforms of `seed` and enumerate the exact law. See `exact`."""
+    """Draw `draws` outputs from numpy uniforms of `seed`; enumerate the exact law, and that of the float64 rows.
+
+    Raises:
+        As `exact`.
+    """
     target, draft = laws.pair(p, q, normalise)
     coupling = exact(sampler, target, draft)
     rows = np.asarray(target, dtype=float), np.asarray(draft, dtype=float)
+    drawn = reference(sampler, *rows)
     rng, counts, accepted = np.random.default_rng(seed), np.zeros(len(target), dtype=int), 0
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
@@ -76,7 +113,7 @@ def sample_and_compare(
         counts += np.bincount(result.tokens, minlength=len(target))
         accepted += int((result.slots >= 0).sum())
         progress("draws", start + size, draws)
-    return Sampling(sampler, draft, coupling, draws, seed, tuple(counts.tolist()), accepted)
+    return Sampling(sampler, draft, coupling, drawn, draws, seed, tuple(counts.tolist()), accepted)
 
 
 def _z(count: int, mass: float, draws: int) -> float:

@@ -166,7 +166,9 @@ def show_sample(console: Console, result: "Sampling") -> None:
     console.print(Sheet(title, ["token", "target p", "exact law", "drawn", "standard errors"], rows))
     console.print("lossless, exactly" if c.is_lossless else f"BIASED: distance {_exact(c.distance)} from the target")
     if not result.plausible:
-        console.print("FAIL  the draws do not fit the exact law", style="red")
+        console.print("FAIL  the draws do not fit the law that they were drawn from", style="red")
+    if gap := result.decided_otherwise:
+        console.print(f"In float64 a tie or an edge falls otherwise than exactly: draws follow a law {gap:.3g} away")
 
 
 def show_gate(console: Console, report: "Report") -> None:

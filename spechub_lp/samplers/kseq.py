@@ -5,7 +5,7 @@ from array_api_compat import array_namespace
 
 from spechub_lp.drafts import IID
 from spechub_lp.drafts.policy import drafter
-from spechub_lp.rows import columns, minimum, normalise, one, pick, positive, ratio, share, total
+from spechub_lp.rows import columns, minimum, normalise, one, pick, positive, power, ratio, share, total
 from spechub_lp.verdict import Sampler, Verdict
 
 Array = Any
@@ -34,7 +34,7 @@ class KSeq(Sampler):
         rho = self.discount(p, q)
         taken = minimum(p / rho, q)
         beta = total(taken)
-        need = normalise(positive(p - taken * ratio(1 - (1 - beta) ** self.k, beta)), empty=p)
+        need = normalise(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
         accept, refused = [], one(p)
         for j in range(self.k):
             kept = share(pick(p, x[:, j]), pick(rho * q, x[:, j]))
@@ -48,7 +48,7 @@ class KSeq(Sampler):
 
         def valid(rho: Array) -> Array:
             beta = total(minimum(p / rho, q))
-            return 1 - (1 - beta) ** self.k <= rho * beta
+            return 1 - power(1 - beta, self.k) <= rho * beta
 
         low = total(p) * 0 + 1
         high = xp.where(valid(low), low, low * self.k)
@@ -61,4 +61,4 @@ class KSeq(Sampler):
         """1 - (1 - beta)^k."""
         q = drafter(q, 0)
         beta = total(minimum(p / self.discount(p, q), q))
-        return (1 - (1 - beta) ** self.k)[:, 0]
+        return (1 - power(1 - beta, self.k))[:, 0]
