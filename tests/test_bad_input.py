@@ -1,5 +1,6 @@
 """Bad input gets one clear error that names the value, the place and a hint."""
 
+from decimal import Decimal
 from fractions import Fraction as F
 
 import numpy as np
@@ -26,6 +27,18 @@ RRS = samplers.by_name("rrs")
         ([float("nan"), 1.0], r"p\[0\] = nan is not a number"),
         ([float("inf"), 1.0], r"p\[0\] = inf is not a number"),
         ([None, 1], r"p\[0\] = None is not a number"),
+        (["1e-99999999", "1"], r"p\[0\] = '1e-99999999' is not a number .* its exponent is beyond 2,000"),
+        ([Decimal("1e-99999999"), 1], r"p\[0\] = .* its exponent is beyond 2,000"),
+        (["1e9999999999", "1"], r"p\[0\] = '1e9999999999' is not a number"),
+        (["1/" + "3" * 3000, "1"], r"3,002 characters are more than 2,000"),
+        (["1" * 1999, "1"], r"p sums to 1{59}.* \(1,999 characters\), not 1"),
+        (["-" + "1" * 1999, "1"], r"p\[0\] = -1{59}.* is negative"),
+        ([F(-1, 10**5000), 1], r"p\[0\] = -1/10{56}\.\.\. \(5,004 characters\) is negative"),
+        ([F(1, 10**5000), 1], r"p sums to 1000.*, not 1"),
+        (["1_0/2_0", "1/2"], r"'1_0/2_0' is not a number .* it is no fraction and no decimal number"),
+        (["\u0661/\u0662", "1/2"], r"it is no fraction and no decimal number"),
+        (["1 /2", "1/2"], r"it is no fraction and no decimal number"),
+        (["0x1", "0"], r"it is no fraction and no decimal number"),
     ],
 )
 def test_laws(p, message):
@@ -51,6 +64,19 @@ def test_every_kind_of_law_is_read(p):
     assert sum(read) == 1
     assert all(type(v) is F and type(v.numerator) is int for v in read)
     assert abs(read[0] - F(1, 5)) < F(1, 10**15)
+
+
+@pytest.mark.parametrize(
+    "half", ["0.5", ".5", "1/2", " 1/2 ", "5e-1", "+0.5", "50E-2", "0.50", Decimal("0.5"), "01/02"]
+)
+def test_every_way_to_write_a_number(half):
+    assert laws.law([half, "1/2"]) == (F(1, 2), F(1, 2))
+
+
+def test_the_smallest_float_written_out_is_read():
+    written = f"{Decimal.from_float(2.0**-1074):f}"
+    assert len(written) == 1076
+    assert laws.law([written, "1"], normalise=True)[0] == F(1, 2**1074 + 1)
 
 
 def test_counts_are_normalised_only_when_asked():

@@ -166,7 +166,10 @@ def test_bad_values_are_named_in_one_line():
         (["solve"], "error: missing option '--p' (see "),
         (["solve", "--p", "1", "--q", "1", "--k", "0"], "error: invalid value '0' for '--k': "),
         (["solve", "--p", "1", "--q", "1", "--k", "two"], "error: invalid value 'two' for '--k': "),
-        (["solve", "--p", "1", "--q", "1", "--ful"], "error: no such option: --ful (Possible options: --full) (see "),
+        (
+            ["solve", "--p", "1", "--q", "1", "--ful"],
+            "error: no such option: --ful (Possible options: --full, --lp) ",
+        ),
         (["solve", "--p", "2,3", "--q", "1,0"], "error: p sums to 5, not 1; pass normalise=True (--normalise) to "),
         (["solve", "--p", "2,3", "--q", "1,0"], "Did you pass logits, or counts?"),
         (["sample", "--sampler", "rrs", "--p", "1", "--q", "1", "--seed", "-1"], "error: invalid value '-1' for '--s"),

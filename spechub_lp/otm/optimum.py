@@ -13,7 +13,7 @@ import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import laws
-from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS
+from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SolverError, TooLarge, UnknownName
@@ -200,7 +200,8 @@ def _solve(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPol
     alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
     if alpha != bound:
         raise SolverError(
-            f"coupling {alpha} and cut {bound} disagree; please report p = {p}, q = {q}, {policy.name}, k = {k}"
+            f"coupling {shown(alpha)} and cut {shown(bound)} disagree; please report p = {shown(p)}, q = {shown(q)}, "
+            f"{policy.name}, k = {k}"
         )
     return _each_array(Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass), _read_only)
 
