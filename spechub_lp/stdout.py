@@ -78,6 +78,12 @@ def finish() -> None:
         raise
 
 
+def leave() -> None:
+    """In a forked child of a command: let go of its stdout, so that no process of an engine keeps the pipe open."""
+    if _own is not None:
+        drop()
+
+
 def drop() -> None:
     """Forget what is buffered for stdout: it would fail once more when the interpreter ends."""
     with suppress(OSError, AttributeError):

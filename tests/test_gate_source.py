@@ -39,6 +39,7 @@ def test_a_wrong_text_is_refused_and_its_law_is_shown():
         ("verify = none", "crash", "NameError"),
         ("x = 1", "crash", "no function verify"),
         ("verify = 1", "crash", "cannot be called"),
+        ("verify = {}['x']", "crash", "KeyError"),
         ("import sys\nsys.exit()", "crash", "SystemExit"),
         ("def verify(p, q, drafts):\n    return 1 / 0", "crash", "ZeroDivisionError"),
         ("def verify(p, q, drafts):\n    return drafts[0]", "shape", "not (token, slot)"),

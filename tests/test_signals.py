@@ -1,5 +1,6 @@
 """Signals: whatever ends a command ends its workers, closes its pipes and takes its unfinished files away."""
 
+import json
 import os
 import signal
 import subprocess
@@ -211,3 +212,32 @@ def test_commands_with_workers_leave_none_behind(tmp_path, command, number):
     else:
         assert (code, out) == (128 + number, "")
         assert err == ("" if command == "validation" else WORDS[number])
+
+
+LEAVES_A_PROCESS = """
+import os, time
+
+def verify(p, q, drafts):
+    if not os.path.exists("left"):
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+            os._exit(0)
+        open("left", "w").write(str(child))
+    ENDS
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", ["raise ValueError('enough')", "os._exit(0)"])
+def test_a_process_that_an_engine_leaves_behind_holds_neither_stdout_nor_the_gate(tmp_path, ends):
+    (tmp_path / "leaves.py").write_text(LEAVES_A_PROCESS.replace("ENDS", ends))
+    words = [sys.executable, "-m", "spechub_lp", "gate", "leaves:verify", "--k", "1", "--json", "-"]
+    try:
+        with (tmp_path / "err").open("w") as err:
+            done = subprocess.run(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=err, timeout=120)
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["status"] == "biased"
+        assert runs(int((tmp_path / "left").read_text()))
+    finally:
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)

@@ -21,9 +21,9 @@ import ctypes, os, sys
 
 def noise():
     """What libraries do: print from Python, from C through its buffer, and past that."""
-    print("noise from python")
-    ctypes.CDLL(None).puts(b"noise from C")
-    os.write(1, b"noise on the descriptor\\n")
+    print("NOISE from python")
+    ctypes.CDLL(None).puts(b"NOISE from C")
+    os.write(1, b"NOISE on the descriptor\\n")
 '''
 
 NOISY = (
@@ -77,8 +77,8 @@ def noisy(tmp_path):
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         for kind in ("from python", "from C", "on the descriptor"):
-            assert f"noise {kind}\n" in done.stderr
-        assert "noise" not in done.stdout
+            assert f"NOISE {kind}\n" in done.stderr
+        assert "NOISE" not in done.stdout
         return done.stdout
 
     return run

@@ -228,6 +228,8 @@ def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
     for t in plan.temperatures:
         if not (t > 0 and np.isfinite(t)):
             raise SpecHubError(f"--temperature {t:g}; a law needs T > 0 (T = 0 is the argmax)")
+    if twice := [t for t in plan.temperatures if plan.temperatures.count(t) > 1]:
+        raise SpecHubError(f"--temperature {twice[0]:g} is there twice, and would be counted twice")
     if not plan.temperatures:
         raise SpecHubError("no temperature was given; a law needs one, such as 1")
     if plan.positions < 1:

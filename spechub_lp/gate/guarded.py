@@ -10,12 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from spechub_lp import stdout
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.report import Finding, Report
 from spechub_lp.workers import end_with_parent
 
 Journal = Callable[[bytes], None]
 PAGE = 4096
+LENGTH = 8
+"""Bytes of an answer's length, before it."""
+LOOK = 0.5
+"""Seconds between two looks whether the child still runs."""
 
 
 class ChildDied(Exception):
@@ -46,17 +51,19 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     parent, child = os.getpid(), os.fork()
     if child == 0:
         _work(work, journal, receive, send, parent)
-    alive = False
+    data: bytes | None = None
+    status: int | None = None
     try:
         os.close(send)
-        data, alive = _read(receive, time.monotonic() + seconds)
+        data, status = _read(receive, child, time.monotonic() + seconds)
     finally:
-        if not alive:  # hung, or we are to end; an engine may be deaf to all signals but this one
+        if data is None:  # hung, or we are to end; an engine may be deaf to all signals but this one
             os.kill(child, signal.SIGKILL)
         os.close(receive)
-        _, status = os.waitpid(child, 0)
+        if status is None:
+            _, status = os.waitpid(child, 0)
     last = page[4 : 4 + int.from_bytes(page[:4], "little")]
-    if not alive:
+    if data is None:
         raise ChildDied("hang", f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
     if data:
         ok, result = pickle.loads(data)
@@ -71,6 +78,7 @@ def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: 
     code = 1
     try:
         end_with_parent(parent)
+        stdout.leave()
         os.close(receive)
         try:
             answer = pickle.dumps((True, work(journal)))
@@ -79,7 +87,7 @@ def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: 
         except BaseException as error:
             answer = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
         with os.fdopen(send, "wb") as out:
-            out.write(answer)
+            out.write(len(answer).to_bytes(LENGTH, "little") + answer)
         code = 0
     finally:
         sys.stdout.flush()
@@ -87,17 +95,29 @@ def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: 
         os._exit(code)
 
 
-def _read(receive: int, deadline: float) -> tuple[bytes, bool]:
-    """Everything until the pipe closes; False when the deadline came first."""
-    parts: list[bytes] = []
+def _read(receive: int, child: int, deadline: float) -> tuple[bytes | None, int | None]:
+    """(the answer, b"" when the child ended without one, None at the deadline; its exit status when it is known).
+
+    The end of the pipe is no sign: a process that an engine left behind holds it open.
+    """
+    got, status = b"", None
     while True:
-        ready, _, _ = select.select([receive], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return b"", False
-        part = os.read(receive, 1 << 16)
-        if not part:
-            return b"".join(parts), True
-        parts.append(part)
+        ready, _, _ = select.select([receive], [], [], max(0.0, min(LOOK, deadline - time.monotonic())))
+        if ready:
+            part = os.read(receive, 1 << 16)
+            got += part
+            size = LENGTH + int.from_bytes(got[:LENGTH], "little")
+            if len(got) >= LENGTH and len(got) >= size:
+                return got[LENGTH:size], status
+            if not part:
+                return b"", status
+        elif status is not None:
+            return b"", status
+        elif time.monotonic() >= deadline:
+            return None, None
+        else:
+            ended, code = os.waitpid(child, os.WNOHANG)
+            status = code if ended else None
 
 
 def died(report: Report, error: ChildDied) -> Report:

@@ -45,11 +45,11 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         room: dict[str, Any] = {"__name__": NAME}
         try:
             exec(compile(text, NAME, "exec"), room)
-            verify = room["verify"]
-        except KeyError:
-            return Checked(_refused(empty, "it defines no function verify(p, q, drafts)"), first, None)
         except BaseException as error:
             return Checked(_refused(empty, crashed(error)), first, None)
+        if "verify" not in room:
+            return Checked(_refused(empty, "it defines no function verify(p, q, drafts)"), first, None)
+        verify = room["verify"]
         if not callable(verify):
             return Checked(_refused(empty, f"verify is {verify!r}, which cannot be called"), first, None)
         report = check_node(verify, first.drafts.name, first.k, name=NAME, settings=settings, cases=cases, journal=tell)

@@ -29,7 +29,7 @@ def several_of(words: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write every figure shown to this file; - is stdout.")]
-Html = Annotated[Path | None, typer.Option("--html", help="Write a page to read in a browser; it needs no network.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write a page for a browser, without network; - is stdout.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")]
 Drafts = Annotated[
     str,

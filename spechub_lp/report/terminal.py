@@ -109,6 +109,8 @@ def _ended_by(error: BaseException) -> tuple[Any, str]:
         case BrokenPipeError():
             return CLOSED_PIPE, ""
         case SystemExit():  # how typer ends after a closed pipe, and after it printed what completion asked for
+            with suppress(SpecHubError, BrokenPipeError):
+                stdout.finish()
             return (CLOSED_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code), ""
         case OSError():
             place = f"{error.filename}: " if error.filename is not None else ""
