@@ -21,6 +21,7 @@ from spechub_lp.ngram import WittenBell, letters, positions, split
 from spechub_lp.otm.cut import cut
 from spechub_lp.otm.optimum import optimum
 from spechub_lp.reading import read_text
+from spechub_lp.tolerances import CLOSED_FORM_ERROR
 from spechub_lp.verdict import Sampler
 from spechub_lp.workers import spread
 
@@ -35,9 +36,6 @@ ROWS_AT_ONCE = 8
 
 EXAMPLE_TUPLES = 125
 """An example has at most so many draft tuples: its certificate grows with them, and then is about 10 kB at most."""
-
-CLOSED_FORM_ERROR = 1e-9
-"""Closed forms sum up to 49,152 float64 terms and K-SEQ solves for rho; they agree with rationals far below this."""
 
 
 @dataclass(frozen=True)

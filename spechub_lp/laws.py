@@ -17,13 +17,10 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 
 from spechub_lp.certificate import shown
 from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.tolerances import SUM_TOLERANCE
 
 Array = Any
 Number = Fraction | int | float | str
-
-# A float law must sum to 1 this closely: V roundings of at most 2^-24 (float32) each stay below it up to V = 150,000
-# when the sum is pairwise. bfloat16 keeps 8 bits.
-SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,9}))?)")
 """What a string may hold: 1/3, 0.2, .2, 2e-1, 0."""

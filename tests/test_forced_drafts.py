@@ -40,7 +40,7 @@ def best(p: np.ndarray, q: np.ndarray, k: int) -> float:
 def test_the_cut_keeps_its_stated_error_on_every_kind_of_row(seed: int) -> None:
     for p, q, k in pairs(seed):
         found = cut(p, q, k, "without_replacement")
-        assert abs(found.alpha[0] - best(p, q, k)) <= found.error[0] < 1e-12, (p, q, k)
+        assert abs(found.alpha[0] - best(p, q, k)) <= found.error[0] < 2e-12, (p, q, k)
 
 
 @pytest.mark.parametrize("seed", range(3))

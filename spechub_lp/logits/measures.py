@@ -20,6 +20,7 @@ from spechub_lp.faces import draw_drafts, exact, reference
 from spechub_lp.logits.tally import Tally
 from spechub_lp.otm.cut import cut
 from spechub_lp.rows import minimum, total, without
+from spechub_lp.tolerances import DRAW
 from spechub_lp.tuples import as_float64, as_numpy
 from spechub_lp.verdict import Sampler
 
@@ -33,8 +34,6 @@ OPTIMA = (*POLICIES, "adaptive", "tempered")
 """Those and the draft policies whose optimum is measured beside their sampler."""
 BINS = 20
 """Bins of the histogram of q(a)."""
-SIDE = 1e-12
-"""A difference of acceptances below this is a draw: rounding of sums over the vocabulary."""
 TOP_TOKENS = {1: 8, 2: 8, 3: 5, 4: 4}
 """Tokens on which the exact law is enumerated, by k."""
 REGIONS = ("half", "border", "beyond")
@@ -147,8 +146,8 @@ def _compare(
             for place in ("all", places[b]):
                 key = (label, k, "hub against", rival, place)
                 tally.add(document, (*key, "gain"), float(gain[b]))
-                tally.add(document, (*key, "win"), float(gain[b] > SIDE))
-                tally.add(document, (*key, "loss"), float(gain[b] < -SIDE))
+                tally.add(document, (*key, "win"), float(gain[b] > DRAW))
+                tally.add(document, (*key, "loss"), float(gain[b] < -DRAW))
                 tally.add(document, (*key, "won"), float(max(gain[b], 0)))
                 tally.add(document, (*key, "lost"), float(max(-gain[b], 0)))
 

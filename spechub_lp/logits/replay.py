@@ -21,6 +21,7 @@ from spechub_lp.logits.measures import Setting, chosen, draw_verdicts, losslessn
 from spechub_lp.logits.source import Source
 from spechub_lp.logits.tally import Tally
 from spechub_lp.reading import check, load_schema
+from spechub_lp.tolerances import LARGEST_EXCESS
 from spechub_lp.workers import spread
 
 Progress = Callable[[str, int, int], None]
@@ -130,11 +131,6 @@ class Replay:
             Plan(**plan), document["source"], document["vocabulary"], document["positions"],
             Tally.read(document["tally"]), document["seconds"], document["domains"],
         )  # fmt: skip
-
-
-LARGEST_EXCESS = 1e-6
-"""An acceptance in float64 may exceed its optimum by rounding: sums over V = 150,000 tokens are good to 1e-11, rrsw's
-classes of tokens to 1e-8 (refusals.py); what is wrong is wrong by more."""
 
 
 def replay(

@@ -17,6 +17,7 @@ from spechub_lp.otm import sums
 from spechub_lp.otm.prefix import best_draft, best_draft_error, falling
 from spechub_lp.otm.scan import UP, prefix_by_buckets
 from spechub_lp.rows import argmax, is_token, one, without, zero
+from spechub_lp.tolerances import SUM_TOLERANCE, UNIT
 from spechub_lp.tuples import as_numpy
 
 Array = Any
@@ -194,7 +195,9 @@ def _by_race(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
         H[b, order[at:n]] = True
         served_in = target[H[b]].sum()
         alpha[b] = 1 + served_in - missed[at]
-        error[b] = _rounding(served_in, missed[at], len(draft), k) + missed[at] * best_draft_error(best_first, k)
+        # The search compared other prefixes by the same sums, and cumulated p(H) one by one: twice their errors more.
+        searched = 2 * (best_draft_error(best_first, k) + n * UNIT)
+        error[b] = _rounding(served_in, missed[at], len(draft), k) + missed[at] * searched / 2 + searched
     xp = array_namespace(p)
     return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
 
@@ -206,7 +209,7 @@ def _by_buckets(p: Array, q: Array, k: int, policy: DraftPolicy, rows: int) -> C
     for b in range(rows):
         row_p, row_q = p_rows[b % len(p_rows)], q_rows[b % len(q_rows)]
         served, inside, *masses = prefix_by_buckets(row_p, row_q, k, policy.name == "iid", H[b])
-        if not all(abs(mass - 1) <= laws.SUM_TOLERANCE["float64"] for mass in masses):
+        if not all(abs(mass - 1) <= SUM_TOLERANCE["float64"] for mass in masses):
             laws.float_rows(p, "p"), laws.float_rows(q, "q")  # says what is wrong, if the dtype does not excuse it
         alpha[b] = 1 + served - inside
     alpha, H = xp.asarray(alpha), xp.asarray(H)
@@ -225,7 +228,7 @@ def _error(H: Array, k: int, policy: DraftPolicy) -> Array:
 
 def _rounding(served: Array, inside: Array, vocabulary: int, k: int) -> Array:
     """Sums of V terms in blocks of 128 (numpy and torch sum in finer trees), each of 4 roundings; a k-th power."""
-    return sums.UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * sums.UNIT
+    return UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * UNIT
 
 
 def as_floats(a: Array) -> Array:

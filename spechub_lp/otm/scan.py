@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.compiled import compiled
-from spechub_lp.otm.sums import GRAIN, rounding
+from spechub_lp.otm.sums import rounding
+from spechub_lp.tolerances import GRAIN
 
 Array = Any
 

@@ -8,12 +8,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-Array = Any
+from spechub_lp.tolerances import GRAIN, UNIT
 
-UNIT = 2.0**-53
-"""Largest relative error of one float64 operation."""
-GRAIN = 2.0**-62
-"""What one unit of the integers stands for; 2 would be the first sum that int64 cannot hold."""
+Array = Any
 
 
 def total(a: Array) -> Array:

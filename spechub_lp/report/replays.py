@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from spechub_lp.logits.measures import BINS, OPTIMA, REGIONS, SIDE, chosen, monte_carlo_error
+from spechub_lp.logits.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
 from spechub_lp.logits.replay import Replay
 from spechub_lp.logits.tally import Estimate
 from spechub_lp.report.tables import Sheet
+from spechub_lp.tolerances import DRAW
 
 
 class Section(NamedTuple):
@@ -90,7 +91,7 @@ def by_index(result: Replay, k: int, t: float) -> Section:
             continue
         gap = result.tally.mean((t, k, "drawn - closed", sampler.name))
         error = monte_carlo_error(result.tally, (t, k, "drawn noise", sampler.name))
-        z = "" if gap is None else f"{gap.mean / error:+.1f}" if error > SIDE else f"{gap.mean:.1g} apart"
+        z = "" if gap is None else f"{gap.mean / error:+.1f}" if error > DRAW else f"{gap.mean:.1g} apart"
         rows.append([sampler.name, *(_text(m) for m in means), means[0].n if means[0] else 0, z])
     columns = ["sampler", *(f"draft {j + 1}" for j in range(k)), "positions", "standard errors off the closed form"]
     return Section(f"Acceptance by draft index, {k} drafts, T = {t}", columns, rows, INTERVAL)

@@ -11,13 +11,11 @@ from spechub_lp import drafts as policies
 from spechub_lp.errors import MissingPackage, TooLarge
 from spechub_lp.otm import highs, modelled, program, sets
 from spechub_lp.otm.optimum import Optimum, optimum
+from spechub_lp.tolerances import AGREEMENT
 from spechub_lp.tuples import as_float64, enumerate_drafts, rational_row
 
 LARGEST_FULL = 2_000_000
 """Variables of a full coupling that we are willing to solve."""
-
-AGREEMENT = 1e-9
-"""Float methods agree with the exact optimum this closely; the worst error seen is 1e-14 (otm/highs.py)."""
 
 
 @dataclass(frozen=True)
