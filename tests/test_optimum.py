@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, fields
 from fractions import Fraction as F
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +25,7 @@ from spechub_lp.otm import basis, export, highs, modelled, program, sets
 from spechub_lp.otm.flow import max_flow
 from spechub_lp.otm.optimum import cut_value
 from spechub_lp.strategies import instances, pairs
-from spechub_lp.tuples import enumerate_drafts, rational_row
+from spechub_lp.tuples import check_tuples, enumerate_drafts, rational_row
 
 FLOAT_ERROR = 1e-12
 """Highs at our scale and tolerances erred by at most 1e-14 on 5,946 programs; two decimals of room."""
@@ -227,6 +228,7 @@ P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint64])
 def test_k_of_numpy_is_k(kind):
+    import_module("spechub_lp.otm.optimum")._remembered.cache_clear()
     for k in (kind(2), 2):
         best = optimum(P, Q, k)
         assert type(best.k) is int
@@ -307,6 +309,9 @@ def test_sizes_are_python_s_integers():
         with pytest.raises(TooLarge, match="drafts are too many to enumerate"):
             optimum(["1"], ["1"], k)
     assert optimum(["1"], ["1"], 64).alpha == 1
+    for size in ((np.int64(4), np.int64(32)), (np.int32(2), 31), (np.int16(200), 3)):
+        with pytest.raises(TooLarge, match="tuples are too many"):
+            check_tuples(*size, 1_000_000, "tuples", "")
     with pytest.raises(TooLarge, match="verdicts are too many"):
         samplers.by_name("lp_table", 64).verify(np.ones((1, 2)) / 2, np.ones((1, 2)) / 2, np.zeros((1, 64), dtype=int))
 
