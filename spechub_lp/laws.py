@@ -4,7 +4,7 @@ Three kinds of law come in: rationals (Fractions, strings such as "1/3" and "0.2
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from fractions import Fraction
 from heapq import nlargest
@@ -41,9 +41,9 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
     Raises:
         LawError: names the entry and the value that is wrong.
     """
-    if isinstance(values, str):
-        values = values.split(",")
-    values = values.tolist() if hasattr(values, "tolist") else values
+    values = _entries(values.split(",") if isinstance(values, str) else values, name)
+    if any(isinstance(v, list | tuple) or getattr(v, "ndim", 0) for v in values):
+        raise LawError(f"{name} has rows in it; an exact law is one row [V] of numbers: take one row at a time")
     entries = [_rational(v, f"{name}[{i}]") for i, v in enumerate(values)]
     if not entries:
         raise LawError(f"{name} is empty; a law needs at least one token")
@@ -61,10 +61,17 @@ def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> t
     return tuple(v / mass for v in entries)
 
 
+def _entries(values: Any, name: str) -> Sequence[Any]:
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | Set):
+        raise LawError(f"{name} = {values!r:.60} is no law; pass a list of numbers, or a string such as '1/3, 2/3'")
+    return list(values)
+
+
 def draft_laws(values: Sequence[Any], name: str = "q", normalise: bool = False) -> tuple[Any, ...]:
     """Read a draft law [V], or the k laws [k, V] of different drafters (policy `product`), as exact rationals."""
-    values = values.tolist() if hasattr(values, "tolist") else values
-    if len(values) and (isinstance(values[0], list | tuple) or getattr(values[0], "ndim", 0) == 1):
+    values = values if isinstance(values, str) else _entries(values, name)
+    if values and (isinstance(values[0], list | tuple) or getattr(values[0], "ndim", 0) == 1):
         return tuple(law(row, f"{name}[{j}]", normalise) for j, row in enumerate(values))
     return law(values, name, normalise)
 

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp.drafts import IID
 from spechub_lp.ironing import Ironing, iron, wanted
 from spechub_lp.otm.prefix import best_draft, falling, scaled
-from spechub_lp.rows import columns, normalise, positive, share
+from spechub_lp.rows import columns, normalise, positive, share, some
 from spechub_lp.tuples import as_float64
 
 Array = Any
@@ -51,6 +51,7 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
     """
+    p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
     targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
     done = [_row(policy, target, draft, k) for target, draft in zip(targets, drafts, strict=True)]
@@ -60,6 +61,7 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
 def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> Lottery:
     """`prepare` for drafts with replacement, after the tokens were put into `levels` classes of p/q, from k downwards,
     `octaves` octaves in all: O(V log levels) a row, no sort. Classes are what is ranked; a class is never cut."""
+    p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
     targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
     edges = k * 2.0 ** (-octaves * np.arange(levels - 1) / (levels - 1))

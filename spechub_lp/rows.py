@@ -32,6 +32,15 @@ def one(a: Array) -> Array:
     return zero(a) + 1
 
 
+def some(a: Array) -> Array:
+    """The rows, or one one-hot row in the place of none, for what is made row by row: one row serves any batch."""
+    if a.shape[0]:
+        return a
+    xp = array_namespace(a)
+    first = xp.arange(a.shape[-1], device=device(a)) == 0
+    return xp.astype(xp.broadcast_to(first, (1, *a.shape[1:])), a.dtype)
+
+
 def total(a: Array) -> Array:
     """Row sums, kept as a column: [B, V] -> [B, 1]. 16-bit floats are summed in float32 and rounded once."""
     xp = array_namespace(a)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.laws import count
+from spechub_lp.laws import batch, count
 
 Array = Any
 
@@ -66,6 +66,8 @@ class Sampler:
         if not self.is_own_pair:
             return None
         self.drafts.check(q, self.k)
+        if not batch(p=p, q=q):
+            return p[:0, 0]
         return self.closed_form(p, q)
 
     def closed_form(self, p: Array, q: Array) -> Array | None:

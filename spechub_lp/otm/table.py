@@ -8,6 +8,7 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.otm.optimum import Optimum, shared_optimum
+from spechub_lp.rows import some
 from spechub_lp.tuples import as_float64, check_tuples
 
 Array = Any
@@ -44,6 +45,7 @@ def _choice(best: Optimum) -> tuple[Array, Array]:
 def _look_up(
     policy: DraftPolicy, p: Array, q: Array, x: Array, parts: Callable[[Optimum], tuple[Array, Array]]
 ) -> tuple[Array, Array]:
+    p, q = some(p), some(q)
     xp, k, vocabulary = array_namespace(p), x.shape[1], p.shape[-1]
     check_tuples(vocabulary, k, LARGEST_TABLE, "verdicts", "a solved table has one for each tuple")
     tables, laws = [], []
