@@ -37,7 +37,7 @@ CUDA = re.compile(r"(torch|triton|nvidia-.*|cuda-.*)$")
 """Torch, whose build is chosen below, and what its CUDA build asks for."""
 
 HEADER = """\
-# Made by `make lock`: the releases that `make` installs, each tried by `make test`.
+# Made by `make lock`: the releases that `make` installs.
 # Python: {pythons}
 # Torch is the CPU build, from https://download.pytorch.org/whl/cpu; on macOS the one of PyPI has no other.
 """
