@@ -261,3 +261,17 @@ def test_the_shipped_rows_replay_at_full_vocabulary():
 def rationals(law: np.ndarray) -> list[Fraction]:
     exact = [Fraction(m) for m in law.tolist()]
     return [m / sum(exact) for m in exact]
+
+
+def test_a_block_is_of_the_rows_that_the_replay_began_with(tmp_path):
+    from spechub_lp.logits import store
+    from spechub_lp.logits.replay import work
+
+    plan, folder = Plan(("rrs",), draws=2, exact_every=0), stored(tmp_path / "rows", v=6)
+    began = store.fingerprint(folder)
+    before = work(folder, plan, [0, 1], began).document()
+    stored(folder, v=7)
+    with pytest.raises(SpecHubError, match="holds other rows here than where the replay began, or was changed"):
+        work(folder, plan, [0, 1], began)
+    after = work(folder, plan, [0, 1]).document()  # not what a cache keeps under the same name
+    assert after["sums"] != before["sums"]

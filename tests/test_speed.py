@@ -62,7 +62,8 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("validation_run", script)
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
-    pair = load_pair(small_model(tmp_path / "model"), "skip:1")
+    models = (small_model(tmp_path / "model"), "skip:1")
+    pair = load_pair(*models)
     prompts = {f"text_{n}": [n, 2, 3] for n in range(6)}
     trees = [(name, shape, NodeByNode(rule)) for name, shape in (("2^1", full(2, 1)), ("chain", chain(2)))
              for rule in ("rrs", "rrsw")]  # fmt: skip
@@ -73,7 +74,7 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
         return {(r["tree"], r["rule"]): r["by_prompt"] for r in document["runs"]}
 
     monkeypatch.setattr(run, "RESULTS", tmp_path)
-    run.tree_runs("whole", pair, prompts, trees, 5, (1.0,))
+    run.tree_runs("whole", pair, models, prompts, trees, 5, (1.0,))
     loops, done = run.run_trees, []
 
     def stops(*args, **other):
@@ -84,14 +85,42 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "run_trees", stops)
     with pytest.raises(KeyboardInterrupt):
-        run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+        run.tree_runs("parts", pair, models, prompts, trees, 5, (1.0,))
     assert {len(found) for found in counts("parts").values()} == {4, 6}  # all trees have seen four prompts
     done.clear()
-    run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+    run.tree_runs("parts", pair, models, prompts, trees, 5, (1.0,))
     assert len(done) == 6
     assert counts("parts") == counts("whole")
-    run.tree_runs("parts", pair, prompts, trees, 5, (1.0,))
+    run.tree_runs("parts", pair, models, prompts, trees, 5, (1.0,))
     assert len(done) == 6
     done.clear()
-    run.tree_runs("parts", pair, dict(list(prompts.items())[:1]), trees, 4, (1.0,))  # another length: not gone on with
-    assert len(done) == 4
+    run.tree_runs("parts", pair, models, dict(list(prompts.items())[:1]), trees, 4, (1.0,))
+    assert len(done) == 4  # another length: not gone on with
+    small_model(tmp_path / "model", seed=1)
+    other_draft = (models[0], "skip:0")
+    other_prompts = {"text_0": [9, 9, 9]}
+    for contents in ((models, {"text_0": prompts["text_0"]}), (other_draft, other_prompts), (models, other_prompts)):
+        done.clear()
+        run.tree_runs("parts", pair, *contents, trees, 4, (1.0,))
+        assert len(done) == 4  # other weights, another draft, another text
+
+
+@pytest.mark.slow
+def test_a_training_of_the_same_kind_only_is_kept(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parents[1] / "validation")])
+    import train_pair
+
+    trained: list[str] = []
+    fit = train_pair.fit
+    monkeypatch.setattr(train_pair, "fit", lambda *given: (trained.append(given[-1]), fit(*given)))
+    monkeypatch.setattr(train_pair, "say", lambda line: None)
+    for steps, seed, expected in ((1, 0, 2), (1, 0, 0), (2, 0, 2), (2, 1, 2), (2, 1, 0)):
+        trained.clear()
+        train_pair.train(tmp_path, steps, seed)
+        assert len(trained) == expected, (steps, seed)
+    weights = tmp_path / "draft" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    trained.clear()
+    train_pair.train(tmp_path, 2, 1)
+    assert trained == ["draft"]

@@ -9,6 +9,8 @@ Results go to validation/results/: report.md, one JSON file a part, pictures.
 
 import argparse
 import datetime
+import hashlib
+import json
 import os
 import platform
 import sys
@@ -29,7 +31,7 @@ from spechub_lp.errors import MissingPackage, SpecHubError
 from spechub_lp.files import write_json, write_text
 from spechub_lp.joint import Block, Traversal
 from spechub_lp.logits.measures import Setting
-from spechub_lp.logits.models import Pair, load_pair
+from spechub_lp.logits.models import Pair, load_pair, model_files, sha256
 from spechub_lp.logits.replay import Plan, Replay, replay
 from spechub_lp.logits.speed import Costs, call_costs, gain, plain_seconds, run_trees
 from spechub_lp.logits.tally import Tally
@@ -102,12 +104,13 @@ def replays(everything: bool, jobs: int) -> None:
 def small_trees(everything: bool) -> None:
     """Loops on the small pair, which trains in minutes when it is not there yet."""
     train_pair.train(MODELS, train_pair.STEPS, 0)
-    pair = load_pair(str(MODELS / "target"), str(MODELS / "draft"))
+    models = (str(MODELS / "target"), str(MODELS / "draft"))
+    pair = load_pair(*models)
     texts = train_pair.held_out()[: 24 if everything else 12]
     prompts = {f"austen_{n + 1}": pair.tokenizer(text[:32]).input_ids for n, text in enumerate(texts)}
     names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5", "3^3", "3^4")}
     trees = [*_trees(names), *_chains((2, 4) if everything else (4,)), *_dynamic("austen")]
-    tree_runs("austen", pair, prompts, trees, 160 if everything else 96, (1.0,))
+    tree_runs("austen", pair, models, prompts, trees, 160 if everything else 96, (1.0,))
 
 
 def smollm2_trees(everything: bool, device: str) -> None:
@@ -118,27 +121,35 @@ def smollm2_trees(everything: bool, device: str) -> None:
     names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5")}
     trees = [tree for tree in _trees(names) if everything or tree[2].name in ("rrs", "rrsw", "spechub", "border_wor")]
     trees += _chains((4,)) if everything else []
-    tree_runs("smollm2", pair, prompts, trees, 128 if everything else 24, (1.0, 0.6) if everything else (1.0,))
+    tree_runs("smollm2", pair, SMOLLM2, prompts, trees, 128 if everything else 24, (1.0, 0.6) if everything else (1.0,))
 
 
 def tree_runs(
-    name: str, pair: Pair, prompts: dict[str, Any], trees: list[tuple[str, Shape, Any]], length: int,
-    temperatures: tuple[float, ...],
+    name: str, pair: Pair, models: tuple[str, str], prompts: dict[str, Any], trees: list[tuple[str, Shape, Any]],
+    length: int, temperatures: tuple[float, ...],
 ) -> None:  # fmt: skip
     """Every tree behind every prompt at every temperature, into trees_NAME.json, written after each.
 
-    So a stopped run goes on behind the last loop; but not with loops of another machine, torch, or length. All trees
-    see four prompts before any sees the next four: a file that is not finished has every tree in it.
+    So a stopped run goes on behind the last loop; but not with loops of another machine, torch or length, nor of other
+    contents: the files of the two models, the way the draft is made, and the tokens of the prompts. All trees see
+    four prompts before any sees the next four: a file that is not finished has every tree in it.
     """
     torch.set_num_threads(1)
-    asked = {"tokens": length, "dtype": str(pair.target.model.dtype).removeprefix("torch.")}
+    contents = [[spec if not model_files(spec) else "", *map(sha256, model_files(spec))] for spec in models]
+    asked = {
+        "tokens": length,
+        "dtype": str(pair.target.model.dtype).removeprefix("torch."),
+        "contents": hashlib.sha256(json.dumps([contents, prompts], sort_keys=True).encode()).hexdigest(),
+    }
     about, names = _about(), list(prompts)
     same = {"asked": asked} | {key: about[key] for key in ("machine", "torch", "gpu")}
     try:
         document = _read(f"trees_{name}")
     except FileNotFoundError:
         document = {}
-    if {key: document.get(key) for key in same} != same:
+    if differing := [key for key in same if document.get(key) != same[key]]:
+        if document:
+            _say(f"trees_{name}.json is of another {differing[0]} ({document.get(differing[0])}): beginning anew")
         costs = call_costs(pair, prompts[names[0]], (1, 2, 4, 8, 16, 31, 63, 121))
         plain = plain_seconds(pair, prompts[names[0]], 32, Setting(1.0))
         document = about | {"asked": asked, "costs": asdict(costs), "plain_seconds_a_token": plain, "runs": []}

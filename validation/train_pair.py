@@ -7,6 +7,7 @@ of Northanger Abbey; the rows are captured on the rest. The seed is fixed, so th
 """
 
 import argparse
+import hashlib
 import os
 import sys
 import tempfile
@@ -20,8 +21,10 @@ import torch
 
 from spechub_lp import shipped
 from spechub_lp.errors import SpecHubError
+from spechub_lp.files import write_json
 from spechub_lp.logits.capture import Settings, capture
-from spechub_lp.reading import read_text
+from spechub_lp.logits.models import sha256
+from spechub_lp.reading import read_json, read_text
 
 SIZES: dict[str, dict[str, Any]] = {
     "target": {"n_embd": 128, "n_layer": 4, "n_head": 4},
@@ -47,8 +50,10 @@ def train(folder: Path, steps: int, seed: int) -> None:
     held = torch.tensor([number[c] for c in text[len(text) * 9 // 10 :]])
     for name, size in SIZES.items():
         tokenizer(letters).save_pretrained(folder / name)
-        if (folder / name / "model.safetensors").is_file():
-            continue  # from a run that was stopped
+        weights, note = folder / name / "model.safetensors", folder / name / "training.json"
+        made = {"size": size, "steps": steps, "seed": seed, "text": hashlib.sha256(text.encode()).hexdigest()}
+        if note.is_file() and weights.is_file() and read_json(note) == made | {"weights": sha256(weights)}:
+            continue  # from a run that was stopped, of the same training
         torch.manual_seed(seed)
         config = GPT2Config(
             vocab_size=len(letters), n_positions=POSITIONS, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
@@ -59,6 +64,7 @@ def train(folder: Path, steps: int, seed: int) -> None:
         bits = evaluate(model.eval(), held)
         say(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, {bits:.3f} bits a character held out")
         model.save_pretrained(folder / name)
+        write_json(note, made | {"weights": sha256(weights)})
 
 
 def fit(model: Any, data: torch.Tensor, steps: int, seed: int, name: str) -> None:
