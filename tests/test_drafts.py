@@ -94,9 +94,9 @@ def test_bad_requests():
         enumerate_drafts(drafts.by_name("hub"), rational_row((F(1, 2), F(1, 2))), 3)
     with pytest.raises(SpecHubError, match="k = 0; it must be at least 1"):
         enumerate_drafts(drafts.by_name("iid"), rational_row((F(1),)), 0)
-    with pytest.raises(SpecHubError, match="iid drafts come from one law; q has 2"):
+    with pytest.raises(SpecHubError, match="iid drafts come from one law"):
         enumerate_drafts(drafts.by_name("iid"), rational_row(((F(1),), (F(1),))), 2)
-    with pytest.raises(SpecHubError, match="k = 3 and q has 2 laws"):
+    with pytest.raises(SpecHubError, match=r"k = 3.* 2"):
         enumerate_drafts(drafts.by_name("product"), rational_row(((F(1),), (F(1),))), 3)
     with pytest.raises(TooLarge, match=r"V\^k = 101\^3 = 1,030,301 draft tuples are too many"):
         enumerate_drafts(drafts.by_name("iid"), rational_row((F(1, 101),) * 101), 3)
