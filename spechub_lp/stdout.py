@@ -92,6 +92,14 @@ def drop() -> None:
         os.close(nowhere)
 
 
+def close() -> None:
+    """Close what `take` made. What libraries print when the interpreter ends goes to stderr."""
+    taken, sys.stdout = sys.stdout, sys.stderr
+    if isinstance(getattr(getattr(taken, "buffer", None), "raw", None), _Stdout):
+        with suppress(OSError, SpecHubError):
+            taken.close()
+
+
 @cache
 def without_banner(make: Callable[[], Any]) -> None:
     """Call `make` once a process and drop what it prints to stdout from C. Library use has no command around it."""

@@ -19,8 +19,8 @@ from spechub_lp.errors import SpecHubError
 SOLVE = ("solve", "--p", "0,1/5,4/5", "--q", "3/5,3/10,1/10")
 
 
-def run(*args, cwd, shell=""):
-    words = [sys.executable, "-m", "spechub_lp", *map(str, args)]
+def run(*args, cwd, shell="", python=()):
+    words = [sys.executable, *python, "-m", "spechub_lp", *map(str, args)]
     return subprocess.run(
         ["bash", "-c", f'"$@" {shell}', "bash", *words], capture_output=True, text=True, timeout=120, cwd=cwd
     )
@@ -236,3 +236,11 @@ def test_verify_reads_stdin(tmp_path):
     (tmp_path / "c.json").write_text((tmp_path / "c.json").read_text().replace('"39/100"', '"40/100"'))
     done = run("verify", "-", cwd=tmp_path, shell="< c.json")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("command", [("schema", "solve"), ("verify", "none"), ("--version",)])
+def test_no_stream_of_ours_is_left_open(tmp_path, command):
+    """Python warns of it where warnings are shown, and then bad input takes more than one line."""
+    done = run(*command, cwd=tmp_path, python=("-W", "default"))
+    assert "ResourceWarning" not in done.stderr
+    assert len(done.stderr.splitlines()) == (done.returncode == 2)

@@ -78,7 +78,7 @@ def run(app: typer.Typer) -> None:
     code, line = _outcome(app)
     if code:
         stdout.drop()  # what is still buffered would fail once more when the interpreter ends
-    sys.stdout = sys.stderr  # libraries print at their end, too
+    stdout.close()
     if line:
         with suppress(OSError):
             print(line, file=sys.stderr, flush=True)
