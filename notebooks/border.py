@@ -8,11 +8,11 @@ app = marimo.App(app_title="Border in pictures: how does the optimal verifier ch
 with app.setup(hide_code=True):
     import marimo as mo
 
-    from spechub_lp import exact, laws, optimum, samplers
+    from spechub_lp import distributions, exact, optimum, samplers
+    from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
-    from spechub_lp.report.lotteries import Race, hulls, ironings, under, verdict
-    from spechub_lp.report.pictures import canvas, grouped, svg
-    from spechub_lp.tuples import rational_row
+    from spechub_lp.report.plots.border import Race, hulls, ironings, under, verdict
+    from spechub_lp.report.plots.pictures import canvas, grouped, svg
 
     NAMES = ("tea", "coffee", "water", "milk", "wine", "soup")
     TARGET, DRAFT = (8, 5, 3, 2, 2, 1), (3, 4, 6, 5, 2, 3)
@@ -47,8 +47,8 @@ def _():
 
 @app.cell(hide_code=True)
 def _(k, policy, sharp_p, sharp_q):
-    p = laws.law([w**sharp_p.value for w in TARGET], normalise=True)
-    q = laws.law([w**sharp_q.value for w in DRAFT], normalise=True)
+    p = distributions.law([w**sharp_p.value for w in TARGET], normalise=True)
+    q = distributions.law([w**sharp_q.value for w in DRAFT], normalise=True)
     sampler, _rival = (samplers.by_name(name, k.value) for name in RULES[policy.value])
     _rows = rational_row(p), rational_row(q)
     race, lottery = Race.of(sampler, *_rows), sampler.prepare(*_rows)

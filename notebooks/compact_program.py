@@ -12,13 +12,14 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
-    from spechub_lp import certificate, drafts, laws, optimum
+    from spechub_lp import certificate, distributions, drafts, optimum
+    from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.otm import highs, program
-    from spechub_lp.report.few_tokens import transport
-    from spechub_lp.report.pictures import TOKENS, canvas, svg
-    from spechub_lp.tuples import enumerate_drafts, rational_row
+    from spechub_lp.instance import enumerate_drafts
+    from spechub_lp.optimum import highs, program
+    from spechub_lp.report.plots.few_tokens import transport
+    from spechub_lp.report.plots.pictures import TOKENS, canvas, svg
 
     NAMES = "ABCD"
     POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
@@ -68,10 +69,10 @@ def _(tokens):
 @app.cell(hide_code=True)
 def _(p_weights, policy, q_weights):
     try:
-        p, q = laws.pair(p_weights.value, q_weights.value, normalise=True)
+        p, q = distributions.pair(p_weights.value, q_weights.value, normalise=True)
         said = None
     except SpecHubError as error:
-        p, q = laws.pair("1/6, 1/3, 1/2", "1/2, 1/3, 1/6")
+        p, q = distributions.pair("1/6, 1/3, 1/2", "1/2, 1/3, 1/6")
         said = f"{error}\n\nShown instead: p = (1/6, 1/3, 1/2), q = (1/2, 1/3, 1/6)."
     best = optimum(p, q, 2, policy.value)
     small, big = best.program.size, program.full(rational_row(p)[0], best.tuples, best.weights).size

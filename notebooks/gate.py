@@ -9,9 +9,9 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from spechub_lp.gate import Settings, problems
-    from spechub_lp.gate.outputs import shown, what_was_missed
     from spechub_lp.gate.source import check_source
-    from spechub_lp.report.pictures import COLOURS, INK, canvas, grouped, svg
+    from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, grouped, svg
+    from spechub_lp.report.text.gate_report import shown, what_was_missed
 
     KINDS = {"pass": ("PASSED", "success"), "biased": ("REFUSED", "danger"), "inconclusive": ("UNDECIDED", "warn")}
     POLICIES = ["iid", "without_replacement", "top_k"]

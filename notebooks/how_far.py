@@ -11,12 +11,14 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
-    from spechub_lp import cut, exact, laws, optimum, samplers, shipped
+    from spechub_lp import cut, distributions, exact, optimum, samplers
+    from spechub_lp._util import resources
+    from spechub_lp.capture import store
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.logits import measures, store
-    from spechub_lp.report.drawings import ranges
-    from spechub_lp.report.few_tokens import Accepted, bars
-    from spechub_lp.report.pictures import COLOURS, canvas, grouped, svg
+    from spechub_lp.replay import measures
+    from spechub_lp.report.plots.drawings import ranges
+    from spechub_lp.report.plots.few_tokens import Accepted, bars
+    from spechub_lp.report.plots.pictures import COLOURS, canvas, grouped, svg
 
     SIDE = measures.SIDE  # closer than this is equal, where sums over all tokens are rounded
     NAMES = ("iid", "without_replacement", "hub", "greedy", "top_k")
@@ -63,7 +65,7 @@ def _(rows):
 
 @app.cell(hide_code=True)
 def _():
-    rows = store.load_rows(shipped.path("captured/smollm2.safetensors"))
+    rows = store.load_rows(resources.path("captured/smollm2.safetensors"))
     return (rows,)
 
 
@@ -73,15 +75,15 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
     full, said = real if whole.value else None, None
     try:
         if source.value == "by hand":
-            p, q = laws.pair(p_text.value, q_text.value, divide.value)
+            p, q = distributions.pair(p_text.value, q_text.value, divide.value)
         elif source.value == "SmolLM2":
-            p, q = laws.restrict(real, measures.TOP_TOKENS[k.value])
+            p, q = distributions.restrict(real, measures.TOP_TOKENS[k.value])
         else:
             _drawn = np.random.default_rng(seed.value).dirichlet([spread.value] * tokens.value, size=2)
-            p, q = laws.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalise=True)
+            p, q = distributions.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalise=True)
         measured = accepted(p, q, full, k.value, wrong.value)
     except SpecHubError as error:
-        p, q = laws.pair("4/10, 3/10, 2/10, 1/10", "1/10, 2/10, 3/10, 4/10")
+        p, q = distributions.pair("4/10, 3/10, 2/10, 1/10", "1/10, 2/10, 3/10, 4/10")
         measured = accepted(p, q, None, k.value, wrong.value)
         said = f"{error}\n\nShown instead: p = (4, 3, 2, 1)/10, q = (1, 2, 3, 4)/10."
     best = {name: best_of(p, q, full, k.value, name) for name in NAMES if name != "hub" or k.value == 2}

@@ -11,12 +11,13 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
-    from spechub_lp import cut, laws, optimum, theorems
+    from spechub_lp import cut, optimum, theorems
+    from spechub_lp import distributions as laws
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.logits.measures import SIDE
-    from spechub_lp.report.drawings import BAD
-    from spechub_lp.report.few_tokens import patchwork, triangle
-    from spechub_lp.report.pictures import COLOURS, INK, canvas, svg
+    from spechub_lp.replay.measures import SIDE
+    from spechub_lp.report.plots.drawings import BAD
+    from spechub_lp.report.plots.few_tokens import patchwork, triangle
+    from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
     from theory.dominance_map import smallest_winning_mass
 
     RIVALS = {"two independent drafts": "iid", "two drafts without replacement": "without_replacement"}

@@ -12,14 +12,14 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
-    from spechub_lp import shipped
-    from spechub_lp.logits.measures import chosen
-    from spechub_lp.logits.replay import Replay
-    from spechub_lp.logits.store import load_rows
-    from spechub_lp.reading import read_json
-    from spechub_lp.report.drawings import by_temperature, domains, gains, ranges, sharpness
-    from spechub_lp.report.live import accepted, likeliest, text_at, tokens_per_call
-    from spechub_lp.report.pictures import INK, canvas, svg
+    from spechub_lp._util import resources
+    from spechub_lp._util.reading import read_json
+    from spechub_lp.capture.store import load_rows
+    from spechub_lp.replay.measures import chosen
+    from spechub_lp.replay.replay import Replay
+    from spechub_lp.report.plots.drawings import by_temperature, domains, gains, ranges, sharpness
+    from spechub_lp.report.plots.live import accepted, likeliest, text_at, tokens_per_call
+    from spechub_lp.report.plots.pictures import INK, canvas, svg
 
     RESULTS = Path(__file__).parents[1] / "validation" / "results"
     FIRST = ["rrs", "rrsw", "spechub", "border", "border_wor"]
@@ -151,8 +151,8 @@ def _(compared, rows):
 
 @app.cell(hide_code=True)
 def _():
-    captured = load_rows(shipped.path("captured/smollm2.safetensors"))
-    _file = shipped.path("captured/smollm2_words.json")
+    captured = load_rows(resources.path("captured/smollm2.safetensors"))
+    _file = resources.path("captured/smollm2_words.json")
     words = {int(token): word for token, word in read_json(_file).items()}
     position = mo.ui.slider(0, len(captured) - 1, value=5, label="position", show_value=True, full_width=True)
     heat = mo.ui.slider(0.3, 2.0, 0.1, value=1.0, label="temperature", show_value=True)

@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     from spechub_lp import certificate, drafts, samplers
     from spechub_lp.coupling import Coupling
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.faces import Draw, draw, exact, reference
-    from spechub_lp.otm.cut import Cut, cut
-    from spechub_lp.otm.optimum import Optimum, optimum
-    from spechub_lp.verdict import Sampler, Verdict
+    from spechub_lp.exact import exact, reference
+    from spechub_lp.optimum.full_vocabulary import Cut, cut
+    from spechub_lp.optimum.solve import Optimum, optimum
+    from spechub_lp.samplers.base import Sampler, Verdict
+    from spechub_lp.sampling import Draw, draw
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-from spechub_lp.cli import main
+from spechub_lp.cli.app import main
 
 if __name__ == "__main__":
     main()

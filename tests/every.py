@@ -6,7 +6,7 @@ import pytest
 
 from spechub_lp import drafts, samplers
 from spechub_lp.errors import SpecHubError
-from spechub_lp.verdict import Sampler
+from spechub_lp.samplers.base import Sampler
 
 
 def own_pairs(*ks: int) -> list:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from spechub_lp.gate.doors import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
 
 def by_cdf(weights: torch.Tensor, u: float) -> int:

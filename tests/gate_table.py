@@ -12,7 +12,7 @@ from gate_mutants import MUTANTS, WIDE_MUTANTS
 from scipy.stats import chi2, ncx2
 
 from spechub_lp.gate import check_node, check_tree
-from spechub_lp.gate.report import Report
+from spechub_lp.gate.results import Report
 
 BINS, DRAWS = 4096, 7000
 """A chi-square test over a vocabulary: with these, power 1/2 at a distance of about .074, as published ones have."""

@@ -7,12 +7,12 @@ import pytest
 import torch
 from every import every_pair, own_pairs
 
-from spechub_lp import draw, exact, laws, samplers
+from spechub_lp import distributions, draw, exact, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.drafts import IID
 from spechub_lp.errors import SpecHubError
-from spechub_lp.instances import family
-from spechub_lp.tuples import rational_row
-from spechub_lp.verdict import Sampler
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.theorems.instances import family
 
 FAMILY = [(i.p, i.q) for i in family(44, seed=3, tokens=(2, 3, 4))] + [((F(1),), (F(1),))]
 FALLING = ["4/10", "3/10", "2/10", "1/10"]
@@ -103,16 +103,16 @@ def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler
 )
 @pytest.mark.parametrize("tokens", [1, 2, 3, 9])
 def test_restrict_keeps_laws_laws(rows, tokens):
-    small = laws.restrict(rows, tokens)
+    small = distributions.restrict(rows, tokens)
     assert all(sum(law) == 1 and len(law) == min(tokens, len(rows[0])) for law in small)
-    assert small == laws.restrict([np.asarray(row, dtype=float) for row in rows], tokens)
+    assert small == distributions.restrict([np.asarray(row, dtype=float) for row in rows], tokens)
 
 
 def test_restrict_a_law_with_nothing_on_the_kept_tokens():
-    assert laws.restrict(((1.0, 0, 0, 0), (0, 0.25, 0.25, 0.5)), 1) == ((1,), (1,))
-    assert laws.restrict(((0.4, 0.35, 0.25, 0, 0), (0, 0, 0.2, 0.4, 0.4)), 2)[1] == (F(0), F(1))
-    assert laws.restrict(((0.5, 0.5, 0, 0), (0, 0, 0.45, 0.55)), 1) == ((F(1),), (F(1),))
-    assert laws.restrict(((0.5, 0.5, 0, 0, 0), (0, 0, 0.3, 0.3, 0.4)), 2)[1] == (F(1, 2), F(1, 2))
+    assert distributions.restrict(((1.0, 0, 0, 0), (0, 0.25, 0.25, 0.5)), 1) == ((1,), (1,))
+    assert distributions.restrict(((0.4, 0.35, 0.25, 0, 0), (0, 0, 0.2, 0.4, 0.4)), 2)[1] == (F(0), F(1))
+    assert distributions.restrict(((0.5, 0.5, 0, 0), (0, 0, 0.45, 0.55)), 1) == ((F(1),), (F(1),))
+    assert distributions.restrict(((0.5, 0.5, 0, 0, 0), (0, 0, 0.3, 0.3, 0.4)), 2)[1] == (F(1, 2), F(1, 2))
 
 
 def test_exact_acceptance_is_what_draws_accept():

@@ -3,7 +3,7 @@
 import wrong_samplers
 
 from spechub_lp import audit, samplers, theorems
-from spechub_lp.instances import KINDS, family
+from spechub_lp.theorems.instances import KINDS, family
 
 
 def small(**changes):

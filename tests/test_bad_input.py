@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spechub_lp import exact, laws, optimum, samplers
+from spechub_lp import distributions, exact, optimum, samplers
 from spechub_lp.errors import LawError, SpecHubError, TooLarge, UnknownName
 
 RRS = samplers.by_name("rrs")
@@ -60,7 +60,7 @@ def test_lengths():
     ids=lambda p: type(p).__name__,
 )  # fmt: skip
 def test_every_kind_of_law_is_read(p):
-    read = laws.law(p)
+    read = distributions.law(p)
     assert sum(read) == 1
     assert all(type(v) is F and type(v.numerator) is int for v in read)
     assert abs(read[0] - F(1, 5)) < F(1, 10**15)
@@ -70,57 +70,57 @@ def test_every_kind_of_law_is_read(p):
     "half", ["0.5", ".5", "1/2", " 1/2 ", "5e-1", "+0.5", "50E-2", "0.50", Decimal("0.5"), "01/02"]
 )
 def test_every_way_to_write_a_number(half):
-    assert laws.law([half, "1/2"]) == (F(1, 2), F(1, 2))
+    assert distributions.law([half, "1/2"]) == (F(1, 2), F(1, 2))
 
 
 def test_the_smallest_float_written_out_is_read():
     written = f"{Decimal.from_float(2.0**-1074):f}"
     assert len(written) == 1076
-    assert laws.law([written, "1"], normalise=True)[0] == F(1, 2**1074 + 1)
+    assert distributions.law([written, "1"], normalise=True)[0] == F(1, 2**1074 + 1)
 
 
 def test_counts_are_normalised_only_when_asked():
-    assert laws.law([3, 1, 1], normalise=True) == (F(3, 5), F(1, 5), F(1, 5))
+    assert distributions.law([3, 1, 1], normalise=True) == (F(3, 5), F(1, 5), F(1, 5))
     assert exact(RRS, [3, 1, 1], [1, 1, 1], normalise=True).is_lossless
 
 
 def test_floats_are_the_law_that_they_round():
-    assert laws.law([0.1] * 10) == (F(1, 10),) * 10
-    assert sum(laws.law([0.1, 0.2, 0.7])) == 1
+    assert distributions.law([0.1] * 10) == (F(1, 10),) * 10
+    assert sum(distributions.law([0.1, 0.2, 0.7])) == 1
 
 
 def test_float_rows():
     with pytest.raises(LawError, match=r"p\[2\] = -0.5 is not a probability \(index \[1, 2\]\)"):
-        laws.float_rows(np.array([[0.5, 0.5, 0], [1, 0.5, -0.5]]))
+        distributions.float_rows(np.array([[0.5, 0.5, 0], [1, 0.5, -0.5]]))
     with pytest.raises(LawError, match=r"q sums to 0.9.*not 1 \(row 1\)"):
-        laws.float_rows(np.array([[0.5, 0.5], [0.5, 0.4]]), "q")
+        distributions.float_rows(np.array([[0.5, 0.5], [0.5, 0.4]]), "q")
     with pytest.raises(LawError, match="p has dtype int64"):
-        laws.float_rows(np.array([[1, 0]]))
+        distributions.float_rows(np.array([[1, 0]]))
     with pytest.raises(LawError, match=r"shape \(1, 0\)"):
-        laws.float_rows(np.zeros((1, 0)))
+        distributions.float_rows(np.zeros((1, 0)))
     with pytest.raises(LawError, match=r"p\[0\] = nan"):
-        laws.float_rows(torch.tensor([float("nan"), 1.0]))
+        distributions.float_rows(torch.tensor([float("nan"), 1.0]))
 
 
 def test_logits():
     logits = np.array([[0.0, np.log(3), -np.inf, np.log(4)]])
-    assert np.allclose(laws.from_logits(logits), [[1 / 8, 3 / 8, 0, 4 / 8]])
-    assert np.allclose(laws.from_logits(logits, temperature=0.5), [[1 / 26, 9 / 26, 0, 16 / 26]])
-    assert np.allclose(laws.from_logits(logits, top_k=2), [[0, 3 / 7, 0, 4 / 7]])
-    assert np.allclose(laws.from_logits(logits, top_p=0.6), [[0, 3 / 7, 0, 4 / 7]])
-    assert np.allclose(laws.from_logits(logits, top_p=0.45), [[0, 0, 0, 1]])
-    assert np.allclose(laws.from_logits(torch.from_numpy(logits), top_k=2, top_p=0.9), [[0, 3 / 7, 0, 4 / 7]])
-    assert laws.from_logits(torch.zeros(2, dtype=torch.bfloat16)).dtype == torch.float32
+    assert np.allclose(distributions.from_logits(logits), [[1 / 8, 3 / 8, 0, 4 / 8]])
+    assert np.allclose(distributions.from_logits(logits, temperature=0.5), [[1 / 26, 9 / 26, 0, 16 / 26]])
+    assert np.allclose(distributions.from_logits(logits, top_k=2), [[0, 3 / 7, 0, 4 / 7]])
+    assert np.allclose(distributions.from_logits(logits, top_p=0.6), [[0, 3 / 7, 0, 4 / 7]])
+    assert np.allclose(distributions.from_logits(logits, top_p=0.45), [[0, 0, 0, 1]])
+    assert np.allclose(distributions.from_logits(torch.from_numpy(logits), top_k=2, top_p=0.9), [[0, 3 / 7, 0, 4 / 7]])
+    assert distributions.from_logits(torch.zeros(2, dtype=torch.bfloat16)).dtype == torch.float32
     for kwargs, message in [
         ({"temperature": 0}, "temperature = 0; it must be > 0"),
         ({"top_k": 0}, "top_k = 0"),
         ({"top_p": 1.5}, "top_p = 1.5"),
     ]:
         with pytest.raises(LawError, match=message):
-            laws.from_logits(logits, **kwargs)
+            distributions.from_logits(logits, **kwargs)
     for bad in ([np.nan, 0.0], [np.inf, 0.0], [-np.inf, -np.inf]):
         with pytest.raises(LawError, match=r"row \[1\] of the logits has a NaN, a \+inf, or no finite entry"):
-            laws.from_logits(np.array([[0.0, 1.0], bad]))
+            distributions.from_logits(np.array([[0.0, 1.0], bad]))
 
 
 def test_logits_at_every_temperature_and_dtype():
@@ -132,21 +132,23 @@ def test_logits_at_every_temperature_and_dtype():
                 (5e-324, [0.5, 0, 0, 0.5]), (1e-50, [0.5, 0, 0, 0.5]), (1e-40, [0.5, 0, 0, 0.5]),
                 (1e40, [1 / 3, 1 / 3, 0, 1 / 3]), (1e308, [1 / 3, 1 / 3, 0, 1 / 3]),
             ]:  # fmt: skip
-                got = laws.from_logits(a, temperature)
+                got = distributions.from_logits(a, temperature)
                 assert np.abs(np.asarray(got) - right).max() < 1e-7
-                assert laws.dtype_name(got) == ("float32" if dtype == np.float16 else np.dtype(dtype).name)
+                assert distributions.dtype_name(got) == ("float32" if dtype == np.float16 else np.dtype(dtype).name)
     for temperature in (np.float64(0.5), np.float32(0.5), np.asarray(0.5), torch.tensor(0.5), F(1, 2)):
-        assert laws.from_logits(logits.astype(np.float32), temperature).dtype == np.float32
+        assert distributions.from_logits(logits.astype(np.float32), temperature).dtype == np.float32
     far = np.array([[-1.7e308, 1.7e308]])
-    assert laws.from_logits(far).tolist() == laws.from_logits(torch.from_numpy(far)).tolist() == [[0, 1]]
-    assert np.allclose(laws.from_logits(np.array([[0, 0, 5]]), 1e-3), [[0, 0, 1]])
-    assert laws.from_logits(np.zeros((0, 4))).shape == (0, 4)
+    assert (
+        distributions.from_logits(far).tolist() == distributions.from_logits(torch.from_numpy(far)).tolist() == [[0, 1]]
+    )
+    assert np.allclose(distributions.from_logits(np.array([[0, 0, 5]]), 1e-3), [[0, 0, 1]])
+    assert distributions.from_logits(np.zeros((0, 4))).shape == (0, 4)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, True, [1.0], np.float16(1e-9)])
 def test_temperatures_that_are_none(temperature):
     with pytest.raises(LawError, match="temperature = "):
-        laws.from_logits(np.zeros(3), temperature)
+        distributions.from_logits(np.zeros(3), temperature)
 
 
 @pytest.mark.parametrize(
@@ -163,35 +165,35 @@ def test_temperatures_that_are_none(temperature):
 )  # fmt: skip
 def test_what_is_no_array_of_floats(values, message):
     with pytest.raises(LawError, match=message):
-        laws.float_rows(values)
+        distributions.float_rows(values)
     if "reshape" not in message and "int64" not in message:
         with pytest.raises(LawError, match="logits"):
-            laws.from_logits(values)
+            distributions.from_logits(values)
 
 
 def test_whole_numbers():
     for k in (3, np.int64(3), np.uint8(3), np.asarray(3)):
-        assert laws.count(k) == 3
-        assert type(laws.count(k)) is int
+        assert distributions.count(k) == 3
+        assert type(distributions.count(k)) is int
     for k in (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2)):
         with pytest.raises(SpecHubError, match=r"k = .* is not a whole number"):
-            laws.count(k)
+            distributions.count(k)
     with pytest.raises(SpecHubError, match="k = 0; it must be at least 1"):
-        laws.count(0)
+        distributions.count(0)
 
 
 def test_arrays_that_do_not_go_together():
     rows = np.ones((3, 1))
-    laws.same_library(p=rows, q=rows)
+    distributions.same_library(p=rows, q=rows)
     with pytest.raises(SpecHubError, match="mixed arrays: p arrays of numpy and q arrays of torch"):
-        laws.same_library(p=rows, q=torch.ones(3, 1))
+        distributions.same_library(p=rows, q=torch.ones(3, 1))
     with pytest.raises(SpecHubError, match="mixed arrays: p arrays on cpu and q arrays on meta"):
-        laws.same_library(p=torch.ones(3, 1), q=torch.ones(3, 1, device="meta"))
-    assert laws.batch(p=rows, q=rows[:1]) == 3
-    assert laws.batch(p=rows[:0], q=rows[:1]) == 0
-    assert laws.batch(p=rows[:1], q=rows[:1]) == 1
+        distributions.same_library(p=torch.ones(3, 1), q=torch.ones(3, 1, device="meta"))
+    assert distributions.batch(p=rows, q=rows[:1]) == 3
+    assert distributions.batch(p=rows[:0], q=rows[:1]) == 0
+    assert distributions.batch(p=rows[:1], q=rows[:1]) == 1
     with pytest.raises(SpecHubError, match="p has 3, q has 2; they must agree, or be 1"):
-        laws.batch(p=rows, q=rows[:2])
+        distributions.batch(p=rows, q=rows[:2])
 
 
 def test_names():

@@ -12,21 +12,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from spechub_lp import cut, exact, optimum, reference, samplers, strategies
+from spechub_lp import cut, exact, optimum, reference, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.drafts import IID, WithoutReplacement
+from spechub_lp.drafts._best_draft import best_draft, best_draft_error, falling
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
-from spechub_lp.handover import walk
-from spechub_lp.ironing import iron, wanted
-from spechub_lp.lottery import Highest
-from spechub_lp.otm.prefix import best_draft, best_draft_error, falling
-from spechub_lp.samplers.border import Border
-from spechub_lp.samplers.border_adaptive import BorderAdaptive
-from spechub_lp.samplers.border_tempered import BorderTempered
-from spechub_lp.samplers.border_wor import BorderWor
-from spechub_lp.samplers.bucketed import BorderBucketed
-from spechub_lp.tuples import enumerate_drafts, rational_row
-from spechub_lp.verdict import Sampler
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.samplers.border.adaptive import BorderAdaptive
+from spechub_lp.samplers.border.bucketed import BorderBucketed
+from spechub_lp.samplers.border.iid import Border
+from spechub_lp.samplers.border.merge_tree import iron, wanted
+from spechub_lp.samplers.border.preparation import Highest
+from spechub_lp.samplers.border.selection import walk
+from spechub_lp.samplers.border.tempered import BorderTempered
+from spechub_lp.samplers.border.without_replacement import BorderWor
+from spechub_lp.testing import strategies
 
 EPS = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
 
@@ -188,7 +190,7 @@ def test_best_draft_in_floats(policy, q) -> None:
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_full_vocabulary_without_replacement(k: int) -> None:
     """At V = 3,000 the choice is a law, the acceptance is the cut, and the law of the best draft sums to 1."""
-    from spechub_lp.otm.cut import cut
+    from spechub_lp.optimum.full_vocabulary import cut
 
     p, q = random_laws(3000, 7)
     sampler = BorderWor(k=k)

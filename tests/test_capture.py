@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from spechub_lp.capture import capture as capturing
+from spechub_lp.capture import memory, models, shards, store
+from spechub_lp.capture.capture import Settings, capture
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits import capture as capturing
-from spechub_lp.logits import memory, models, shards, store
-from spechub_lp.logits.capture import Settings, capture
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 transformers = pytest.importorskip("transformers")

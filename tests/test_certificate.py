@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from independent_checker import verdict
 
 from spechub_lp import certificate, drafts, optimum
+from spechub_lp._util.io import write_json
 from spechub_lp.errors import CertificateError, Refuted, TooLarge
-from spechub_lp.files import write_json
-from spechub_lp.strategies import instances
+from spechub_lp.testing.strategies import instances
 
 DATA = Path(__file__).parent / "data" / "certificates"
 DAMAGED = [json.loads(line) for line in (DATA / "damaged.jsonl").read_text(encoding="ascii").splitlines()]
@@ -345,7 +345,7 @@ def test_what_the_writer_writes_the_checker_reads(monkeypatch):
     best = optimum(*float_instance(6), 2, "without_replacement")
     common = lcm(*(int(m.denominator) for m in (*best.p, *best.q, *best.weights)))
     digits = len(str(common))
-    writer = import_module("spechub_lp.otm.optimum")
+    writer = import_module("spechub_lp.optimum.solve")
     monkeypatch.setattr(writer, "MAX_DIGITS", digits)
     document = best.certificate()
     monkeypatch.setattr(certificate, "_LARGEST", 10**digits)
@@ -359,7 +359,7 @@ def test_what_is_too_long_to_be_read_is_not_written(monkeypatch, tmp_path):
     best = optimum(*float_instance(9), 3)
     write_json(tmp_path / "c.json", best.certificate())
     size = (tmp_path / "c.json").stat().st_size
-    writer = import_module("spechub_lp.otm.optimum")
+    writer = import_module("spechub_lp.optimum.solve")
     monkeypatch.setattr(writer, "MAX_BYTES", size - 1000)  # p, q and alpha are not counted
     with pytest.raises(TooLarge, match="is larger than the"):
         best.certificate()

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spechub_lp import names
-from spechub_lp.report.tables import LINE, PAIR, Sheet
+from spechub_lp.cli import names
+from spechub_lp.report.text.tables import LINE, PAIR, Sheet
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 
@@ -408,7 +408,7 @@ def test_version():
 
 
 def test_files_are_whole_or_not_at_all(tmp_path, monkeypatch):
-    from spechub_lp import files
+    from spechub_lp._util import io as files
     from spechub_lp.errors import SpecHubError
 
     file = tmp_path / "x.json"

@@ -8,9 +8,9 @@ import pytest
 from test_replay import stored
 
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits import replay as replays
-from spechub_lp.logits.cluster import runner
-from spechub_lp.logits.replay import Plan, replay
+from spechub_lp.replay import replay as replays
+from spechub_lp.replay.cluster import runner
+from spechub_lp.replay.replay import Plan, replay
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dask warns of the worker that we kill

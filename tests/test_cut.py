@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from spechub_lp import laws, optimum, strategies
+from spechub_lp import distributions, optimum
 from spechub_lp.errors import LawError, SpecHubError
-from spechub_lp.otm import scan
-from spechub_lp.otm.cut import cut
+from spechub_lp.optimum import bucket_scan
+from spechub_lp.optimum.full_vocabulary import cut
+from spechub_lp.testing import strategies
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
 
@@ -33,7 +34,7 @@ def test_equals_the_certified_optimum(drafts: str, pqk) -> None:
     rows = [np.asarray([float(w) for w in law]) for law in (p, q)]
     if drafts == "iid" or (drafts == "without_replacement" and k == 2):
         H = np.zeros(len(p), dtype=bool)
-        served, inside, *_ = scan.prefix_by_buckets(*rows, k, drafts == "iid", H)
+        served, inside, *_ = bucket_scan.prefix_by_buckets(*rows, k, drafts == "iid", H)
         assert 1 + served - inside == pytest.approx(alpha, abs=1e-14)
         assert served == pytest.approx(rows[0][H].sum(), abs=1e-15)
     for a, b in (rows, [torch.asarray(row) for row in rows]):
@@ -91,7 +92,7 @@ def test_rows_of_logits_with_zeros_ties_and_subnormal_tails() -> None:
     logits = np.round(rng.normal(size=(2, 4000)) * 4)
     logits[:, rng.random(4000) < 0.3] = -np.inf
     logits[0, :50] = logits[0].max() - 655
-    p, q = laws.from_logits(logits[:1], temperature=0.9), laws.from_logits(logits[1:], top_k=200)
+    p, q = distributions.from_logits(logits[:1], temperature=0.9), distributions.from_logits(logits[1:], top_k=200)
     assert 0 < p[0, :50].max() < 2.3e-308
     for drafts in POLICIES:
         buckets, plain = cut(p, q, 2, drafts), cut(p, q, 2, drafts, sort=True)
@@ -138,6 +139,6 @@ def test_candidates_are_few() -> None:
     """The buckets are worth it: the scan is right with them, and wrong when the last of them is dropped."""
     p, q = random_laws(3000, 4)
     H = np.zeros(3000, dtype=bool)
-    served, inside, *_ = scan.prefix_by_buckets(p[0], q[0], 2, True, H)
+    served, inside, *_ = bucket_scan.prefix_by_buckets(p[0], q[0], 2, True, H)
     assert 1 + served - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)
     assert 0 < H.sum() < 3000

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spechub_lp import drafts
+from spechub_lp._array.rational import rational_row
 from spechub_lp.certificate import draft_law
 from spechub_lp.coupling import plain
 from spechub_lp.errors import SpecHubError, TooLarge, UnknownName
-from spechub_lp.strategies import laws
-from spechub_lp.tuples import enumerate_drafts, rational_row
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.testing.strategies import laws
 
 
 def law_of(policy, q, k) -> dict:

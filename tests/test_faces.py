@@ -9,10 +9,10 @@ import torch
 from every import own_pairs
 from hypothesis import given, settings
 
-from spechub_lp import draw, exact, reference, samplers, torch_face
+from spechub_lp import draw, exact, reference, samplers, sampling_torch
 from spechub_lp.errors import LawError, SpecHubError
-from spechub_lp.faces import inverse_cdf
-from spechub_lp.strategies import pairs
+from spechub_lp.sampling import inverse_cdf
+from spechub_lp.testing.strategies import pairs
 
 # How far from p the output law may be when the verdicts are computed in a dtype, beyond what rounding p itself costs.
 # The worst of 400 Dirichlet pairs, V <= 5, k <= 3, were 2.5e-15, 1.1e-7 and .0083 (K-SEQ, which divides by beta).
@@ -52,7 +52,7 @@ def test_the_same_uniforms_give_the_same_tokens(sampler):
         u = rng.random((40, sampler.k + 1))
         one = draw(sampler, p, q, u)
         two = draw(sampler, *(torch.from_numpy(a) for a in (p, q, u)))
-        three = torch_face.draw(sampler, p, q, u, memory=10_000)
+        three = sampling_torch.draw(sampler, p, q, u, memory=10_000)
         for name in ("tokens", "slots", "drafts"):
             assert np.array_equal(getattr(one, name), getattr(two, name).numpy())
             assert np.array_equal(getattr(one, name), getattr(three, name).numpy())
@@ -87,7 +87,7 @@ def test_low_precision_draws_are_legal(sampler, dtype):
     gen = torch.Generator().manual_seed(1)
     logits = torch.randn(64, 33, generator=gen) * 4
     p = torch.softmax(logits, -1).to(dtype)
-    result = torch_face.sample(sampler, p, p, generator=gen)
+    result = sampling_torch.sample(sampler, p, p, generator=gen)
     assert (torch.gather(p, 1, result.tokens[:, None]) > 0).all()
 
 

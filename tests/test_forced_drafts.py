@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from rows_of_all_kinds import rows
 
-from spechub_lp import cut, laws, reference, samplers
+from spechub_lp import cut, distributions, reference, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.drafts import WithoutReplacement
+from spechub_lp.drafts._best_draft import QUADRATURE, best_draft, best_draft_error, falling, per_octave, scaled
 from spechub_lp.errors import SpecHubError
-from spechub_lp.handover import Row
-from spechub_lp.otm.prefix import QUADRATURE, best_draft, best_draft_error, falling, per_octave, scaled
-from spechub_lp.otm.sets import over_prefixes
+from spechub_lp.optimum.subsets import over_prefixes
 from spechub_lp.recent import Recent, size
-from spechub_lp.samplers.border_wor import BorderWor
-from spechub_lp.tuples import rational_row
+from spechub_lp.samplers.border.selection import Row
+from spechub_lp.samplers.border.without_replacement import BorderWor
 
 WOR = WithoutReplacement()
 
@@ -32,7 +32,7 @@ def pairs(seed: int, most: int = 6) -> list[tuple[np.ndarray, np.ndarray, int]]:
 
 
 def best(p: np.ndarray, q: np.ndarray, k: int) -> float:
-    target, draft = (rational_row(law) for law in laws.pair(p, q))
+    target, draft = (rational_row(law) for law in distributions.pair(p, q))
     return float(over_prefixes(target[0], draft, WOR, k)[0])
 
 
@@ -48,7 +48,7 @@ def test_the_closed_form_of_every_set_in_floats(seed: int) -> None:
     rng = np.random.default_rng(seed)
     H = np.array(list(product([False, True], repeat=4)))
     for q in rows(rng, 4):
-        exact = rational_row(laws.law(q))
+        exact = rational_row(distributions.law(q))
         for k in (2, 3, 4):
             right = WOR.inside(exact, H, k).astype(float)
             assert WOR.inside(np.repeat((q / q.sum())[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-6), (
@@ -131,7 +131,7 @@ def test_what_a_row_keeps_of_its_pools_is_bounded(monkeypatch: pytest.MonkeyPatc
     p, q = rng.dirichlet(np.ones(1000), 2)
     tree = samplers.by_name("border_wor", 3).prepare(p[None], q[None]).trees[0]
     free = Row(tree)
-    monkeypatch.setattr("spechub_lp.handover.MEMORY", 40_000)
+    monkeypatch.setattr("spechub_lp.samplers.border.selection.MEMORY", 40_000)
     bounded = Row(tree)
     for drafts in rng.integers(0, 1000, (60, 3)).tolist():
         assert bounded.choose(drafts).tolist() == free.choose(drafts).tolist()

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spechub_lp.gate.command import gate
+from spechub_lp.cli.gate import gate
 
 ENGINES = """
 import os, random, time, torch
@@ -229,7 +229,7 @@ def test_the_pytest_plugin(run, tmp_path):
         "def test_right(spechub_gate):\n    assert spechub_gate(Machine(), k=1).status == 'pass'\n"
         "def test_wrong(spechub_gate):\n    spechub_gate(biased, k=1)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "spechub_lp.gate.pytest_plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "spechub_lp.testing.pytest_plugin", "-p", "no:cacheprovider"]
     engine = ["--spechub-gate", "engines_under_test:biased", "--spechub-gate-k", "1"]
     done = subprocess.run([*command, *engine], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1, done.stdout

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
-from spechub_lp.gate.doors import Emitted, NoiseSpec
-from spechub_lp.gate.outputs import text
+from spechub_lp.gate.protocols import Emitted, NoiseSpec
+from spechub_lp.report.text.gate_report import text
 from spechub_lp.samplers import by_name
 
 WIDTH = 2.0**-10
@@ -54,7 +54,7 @@ def test_a_wrong_engine_is_refused_after_the_second_look():
 
 
 def test_no_refusal_when_the_time_ends_before_the_second_look(monkeypatch):
-    monkeypatch.setattr("spechub_lp.gate.breakpoints.Explorer.confirm", lambda *args, **kwargs: None)
+    monkeypatch.setattr("spechub_lp.gate.search.thresholds.Explorer.confirm", lambda *args, **kwargs: None)
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
     assert "give it more time" in report.inconclusive[0]

@@ -15,22 +15,23 @@ from gate_chains import Chain, RowOfTheParent, Seeded, Siblings
 from gate_mutants import MUTANTS, less_or_equal, rrs, rrsw, target_lookup
 from typer.testing import CliRunner
 
+from spechub_lp import distributions
 from spechub_lp import drafts as policies
-from spechub_lp import laws, shipped
+from spechub_lp._util import resources
+from spechub_lp.capture import store
+from spechub_lp.cli.gate import gate
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_node, check_tree
 from spechub_lp.gate.adapters import spechub, transformers
-from spechub_lp.gate.captured import KINDS, captured, sha256_of
-from spechub_lp.gate.command import gate
-from spechub_lp.gate.doors import Emitted
-from spechub_lp.gate.outputs import case_document, text
+from spechub_lp.gate.checks.wide import drafter
+from spechub_lp.gate.problems.captured import KINDS, captured, sha256_of
+from spechub_lp.gate.protocols import Emitted
 from spechub_lp.gate.settings import Logits, Settings
-from spechub_lp.gate.token_sets import ACCEPTED, Watch, radius
-from spechub_lp.gate.wide import drafter
-from spechub_lp.logits import store
+from spechub_lp.gate.statistics.token_sets import ACCEPTED, Watch, radius
+from spechub_lp.report.text.gate_report import case_document, text
 
-AUSTEN = shipped.path("captured/austen")
-SMOLLM2 = shipped.path("captured/smollm2.safetensors")
+AUSTEN = resources.path("captured/austen")
+SMOLLM2 = resources.path("captured/smollm2.safetensors")
 V = 49152
 
 EXACT = Settings(levels=(0, 1), seconds=60)
@@ -91,7 +92,7 @@ def test_the_chosen_positions_are_the_hard_ones_among_candidates_that_lie_evenly
 
 
 def test_laws_are_restricted_to_the_tokens_that_matter_to_either():
-    p, q = laws.restrict(((0.5, 0.3, 0.1, 0.1), (0.1, 0.1, 0.2, 0.6)), 2)
+    p, q = distributions.restrict(((0.5, 0.3, 0.1, 0.1), (0.1, 0.1, 0.2, 0.6)), 2)
     assert p == pytest.approx((0.5 / 0.6, 0.1 / 0.6))
     assert q == pytest.approx((0.1 / 0.7, 0.6 / 0.7))
 
@@ -500,7 +501,7 @@ def test_the_pytest_plugin_takes_captured_rows(run, tmp_path):
         "def test_right(spechub_gate):\n    spechub_gate(rrs, k=1, logits=rows, levels=(0, 1))\n"
         "def test_wrong(spechub_gate):\n    spechub_gate(residual_is_p, k=1, logits=rows, levels=(0, 1))\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "spechub_lp.gate.pytest_plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "spechub_lp.testing.pytest_plugin", "-p", "no:cacheprovider"]
     engine = ["--spechub-gate", "captured_engines:residual_is_p", "--spechub-gate-k", "1"]
     done = subprocess.run(
         [*command, *engine, "--spechub-gate-logits", str(AUSTEN)],

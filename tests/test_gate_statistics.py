@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from spechub_lp.gate.breakpoints import Explorer
-from spechub_lp.gate.node import Emitted1, NodeEngine
-from spechub_lp.gate.problem import Problem, problems
-from spechub_lp.gate.sequential import AboveBet, Bet, distance_bound, smallest_caught
-from spechub_lp.gate.streams import recycled
+from spechub_lp.gate.checks.streams import recycled
+from spechub_lp.gate.engines.node import Emitted1, NodeEngine
+from spechub_lp.gate.problems.node import Problem, problems
+from spechub_lp.gate.search.thresholds import Explorer
+from spechub_lp.gate.statistics.sequential import AboveBet, Bet, distance_bound, smallest_caught
 
 RAISED = 0.05
 """The alarm rate of these tests of the test; the gate itself runs at 1e-6."""

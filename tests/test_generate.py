@@ -9,12 +9,14 @@ import torch
 from test_capture import LETTERS, small_model
 from test_trees import model
 
-from spechub_lp.joint import Block, Traversal
-from spechub_lp.logits.generate import generate
-from spechub_lp.logits.measures import Setting
-from spechub_lp.logits.models import Runner, load_pair
-from spechub_lp.logits.readers import CachedReader, WindowReader, cache_argument, reader
-from spechub_lp.trees import NodeByNode, Shape, chain, full, step_law, target_law, tokens_per_call
+from spechub_lp.capture.models import Runner, load_pair
+from spechub_lp.decoding.generate import generate
+from spechub_lp.decoding.readers import CachedReader, WindowReader, cache_argument, reader
+from spechub_lp.replay.measures import Setting
+from spechub_lp.trees.decoding import step_law, target_law, tokens_per_call
+from spechub_lp.trees.joint import Block, Traversal
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, chain, full
 
 LARGEST_Z = 5.5
 """Standard errors; fewer than 60 counts are compared, so a correct loop fails once in 4e5 families of tests."""

@@ -15,15 +15,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from spechub_lp import audit, certificate, shipped
+from spechub_lp import audit, certificate
+from spechub_lp._util import resources
+from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Settings, check_node
-from spechub_lp.gate.problem import problems
-from spechub_lp.gate.report import Finding, Report, Row
-from spechub_lp.logits import replay, store
-from spechub_lp.report import page as pages
-from spechub_lp.report.page import page, write_page
-from spechub_lp.report.terminal import about
+from spechub_lp.gate.problems.node import problems
+from spechub_lp.gate.results import Finding, Report, Row
+from spechub_lp.replay import replay
+from spechub_lp.report.html import page as pages
+from spechub_lp.report.html.page import page, write_page
+from spechub_lp.report.text.terminal import about
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
 KINDS = ("audit", "audit failed", "gate", "gate refused", "replay")
@@ -46,7 +48,7 @@ def biased(p, q, drafts):
 
 
 def audited():
-    rows = shipped.path("captured/smollm2.safetensors")
+    rows = resources.path("captured/smollm2.safetensors")
     result = audit.run(8, 0, 0, jobs=1)
     result.model = dict(store.load(rows).manifest)
     audit._full_vocabulary(result, rows, 2, 1, lambda what, done, of: None)
@@ -70,7 +72,7 @@ def gated(engine, name):
 
 def replayed():
     plan = replay.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
-    result = replay.replay(shipped.path("captured/smollm2.safetensors"), plan, 1)
+    result = replay.replay(resources.path("captured/smollm2.safetensors"), plan, 1)
     return {**about("replay"), **result.document()}
 
 

@@ -13,11 +13,12 @@ import pytest
 from test_replay import stored
 
 import spechub_lp
-from spechub_lp import files, names
+from spechub_lp._util import io
+from spechub_lp.cli import names
 from spechub_lp.errors import UnknownName
-from spechub_lp.gate.outputs import compare
-from spechub_lp.gate.report import Report, Row
+from spechub_lp.gate.results import Report, Row
 from spechub_lp.report import schemas
+from spechub_lp.report.text.gate_report import compare
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 
@@ -167,7 +168,7 @@ def test_the_schema_is_printed():
 
 def test_what_is_not_finite_becomes_null(tmp_path):
     file = tmp_path / "x.json"
-    files.write_json(file, {"a": [float("nan"), 1.0], "b": (float("inf"),), "c": {"d": -float("inf")}})
+    io.write_json(file, {"a": [float("nan"), 1.0], "b": (float("inf"),), "c": {"d": -float("inf")}})
     assert json.loads(file.read_text()) == {"a": [None, 1.0], "b": [None], "c": {"d": None}}
 
 
@@ -205,6 +206,6 @@ def test_the_commands_of_the_page_run(tmp_path):
 
 
 def head(command):
-    from spechub_lp.report.terminal import about
+    from spechub_lp.report.text.terminal import about
 
     return about(command)

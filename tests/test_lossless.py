@@ -7,7 +7,7 @@ from every import own_pairs
 from hypothesis import given
 
 from spechub_lp import exact, optimum, samplers
-from spechub_lp.strategies import pairs
+from spechub_lp.testing.strategies import pairs
 
 DEGENERATE = [
     (("1",), ("1",)),
@@ -53,7 +53,7 @@ def test_optimal_rules_reach_the_optimum(name, pq):
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
 def test_closed_forms_of_acceptance(sampler, pq):
-    from spechub_lp.tuples import rational_row
+    from spechub_lp._array.rational import rational_row
 
     if sampler.drafts == type(sampler)(k=sampler.k).drafts:
         closed = sampler.acceptance(rational_row(pq[0]), rational_row(pq[1]))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from spechub_lp import optimum, samplers
-from spechub_lp.report.lotteries import Race, hulls, ironings, under, verdict
-from spechub_lp.report.pictures import INK, canvas, svg, svg_file
-from spechub_lp.tuples import rational_row
+from spechub_lp._array.rational import rational_row
+from spechub_lp.report.plots.border import Race, hulls, ironings, under, verdict
+from spechub_lp.report.plots.pictures import INK, canvas, svg, svg_file
 
 P = tuple(Fraction(w, 21) for w in (0, 8, 5, 3, 2, 2, 1))
 Q = tuple(Fraction(w, 23) for w in (3, 0, 7, 6, 5, 1, 1))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from spechub_lp.audit.ngram import ALPHABET, WittenBell, letters, positions, split
 from spechub_lp.errors import SpecHubError
-from spechub_lp.ngram import ALPHABET, WittenBell, letters, positions, split
 
 CORPUS = Path(__file__).parents[1] / "validation" / "text" / "northanger_abbey.txt"
 

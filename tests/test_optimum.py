@@ -16,16 +16,18 @@ from every import policies
 from hypothesis import given, settings
 
 from spechub_lp import certificate, drafts, exact, optimum, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SolverError, SpecHubError, TooLarge, UnknownName
-from spechub_lp.instances import family
-from spechub_lp.otm import basis, export, highs, modelled, program, sets
-from spechub_lp.otm.flow import max_flow
-from spechub_lp.otm.optimum import cut_value
-from spechub_lp.strategies import instances, pairs
-from spechub_lp.tuples import check_tuples, enumerate_drafts, rational_row
+from spechub_lp.instance import check_tuples, enumerate_drafts
+from spechub_lp.optimum import basis, cvxpy_model, export, highs, program
+from spechub_lp.optimum import subsets as sets
+from spechub_lp.optimum.max_flow import max_flow
+from spechub_lp.optimum.solve import cut_value
+from spechub_lp.testing.strategies import instances, pairs
+from spechub_lp.theorems.instances import family
 
 FLOAT_ERROR = 1e-12
 """Highs at our scale and tolerances erred by at most 1e-14 on 5,946 programs; two decimals of room."""
@@ -71,8 +73,8 @@ def test_cvxpy_states_the_same_programs(policy):
     for instance in family(16, seed=3):
         alpha = float(optimum(instance.p, instance.q, 2, policy).alpha)
         p, x, mass = parts(instance.p, instance.q, 2, policy, float)
-        assert abs(modelled.compact(p, x, mass) - alpha) < FLOAT_ERROR
-        assert abs(modelled.full(p, x, mass) - alpha) < FLOAT_ERROR
+        assert abs(cvxpy_model.compact(p, x, mass) - alpha) < FLOAT_ERROR
+        assert abs(cvxpy_model.full(p, x, mass) - alpha) < FLOAT_ERROR
 
 
 @given(pq=pairs())
@@ -228,7 +230,7 @@ P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint64])
 def test_k_of_numpy_is_k(kind):
-    import_module("spechub_lp.otm.optimum")._remembered.cache_clear()
+    import_module("spechub_lp.optimum.solve")._remembered.cache_clear()
     for k in (kind(2), 2):
         best = optimum(P, Q, k)
         assert type(best.k) is int

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from spechub_lp import exact, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
-from spechub_lp.strategies import pairs
-from spechub_lp.tuples import rational_row
+from spechub_lp.testing.strategies import pairs
 
 
 def joint(coupling) -> dict:

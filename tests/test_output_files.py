@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from spechub_lp import files, optimum
+from spechub_lp import optimum
+from spechub_lp._util import io
 from spechub_lp.errors import SpecHubError
 
 SOLVE = ("solve", "--p", "0,1/5,4/5", "--q", "3/5,3/10,1/10")
@@ -44,8 +45,8 @@ def read_from():
 
 
 def check_and_write(path, text):
-    files.check_writable(path)
-    files.write_text(path, text)
+    io.check_writable(path)
+    io.write_text(path, text)
 
 
 def test_a_pipe_is_written_in_place(tmp_path, read_from):
@@ -69,7 +70,7 @@ def test_a_reader_that_leaves_a_pipe_is_an_error(tmp_path):
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     threading.Timer(0.2, lambda: os.close(reader)).start()
     with pytest.raises(SpecHubError, match=r"cannot write .*pipe: Broken pipe"):
-        files.write_text(pipe, "a" * 1_000_000)
+        io.write_text(pipe, "a" * 1_000_000)
 
 
 def test_a_device_takes_what_is_written_in_place():
@@ -80,7 +81,7 @@ def test_a_device_takes_what_is_written_in_place():
     check_and_write(name, "hello")
     assert os.read(main, 100) == b"hello"
     assert os.path.samestat(os.lstat(name), before)
-    files.check_outputs(json=name, html=name)  # a device keeps nothing that could be overwritten
+    io.check_outputs(json=name, html=name)  # a device keeps nothing that could be overwritten
     os.close(main)
     os.close(terminal)
 
@@ -109,9 +110,9 @@ def test_links_that_lead_nowhere_are_refused(tmp_path):
         ("folder", "it is a folder; name a file"),
     ):
         with pytest.raises(SpecHubError, match=message):
-            files.check_writable(tmp_path / name)
+            io.check_writable(tmp_path / name)
         with pytest.raises(SpecHubError, match="cannot write"):
-            files.write_text(tmp_path / name, "x")
+            io.write_text(tmp_path / name, "x")
         assert (tmp_path / name).is_symlink()
 
 
@@ -121,7 +122,7 @@ def test_what_is_no_file_and_no_pipe_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
-        for attempt in (lambda: files.check_writable("socket"), lambda: files.write_text("socket", "x")):
+        for attempt in (lambda: io.check_writable("socket"), lambda: io.write_text("socket", "x")):
             with pytest.raises(SpecHubError, match="neither a file nor a pipe"):
                 attempt()
         assert stat.S_ISSOCK(Path("socket").lstat().st_mode)
@@ -135,7 +136,7 @@ def test_the_check_knows_which_names_can_be_written(tmp_path, length):
         path.unlink()
     except OSError:
         with pytest.raises(SpecHubError, match="File name too long"):
-            files.check_writable(path)
+            io.check_writable(path)
     else:
         check_and_write(path, "x")
         assert path.read_text() == "x"
@@ -147,9 +148,9 @@ def test_the_check_refuses_what_cannot_be_a_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     with pytest.raises(SpecHubError, match="cannot write"):
-        files.check_writable(name)
+        io.check_writable(name)
     with pytest.raises(SpecHubError, match="cannot write"):
-        files.write_text(name, "x")
+        io.write_text(name, "x")
     assert os.listdir() == ["file"]
 
 
@@ -179,8 +180,8 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path, monkeypatch):
         ("file", "link"), ("file", "hard"), ("to-come", "folder/new"), ("pipe", "pipe"),
     ]:  # fmt: skip
         with pytest.raises(SpecHubError, match="--json and --html both write to"):
-            files.check_outputs(json=first, markdown="other", html=second)
-    files.check_outputs(json="new", html="folder/new", markdown="-", case=None)
+            io.check_outputs(json=first, markdown="other", html=second)
+    io.check_outputs(json="new", html="folder/new", markdown="-", case=None)
     assert sorted(os.listdir()) == ["file", "folder", "hard", "link", "pipe", "to-come"]
 
 

@@ -14,17 +14,18 @@ from edits import damaged, edited
 from safetensors.torch import save
 from typer.testing import CliRunner
 
-from spechub_lp import names, reading, shipped
+from spechub_lp._util import reading, resources
+from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
+from spechub_lp.capture import shards, store
+from spechub_lp.cli import gate as gate
+from spechub_lp.cli import names
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_node
-from spechub_lp.gate import command as gate
-from spechub_lp.gate.captured import captured as opened
-from spechub_lp.gate.outputs import case_document, read_case, read_report
+from spechub_lp.gate.problems.captured import captured as opened
 from spechub_lp.gate.settings import Settings
-from spechub_lp.logits import shards, store
-from spechub_lp.logits.replay import Plan, Replay, replay
-from spechub_lp.reading import CHECKSUM, parse_json, read_json, sealed
+from spechub_lp.replay.replay import Plan, Replay, replay
 from spechub_lp.report import schemas
+from spechub_lp.report.text.gate_report import case_document, read_case, read_report
 
 FEW, MANY = 60, 1500
 PLAN = Plan(("rrs",), draws=2, verdict_every=1, exact_every=0)
@@ -328,7 +329,7 @@ def test_kinds_of_files_have_schemas(name):
 
 def test_shipped_and_written_files_fit_their_schemas(tmp_path):
     for name, file in (("manifest", "captured/austen/manifest.json"), ("rows", "captured/smollm2.json")):
-        read_json(shipped.path(file), name)
+        read_json(resources.path(file), name)
     written = json.loads((captured(tmp_path / "rows") / "manifest.json").read_text())
     assert set(written) == set(schemas.of("manifest")["properties"])
 

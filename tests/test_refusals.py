@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from rows_of_all_kinds import rows, softmax
 
-from spechub_lp import exact, laws, refusals, samplers
-from spechub_lp.logits.store import load
-from spechub_lp.refusals import all_refused
-from spechub_lp.strategies import pairs
-from spechub_lp.tuples import rational_row
+from spechub_lp import distributions, exact, samplers
+from spechub_lp._array.rational import rational_row
+from spechub_lp.capture.store import load
+from spechub_lp.samplers import rejected_mass
+from spechub_lp.samplers.rejected_mass import all_refused
+from spechub_lp.testing.strategies import pairs
 
 ROWS = Path(__file__).parents[1] / "validation" / "captured" / "smollm2.safetensors"
 
@@ -49,7 +50,7 @@ def test_every_kind_of_row(seed, k):
     targets = [p / p.sum() for p in rows(generator, tokens)]
     for q in rows(generator, tokens):
         p = targets[generator.integers(len(targets))]
-        true = all_refused(*map(rational_row, laws.pair(p, q)), k)[0]
+        true = all_refused(*map(rational_row, distributions.pair(p, q)), k)[0]
         assert abs(all_refused(p[None], q[None], k)[0] - float(true)) < 1e-13, (p, q)
 
 
@@ -64,7 +65,7 @@ def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch):
     q[:, :heavy] = 1 / heavy
     p, q = p / p.sum(), q / q.sum()
     coarse = all_refused(p, q, k)
-    monkeypatch.setitem(refusals.CLASSES, k, 700 if k == 2 else 350)
+    monkeypatch.setitem(rejected_mass.CLASSES, k, 700 if k == 2 else 350)
     assert abs(all_refused(p, q, k) - coarse).max() < bound
     assert 0.01 < coarse[0] < 0.9999
 
@@ -75,7 +76,7 @@ def test_draft_laws_of_many_scales(monkeypatch):
     logits = 4 * generator.normal(size=(2, 1000))
     p, q = (softmax(row / 0.05)[None] for row in (logits[0] + logits[1], logits[0]))
     coarse = all_refused(p, q, 3)
-    monkeypatch.setitem(refusals.CLASSES, 3, 1000)
+    monkeypatch.setitem(rejected_mass.CLASSES, 3, 1000)
     assert abs(all_refused(p, q, 3) - coarse).max() < 1e-12
 
 
@@ -85,7 +86,7 @@ def test_classes_cost_almost_nothing(k, monkeypatch):
     generator = np.random.default_rng(0)
     p, q = (w / w.sum(axis=1, keepdims=True) for w in np.exp(2.5 * generator.normal(size=(2, 6, 400))))
     coarse = all_refused(p, q, k)
-    monkeypatch.setitem(refusals.CLASSES, k, 400)
+    monkeypatch.setitem(rejected_mass.CLASSES, k, 400)
     fine = all_refused(p, q, k)
     assert np.abs(coarse - fine).max() < {2: 1e-12, 3: 1e-8}[k]
     assert (coarse > 0.01).all()
@@ -96,7 +97,7 @@ def test_classes_cost_almost_nothing(k, monkeypatch):
 def test_the_error_at_full_vocabulary(k, bound, monkeypatch):
     p, q = load(ROWS).batch(np.arange(3, 320, 80))
     found = all_refused(p, q, k)
-    monkeypatch.setitem(refusals.CLASSES, k, {2: 4000, 3: 500, 4: 100}[k])
+    monkeypatch.setitem(rejected_mass.CLASSES, k, {2: 4000, 3: 500, 4: 100}[k])
     assert np.abs(all_refused(p, q, k) - found).max() < bound
 
 

@@ -12,15 +12,17 @@ import typer
 from typer.testing import CliRunner
 
 from spechub_lp import reference, samplers, theorems
+from spechub_lp.capture import shards
+from spechub_lp.cli import captures
+from spechub_lp.cli.names import VARIANTS
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits import commands, measures, shards
-from spechub_lp.logits.replay import Plan, Replay, replay
-from spechub_lp.logits.tally import Tally
-from spechub_lp.names import VARIANTS
-from spechub_lp.otm.optimum import optimum
-from spechub_lp.report.replays import markdown, sections
+from spechub_lp.optimum.solve import optimum
+from spechub_lp.replay import measures
+from spechub_lp.replay.replay import Plan, Replay, replay
+from spechub_lp.replay.tally import Tally
+from spechub_lp.report.text.replays import markdown, sections
 
 VALIDATION = Path(__file__).parents[1] / "validation"
 EVERY = ("all", *VARIANTS)
@@ -233,7 +235,7 @@ def test_bad_plans_are_refused(folder):
 
 def test_the_command_shows_tables_and_writes_the_sums(folder, tmp_path):
     app = typer.Typer()
-    app.command()(commands.replay)
+    app.command()(captures.replay)
     out = tmp_path / "replay.json"
     arguments = [str(folder), "--temperatures", "0.5,1", "--k", "2", "--samplers", "rrs,spechub", "--positions", "8"]
     shown = CliRunner().invoke(app, [*arguments, "--jobs", "1", "--json", str(out)])
@@ -264,8 +266,8 @@ def rationals(law: np.ndarray) -> list[Fraction]:
 
 
 def test_a_block_is_of_the_rows_that_the_replay_began_with(tmp_path):
-    from spechub_lp.logits import store
-    from spechub_lp.logits.replay import work
+    from spechub_lp.capture import store
+    from spechub_lp.replay.replay import work
 
     plan, folder = Plan(("rrs",), draws=2, exact_every=0), stored(tmp_path / "rows", v=6)
     began = store.fingerprint(folder)

@@ -8,7 +8,7 @@ from every import own_pairs
 from scipy.stats import binom
 
 from spechub_lp import samplers
-from spechub_lp.report.sampling import FALSE_ALARM, sample_and_compare
+from spechub_lp.audit.draws import FALSE_ALARM, sample_and_compare
 
 TINY = F(1, 10**20)
 NEARLY_TIED = (F(1, 3) - TINY, F(1, 3) + TINY, F(1, 3))

@@ -5,12 +5,12 @@ import pytest
 import torch
 from every import every_pair
 
-from spechub_lp import draw, exact, optimum, reference, samplers, torch_face
+from spechub_lp import draw, exact, optimum, reference, samplers, sampling_torch
 from spechub_lp.drafts import IID
 from spechub_lp.errors import SpecHubError
 
 P, Q = [0.5, 0.25, 0.25], [0.25, 0.25, 0.5]
-FACES = (draw, torch_face.draw)
+FACES = (draw, sampling_torch.draw)
 RULES = [pair for pair in every_pair(2) if pair.values[0].is_own_pair]
 
 
@@ -20,12 +20,12 @@ def test_no_rows(sampler, rows):
     p, q = (np.tile([law], (n, 1)) for law, n in zip((P, Q), rows, strict=True))
     u = np.zeros((0, sampler.k + 1))
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
-    for drawn in (draw(sampler, p, q, u), draw(sampler, *tensors), torch_face.draw(sampler, p, q, u)):
+    for drawn in (draw(sampler, p, q, u), draw(sampler, *tensors), sampling_torch.draw(sampler, p, q, u)):
         assert tuple(drawn.tokens.shape) == tuple(drawn.slots.shape) == (0,)
         assert tuple(drawn.drafts.shape) == (0, sampler.k)
         assert "int64" in str(drawn.tokens.dtype)
     if 0 in rows:
-        assert torch_face.sample(sampler, *tensors[:2]).tokens.shape == (0,)
+        assert sampling_torch.sample(sampler, *tensors[:2]).tokens.shape == (0,)
         closed = sampler.acceptance(p, q)
         assert closed is None or closed.shape == (0,)
     for arrays in ((p, q), tensors[:2]):
@@ -85,7 +85,7 @@ def test_what_are_no_uniforms_is_named(face, bad):
 def test_surplus_rows_are_refused(face, surplus):
     p, q = (np.tile([law], (n, 1)) for law, n in zip((P, Q), surplus, strict=True))
     with pytest.raises(SpecHubError, match="p has"):
-        face(samplers.RRS(), p, q, np.zeros((4, 3)), **({"memory": 1} if face is torch_face.draw else {}))
+        face(samplers.RRS(), p, q, np.zeros((4, 3)), **({"memory": 1} if face is sampling_torch.draw else {}))
 
 
 def test_arrays_of_two_libraries_are_refused():
@@ -94,7 +94,7 @@ def test_arrays_of_two_libraries_are_refused():
         mixed = [torch.from_numpy(a) if i == at else a for i, a in enumerate(arrays)]
         with pytest.raises(SpecHubError, match="mixed arrays"):
             draw(samplers.RRS(), *mixed)
-        assert torch_face.draw(samplers.RRS(), *mixed).tokens.shape == (1,)
+        assert sampling_torch.draw(samplers.RRS(), *mixed).tokens.shape == (1,)
     with pytest.raises(SpecHubError, match="mixed arrays"):
         reference(samplers.RRS(), torch.tensor(P), np.asarray(Q))
     assert exact(samplers.RRS(), torch.tensor(P), np.asarray(Q)).is_lossless
@@ -125,9 +125,9 @@ def test_torch_settings():
     u = [[0.5, 0.5, 0.5]]
     for wrong in ({"device": "nowhere"}, {"dtype": "float32"}, {"dtype": torch.int64}, {"memory": 0}, {"memory": "1"}):
         with pytest.raises(SpecHubError):
-            torch_face.draw(samplers.RRS(), P, Q, u, **wrong)
+            sampling_torch.draw(samplers.RRS(), P, Q, u, **wrong)
     with pytest.raises(SpecHubError, match="generator"):
-        torch_face.sample(samplers.RRS(), P, Q, generator=np.random.default_rng())
+        sampling_torch.sample(samplers.RRS(), P, Q, generator=np.random.default_rng())
 
 
 @pytest.mark.parametrize("rows", [3, 7])
@@ -138,9 +138,9 @@ def test_slices_do_not_change_product_drafts(rows):
     sampler = samplers.RRS(k=3).with_drafts("product")
     u = torch.full((rows, 4), 0.5, dtype=torch.float64)
     for given in (q, q.repeat(rows, 1, 1)):
-        drawn = torch_face.draw(sampler, p, given, u, memory=1)
+        drawn = sampling_torch.draw(sampler, p, given, u, memory=1)
         assert drawn.drafts.tolist() == [[0, 1, 2]] * rows
-        assert torch_face.sample(sampler, p, given).drafts.tolist() == [[0, 1, 2]] * (1 if given is q else rows)
+        assert sampling_torch.sample(sampler, p, given).drafts.tolist() == [[0, 1, 2]] * (1 if given is q else rows)
 
 
 def test_the_law_of_one_pair():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spechub_lp import shipped
+from spechub_lp._util import resources
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
 
@@ -19,7 +19,7 @@ import os, time
 from pathlib import Path
 import typer
 from spechub_lp import files, workers
-from spechub_lp.report.terminal import Command, run
+from spechub_lp.report.text.terminal import Command, run
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -200,7 +200,7 @@ def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path):
 def test_commands_with_workers_leave_none_behind(tmp_path, command, number):
     words = {
         "audit": ("-m", "spechub_lp", "audit", "--jobs", 2, "--instances", 800),
-        "replay": ("-m", "spechub_lp", "replay", shipped.path("captured/smollm2.safetensors"), "--jobs", 2),
+        "replay": ("-m", "spechub_lp", "replay", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
         "validation": (Path(__file__).parents[1] / "validation" / "run.py", "replay", "--jobs", 2),
     }[command]
     running = Running(tmp_path, *words, workers=0)

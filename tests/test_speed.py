@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from spechub_lp.logits.speed import Costs, gain, run_trees
-from spechub_lp.logits.tally import Estimate
-from spechub_lp.trees import NodeByNode, Shape, chain, full
+from spechub_lp.decoding.speed import Costs, gain, run_trees
+from spechub_lp.replay.tally import Estimate
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, chain, full
 
 COSTS = Costs(target={1: 10.0, 7: 16.0, 15: 30.0}, draft={1: 1.0, 2: 1.5, 4: 2.0})
 
@@ -36,9 +37,9 @@ def test_runs_on_a_real_pair(tmp_path):
     pytest.importorskip("transformers")
     from test_capture import small_model
 
-    from spechub_lp.logits.measures import Setting
-    from spechub_lp.logits.models import load_pair
-    from spechub_lp.logits.speed import call_costs, plain_seconds
+    from spechub_lp.capture.models import load_pair
+    from spechub_lp.decoding.speed import call_costs, plain_seconds
+    from spechub_lp.replay.measures import Setting
 
     pair = load_pair(small_model(tmp_path / "model"), "temperature:1")
     prompts = {"a": [1, 2, 3], "b": [4, 5]}
@@ -55,7 +56,7 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
     pytest.importorskip("transformers")
     from test_capture import small_model
 
-    from spechub_lp.logits.models import load_pair
+    from spechub_lp.capture.models import load_pair
 
     script = Path(__file__).parents[1] / "validation" / "run.py"
     monkeypatch.setattr(sys, "path", [*sys.path, str(script.parent)])

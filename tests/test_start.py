@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 import spechub_lp
-from spechub_lp import drafts, gate, names, samplers
-from spechub_lp.logits.measures import chosen
+from spechub_lp import drafts, gate, samplers
+from spechub_lp.cli import names
+from spechub_lp.replay.measures import chosen
 
 HEAVY = {
     "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",
@@ -76,7 +77,7 @@ def test_a_certificate_is_checked_without_numpy_or_a_solver(tmp_path):
 
 
 def test_the_gate_can_be_imported_without_torch():
-    code = "import sys, spechub_lp.gate.pytest_plugin as p; assert not {'torch', 'numpy'} & set(sys.modules)"
+    code = "import sys, spechub_lp.testing.pytest_plugin as p; assert not {'torch', 'numpy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 

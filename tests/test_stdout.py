@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from spechub_lp import files, optimum, shipped, stdout
+from spechub_lp import optimum
+from spechub_lp._util import io, resources, stdout
 from spechub_lp.errors import SpecHubError
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
@@ -30,7 +31,7 @@ NOISY = (
     NOISE
     + """
 from spechub_lp import certificate
-from spechub_lp.logits import store
+from spechub_lp.capture import store
 
 def noisy(function):
     def call(*args, **kwargs):
@@ -98,7 +99,7 @@ def test_documents_of_commands_with_workers_parse(noisy, jobs):
     page = noisy(*audit, "--html", "-")
     assert page.startswith("<!")
     assert page.rstrip().endswith("</html>")
-    rows = shipped.path("captured/smollm2.safetensors")
+    rows = resources.path("captured/smollm2.safetensors")
     replay = ("replay", rows, "--samplers", "naive", "--temperatures", 1, "--positions", 17, "--draws", 2)
     document = json.loads(noisy(*replay, "--exact-every", 0, "--jobs", jobs, "--json", "-"))
     assert document["positions"] == 17
@@ -163,7 +164,7 @@ import ctypes
 import spechub_lp
 ctypes.CDLL(None).puts(b"before")
 assert spechub_lp.optimum("0,1/5,4/5", "3/5,3/10,1/10").alpha
-from spechub_lp.report.solving import solve_every_way
+from spechub_lp.optimum.compare import solve_every_way
 solve_every_way("1/2,1/2", "1/3,2/3", 2, "iid", True, False)
 print("after")
 ctypes.CDLL(None).puts(b"C still prints")
@@ -183,10 +184,10 @@ def test_a_banner_is_dropped_and_stdout_is_what_it_was(capfd):
 
 
 def test_outside_a_command_documents_go_to_sys_stdout(capsys):
-    files.write_text("-", "α\n")
+    io.write_text("-", "α\n")
     with stdout.apart():
         print("noise")
-        files.write_text("/dev/stdout", "β\n")
+        io.write_text("/dev/stdout", "β\n")
         with stdout.apart():
             stdout.ours().write("γ\n")
     seen = capsys.readouterr()
@@ -270,7 +271,7 @@ def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path):
 
 
 def test_what_would_be_counted_twice_is_refused():
-    from spechub_lp.logits.replay import Plan
+    from spechub_lp.replay.replay import Plan
 
     for plan in (Plan(temperatures=(1.0, 2.0, 1.0)), Plan(ks=(2, 2)), Plan(samplers=("rrs", "rrs"))):
         with pytest.raises(SpecHubError, match="is there twice"):
@@ -281,7 +282,7 @@ def test_what_would_be_counted_twice_is_refused():
 
 
 def test_a_device_that_holds_no_numbers_is_one_line():
-    rows = shipped.path("captured/smollm2.safetensors")
+    rows = resources.path("captured/smollm2.safetensors")
     done = command("replay", rows, "--device", "meta", "--positions", 1, "--jobs", 1)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("error: device 'meta' cannot be used: ")
@@ -290,8 +291,8 @@ def test_a_device_that_holds_no_numbers_is_one_line():
 def test_every_command_keeps_stdout_to_itself():
     import typer
 
-    from spechub_lp.cli import app
-    from spechub_lp.report.terminal import Command
+    from spechub_lp.cli.app import app
+    from spechub_lp.report.text.terminal import Command
 
     group = typer.main.get_command(app)
     assert {type(each) for each in group.commands.values()} == {Command}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spechub_lp import reading
+from spechub_lp._util import reading
+from spechub_lp.capture.store import Rows, load, pack, save
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits.store import Rows, load, pack, save
 
 VALIDATION = Path(__file__).parents[1] / "validation"
 N, V, KEEP, RANK = 12, 300, 60, 3

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from spechub_lp import theorems, thresholds
-from spechub_lp.instances import family
-from spechub_lp.theorems import accepts, alpha
+from spechub_lp import theorems
+from spechub_lp.theorems import hockey_stick
+from spechub_lp.theorems.checks import accepts, alpha
+from spechub_lp.theorems.instances import family
 from theory import table
 from theory.sabotage import TWINS, attack
 
@@ -105,16 +106,16 @@ def test_kseq_decision_agrees_with_the_sampler(k):
     for instance in family(60, seed=4):
         p, q = instance.p, instance.q
         accepted = accepts("kseq", p, q, k)  # its root is found from above, so this is a little low
-        assert thresholds.kseq_accepts(p, q, k, accepted)
+        assert hockey_stick.kseq_accepts(p, q, k, accepted)
         if accepted < 1:
-            assert not thresholds.kseq_accepts(p, q, k, accepted + Fraction(1, 10**5))
+            assert not hockey_stick.kseq_accepts(p, q, k, accepted + Fraction(1, 10**5))
 
 
 def test_rrs_climbs_to_its_level():
     for instance in family(60, seed=5):
         for k in (1, 2, 3):
-            level = thresholds.rrs_level(instance.p, instance.q, k)
-            assert accepts("rrs", instance.p, instance.q, k) == 1 - thresholds.unserved(instance.p, instance.q, level)
+            level = hockey_stick.rrs_level(instance.p, instance.q, k)
+            assert accepts("rrs", instance.p, instance.q, k) == 1 - hockey_stick.unserved(instance.p, instance.q, level)
 
 
 # T11, T12: shares of the optimum
@@ -124,8 +125,8 @@ def test_two_token_laws_attain_the_sharp_shares_of_two_drafts():
     p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
     assert alpha(p, q, 2, "iid") == 1
     assert accepts("rrs", p, q, 2) == Fraction(23, 27)
-    assert thresholds.kseq_accepts(p, q, 2, Fraction(8, 9))
-    assert not thresholds.kseq_accepts(p, q, 2, Fraction(8, 9) + Fraction(1, 10**12))
+    assert hockey_stick.kseq_accepts(p, q, 2, Fraction(8, 9))
+    assert not hockey_stick.kseq_accepts(p, q, 2, Fraction(8, 9) + Fraction(1, 10**12))
 
 
 @pytest.mark.parametrize("k", [3, 4, 5])
@@ -135,26 +136,26 @@ def test_two_token_laws_come_near_the_sharp_shares(k):
     p, q = (1 - u**k, u**k), (1 - u, u)
     best, rrs = alpha(p, q, k, "iid"), accepts("rrs", p, q, k)
     assert best == 1
-    assert thresholds.keeps_sharp_rrs_share(rrs, best, k)
-    assert not thresholds.keeps_sharp_rrs_share(rrs - Fraction(1, 10**4), best, k)
+    assert hockey_stick.keeps_sharp_rrs_share(rrs, best, k)
+    assert not hockey_stick.keeps_sharp_rrs_share(rrs - Fraction(1, 10**4), best, k)
 
-    share = thresholds.sharp_kseq_share(k)
+    share = hockey_stick.sharp_kseq_share(k)
     b = float(1 - share) ** (1 / k)
     u = Fraction(round(10**4 * k * b / (k - 1)), 10**4)
     p, q = (1 - u**k, u**k), (1 - u, u)
     assert alpha(p, q, k, "iid") == 1
-    assert thresholds.kseq_accepts(p, q, k, share)
-    assert not thresholds.kseq_accepts(p, q, k, share + Fraction(1, 10**4))
+    assert hockey_stick.kseq_accepts(p, q, k, share)
+    assert not hockey_stick.kseq_accepts(p, q, k, share + Fraction(1, 10**4))
 
 
 def test_shares_of_the_page():
     shown = {3: (0.8141, 0.8650), 4: (0.7968, 0.8544)}
     for k, (rrs, kseq) in shown.items():
-        assert thresholds.keeps_sharp_rrs_share(Fraction(str(rrs + 1e-4)), Fraction(1), k)
-        assert not thresholds.keeps_sharp_rrs_share(Fraction(str(rrs - 1e-4)), Fraction(1), k)
-        assert float(thresholds.sharp_kseq_share(k)) == pytest.approx(kseq, abs=5e-5)
-    assert 0.8264 < thresholds.sharp_kseq_share(100) < 0.8274
-    assert all(thresholds.keeps_sharp_rrs_share(Fraction(3, 4), Fraction(1), k) is False for k in range(2, 30))
+        assert hockey_stick.keeps_sharp_rrs_share(Fraction(str(rrs + 1e-4)), Fraction(1), k)
+        assert not hockey_stick.keeps_sharp_rrs_share(Fraction(str(rrs - 1e-4)), Fraction(1), k)
+        assert float(hockey_stick.sharp_kseq_share(k)) == pytest.approx(kseq, abs=5e-5)
+    assert 0.8264 < hockey_stick.sharp_kseq_share(100) < 0.8274
+    assert all(hockey_stick.keeps_sharp_rrs_share(Fraction(3, 4), Fraction(1), k) is False for k in range(2, 30))
 
 
 # The table

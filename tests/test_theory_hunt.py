@@ -8,7 +8,7 @@ import pytest
 
 from spechub_lp import certificate, samplers
 from spechub_lp.errors import CertificateError, SpecHubError, UnknownName
-from spechub_lp.instances import family
+from spechub_lp.theorems.instances import family
 from theory.hunt import certificates, hunt, laws_over, prove, recheck, simplify
 from theory.statement import OTM, StatementError, read
 from theory.values import Batch, proved

@@ -11,8 +11,8 @@ import pytest
 from scipy.optimize import linprog
 
 from spechub_lp import theorems
-from spechub_lp.instances import law
-from spechub_lp.theorems import accepts, alpha, hit, worst_target
+from spechub_lp.theorems.checks import accepts, alpha, hit, worst_target
+from spechub_lp.theorems.instances import law
 from theory import dominance_map
 
 MAP = Path(dominance_map.__file__).parent / "map.json"

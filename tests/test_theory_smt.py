@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from spechub_lp.instances import family
-from spechub_lp.theorems import alpha
+from spechub_lp.theorems.checks import alpha
+from spechub_lp.theorems.instances import family
 
 pytest.importorskip("z3")
 pytest.importorskip("cvc5")

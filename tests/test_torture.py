@@ -12,7 +12,7 @@ import pytest
 
 import spechub_lp
 from spechub_lp import certificate
-from spechub_lp.otm.cut import Cut
+from spechub_lp.optimum.full_vocabulary import Cut
 from validation.torture import ATTACKS, Doing, brute, rows, runner
 
 ROOT = Path(__file__).parents[1]

@@ -11,20 +11,11 @@ from gmpy2 import mpq
 
 from spechub_lp import drafts
 from spechub_lp.errors import SpecHubError
-from spechub_lp.joint import Block, Traversal
-from spechub_lp.trees import (
-    NodeByNode,
-    Shape,
-    best_shape,
-    chain,
-    every_drafted,
-    full,
-    loop_law,
-    pick,
-    step_law,
-    target_law,
-    tokens_per_call,
-)
+from spechub_lp.trees.decoding import every_drafted, loop_law, step_law, target_law, tokens_per_call
+from spechub_lp.trees.drafted import pick
+from spechub_lp.trees.joint import Block, Traversal
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, best_shape, chain, full
 
 SHAPES = {
     "chain 2": chain(2),

@@ -7,10 +7,10 @@ from every import every_pair, own_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spechub_lp import draw, samplers, torch_face
-from spechub_lp.faces import draw_drafts, inverse_cdf
-from spechub_lp.instances import family
-from spechub_lp.rows import total
+from spechub_lp import draw, samplers, sampling_torch
+from spechub_lp._array.ops import total
+from spechub_lp.sampling import draw_drafts, inverse_cdf
+from spechub_lp.theorems.instances import family
 
 DTYPES = ("float64", "float32", "float16")
 """Of numpy and torch; bfloat16 is torch's alone."""
@@ -44,8 +44,8 @@ def same_and_legal(sampler, p, q, u):
     """Draw in numpy, torch and in slices; the tokens are equal and can come out."""
     one = draw(sampler, p, q, u)
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
-    half = torch_face.ROWS_IN_WORK * 8 * p.shape[1] * (len(u) // 2 + 1)
-    for other in (draw(sampler, *tensors), torch_face.draw(sampler, *tensors, memory=half)):
+    half = sampling_torch.ROWS_IN_WORK * 8 * p.shape[1] * (len(u) // 2 + 1)
+    for other in (draw(sampler, *tensors), sampling_torch.draw(sampler, *tensors, memory=half)):
         for name in ("tokens", "slots", "drafts"):
             assert np.array_equal(getattr(one, name), getattr(other, name).numpy()), name
     is_possible(sampler, p, q, one)

@@ -6,9 +6,9 @@ import wrong_samplers
 from every import own_pairs
 
 from spechub_lp import Sampler, Verdict, exact, samplers
+from spechub_lp._array.ops import columns, pick
 from spechub_lp.errors import SpecHubError
-from spechub_lp.instances import family
-from spechub_lp.rows import columns, pick
+from spechub_lp.theorems.instances import family
 
 FAMILY = list(family(80, seed=1))
 

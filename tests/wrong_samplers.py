@@ -2,12 +2,12 @@
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import argmax, columns, normalise, one, pick, positive, repeated, share, total, without, zero
 from spechub_lp.drafts import IID, TopK
-from spechub_lp.drafts.policy import left
+from spechub_lp.drafts.base import left
 from spechub_lp.drafts.top_k import most_likely
-from spechub_lp.rows import argmax, columns, normalise, one, pick, positive, repeated, share, total, without, zero
 from spechub_lp.samplers import RRS, KSeq, RRSw, SpecHub
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.samplers.base import Sampler, Verdict
 
 
 class ResidualIsTarget(RRS):

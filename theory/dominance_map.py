@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp import samplers, shipped, theorems
+from spechub_lp import samplers, theorems
+from spechub_lp._util import resources
+from spechub_lp.capture import store
 from spechub_lp.drafts import by_name
-from spechub_lp.logits import store
-from spechub_lp.otm import sets
+from spechub_lp.optimum import subsets
 from theory.hunt import laws_over
 from theory.values import Batch, sorted_by_q
 
@@ -121,13 +122,13 @@ def measure(shape: str, top: float, prior: float, draws: int = 4000, tokens: int
 
 def on_captured(rows: int = 200, seed: int = 0, temperature: float = 1.0) -> list[dict[str, Any]]:
     """On the shipped language model's laws: share of positions where SpecHub is at least as good, by q(a)."""
-    stored = store.load_rows(shipped.path("captured/smollm2.safetensors"))
+    stored = store.load_rows(resources.path("captured/smollm2.safetensors"))
     which = np.sort(np.random.default_rng(seed).choice(len(stored), size=min(rows, len(stored)), replace=False))
     edges = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
     gaps = []
     for i in which.tolist():
         p, q = stored.laws(i, temperature)
-        order = sets.rising(p, q)
+        order = subsets.rising(p, q)
         P, Q = (np.concatenate([[0.0], np.cumsum(law[order])]) for law in (p, q))
         hub = samplers.by_name("spechub").acceptance(p[None], q[None])
         assert hub is not None

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import certificate, samplers
+from spechub_lp._array.rational import RATIONAL
+from spechub_lp._util.io import write_json
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import write_json
-from spechub_lp.otm.optimum import optimum
-from spechub_lp.tuples import RATIONAL
+from spechub_lp.optimum.solve import optimum
 from theory.statement import OTM, Statement
 from theory.values import Batch, proved, sorted_by_q
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from spechub_lp import theorems, thresholds
-from spechub_lp.faces import exact
-from spechub_lp.instances import Instance, family
-from spechub_lp.otm import sets
+from spechub_lp import theorems
+from spechub_lp._array.rational import rational_row
+from spechub_lp.exact import exact
+from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
-from spechub_lp.theorems import Law, Theorem, accepts, alpha, hit
-from spechub_lp.tuples import rational_row
+from spechub_lp.theorems import hockey_stick
+from spechub_lp.theorems.checks import Law, Theorem, accepts, alpha, hit
+from spechub_lp.theorems.instances import Instance, family
 
 
 def single_tokens_cut(p: Law, q: Law, k: int) -> bool:
@@ -21,7 +22,7 @@ def single_tokens_cut(p: Law, q: Law, k: int) -> bool:
 
 def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
-    order = sets.rising(row, draft[0]).tolist()
+    order = subsets.rising(row, draft[0]).tolist()
     f = hit(q, k, "top_k")
     prefixes = [frozenset(order[:n]) for n in range(len(p) + 1)]
     return alpha(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
@@ -59,7 +60,7 @@ def rrs_beats_nss_with_one_more(p: Law, q: Law, k: int) -> bool:
 
 
 def promise_of_nine_tenths(p: Law, q: Law, k: int) -> bool:
-    return thresholds.kseq_accepts(p, q, k, Fraction(9, 10) * alpha(p, q, k, "iid"))
+    return hockey_stick.kseq_accepts(p, q, k, Fraction(9, 10) * alpha(p, q, k, "iid"))
 
 
 def rrs_share_raised(p: Law, q: Law, k: int) -> bool:

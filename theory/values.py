@@ -14,13 +14,13 @@ import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import samplers
+from spechub_lp._array.ops import pick
+from spechub_lp._array.rational import RATIONAL
 from spechub_lp.errors import SpecHubError
-from spechub_lp.faces import exact
-from spechub_lp.otm.optimum import optimum
-from spechub_lp.rows import pick
+from spechub_lp.exact import exact
+from spechub_lp.optimum.solve import optimum
+from spechub_lp.samplers.base import Sampler
 from spechub_lp.samplers.kseq import HALVINGS, KSeq
-from spechub_lp.tuples import RATIONAL
-from spechub_lp.verdict import Sampler
 from theory.statement import OTM, Bounds
 
 Array = Any

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from spechub_lp.reading import read_json
+from spechub_lp._util.reading import read_json
 from spechub_lp.report.schemas import of
 
 ROOT = Path(__file__).parent.parent

@@ -27,19 +27,20 @@ import border_on_captured
 import torch
 import train_pair
 
+from spechub_lp._util.io import write_json, write_text
+from spechub_lp._util.parallel import end_on_signals
+from spechub_lp._util.reading import read_json, read_text
+from spechub_lp.capture.models import Pair, load_pair, model_files, sha256
+from spechub_lp.decoding.speed import Costs, call_costs, gain, plain_seconds, run_trees
 from spechub_lp.errors import MissingPackage, SpecHubError
-from spechub_lp.files import write_json, write_text
-from spechub_lp.joint import Block, Traversal
-from spechub_lp.logits.measures import Setting
-from spechub_lp.logits.models import Pair, load_pair, model_files, sha256
-from spechub_lp.logits.replay import Plan, Replay, replay
-from spechub_lp.logits.speed import Costs, call_costs, gain, plain_seconds, run_trees
-from spechub_lp.logits.tally import Tally
-from spechub_lp.reading import read_json, read_text
-from spechub_lp.report.drawings import replay_strip
-from spechub_lp.report.replays import Section, markdown, sections
-from spechub_lp.trees import NodeByNode, Shape, best_shape, chain, full
-from spechub_lp.workers import end_on_signals
+from spechub_lp.replay.measures import Setting
+from spechub_lp.replay.replay import Plan, Replay, replay
+from spechub_lp.replay.tally import Tally
+from spechub_lp.report.plots.drawings import replay_strip
+from spechub_lp.report.text.replays import Section, markdown, sections
+from spechub_lp.trees.joint import Block, Traversal
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, best_shape, chain, full
 
 HERE = Path(__file__).parent
 RESULTS, MODELS = HERE / "results", HERE.parent / "build" / "austen"

@@ -19,12 +19,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from spechub_lp import shipped
+from spechub_lp._util import resources
+from spechub_lp._util.io import write_json
+from spechub_lp._util.reading import read_json, read_text
+from spechub_lp.capture.capture import Settings, capture
+from spechub_lp.capture.models import sha256
 from spechub_lp.errors import SpecHubError
-from spechub_lp.files import write_json
-from spechub_lp.logits.capture import Settings, capture
-from spechub_lp.logits.models import sha256
-from spechub_lp.reading import read_json, read_text
 
 SIZES: dict[str, dict[str, Any]] = {
     "target": {"n_embd": 128, "n_layer": 4, "n_head": 4},
@@ -108,7 +108,7 @@ def tokenizer(letters: list[str]) -> Any:
 
 
 def novel() -> str:
-    return read_text(shipped.path("text/northanger_abbey.txt"))
+    return read_text(resources.path("text/northanger_abbey.txt"))
 
 
 def held_out() -> list[str]:

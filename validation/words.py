@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spechub_lp.files import write_json
-from spechub_lp.logits.models import load_model
-from spechub_lp.logits.store import load_rows
+from spechub_lp._util.io import write_json
+from spechub_lp.capture.models import load_model
+from spechub_lp.capture.store import load_rows
 
 CAPTURED = Path(__file__).parent / "captured"
 TOP = 12

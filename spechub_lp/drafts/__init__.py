@@ -1,9 +1,9 @@
 """Draft policies: how the k candidate tokens are drawn from the draft law q. One policy a file."""
 
+from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.hub import Hub
 from spechub_lp.drafts.iid import IID
-from spechub_lp.drafts.policy import DraftPolicy
 from spechub_lp.drafts.product import Product
 from spechub_lp.drafts.top_k import TopK
 from spechub_lp.drafts.without_replacement import WithoutReplacement

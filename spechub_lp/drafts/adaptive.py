@@ -4,10 +4,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import argmax, pick
+from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
-from spechub_lp.drafts.policy import DraftPolicy
 from spechub_lp.drafts.without_replacement import WithoutReplacement
-from spechub_lp.rows import argmax, pick
 
 Array = Any
 

@@ -3,9 +3,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, left, next_top
+from spechub_lp._array.ops import maximum, one_hot, total, zero
+from spechub_lp.drafts.base import DraftPolicy, left, next_top
 from spechub_lp.drafts.top_k import TopK, most_likely
-from spechub_lp.rows import maximum, one_hot, total, zero
 
 Array = Any
 

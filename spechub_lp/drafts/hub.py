@@ -3,10 +3,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import argmax, one, one_hot, pick, ratio, total, without, zero
+from spechub_lp.drafts.base import DraftPolicy, left
 from spechub_lp.drafts.greedy import Greedy
-from spechub_lp.drafts.policy import DraftPolicy, left
 from spechub_lp.errors import SpecHubError
-from spechub_lp.rows import argmax, one, one_hot, pick, ratio, total, without, zero
 
 Array = Any
 

@@ -3,8 +3,8 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy
-from spechub_lp.rows import power, total, zero
+from spechub_lp._array.ops import power, total, zero
+from spechub_lp.drafts.base import DraftPolicy
 
 Array = Any
 

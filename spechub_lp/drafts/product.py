@@ -3,10 +3,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, drafter
+from spechub_lp._array.ops import total, zero
+from spechub_lp.distributions import count
+from spechub_lp.drafts.base import DraftPolicy, drafter
 from spechub_lp.errors import SpecHubError
-from spechub_lp.laws import count
-from spechub_lp.rows import total, zero
 
 Array = Any
 

@@ -3,8 +3,8 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, next_top
-from spechub_lp.rows import argmax, one, one_hot, pick, without, zero
+from spechub_lp._array.ops import argmax, one, one_hot, pick, without, zero
+from spechub_lp.drafts.base import DraftPolicy, next_top
 
 Array = Any
 

@@ -3,8 +3,8 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp.drafts.policy import DraftPolicy, left
-from spechub_lp.rows import argmax, normalise, one, others, pick, ratio, total, without, zero
+from spechub_lp._array.ops import argmax, normalise, one, others, pick, ratio, total, without, zero
+from spechub_lp.drafts.base import DraftPolicy, left
 
 Array = Any
 

@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spechub_lp.gate.report import Finding, Report
+from spechub_lp.gate.results import Finding, Report
 from spechub_lp.gate.settings import Settings
 
 if TYPE_CHECKING:
-    from spechub_lp.gate.node_check import check_node
-    from spechub_lp.gate.problem import Problem, problems
-    from spechub_lp.gate.tree_check import check_tree
+    from spechub_lp.gate.checks.node import check_node
+    from spechub_lp.gate.checks.tree import check_tree
+    from spechub_lp.gate.problems.node import Problem, problems
 
 __all__ = ["Finding", "Problem", "Report", "Settings", "check_node", "check_tree", "problems"]
 

@@ -1,3 +1,3 @@
-from spechub_lp.gate.command import main
+from spechub_lp.cli.gate import main
 
 main()

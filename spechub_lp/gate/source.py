@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.gate.breakpoints import Explorer, OutOfTime
-from spechub_lp.gate.diagnosis import Table
-from spechub_lp.gate.guarded import ChildDied, died, in_child
-from spechub_lp.gate.node import Hung, NodeEngine, crashed, one_thread
-from spechub_lp.gate.node_check import MOST_CALLS, check_node
-from spechub_lp.gate.problem import Problem
-from spechub_lp.gate.report import Finding, Report
+from spechub_lp.gate.checks.diagnosis import Table
+from spechub_lp.gate.checks.node import MOST_CALLS, check_node
+from spechub_lp.gate.engines.guarded import ChildDied, died, in_child
+from spechub_lp.gate.engines.node import Hung, NodeEngine, crashed, one_thread
+from spechub_lp.gate.noise.choice_sequence import Unscripted
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.results import Finding, Report
+from spechub_lp.gate.search.thresholds import Explorer, OutOfTime
 from spechub_lp.gate.settings import Settings
-from spechub_lp.gate.tape import Unscripted
 
 NAME = "your code"
 

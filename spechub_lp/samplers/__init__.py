@@ -1,11 +1,12 @@
 """Verification rules: what is done with the drafts so that the output follows the target law. One rule a file."""
 
 from spechub_lp.errors import UnknownName
-from spechub_lp.samplers.border import Border
-from spechub_lp.samplers.border_adaptive import BorderAdaptive
-from spechub_lp.samplers.border_tempered import BorderTempered
-from spechub_lp.samplers.border_wor import BorderWor
-from spechub_lp.samplers.bucketed import BorderBucketed
+from spechub_lp.samplers.base import Sampler, Verdict
+from spechub_lp.samplers.border.adaptive import BorderAdaptive
+from spechub_lp.samplers.border.bucketed import BorderBucketed
+from spechub_lp.samplers.border.iid import Border
+from spechub_lp.samplers.border.tempered import BorderTempered
+from spechub_lp.samplers.border.without_replacement import BorderWor
 from spechub_lp.samplers.greedy_hubs import GreedyHubs
 from spechub_lp.samplers.kseq import KSeq
 from spechub_lp.samplers.lp_table import LPTable
@@ -15,7 +16,6 @@ from spechub_lp.samplers.rrs import RRS
 from spechub_lp.samplers.rrsw import RRSw
 from spechub_lp.samplers.spechub import SpecHub
 from spechub_lp.samplers.two_step import TwoStep
-from spechub_lp.verdict import Sampler, Verdict
 
 ALL: tuple[Sampler, ...] = (
     Naive(),

@@ -3,11 +3,11 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import columns, minimum, normalise, pick, positive, repeated, share, total, without, zero
 from spechub_lp.drafts import Greedy
-from spechub_lp.drafts.policy import drafter, left
+from spechub_lp.drafts.base import drafter, left
 from spechub_lp.drafts.top_k import most_likely
-from spechub_lp.rows import columns, minimum, normalise, pick, positive, repeated, share, total, without, zero
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -3,10 +3,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import columns, minimum, normalise, one, pick, positive, power, ratio, share, total
 from spechub_lp.drafts import IID
-from spechub_lp.drafts.policy import drafter
-from spechub_lp.rows import columns, minimum, normalise, one, pick, positive, power, ratio, share, total
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.drafts.base import drafter
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from spechub_lp._array.ops import normalise, total
 from spechub_lp.drafts import ALL
-from spechub_lp.otm.table import solved_accept
-from spechub_lp.rows import normalise, total
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.optimum.lookup import solved_accept
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -3,11 +3,11 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import minimum, total
 from spechub_lp.drafts import IID, Product, WithoutReplacement
-from spechub_lp.drafts.policy import drafter
-from spechub_lp.rows import minimum, total
+from spechub_lp.drafts.base import drafter
+from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejection import recursive_rejection
-from spechub_lp.verdict import Sampler, Verdict
 
 Array = Any
 

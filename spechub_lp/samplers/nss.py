@@ -3,9 +3,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import columns, pick, repeated, total, without, zero
 from spechub_lp.drafts import ALL
-from spechub_lp.rows import columns, pick, repeated, total, without, zero
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from spechub_lp.rows import columns, normalise, one, pick, positive, share
-from spechub_lp.verdict import Verdict
+from spechub_lp._array.ops import columns, normalise, one, pick, positive, share
+from spechub_lp.samplers.base import Verdict
 
 Array = Any
 

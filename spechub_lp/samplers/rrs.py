@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from spechub_lp._array.ops import minimum, normalise, one, positive, total
 from spechub_lp.drafts import IID, Product
-from spechub_lp.drafts.policy import drafter
-from spechub_lp.rows import minimum, normalise, one, positive, total
+from spechub_lp.drafts.base import drafter
+from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejection import recursive_rejection
-from spechub_lp.verdict import Sampler, Verdict
 
 Array = Any
 

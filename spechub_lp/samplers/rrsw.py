@@ -2,10 +2,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spechub_lp.drafts import WithoutReplacement
-from spechub_lp.drafts.policy import drafter, left
-from spechub_lp.refusals import CLASSES, all_refused
+from spechub_lp.drafts.base import drafter, left
+from spechub_lp.samplers.base import Sampler, Verdict
+from spechub_lp.samplers.rejected_mass import CLASSES, all_refused
 from spechub_lp.samplers.rejection import recursive_rejection
-from spechub_lp.verdict import Sampler, Verdict
 
 Array = Any
 
@@ -29,5 +29,5 @@ class RRSw(Sampler):
         return recursive_rejection(p, (left(q, x[:, :j]) if j else q for j in range(self.k)), x)
 
     def closed_form(self, p: Array, q: Array) -> Array | None:
-        """1 - Pr[all k drafts are refused] for k <= 4 (spechub_lp/refusals.py)."""
+        """1 - Pr[all k drafts are refused] for k <= 4 (spechub_lp/samplers/rejected_mass.py)."""
         return None if self.k > max(CLASSES) else 1 - all_refused(p, drafter(q, 0), self.k)

@@ -3,11 +3,11 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.ops import argmax, columns, minimum, normalise, one, pick, positive, share, total, without, zero
 from spechub_lp.drafts import Hub
-from spechub_lp.drafts.policy import drafter
+from spechub_lp.drafts.base import drafter
 from spechub_lp.errors import SpecHubError
-from spechub_lp.rows import argmax, columns, minimum, normalise, one, pick, positive, share, total, without, zero
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from spechub_lp._array.ops import columns, normalise, pick, positive, share, total
 from spechub_lp.drafts import ALL
 from spechub_lp.errors import SpecHubError
-from spechub_lp.otm.table import solved_choice
-from spechub_lp.rows import columns, normalise, pick, positive, share, total
-from spechub_lp.verdict import Sampler, Verdict
+from spechub_lp.optimum.lookup import solved_choice
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spechub_lp.files import write_text
-from spechub_lp.report.lotteries import Race, hulls, ironings, under
-from spechub_lp.report.pictures import canvas, svg_file
-from spechub_lp.samplers.border import Border
+from spechub_lp._util.io import write_text
+from spechub_lp.report.plots.border import Race, hulls, ironings, under
+from spechub_lp.report.plots.pictures import canvas, svg_file
+from spechub_lp.samplers.border.iid import Border
 
 HERE = Path(__file__).parent
 P = np.asarray([[0.22, 0.20, 0.20, 0.14, 0.12, 0.07, 0.04, 0.01]])

@@ -20,8 +20,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from spechub_lp.logits import capture as capturing
-from spechub_lp.logits.models import Pair, _forward, load_pair
+from spechub_lp.capture import capture as capturing
+from spechub_lp.capture.models import Pair, _forward, load_pair
 
 PROMPTS = Path(__file__).parents[1] / "text" / "prompts"
 AIM = 1.2

@@ -29,13 +29,13 @@ import numpy as np
 import torch
 
 from spechub_lp import drafts, exact, optimum, samplers
+from spechub_lp._util.io import write_json, write_text
+from spechub_lp._util.parallel import spread
+from spechub_lp._util.reading import read_json
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.files import write_json, write_text
 from spechub_lp.gate import Settings, check_node
-from spechub_lp.reading import read_json
-from spechub_lp.torch_face import sample
-from spechub_lp.tuples import enumerate_drafts
-from spechub_lp.workers import spread
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.sampling_torch import sample
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "validation" / "results" / "comparison.json"

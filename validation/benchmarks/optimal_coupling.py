@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import samplers
+from spechub_lp.capture.store import load
 from spechub_lp.drafts import IID
-from spechub_lp.logits.store import load
-from spechub_lp.otm import highs
-from spechub_lp.otm.program import compact
-from spechub_lp.otm.table import solved_choice
-from spechub_lp.samplers.bucketed import BorderBucketed
-from spechub_lp.tuples import enumerate_drafts
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.optimum import highs
+from spechub_lp.optimum.lookup import solved_choice
+from spechub_lp.optimum.program import compact
+from spechub_lp.samplers.border.bucketed import BorderBucketed
 
 STORE = Path(__file__).parents[1] / "captured" / "smollm2.safetensors"
 

@@ -16,10 +16,10 @@ import torch
 
 from spechub_lp import optimum
 from spechub_lp.drafts import IID
-from spechub_lp.otm import highs
-from spechub_lp.otm.cut import cut
-from spechub_lp.otm.program import compact
-from spechub_lp.tuples import enumerate_drafts
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.optimum import highs
+from spechub_lp.optimum.full_vocabulary import cut
+from spechub_lp.optimum.program import compact
 
 torch.set_num_threads(1)
 

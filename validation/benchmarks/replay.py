@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from spechub_lp.logits.replay import Plan, replay
+from spechub_lp.replay.replay import Plan, replay
 
 SECONDS, GIGABYTES = 60, 2.0
 

@@ -15,11 +15,11 @@ import highspy
 import numpy as np
 
 from spechub_lp import drafts, optimum
-from spechub_lp.faces import exact
-from spechub_lp.otm import highs, program
+from spechub_lp._util.stdout import without_banner
+from spechub_lp.exact import exact
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.optimum import highs, program
 from spechub_lp.samplers import ALL, by_name
-from spechub_lp.stdout import without_banner
-from spechub_lp.tuples import enumerate_drafts
 
 
 def timed(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ import torch
 import zarr
 from safetensors.numpy import load_file, save_file
 
-from spechub_lp.logits import shards, store
+from spechub_lp.capture import shards, store
 
 STORE = Path(__file__).parents[1] / "captured" / "smollm2.safetensors"
 WIDE = 151_936

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from spechub_lp import samplers, torch_face
+from spechub_lp import samplers, sampling_torch
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--batch", type=int, default=64)
@@ -43,7 +43,7 @@ for _ in range(chosen.repeats + 1):
         started = finished()
         baseline()
         between = finished()
-        torch_face.sample(samplers.by_name(name), p, q, generator=generator)
+        sampling_torch.sample(samplers.by_name(name), p, q, generator=generator)
         ratios[name].append((finished() - between) / (between - started))
 
 print(f"B = {chosen.batch}, V = {chosen.vocabulary:,}, float32, {chosen.device}, {torch.get_num_threads()} threads")

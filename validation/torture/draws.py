@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp import draw, reference, samplers, torch_face
+from spechub_lp import draw, reference, samplers, sampling_torch
 from spechub_lp.errors import SpecHubError
 from validation.torture import Checks, Doing, rows
 
@@ -98,7 +98,7 @@ def _draws(sampler: Any, p: Any, q: Any, u: Any, what: str) -> Checks:
             yield f"{what}: drafted {x}, q is 0 there"
         if slot >= 0 and x[slot] != token:
             yield f"{what}: token {token} is not its draft {x}[{slot}]"
-    sliced = torch_face.draw(sampler, torch.asarray(p), torch.asarray(q), torch.asarray(u), memory=1)
+    sliced = sampling_torch.draw(sampler, torch.asarray(p), torch.asarray(q), torch.asarray(u), memory=1)
     ok = sliced.tokens.tolist() == (sides[1][0] if not isinstance(sides[1], str) else None)
     yield None if ok else f"{what}: torch_face in slices differs from draw"
 

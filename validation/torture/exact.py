@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import certificate, exact, optimum, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.tuples import rational_row
 from tests import oracle
 from validation.torture import Checks, Doing, brute
 

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp import certificate, cut, drafts, draw, exact, laws, optimum, reference, samplers, torch_face
+from spechub_lp import (
+    certificate,
+    cut,
+    distributions,
+    drafts,
+    draw,
+    exact,
+    optimum,
+    reference,
+    samplers,
+    sampling_torch,
+)
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
@@ -173,12 +184,12 @@ CALL: dict[str, Callable[..., Any]] = {
     "exact": exact,
     "reference": reference,
     "draw": draw,
-    "torch_face.draw": torch_face.draw,
-    "torch_face.sample": torch_face.sample,
-    "laws.law": laws.law,
-    "laws.pair": laws.pair,
-    "laws.float_rows": laws.float_rows,
-    "laws.from_logits": laws.from_logits,
+    "torch_face.draw": sampling_torch.draw,
+    "torch_face.sample": sampling_torch.sample,
+    "laws.law": distributions.law,
+    "laws.pair": distributions.pair,
+    "laws.float_rows": distributions.float_rows,
+    "laws.from_logits": distributions.from_logits,
     "samplers.by_name": samplers.by_name,
     "drafts.by_name": drafts.by_name,
     "with_drafts": lambda s, d: s.with_drafts(d),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp import cut, draw, laws, optimum, samplers, torch_face
+from spechub_lp import cut, distributions, draw, optimum, samplers, sampling_torch
 from spechub_lp.errors import SpecHubError
 from validation.torture import Checks, Doing, brute
 
@@ -61,12 +61,12 @@ def _pick(rng: random.Random, dice: np.random.Generator) -> tuple[str, Callable[
 
         return f"optimum, {policy}, V = 8", solve, 20_000
     if turn < 0.4:
-        return "laws.from_logits", lambda: laws.from_logits(dice.normal(size=WIDE), 0.7, 50, 0.9), WIDE
+        return "laws.from_logits", lambda: distributions.from_logits(dice.normal(size=WIDE), 0.7, 50, 0.9), WIDE
     sampler = _sampler(rng)
     same = (_row(dice), _row(dice)) if rng.random() < 0.4 else None
     name = f"{sampler.name} with {sampler.k} drafts, {'the same row' if same else 'new rows'}"
     library = rng.choice((np.asarray, torch.asarray))
-    face = torch_face.draw if library is torch.asarray and rng.random() < 0.5 else draw
+    face = sampling_torch.draw if library is torch.asarray and rng.random() < 0.5 else draw
     if rng.random() < 0.25:
         return (
             f"acceptance of {name}",

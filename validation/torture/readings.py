@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from safetensors.torch import save as save_tensors
 
+from spechub_lp.capture import store
+from spechub_lp.cli.gate import run_replay
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate import outputs
-from spechub_lp.gate.command import run_replay
-from spechub_lp.gate.problem import problems
+from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.settings import Settings
-from spechub_lp.logits import store
-from spechub_lp.logits.replay import Plan, replay
+from spechub_lp.replay.replay import Plan, replay
+from spechub_lp.report.text import gate_report
 from validation.torture import Checks, Doing
 from validation.torture.mutations import damaged_text, mutate
 
@@ -243,7 +243,7 @@ def _cases(rng: random.Random, folder: Path) -> Checks:
     file = folder / "case.json"
     problem = rng.choice(problems("iid", 2, random=1))
     good = {
-        "schema": outputs.CASE_SCHEMA,
+        "schema": gate_report.CASE_SCHEMA,
         "engine": "validation.torture.engine:right",
         "door": "node",
         "case": {"problem": problem.document()},

@@ -5,12 +5,12 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from spechub_lp.cli.names import ADAPTERS as NAMES
 from spechub_lp.errors import UnknownName
-from spechub_lp.gate.node_check import check_node
-from spechub_lp.gate.report import Report
+from spechub_lp.gate.checks.node import check_node
+from spechub_lp.gate.checks.tree import check_tree
+from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import Logits, Settings
-from spechub_lp.gate.tree_check import check_tree
-from spechub_lp.names import ADAPTERS as NAMES
 
 
 def find(name: str) -> str:

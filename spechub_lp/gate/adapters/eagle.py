@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from spechub_lp.gate.adapters.installed import require
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 def paths(batch: TreeBatch, row: int) -> list[list[int]]:

@@ -11,7 +11,7 @@ import torch
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.installed import require
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 class FlashInferChain:

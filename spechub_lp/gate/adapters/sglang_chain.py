@@ -16,7 +16,7 @@ import torch
 
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.adapters.installed import file_of, load_file, require, without_gpu
-from spechub_lp.gate.doors import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
 FILES = ("kernels/ops/speculative/reject_sampling.py", "srt/speculative/reject_sampling.py")
 UNUSED = -7

@@ -16,7 +16,7 @@ import torch
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.installed import require
-from spechub_lp.gate.doors import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
 UNUSED = -7
 

@@ -5,7 +5,7 @@ import torch
 from spechub_lp import samplers
 from spechub_lp.drafts import by_name
 from spechub_lp.errors import SpecHubError
-from spechub_lp.faces import inverse_cdf
+from spechub_lp.sampling import inverse_cdf
 
 
 class Own:

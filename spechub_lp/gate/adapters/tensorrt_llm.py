@@ -16,7 +16,7 @@ import torch
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.installed import require
 from spechub_lp.gate.adapters.sglang_tree import depth_of, links
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 UNUSED = -7
 

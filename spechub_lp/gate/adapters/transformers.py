@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from spechub_lp.errors import MissingPackage, SpecHubError
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 class Transformers:

@@ -21,7 +21,7 @@ import torch
 
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.adapters.installed import file_of, load_file, require, without_gpu
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 FILES = ("v1/sample/rejection_sampler.py",)
 

@@ -18,7 +18,7 @@ import torch
 
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.adapters.installed import require
-from spechub_lp.gate.doors import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 VARIANTS = ("block", "point_mass")
 

@@ -5,9 +5,9 @@ One file a command, with what they share in shared.json; one file a kind of file
 
 from typing import Any
 
+from spechub_lp._util.reading import load_schema
+from spechub_lp.cli.names import DOCUMENTS, FILES
 from spechub_lp.errors import UnknownName
-from spechub_lp.names import DOCUMENTS, FILES
-from spechub_lp.reading import load_schema
 
 
 def of(name: str) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""The arithmetic of exact distributions: gmpy2 rationals in numpy object arrays."""
+
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpq
+
+Array = Any
+
+
+# The arithmetic of the exact face: gmpy2's rationals are 6 to 7 times faster than fractions.Fraction on these tables.
+RATIONAL = type(mpq(0))
+
+
+def rational_row(law: Any) -> Array:
+    """A law as one row [1, V] (k laws as [1, k, V]) of the exact face's rationals."""
+    return np.vectorize(RATIONAL, otypes=[object])(np.asarray([law], dtype=object))

@@ -1,0 +1,366 @@
+"""The audit: every sampler on rational instances, on real n-gram laws and on a language model's logits.
+
+Exact parts enumerate the sampler's law in rationals and compare it with the certified optimum of its drafts. At full
+vocabulary a language model's rows are floats: there the closed forms of acceptance stand beside the certified cut.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spechub_lp import certificate, distributions, drafts, samplers, theorems
+from spechub_lp._util import resources
+from spechub_lp._util.parallel import spread
+from spechub_lp._util.reading import read_text
+from spechub_lp._util.tolerances import CLOSED_FORM_ERROR
+from spechub_lp.audit.ngram import WittenBell, letters, positions, split
+from spechub_lp.capture import store
+from spechub_lp.errors import SpecHubError
+from spechub_lp.exact import exact
+from spechub_lp.optimum.full_vocabulary import cut
+from spechub_lp.optimum.solve import optimum
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.theorems.instances import family
+
+Law = tuple[Fraction, ...]
+Progress = Callable[[str, int, int], None]
+"""(what is being done, how much is done, of how much)."""
+
+RATIONAL, NGRAM, TOP = "rational", "n-gram", "captured, top 8"
+TARGET_ORDER, DRAFT_ORDERS = 6, (4, 3, 2)
+TOP_TOKENS = 8
+ROWS_AT_ONCE = 8
+
+EXAMPLE_TUPLES = 125
+"""An example has at most so many draft tuples: its certificate grows with them, and then is about 10 kB at most."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sampler on one instance, all numbers exact."""
+
+    source: str
+    sampler: str
+    drafts: str
+    k: int
+    own: bool
+    """Whether the rule was made for these drafts."""
+    first: bool
+    """Whether they are the first policy of its own."""
+    acceptance: Fraction
+    membership: Fraction
+    optimum: Fraction
+    distance: Fraction
+    """Total variation between output law and target: 0 means lossless."""
+
+
+@dataclass
+class Line:
+    """Records of one sampler, one draft policy and one k on one source, added up."""
+
+    source: str
+    sampler: str
+    drafts: str
+    k: int
+    own: bool
+    first: bool
+    """Whether these are the drafts that the rule takes when none are named."""
+    instances: int = 0
+    lossless: int = 0
+    above: int = 0
+    """Instances with an acceptance above the optimum, a proof of bias."""
+    acceptance: float = 0.0
+    optimum: float = 0.0
+    gap: float = 0.0
+    """Worst optimum - acceptance over the lossless instances."""
+    distance: float = 0.0
+    """Worst distance from the target law."""
+
+    def add(self, record: Record) -> None:
+        n = self.instances
+        self.acceptance = (self.acceptance * n + float(record.acceptance)) / (n + 1)
+        self.optimum = (self.optimum * n + float(record.optimum)) / (n + 1)
+        self.instances = n + 1
+        self.lossless += record.distance == 0
+        self.above += record.membership > record.optimum
+        self.distance = max(self.distance, float(record.distance))
+        if record.distance == 0:
+            self.gap = max(self.gap, float(record.optimum - record.acceptance))
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where a sampler is furthest below the optimum of its own drafts; with other drafts, furthest above it."""
+
+    record: Record
+    certificate: dict[str, Any]
+    """That the optimum of the record is one, as `spechub-lp verify` reads it."""
+
+
+@dataclass
+class TheoremLine:
+    id: str
+    statement: str
+    tried: int = 0
+    held: int = 0
+
+
+@dataclass
+class Audit:
+    """Everything that `spechub-lp audit` shows."""
+
+    seed: int
+    lines: list[Line] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    theorems: list[TheoremLine] = field(default_factory=list)
+    false_statements: list[tuple[str, Fraction, Fraction]] = field(default_factory=list)
+    """Statements that are not theorems, with the two sides at their counterexample; the first is smaller."""
+    certificates: int = 0
+    """Optima whose certificate the independent checker accepted."""
+    examples: list[Example] = field(default_factory=list)
+    """One for each sampler, draft policy and k, if one of its instances is small enough."""
+    model: dict[str, Any] | None = None
+    """The captured rows' manifest."""
+    full_vocabulary: list[dict[str, Any]] = field(default_factory=list)
+    dominance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """What contradicts the promises; empty when the audit passes."""
+        out = [
+            f"{line.sampler} with its own {line.drafts} drafts is biased on {line.instances - line.lossless} of "
+            f"{line.instances} {line.source} instances (k = {line.k}, distance up to {line.distance:.3g})"
+            for line in self.lines
+            if line.own and line.lossless < line.instances
+        ]
+        out += [
+            f"{line.sampler} ({line.drafts}, k = {line.k}, {line.source}) accepts more than the optimum of its drafts"
+            for line in self.lines
+            if line.own and line.above
+        ]
+        out += [
+            f"theorem {line.id} fails on {line.tried - line.held} of {line.tried} instances"
+            for line in self.theorems
+            if line.held < line.tried
+        ]
+        out += [f"{text}: {left} is not below {right}" for text, left, right in self.false_statements if left >= right]
+        out += [
+            f"{row['sampler']} (k = {row['k']}) accepts more than its optimum on {row['above']} full-vocabulary rows"
+            for row in self.full_vocabulary
+            if row["above"]
+        ]
+        if self.dominance.get("hub below iid inside the border"):
+            out.append(f"dominance fails on {self.dominance['hub below iid inside the border']} full-vocabulary rows")
+        return out
+
+
+@dataclass(frozen=True)
+class Task:
+    """One law pair and what to run on it."""
+
+    source: str
+    p: Law
+    q: Law
+    k: int
+    wrong_pairs: bool = False
+    theorems: bool = False
+    check: int | None = None
+    """Which one policy's certificate goes to the independent checker; None: all."""
+
+
+def run(
+    instances: int = 160,
+    ngram_positions: int = 200,
+    model_positions: int | None = None,
+    seed: int = 0,
+    jobs: int = 2,
+    captured: str | Path | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> Audit:
+    """Run the audit.
+
+    Args:
+        instances: rational instances; ngram_positions: held-out places of the n-gram text; model_positions: captured
+            rows at full vocabulary (None: all). 0 leaves a part out.
+        captured: rows stored by the capture script; None takes those that ship.
+
+    Raises:
+        SpecHubError: a shipped or captured file is missing or damaged.
+    """
+    path = Path(captured) if captured else resources.path("captured/smollm2.safetensors")
+    rows = store.load(path) if model_positions != 0 else None
+    tasks = [*_rational_tasks(instances, seed)]
+    tasks += _ngram_tasks(ngram_positions, seed) if ngram_positions else []
+    tasks += _top_tasks(rows, seed) if rows else []
+    audit = Audit(seed)
+    lines: dict[tuple[str, str, str, int], Line] = {}
+    checks = {t.id: TheoremLine(t.id, t.statement) for t in theorems.ALL}
+    worth_showing: dict[tuple[str, str, int], tuple[Record, Task]] = {}
+    for done, (task, (records, verdicts, checked)) in enumerate(zip(tasks, _map(_work, tasks, jobs), strict=True), 1):
+        progress("exact laws", done, len(tasks))
+        audit.certificates += checked
+        _keep_best(worth_showing, task, records)
+        for record in records:
+            key = (record.source, record.sampler, record.drafts, record.k)
+            lines.setdefault(key, Line(*key, record.own, record.first)).add(record)
+        audit.records += records
+        for name, held in verdicts.items():
+            checks[name].tried += 1
+            checks[name].held += held
+    audit.lines = list(lines.values())
+    audit.examples = [_example(*kept) for kept in worth_showing.values()]
+    if instances:
+        audit.theorems = list(checks.values())
+        audit.false_statements = [(c.statement, *c.values) for c in theorems.FALSE]
+    if rows:
+        audit.model = dict(rows.manifest)
+        _full_vocabulary(audit, path, min(model_positions or len(rows), len(rows)), jobs, progress)
+    return audit
+
+
+def pairs(k: int, wrong: bool) -> Iterator[Sampler]:
+    """Every sampler with k drafts of its own (naive: one), then, if asked, every rule with the other policies."""
+    for sampler in samplers.ALL:
+        try:
+            mine = samplers.by_name(sampler.name, 1 if sampler.name == "naive" else k)
+        except SpecHubError:
+            continue  # a rule for two drafts only
+        yield mine
+        if wrong and mine.k == k:
+            others = [policy for policy in drafts.ALL if policy.name != mine.drafts.name and policy.name != "product"]
+            yield from (mine.with_drafts(policy) for policy in others if policy.name != "hub" or k == 2)
+
+
+def _rational_tasks(count: int, seed: int) -> Iterator[Task]:
+    for n, instance in enumerate(family(count, seed)):
+        for k in (2, 3):
+            yield Task(RATIONAL, instance.p, instance.q, k, wrong_pairs=k == 2, theorems=n % 2 == 0)
+
+
+def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
+    text = letters(read_text(resources.path("text/northanger_abbey.txt")))
+    train, held_out = split(text)
+    model = WittenBell.fit(train, TARGET_ORDER)
+    for n, context in enumerate(positions(held_out, count, TARGET_ORDER - 1, seed)):
+        p, q = model.law(context), model.law(context[len(context) - DRAFT_ORDERS[n % 3] + 1 :])
+        yield Task(NGRAM, p, q, 2, check=n)
+        if n % 4 == 0:
+            p, q = distributions.restrict((p, q), 6)
+            yield Task(f"{NGRAM} top 6", p, q, 3)
+
+
+def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
+    rng = np.random.default_rng(seed)
+    for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
+        p, q = (tuple(map(Fraction, law.tolist())) for law in rows.laws(i))
+        p, q = distributions.restrict((p, q), TOP_TOKENS)
+        for k in (2, 3):
+            yield Task(TOP, p, q, k)
+
+
+def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
+    records = []
+    for sampler in pairs(task.k, task.wrong_pairs):
+        c = exact(sampler, task.p, task.q)
+        best = optimum(task.p, task.q, sampler.k, sampler.drafts)
+        pair = (task.source, sampler.name, sampler.drafts.name, sampler.k)
+        first = sampler.drafts.name == sampler.own[0].name
+        records.append(Record(*pair, sampler.is_own_pair, first, c.acceptance, c.membership, best.alpha, c.distance))
+    policies = sorted({r.drafts for r in records if r.own and r.k == task.k})
+    checked = policies if task.check is None else policies[task.check % len(policies) :][:1]
+    for policy in checked:
+        certificate.check(optimum(task.p, task.q, task.k, policy).certificate())
+    verdicts = {
+        t.id: t.holds(task.p, task.q, task.k)
+        for t in theorems.ALL
+        if task.theorems and t.applies(task.p, task.q, task.k)
+    }
+    return records, verdicts, len(checked)
+
+
+def _keep_best(kept: dict[tuple[str, str, int], tuple[Record, Task]], task: Task, records: list[Record]) -> None:
+    """Put a record in the place of the one that is kept for its sampler, drafts and k when it shows more."""
+    for new in records:
+        key = (new.sampler, new.drafts, new.k)
+        if len(task.p) ** new.k > EXAMPLE_TUPLES or (not new.own and new.membership <= new.optimum):
+            continue
+        if key not in kept or _shows(new, task) > _shows(*kept[key]):
+            kept[key] = new, task
+
+
+def _shows(record: Record, task: Task) -> tuple[Fraction, bool, int]:
+    """How far off the optimum; a rule that always reaches it shows more below 1 and on more tokens."""
+    gap = record.optimum - record.acceptance if record.own else record.membership - record.optimum
+    return gap, record.optimum < 1, len(task.p)
+
+
+def _example(record: Record, task: Task) -> Example:
+    proof = optimum(task.p, task.q, record.k, record.drafts).certificate()
+    certificate.check(proof)
+    return Example(record, proof)
+
+
+def _map(work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
+    if jobs <= 1 or len(tasks) < 4:
+        yield from map(work, tasks)
+        return
+    yield from spread(jobs, work, tasks, chunksize=4)
+
+
+def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: Progress) -> None:
+    """Acceptance in closed form beside the certified cut, on whole rows of the model's vocabulary."""
+    slices = [(path, start, min(start + ROWS_AT_ONCE, count)) for start in range(0, count, ROWS_AT_ONCE)]
+    parts = []
+    for done, part in enumerate(_map(_whole_rows, slices, jobs), 1):
+        progress("full vocabulary", done, len(slices))
+        parts.append(part)
+    hub_mass, beyond = (np.concatenate([part[n] for part in parts]) for n in (1, 2))
+    values = {key: np.concatenate([part[0][key] for part in parts]) for key in parts[0][0]}
+    for (sampler, policy, k), (acceptance, alpha, error) in ((key, v.T) for key, v in values.items()):
+        audit.full_vocabulary.append(
+            {
+                "sampler": sampler,
+                "drafts": policy,
+                "k": k,
+                "positions": count,
+                "acceptance": float(acceptance.mean()),
+                "optimum": float(alpha.mean()),
+                "gap": float((alpha - acceptance).mean()),
+                "above": int((acceptance > alpha + error + CLOSED_FORM_ERROR).sum()),
+            }
+        )
+    hub, iid = values["spechub", "hub", 2][:, 0], values["rrs", "iid", 2]
+    gain = hub - iid[:, 1]
+    at_half = hub_mass >= 0.5
+    audit.dominance = {
+        "positions": count,
+        "q(a) >= 1/2": int(at_half.sum()),
+        "inside the sharp border": int((~beyond).sum()),
+        "hub below iid inside the border": int((gain < -iid[:, 2] - CLOSED_FORM_ERROR)[~beyond].sum()),
+        "mean gain, q(a) >= 1/2": float(gain[at_half].mean()) if at_half.any() else None,
+        "mean gain, elsewhere": float(gain[~at_half].mean()) if not at_half.all() else None,
+    }
+
+
+def _whole_rows(part: tuple[Path, int, int]) -> tuple[dict[tuple[str, str, int], Any], Any, Any]:
+    """({(sampler, drafts, k): [rows, 3] acceptance, optimum and its error}, q(a) [rows], outside T4 [rows])."""
+    path, start, stop = part
+    p, q = store.load(path, check=False).batch(slice(start, stop))
+    values: dict[tuple[str, str, int], Any] = {}
+    optima: dict[tuple[str, int], Any] = {}
+    for sampler in pairs(2, wrong=False):
+        accepted = sampler.acceptance(p, q)
+        if accepted is None:
+            continue  # no closed form: a solved table has V^2 rows
+        key = (sampler.drafts.name, sampler.k)
+        if key not in optima:
+            optima[key] = cut(p, q, sampler.k, sampler.drafts)
+        best = optima[key]
+        values[sampler.name, *key] = np.stack([accepted, best.alpha, best.error], axis=1)
+    hub = q.max(axis=1)
+    others = np.where(np.arange(q.shape[1]) == q.argmax(axis=1)[:, None], 1.0, q)
+    return values, hub, (1 - hub) * (2 - others.min(axis=1, where=others > 0, initial=1.0)) > 1

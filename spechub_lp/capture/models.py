@@ -1,0 +1,345 @@
+"""Causal language models: loaded by transformers, and the cheap drafts that can be made from a target itself.
+
+A draft is written as one of
+
+    MODEL               another model with the same tokenizer
+    skip:10,13,16,19    the target without these layers (self-speculation: Zhang et al. 2024, "Draft & Verify")
+    context:16          the target, shown the last 16 tokens only
+    temperature:1.3     the target at another temperature
+
+and a MODEL as a folder that transformers can load, a .gguf file, a hub name, or package:NAME for the .gguf inside an
+installed Python package.
+"""
+
+import copy
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spechub_lp._util.reading import is_file, is_folder
+from spechub_lp.capture.memory import check_memory
+from spechub_lp.errors import MissingPackage, SpecHubError
+
+DTYPES = ("float32", "bfloat16", "float16")
+BESIDE_WEIGHTS = (".json", ".model", ".txt", ".jinja")
+"""Endings of the files of configuration and tokenizer."""
+NOT_OF_THE_MODEL = ("generation_config.json", "trainer_state.json", "training.json", "requirements.txt")
+"""Files that change nothing of the next-token distribution."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target and a draft ready to run."""
+
+    tokenizer: Any
+    target: "Runner"
+    draft: "Runner"
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One model of a pair."""
+
+    model: Any
+    context: int | None = None
+    """It sees so many tokens before the one that it predicts; None: all."""
+    temperature: float = 1.0
+    """Its law is softmax(logits / temperature)."""
+
+    def log_laws(self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]], batch: int) -> torch.Tensor:
+        """[positions, V] float32 log-probabilities of the tokens at `places` of each text, text after text."""
+        with torch.inference_mode(), enough_memory(max(map(len, tokens))):
+            if self.context is None:
+                parts = [
+                    self._batch(tokens[i : i + batch], places[i : i + batch]) for i in range(0, len(tokens), batch)
+                ]
+            else:
+                parts = self._windows(tokens, places, batch)
+            return torch.log_softmax(torch.cat(parts) / self.temperature, dim=-1).cpu()
+
+    def _batch(self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Texts padded on the right: a causal model does not look there."""
+        longest = max(map(len, tokens))
+        ids = torch.tensor([[*t, *[0] * (longest - len(t))] for t in tokens], device=self.model.device)
+        wanted = sorted({place - 1 for row in places for place in row})
+        column = {place: n for n, place in enumerate(wanted)}
+        logits = _forward(self.model, ids, torch.tensor(wanted, device=ids.device))
+        row = [b for b, at in enumerate(places) for _ in at]
+        return logits[row, [column[place - 1] for at in places for place in at]].float()
+
+    def _windows(
+        self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]], batch: int
+    ) -> list[torch.Tensor]:
+        """The last `context` tokens before each place; windows of one length together."""
+        width = self.context or 0
+        windows = [list(t[max(0, at - width) : at]) for t, row in zip(tokens, places, strict=True) for at in row]
+        out: list[Any] = [None] * len(windows)
+        for length in sorted({len(w) for w in windows}):
+            group = [n for n, w in enumerate(windows) if len(w) == length]
+            step = batch * max(1, 256 // length)
+            for i in range(0, len(group), step):
+                ids = torch.tensor([windows[n] for n in group[i : i + step]], device=self.model.device)
+                last = torch.tensor([length - 1], device=ids.device)
+                for n, row in zip(group[i : i + step], _forward(self.model, ids, last)[:, 0].float(), strict=True):
+                    out[n] = row[None]
+        return out
+
+
+def load_pair(
+    target: str, draft: str, device: str = "cpu", dtype: str = "float32", tokens: int = 1024, rows: int = 256
+) -> Pair:
+    """Load a pair and see that both read the same tokens.
+
+    Args:
+        tokens, rows: what will be read at once, and how many laws at full vocabulary come of it, to see beforehand
+            whether memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
+
+    Raises:
+        SpecHubError: no memory, a model cannot be loaded, or the vocabularies differ. MissingPackage: no transformers.
+    """
+    kind, _, value = draft.partition(":")
+    if dtype in DTYPES:
+        own = [target] if kind in ("skip", "context", "temperature") else [target, draft]
+        check_memory([path for spec in own if (path := _local(spec))], device, getattr(torch, dtype), tokens, rows)
+    tokenizer, model = load_model(target, device, dtype)
+    if kind == "skip":
+        runner = Runner(without_layers(model, _whole_numbers(draft, value)))
+    elif kind == "context":
+        (width,) = _whole_numbers(draft, value)[:1]
+        if width < 1:
+            raise SpecHubError(f"draft {draft!r}: a context of at least one token is needed")
+        runner = Runner(model, context=width)
+    elif kind == "temperature":
+        runner = Runner(model, temperature=_temperature(draft, value))
+    else:
+        other, small = load_model(draft, device, dtype)
+        _same_tokens(target, tokenizer, model, draft, other, small)
+        runner = Runner(small)
+    return Pair(tokenizer, Runner(model), runner, output_size(model))
+
+
+def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[Any, Any]:
+    """(tokenizer, model) of a folder, a .gguf file, a hub name, or package:NAME. Arithmetic in `dtype` on `device`."""
+    for package in ("transformers", *(("accelerate", "gguf") if _is_gguf(spec) else ())):
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackage(package, f"loading {spec}", "'spechub-lp[models]'")
+    if dtype not in DTYPES:
+        raise SpecHubError(f"dtype {dtype!r}; one of {', '.join(DTYPES)}")
+    path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
+    here = is_folder(path) or is_file(path)
+    if here:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read by transformers when it is imported; a local model asks no network
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    gguf = {"gguf_file": path.name} if _is_gguf(spec) else {}
+    place = str(path.parent if gguf else path) if here else spec
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, **gguf)
+        options: dict[str, Any] = {"dtype": getattr(torch, dtype), "output_loading_info": True, **gguf}
+        loaded: Any = AutoModelForCausalLM.from_pretrained(place, **options)
+        model, seen = loaded[0].to(device).eval(), loaded[1]
+    except Exception as error:  # of transformers, safetensors, gguf, pickle: a damaged file leads to any of them
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "" if here else " It is no local folder or .gguf file; a hub name needs a network."
+        raise SpecHubError(f"cannot load {spec}: {first}{hint}") from None
+    if missing := sorted(seen.get("missing_keys", ())):
+        # transformers only warns, and starts from random weights
+        raise SpecHubError(f"{spec} lacks {len(missing)} of its weights, the first is {missing[0]}")
+    return tokenizer, model
+
+
+def _local(spec: str) -> Path | None:
+    """Where a model lies on this machine, in the hub's cache too; None if it does not."""
+    path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
+    if is_folder(path) or is_file(path):
+        return path
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(spec, local_files_only=True))
+    except (ImportError, OSError, ValueError):
+        return None
+
+
+def packaged_gguf(package: str) -> Path:
+    """The .gguf file inside an installed package, which is not imported: it would want llama.cpp."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingPackage(package, "loading its model", f"--no-deps {package}") from None
+    found = [Path(str(f.locate())) for f in files if f.suffix == ".gguf"]
+    if not found or not found[0].is_file():
+        raise SpecHubError(f"the package {package} is installed, but has no .gguf file: install it again")
+    return found[0]
+
+
+def without_layers(model: Any, skipped: Sequence[int]) -> Any:
+    """The same model without these layers, weights shared; it can run beside the whole one, with its own cache."""
+    name, layers = _layers(model)
+    if wrong := [n for n in skipped if not 0 <= n < len(layers)]:
+        raise SpecHubError(f"skip:{wrong[0]}, but the target has layers 0 to {len(layers) - 1}")
+    kept = [_shallow(layer) for i, layer in enumerate(layers) if i not in skipped]
+    for index, layer in enumerate(kept):
+        for child_name, child in layer.named_children():
+            if hasattr(child, "layer_idx"):
+                child = _shallow(child)
+                child.layer_idx = index
+                layer._modules[child_name] = child
+    out = part = _shallow(model)
+    *path, last = name.split(".")
+    for step in path:
+        part._modules[step] = _shallow(part._modules[step])
+        part = part._modules[step]
+    part._modules[last] = torch.nn.ModuleList(kept)
+    for module in (out, part):
+        module.config = copy.copy(model.config)
+        module.config.num_hidden_layers = len(kept)
+        if getattr(model.config, "layer_types", None):
+            module.config.layer_types = [t for i, t in enumerate(model.config.layer_types) if i not in skipped]
+    return out
+
+
+def output_size(model: Any) -> int:
+    """How many logits the model puts out."""
+    return int(model.get_output_embeddings().weight.shape[0])
+
+
+def positions_of(model: Any) -> float:
+    """How many tokens the model was made to read; infinity where its configuration does not say."""
+    config = getattr(model.config, "get_text_config", lambda: model.config)()
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else inf
+
+
+def model_facts(spec: str, model: Any) -> dict[str, Any]:
+    """What a manifest says of a model, its weights identified by a hash."""
+    path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
+    return {
+        "name": path.name if is_folder(path) or is_file(path) else spec,
+        "class": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "vocabulary": output_size(model),
+        "files": {file.name: sha256(file) for file in model_files(spec)},
+    }
+
+
+def model_files(spec: str) -> list[Path]:
+    """The files on this machine that decide what a model says: weights, configuration and tokenizer."""
+    path = _local(spec)
+    if path is None or not is_folder(path):
+        return [] if path is None else [path]
+    found = {suffix: sorted(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".bin", *BESIDE_WEIGHTS)}
+    weights = found[".safetensors"] or found[".bin"]
+    rest = [file for suffix in BESIDE_WEIGHTS for file in found[suffix] if file.name not in NOT_OF_THE_MODEL]
+    return [file for file in (*weights, *rest) if is_file(file)]
+
+
+def sha256(file: Path) -> str:
+    """The sha256 of a file's bytes, streamed: 98 MB take a tenth of a second."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise SpecHubError(f"cannot read {file}: {error.strerror or error}") from None
+
+
+def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> None:
+    """Raise SpecHubError when the model lacks an embedding for a token of the texts, or positions for a whole text."""
+    rows = int(runner.model.get_input_embeddings().weight.shape[0])
+    positions = positions_of(runner.model)
+    for tokens in texts:
+        if (largest := max(tokens)) >= rows:
+            raise SpecHubError(
+                f"the text has token {largest:,} and {spec} has embeddings for tokens 0 to {rows - 1:,}: the tokenizer "
+                "is another model's, or the embeddings were not resized to it (model.resize_token_embeddings)"
+            )
+        length = len(tokens) if runner.context is None else min(len(tokens), runner.context)
+        if length > positions:
+            raise SpecHubError(
+                f"texts of {length:,} tokens, and {spec} has {positions:,} positions: try --max-tokens {positions}"
+            )
+
+
+@contextmanager
+def enough_memory(length: int) -> Iterator[None]:
+    """Turn a failed allocation into an error that says what to change."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _is_memory(error):
+            raise
+        raise SpecHubError(
+            f"out of memory at texts of {length} tokens: try a smaller --batch or --max-tokens, or --dtype bfloat16"
+        ) from None
+
+
+def _is_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error) or "out of memory" in str(error)
+
+
+def _same_tokens(target: str, left: Any, model: Any, draft: str, right: Any, small: Any) -> None:
+    mine, other = left.get_vocab(), right.get_vocab()
+    if mine != other:
+        differ = sorted(set(mine.items()) ^ set(other.items()), key=lambda item: (item[1], item[0]))
+        raise SpecHubError(
+            f"{target} and {draft} have different vocabularies ({len(mine):,} and {len(other):,} tokens); the first "
+            f"difference is token {differ[0][1]}, {differ[0][0]!r}. Speculative decoding needs one tokenizer"
+        )
+    sizes = output_size(model), output_size(small)
+    if sizes[0] != sizes[1]:
+        raise SpecHubError(
+            f"{target} puts out {sizes[0]:,} logits and {draft} {sizes[1]:,}, padded differently; resize one of them "
+            "(model.resize_token_embeddings)"
+        )
+
+
+def _forward(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """[B, wanted, V] logits; the others are not computed where the model allows that."""
+    if "logits_to_keep" in inspect.signature(type(model).forward).parameters:
+        return torch.as_tensor(model(ids, use_cache=False, logits_to_keep=wanted).logits)
+    return torch.as_tensor(model(ids, use_cache=False).logits)[:, wanted]
+
+
+def _layers(model: Any) -> tuple[str, Any]:
+    """The name of the list of layers, and the list."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return name, module
+    raise SpecHubError(f"{type(model).__name__} has no list of {model.config.num_hidden_layers} layers to skip from")
+
+
+def _shallow(module: Any) -> Any:
+    """A copy that shares parameters and children, until they are replaced."""
+    out = copy.copy(module)
+    out._modules = dict(module._modules)
+    return out
+
+
+def _is_gguf(spec: str) -> bool:
+    return spec.startswith("package:") or spec.endswith(".gguf")
+
+
+def _whole_numbers(draft: str, value: str) -> list[int]:
+    with suppress(ValueError):
+        return [int(part) for part in value.split(",")]
+    raise SpecHubError(f"draft {draft!r}: write whole numbers with commas between, such as skip:10,13")
+
+
+def _temperature(draft: str, value: str) -> float:
+    with suppress(ValueError):
+        if float(value) > 0:
+            return float(value)
+    raise SpecHubError(f"draft {draft!r}: write a temperature above 0, such as temperature:1.3")

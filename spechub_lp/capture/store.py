@@ -1,0 +1,278 @@
+"""Pairs of full-vocabulary laws in a file small enough for git, and back.
+
+A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not belong in git. Kept are
+
+1. the `keep` tokens with the largest p + q: their ids and both log-probabilities at T = 1, as float16;
+2. for p and for q, the log-mass of all other tokens, the rest, and the largest log-probability among them;
+3. what the rest looks like: `rank` coefficients of p and of q on a background that all rows share.
+
+A law is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens in
+proportion to exp(background), capped at their largest. So p and q stay two different laws on all V tokens,
+and each sums to 1. The background is the mean of all rows' log-probabilities plus coefficients times their
+first `rank` singular directions, as int8.
+
+A temperature is applied to the rebuilt law: p^(1/T), normalised. Towards T = 0 the rest vanishes, and the
+error of the background with it; above T = 1 both grow. The manifest says how large they were measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from spechub_lp._util.io import replace_file
+from spechub_lp._util.reading import is_file, is_folder, read_bytes, read_json, sealed
+from spechub_lp.capture import shards
+from spechub_lp.capture.shards import places_fault
+from spechub_lp.capture.source import Floats
+from spechub_lp.errors import SpecHubError
+
+Tensors = dict[str, NDArray[Any]]
+Index = int | slice | NDArray[np.integer]
+
+LEAST_LOG = -1e6
+"""Below any log-probability of a model: float32 logits differ by a few thousand at most."""
+LARGEST_ROWS = 4 << 30
+"""Bytes of compact rows, which are held in memory whole; the shipped ones have 3.9 MB."""
+SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "ids": (("N", "K"), ("uint16",)),
+    "kept": (("2", "N", "K"), ("float16",)),
+    "rest": (("2", "N"), ("float64",)),
+    "cap": (("2", "N"), ("float64",)),
+    "mean": (("V",), ("float16",)),
+    "basis": (("R", "V"), ("int8",)),
+    "coefficient": (("2", "N", "R"), ("float32",)),
+    "tokens": (("tokens",), ("uint16",)),
+    "document": (("N",), ("uint8", "uint16", "int32")),
+    "index": (("N",), ("uint16", "int32")),
+}
+"""The axes and the dtypes of each tensor of `Rows`."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N positions of a target and a draft (the axis of length 2) on V tokens, with K kept tokens each."""
+
+    manifest: dict[str, Any]
+    ids: NDArray[np.uint16]
+    """[N, K] the kept tokens."""
+    kept: NDArray[np.float16]
+    """[2, N, K] their log-probabilities at T = 1."""
+    rest: Floats
+    """[2, N] log-mass of the other tokens."""
+    cap: Floats
+    """[2, N] the largest log-probability among the other tokens."""
+    mean: NDArray[np.float16]
+    """[V] mean log-probability of each token, up to a constant."""
+    basis: NDArray[np.int8]
+    """[R, V] directions of the background."""
+    coefficient: NDArray[np.float32]
+    """[2, N, R] the background of a row is mean + coefficient @ basis."""
+    tokens: NDArray[np.uint16]
+    """[sum of lengths] the documents as tokens, one after the other."""
+    document: NDArray[np.uint8]
+    """[N] index into `manifest["documents"]`."""
+    index: NDArray[np.uint16]
+    """[N] the token of its document that the two laws predict, from all the tokens before it."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def vocabulary(self) -> int:
+        return len(self.mean)
+
+    @property
+    def domains(self) -> list[str]:
+        """[N] the domain of each position."""
+        return [self.manifest["documents"][d]["domain"] for d in self.document]
+
+    def laws(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([V], [V]) target and draft law at position i."""
+        p, q = self.batch(i, temperature)
+        return p[0], q[0]
+
+    def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([B, V], [B, V]) target and draft laws at `which` positions: an integer, a slice or an array."""
+        if not temperature > 0:
+            raise SpecHubError(f"temperature = {temperature}; a law needs T > 0 (T = 0 is the argmax)")
+        rows = np.atleast_1d(np.arange(len(self))[which])
+        return self._law(0, rows, temperature), self._law(1, rows, temperature)
+
+    def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
+        """([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
+        rows = np.asarray(rows)
+        return self._log(0, rows), self._log(1, rows)
+
+    def _law(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
+        """[B, V] one model's rebuilt laws."""
+        log = self._log(model, rows) / temperature
+        law = np.exp(log - log.max(axis=1, keepdims=True))
+        return np.asarray(law / law.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def _background(self) -> tuple[Floats, Floats]:
+        return self.mean.astype(float), self.basis.astype(float)
+
+    def _log(self, model: int, rows: NDArray[np.integer]) -> Floats:
+        """[B, V] one model's rebuilt log-probabilities."""
+        ids = self.ids[rows].astype(np.int64)
+        rest, cap = self.rest[model, rows, None], self.cap[model, rows, None]
+        mean, basis = self._background
+        log = mean + self.coefficient[model, rows].astype(float) @ basis
+        np.put_along_axis(log, ids, -np.inf, axis=1)
+        log = np.minimum(log + rest - _log_sum(log), cap)
+        log += rest - _log_sum(log)
+        kept = self.kept[model, rows].astype(float)
+        kept += np.log1p(-np.exp(rest)) - _log_sum(kept)
+        np.put_along_axis(log, ids, kept, axis=1)
+        return log
+
+
+def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
+    """The tensors `ids` to `coefficient` of `Rows` from the finite [N, V] logits of the two models."""
+    n, v = target.shape
+    if not 0 < keep < v <= 1 << 16:
+        raise SpecHubError(f"keep = {keep} of V = {v} tokens; needed: 0 < keep < V <= 65536 (ids have 16 bits)")
+    log = np.stack([target, draft]).astype(float)
+    if not np.isfinite(log).all():
+        raise SpecHubError("a logit is infinite or nan; only full-support rows can be stored")
+    log -= _log_sum(log)
+    ids = np.argsort(-np.exp(log).sum(axis=0), axis=1, kind="stable")[:, :keep]
+    both = np.broadcast_to(ids, (2, n, keep))
+    kept = np.take_along_axis(log, both, axis=2)
+    other = log.copy()
+    np.put_along_axis(other, both, -np.inf, axis=2)
+    rest, cap = _log_sum(other)[..., 0], other.max(axis=-1)
+
+    log = log.reshape(2 * n, v)
+    log -= log.mean(axis=1, keepdims=True)
+    mean = log.mean(axis=0)
+    log -= mean
+    vectors = np.linalg.eigh(log @ log.T)[1][:, ::-1][:, :rank]
+    basis = vectors.T @ log
+    scale = np.maximum(np.abs(basis).max(axis=1, initial=0), np.finfo(float).tiny) / 127
+    return {
+        "ids": ids.astype(np.uint16),
+        "kept": kept.astype(np.float16),
+        "rest": rest,
+        "cap": cap,
+        "mean": mean.astype(np.float16),
+        "basis": np.rint(basis / scale[:, None]).astype(np.int8),
+        "coefficient": (vectors * scale).reshape(2, n, -1).astype(np.float32),
+    }
+
+
+def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
+    """Write `path` (.safetensors), then its manifest beside it (.json) with the file's sha256.
+
+    Each appears whole or not at all, the manifest last: after a crash in between, `load` refuses the pair.
+    """
+    path = Path(path)
+    data = save_tensors(tensors)
+    entry = {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data)
+    text = json.dumps(sealed({**manifest, "data": entry}), indent=2, ensure_ascii=False) + "\n"
+    replace_file(path.with_suffix(".json"), text.encode())
+
+
+def load(path: str | Path, check: bool = True) -> Any:
+    """Stored rows: `Shards` of a folder that `spechub-lp capture` wrote, or the compact `Rows` of a .safetensors file.
+
+    check: compare every byte with the sha256 in the manifest (compact rows always are).
+
+    Raises:
+        SpecHubError: a file is missing or damaged; the message says which, and what to do.
+    """
+    path = Path(path)
+    return shards.load(path, check) if is_folder(path) else load_rows(path)
+
+
+def fingerprint(path: Path) -> str:
+    """The sha256 of the manifest of stored rows, which has the sha256 of all that they are made of."""
+    manifest = path / shards.MANIFEST if is_folder(path) else path.with_suffix(".json")
+    return hashlib.sha256(read_bytes(manifest)).hexdigest()
+
+
+def load_rows(path: str | Path) -> Rows:
+    """The compact rows at `path` (.safetensors), once its bytes and tensors are found to be what its manifest says."""
+    path = Path(path)
+    beside = path.with_suffix(".json")
+    for file in (path, beside):
+        if not is_file(file):
+            raise SpecHubError(f"{file} is missing; stored rows are a .safetensors and a .json file side by side")
+    manifest = read_json(beside, "rows", "it is not the manifest of stored rows; restore it, or capture again")
+    data, named = read_bytes(path, LARGEST_ROWS), manifest["data"]
+    found = hashlib.sha256(data).hexdigest()
+    if found != named["sha256"]:
+        raise SpecHubError(
+            f"{path} has sha256 {found[:16]}..., but its manifest says {named['sha256'][:16]}...; "
+            "it is damaged or of another capture: restore it, or capture again"
+        )
+    if (size := len(data)) != named["bytes"]:
+        raise SpecHubError(f"{beside}: data.bytes = {named['bytes']:,}, but {path} has {size:,}; restore it")
+    try:
+        tensors = load_tensors(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise SpecHubError(f"{path} is not a safetensors file that can be read: {error}") from None
+    if fault := _fault(tensors, manifest):
+        raise SpecHubError(f"{path} and {beside.name} do not fit: {fault}; restore them, or capture again")
+    return Rows(manifest, **{name: tensors[name] for name in SHAPES})
+
+
+def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
+    """What is wrong with the tensors of compact rows beside their manifest, or None."""
+    if missing := sorted(SHAPES.keys() - tensors.keys()):
+        return f"the tensor {missing[0]!r} is missing"
+    sizes: dict[str, int] = {"2": 2}
+    for name, (axes, dtypes) in SHAPES.items():
+        tensor = tensors[name]
+        if tensor.dtype.name not in dtypes:
+            return f"{name} has dtype {tensor.dtype}; needed is {' or '.join(dtypes)}"
+        if tensor.ndim != len(axes) or any(
+            sizes.setdefault(a, n) != n for a, n in zip(axes, tensor.shape, strict=True)
+        ):
+            return f"{name} has shape {list(tensor.shape)}; needed is [{', '.join(axes)}] with {_sizes(sizes)}"
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            return f"{name} has an entry that is not finite"
+    documents, model = manifest["documents"], manifest.get("model", {})
+    for field, value, size in (
+        ("keep", manifest.get("keep"), sizes["K"]), ("rank", manifest.get("rank"), sizes["R"]),
+        ("model.vocabulary", model.get("vocabulary"), sizes["V"]),
+    ):  # fmt: skip
+        if value not in (None, size):
+            return f"{field} = {value}, and the tensors have {size}"
+    ids = np.sort(tensors["ids"], axis=1)
+    if sizes["N"] < 1 or not 0 < sizes["K"] < sizes["V"] or ids.max() >= sizes["V"] or (np.diff(ids) == 0).any():
+        return f"the kept ids are not {sizes['K']} different tokens below V = {sizes['V']:,} in each of the rows"
+    rest, cap = tensors["rest"], tensors["cap"]
+    if np.exp(rest).max() >= 1 or min(rest.min(), cap.min()) < LEAST_LOG or cap.max() > 0:
+        return f"rest and cap are not logarithms of probabilities between {LEAST_LOG:g} and 0"
+    if fault := places_fault(tensors["document"], tensors["index"], documents):
+        return fault
+    lengths = [entry["tokens"] for entry in documents if "tokens" in entry]
+    if lengths and len(lengths) == len(documents) and sum(lengths) != len(tensors["tokens"]):
+        return f"the documents have {sum(lengths):,} tokens together, and {len(tensors['tokens']):,} are stored"
+    return None
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{axis} = {size:,}" for axis, size in sizes.items() if axis != "2")
+
+
+def _log_sum(log: Floats) -> Floats:
+    """log of the sum of exp over the last axis, which is kept."""
+    top = log.max(axis=-1, keepdims=True)
+    return np.asarray(top + np.log(np.exp(log - top).sum(axis=-1, keepdims=True)))

@@ -1,0 +1,222 @@
+"""`spechub-lp gate`: arguments in, verdict and exit code out."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
+from spechub_lp.cli import names
+from spechub_lp.cli.options import Drafts, Html, Json, Seed, one_of
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
+from spechub_lp.gate.engines.load import load
+from spechub_lp.gate.results import Report
+from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.report.text import gate_report
+from spechub_lp.report.text.terminal import Command, about, complaint, console_beside, save
+from spechub_lp.report.text.terminal import run as run_app
+
+GRACE = 60.0
+"""Seconds beyond the budget and the time limit before the child process is given up."""
+
+
+def gate(
+    engine: Annotated[
+        str | None,
+        typer.Argument(
+            help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter: "
+            f"{', '.join(names.ADAPTERS)}.",
+            autocompletion=one_of(names.ADAPTERS),
+        ),
+    ] = None,
+    drafts: Drafts = "iid",
+    k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
+    budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "40s",
+    distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,
+    min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power.")] = 0.99,
+    acceptance_floor: Annotated[float | None, typer.Option(help="Least acceptance, as a share of the optimum.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: acceptance must not fall.")] = None,
+    json: Json = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML; - is stdout.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown; - is stdout.")] = None,
+    html: Html = None,
+    case: Annotated[Path | None, typer.Option(help="Write the smallest failing input to this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
+    level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
+    seed: Seed = 0,
+    logits: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Test on captured rows: a capture's folder, or one .safetensors of rows."),
+    ] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="With --logits: temperature; again for more.")] = None,
+    positions: Annotated[int | None, typer.Option(help="With --logits: how many positions; 8 by default.")] = None,
+    top: Annotated[int | None, typer.Option(help="With --logits: tokens kept where the law is enumerated.")] = None,
+) -> None:
+    """Test somebody's verification rule against the exact law and the optimum.
+
+    Exit codes: 0 pass, 1 biased (or below the acceptance asked for), 2 misuse, 3 inconclusive.
+
+    Example: spechub-lp gate mymodule:verify --drafts iid --k 2 --junit gate.xml
+    """
+    try:
+        settings = Settings(
+            distance=distance,
+            min_power=min_power,
+            acceptance_floor=acceptance_floor,
+            time_limit=time_limit,
+            seed=seed,
+            levels=tuple(level) if level else Settings.levels,
+        )
+        settings = _checked(_with_budget(settings, budget))
+        check_outputs(json=json, junit=junit, markdown=markdown, html=html, case=case)
+        before = gate_report.read_report(baseline) if baseline else None
+        rows = _captured_rows(logits, temperature, positions, top)
+        report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
+        if before is not None:
+            gate_report.compare(report, before, str(baseline))
+        _write(report, json, junit, markdown, html, case, hint=replay is None)
+    except SpecHubError as error:
+        typer.echo(complaint(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(report.exit_code)
+
+
+def run(
+    name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
+) -> Report:
+    """One engine by name, in a child process. Raises SpecHubError on misuse."""
+    from spechub_lp.gate import adapters
+    from spechub_lp.gate.problems.node import problems
+
+    if not name:
+        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(names.ADAPTERS)}")
+    if ":" not in name:
+        adapters.find(name)
+    problems(drafts, k, random=0)
+    return _guarded(name, drafts, k, settings, cases, logits)
+
+
+def _guarded(
+    name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
+) -> Report:
+    def work(journal: Journal) -> Report:
+        from spechub_lp.gate import adapters
+
+        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
+
+    try:
+        return in_child(work, settings.seconds + settings.time_limit + GRACE)
+    except ChildDied as error:
+        return died(Report(name, "node", drafts, k, settings=vars(settings)), error)
+
+
+def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
+    """The saved failing input again. Raises SpecHubError when the file is not one."""
+    document = gate_report.read_case(path)
+    name = name or document.get("engine")
+    if not name:
+        raise SpecHubError(f"{path} names no engine; name one before --replay")
+    try:
+        again = _saved(document["case"], settings)
+    except SpecHubError as error:
+        raise SpecHubError(f"{path}: {error}") from None
+    return _guarded(name, *again)
+
+
+def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:
+    """(drafts, k, settings, problems, captured rows) of a case that fits its schema."""
+    from spechub_lp.gate.problems.captured import read_case
+    from spechub_lp.gate.problems.captured_rows import CapturedTree
+    from spechub_lp.gate.problems.node import Problem, problems
+    from spechub_lp.gate.problems.tree import TreeProblem
+
+    if "tree_problem" in case:
+        kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
+        tree = kind.read(case["tree_problem"])
+        return tree.drafts.name, tree.branching[0], settings, [tree], None
+    if "probe" in case:
+        problems(case["probe"], case["k"], random=0)
+        return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
+    if "captured" in case["problem"]:
+        plan, drafts, k = read_case(case)
+        return drafts, k, settings, None, plan
+    problem = Problem.read(case["problem"])
+    return problem.drafts.name, problem.k, settings, [problem], None
+
+
+def _captured_rows(
+    logits: Path | None, temperature: list[float] | None, positions: int | None, top: int | None
+) -> Logits | None:
+    if logits is not None:
+        plan = Logits(logits, top=top)
+        return replace(
+            plan,
+            temperatures=tuple(temperature) if temperature else plan.temperatures,
+            positions=plan.positions if positions is None else positions,
+        )
+    for name, value in (("temperature", temperature), ("positions", positions), ("top", top)):
+        if value is not None and value != []:
+            raise SpecHubError(f"--{name} is about captured rows; name them with --logits DIR")
+    return None
+
+
+def _with_budget(settings: Settings, budget: str) -> Settings:
+    """Read "40", "40s" or "100000draws"."""
+    word = budget.strip().lower()
+    for unit in ("draws", "draw", "d"):
+        if word.endswith(unit):
+            number = word.removesuffix(unit)
+            if not number.isdigit() or int(number) < 1:
+                break
+            return replace(settings, draws=int(number), seconds=max(600.0, settings.seconds))
+    try:
+        seconds = float(word.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e6:
+        raise SpecHubError(f"--budget {budget!r} is neither seconds (40s) nor draws (100000draws)")
+    return replace(settings, seconds=seconds)
+
+
+def _checked(settings: Settings) -> Settings:
+    for name, low, high in (("distance", 0, 1), ("min_power", 0, 1), ("acceptance_floor", 0, 1)):
+        value = getattr(settings, name)
+        if value is not None and (not low < value <= high or (name == "min_power" and value == 1)):
+            raise SpecHubError(f"--{name.replace('_', '-')} {value} must lie between {low} and {high}")
+    if not settings.time_limit > 0:
+        raise SpecHubError(f"--time-limit {settings.time_limit} must be positive")
+    if not set(settings.levels) <= {0, 1, 2, 3}:
+        raise SpecHubError(f"--level {list(settings.levels)}: levels are 0, 1, 2 and 3")
+    return settings
+
+
+def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None, hint: bool) -> None:
+    """Files first: a reader who closes the pipe must not cost one."""
+    from spechub_lp.report.text.tables import show_gate
+
+    failing = report.status == "biased" and report.case is not None
+    if failing and case:
+        write_json(case, gate_report.case_document(report))
+    if junit:
+        write_text(junit, gate_report.junit(report))
+    if markdown:
+        write_text(markdown, gate_report.markdown(report))
+    save({**about("gate"), **report.document()}, json, html)
+    console = console_beside(json, junit, markdown, html, case)
+    show_gate(console, report)
+    if failing and (hint or case):
+        saved = case is not None and not is_stdout(case)
+        again = shlex.join(["spechub-lp", "gate", report.engine, "--replay", str(case) if saved else "FILE"])
+        done = "failing input saved" if saved else "--case FILE saves the failing input"
+        console.print(f"{done}; run it again with: {again}", soft_wrap=True)
+
+
+def main() -> None:
+    """`python -m spechub_lp.gate`, the command by itself."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(cls=Command)(gate)
+    run_app(app)

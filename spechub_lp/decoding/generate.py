@@ -1,0 +1,162 @@
+"""Generation with token trees: draft a tree, read it with one call of the target, keep what is accepted, go on."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.decoding.readers import Reader
+from spechub_lp.replay.measures import Setting
+from spechub_lp.sampling import draw_drafts
+from spechub_lp.trees.drafted import Drafted
+from spechub_lp.trees.joint import Block, Traversal
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape
+
+Array = Any
+PARTS = ("draft", "choose", "target", "verify", "keep")
+Rule = NodeByNode | Traversal | Block
+
+
+@dataclass
+class Generation:
+    """What a loop made, and what it took."""
+
+    tokens: list[int] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
+    """Tokens of each call of the target, in order; the last call counts whole, though its end may be cut off."""
+    read: int = 0
+    """Tokens that the target read in these calls."""
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    """Wall clock: calls of the draft; its softmax and drawing from it; calls of the target; its softmax and verifying;
+    taking refused branches out of both caches."""
+
+    @property
+    def efficiency(self) -> float:
+        """Tokens per call of the target."""
+        return sum(self.calls) / len(self.calls)
+
+
+def generate(
+    target: Reader, draft: Reader, prompt: Sequence[int], shape: Shape, rule: Rule, length: int,
+    setting: Setting | None = None, rng: np.random.Generator | None = None,
+) -> Generation:  # fmt: skip
+    """Generate `length` tokens behind `prompt` (one token at least).
+
+    1. The draft reads what it has not read yet; from its law the root's children are drawn, and so on level by level.
+    2. The target reads the last token and the whole tree in one call.
+    3. The rule says where the accepted path ends and which token follows. Both models keep the path.
+    """
+    setting, rng = setting or Setting(), rng or np.random.default_rng()
+    out, clock = Generation(), _Clock()
+    if len(prompt) > 1:
+        for model in (target, draft):
+            model.read(prompt[:-1], range(-1, len(prompt) - 2))
+            model.keep(len(prompt) - 2)
+    pending = [int(prompt[-1])]
+    while len(out.tokens) < length:
+        clock.start()
+        drafted = _Drafting(draft, pending, shape, rule, setting, rng, clock)
+        logits = target.read([pending[-1], *drafted.tokens[1:]], shape.parents)
+        clock.stop("target")
+        tree = Drafted(shape.parents, drafted.tokens, _Laws(logits, setting), drafted.laws)
+        node, token = rule.draw(tree, rng.random(shape.depth + 2).tolist())
+        clock.stop("verify")
+        path = tree.path(node)
+        target.keep(node)
+        pending = [*drafted.keep(node), token]
+        out.tokens += [*path, token]
+        out.calls.append(len(path) + 1)
+        out.read += len(shape.parents)
+        clock.stop("keep")
+    out.tokens = out.tokens[:length]
+    out.seconds = clock.seconds
+    return out
+
+
+class _Drafting:
+    """One tree, drawn level by level; leaves are not read by the draft, whose law there nobody asks for."""
+
+    def __init__(
+        self, draft: Reader, pending: list[int], shape: Shape, rule: Rule, setting: Setting, rng: Any, clock: "_Clock"
+    ):
+        self.draft, self.parents = draft, shape.parents
+        self.tokens = [pending[-1], *[0] * shape.size]
+        children: list[list[int]] = [[] for _ in self.parents]
+        for node, parent in enumerate(self.parents[1:], 1):
+            children[parent].append(node)
+        logits = draft.read(pending, range(-1, len(pending) - 1))[-1:]
+        clock.stop("draft")
+        self.number = {0: len(pending) - 1}
+        """Node of the tree -> node of the draft's reader."""
+        read, level = len(pending), [0]
+        laws: dict[int, Array] = {}
+        while level:
+            below = []
+            for node, row in zip(level, logits, strict=True):
+                laws[node] = _law(row, setting)
+                drawn = draw_children(rule.policy(len(children[node])), laws[node], len(children[node]), rng)
+                for child, token in zip(children[node], drawn, strict=True):
+                    self.tokens[child] = token
+                below += [child for child in children[node] if children[child]]
+            clock.stop("choose")
+            if below:
+                logits = draft.read([self.tokens[n] for n in below], [self.number[self.parents[n]] for n in below])
+                self.number |= {n: read + i for i, n in enumerate(below)}
+                read += len(below)
+                clock.stop("draft")
+            level = below
+        root = laws[0]
+        self.laws = [laws.get(node, root) for node in range(len(self.parents))]
+
+    def keep(self, node: int) -> list[int]:
+        """Keep the path to a node; returns the tokens of it that the draft has not read."""
+        unread = []
+        while node not in self.number:
+            unread.append(self.tokens[node])
+            node = self.parents[node]
+        self.draft.keep(self.number[node])
+        return unread[::-1]
+
+
+def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> list[int]:
+    """k drafts from a law q [V], by a draft policy."""
+    drafts: list[int] = draw_drafts(policy, q[None], rng.random((1, k)))[0].tolist()
+    return drafts
+
+
+class _Laws(Sequence[Array]):
+    """The target's laws [N, V], each made when a rule first asks: most nodes of a tree are never visited."""
+
+    def __init__(self, logits: Any, setting: Setting):
+        self.logits, self.setting = logits, setting
+        self.made: dict[int, Array] = {}
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, node: Any) -> Any:
+        if node not in self.made:
+            self.made[node] = _law(self.logits[node], self.setting)
+        return self.made[node]
+
+
+def _law(logits: Any, setting: Setting) -> Array:
+    row = np.asarray(logits.cpu() if hasattr(logits, "cpu") else logits, dtype=np.float64)[None]
+    return setting.law(row)[0]
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.last = time.perf_counter()
+
+    def start(self) -> None:
+        self.last = time.perf_counter()
+
+    def stop(self, what: str) -> None:
+        now = time.perf_counter()
+        self.seconds[what] += now - self.last
+        self.last = now

@@ -1,0 +1,149 @@
+"""Three faces of one definition: the exact law in rationals, the law in floats, and the draw. Names no sampler."""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp import distributions
+from spechub_lp._array.convert import as_float64, as_numpy
+from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp.coupling import Coupling
+from spechub_lp.drafts import Product
+from spechub_lp.errors import SpecHubError, TooLarge
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.sampling import Draw, draw_drafts, inverse_cdf
+
+Array = Any
+
+LARGEST_TABLE = 4_000_000
+"""Numbers in the residual table of a law (tuples times tokens); a rational takes about 200 bytes."""
+
+
+def exact(sampler: Sampler, p: Any, q: Any, *, normalise: bool = False) -> Coupling:
+    """The exact law of a sampler, by enumeration of every draft tuple in rationals.
+
+    Args:
+        p: target law [V], as rationals, strings or floats (see laws.law).
+        q: draft law [V], or [k, V] for product drafts.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit.
+        SpecHubError: the rule left the rationals, or its rows do not sum to 1.
+    """
+    p, q = (rational_row(row) for row in distributions.pair(p, q, normalise))
+    x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
+    accept, residual = _verdict_table(sampler, p, q, x)
+    _must_be_rational(sampler, accept, residual)
+    _must_be_laws(sampler, x, accept, residual)
+    return Coupling(p[0], x, mass, accept, residual)
+
+
+def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
+    """The law of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
+
+    p, q: float laws [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are computed in
+    the dtype of p and q, as a draw computes them, then summed in float64.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. SpecHubError: more than one pair of laws.
+    """
+    p, q = float_pair(sampler, p, q)
+    if (rows := distributions.batch(p=p, q=q)) != 1:
+        raise SpecHubError(f"the law of a sampler is that of one pair p, q; there are {rows} rows: take one at a time")
+    x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
+    accept, residual = (as_float64(a) for a in _verdict_table(sampler, p, q, x))
+    return Coupling(as_float64(p)[0], as_numpy(x), mass, accept, residual)
+
+
+def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
+    """Read and check all that a draw takes: p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]."""
+    p, q = float_pair(sampler, p, q)
+    u = distributions.as_array(u, "u", f"[B, {sampler.k + 1}]")
+    if u.ndim != 2 or u.shape[1] != sampler.k + 1:
+        raise SpecHubError(
+            f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
+        )
+    if distributions.dtype_name(u) not in distributions.SUM_TOLERANCE:
+        raise SpecHubError(
+            f"u has dtype {distributions.dtype_name(u)}; uniforms come as one of {', '.join(distributions.SUM_TOLERANCE)}"
+        )
+    distributions.same_library(p=p, q=q, u=u)
+    if not bool(((u >= 0) & (u <= 1)).all()):
+        raise SpecHubError("u has an entry outside [0, 1] or a NaN; it must hold uniforms")
+    if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
+        raise SpecHubError(
+            f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; p and q need one row, or those of u"
+        )
+    return p, q, u
+
+
+def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
+    """Read and check float laws: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
+    p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
+    distributions.same_library(p=p, q=q)
+    if p.ndim != 2:
+        raise SpecHubError(
+            f"p has shape {tuple(p.shape)}; targets come as [V] or [B, V]; "
+            f"join the leading axes: p.reshape(-1, {p.shape[-1]})"
+        )
+    if isinstance(sampler.drafts, Product) and q.ndim == 2 and q.shape[0] == sampler.k and p.shape[0] == 1:
+        q = q[None]
+    if p.shape[-1] != q.shape[-1]:
+        raise SpecHubError(f"p has {p.shape[-1]} tokens and q has {q.shape[-1]}; both need the same vocabulary")
+    sampler.drafts.check(q, sampler.k)
+    return p, q
+
+
+def draw_checked(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    """`draw` of what `inputs` returned; nothing is checked."""
+    xp = array_namespace(p, q, u)
+    if not u.shape[0]:
+        none = xp.zeros((0,), dtype=xp.int64, device=device(u))
+        return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
+    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
+    verdict = sampler.verify(p, q, x)
+    cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
+    accepted = cell < sampler.k
+    drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
+    return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
+
+
+def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
+    """Accept [N, k] and residual [N, V] of every tuple."""
+    n, vocabulary = len(x), p.shape[-1]
+    if n * vocabulary > LARGEST_TABLE:
+        raise TooLarge(
+            f"a table of {n:,} draft tuples by {vocabulary} tokens is too large (at most {LARGEST_TABLE:,} numbers); "
+            "use draw(...), a closed form of acceptance, or restrict the laws to their top tokens"
+        )
+    verdict = sampler.verify(p, q, x)
+    accept, residual = verdict.accept, verdict.residual
+    if tuple(accept.shape) != (n, sampler.k) or residual.shape[-1] != vocabulary or residual.shape[0] not in (1, n):
+        raise SpecHubError(
+            f"{sampler.name}: accept has shape {tuple(accept.shape)} and residual {tuple(residual.shape)}; "
+            f"they must be [{n}, {sampler.k}] and [{n}, {vocabulary}]"
+        )
+    return accept, array_namespace(residual).broadcast_to(residual, (n, vocabulary))
+
+
+def _must_be_rational(sampler: Sampler, *tables: Array) -> None:
+    for table in tables:
+        for value in table.flat:
+            if type(value) is not RATIONAL:
+                raise SpecHubError(
+                    f"{sampler.name}: a verdict holds {value!r}, a {type(value).__name__}, not a rational; "
+                    "make zero and one from the data (rows.zero, rows.one)"
+                )
+
+
+def _must_be_laws(sampler: Sampler, x: Array, accept: Array, residual: Array) -> None:
+    sums = accept.sum(axis=1) + residual.sum(axis=1)
+    wrong = (sums != 1) | (accept < 0).any(axis=1) | (residual < 0).any(axis=1)
+    if wrong.any():
+        n = int(np.argmax(wrong))
+        raise SpecHubError(
+            f"{sampler.name}: the verdict on drafts {tuple(x[n].tolist())} is not a law: accept "
+            f"({', '.join(map(str, accept[n]))}) and residual ({', '.join(map(str, residual[n]))}) sum to {sums[n]}"
+        )

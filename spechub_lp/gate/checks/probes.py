@@ -1,0 +1,305 @@
+"""Level 0 on inputs too large for an exact law: wide vocabularies, whole batches, 33 siblings, NaN rows.
+
+Targets are one-hots where they can be, so that what must come out is known whatever the noise.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+
+from spechub_lp import drafts as policies
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
+from spechub_lp.gate.engines.tree import TreeEngine, real_noise
+from spechub_lp.gate.noise.choice_sequence import Request, Tape, Unscripted, Value
+from spechub_lp.gate.noise.interception import scripted
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
+from spechub_lp.gate.protocols import TreeBatch
+from spechub_lp.gate.results import Finding
+
+WIDE = (1023, 1025, 4097, 8193)
+"""Around the block sizes of kernels."""
+SIBLINGS, SIBLING_ROWS = 33, 256
+ALARM = 1e-9
+"""False-alarm rate of the one probe that counts."""
+ENDS = (0.0, 2.0**-24, 1 - 2.0**-24)
+SECONDS = 8.0
+"""For all probes together; what is left out then was not the hardest."""
+
+
+class End(Tape):
+    """Every uniform is the same end of the coin's range."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def _by_rule(self, request: Request, place: int) -> Value:
+        return int(self.share * 2**request.size) if request.kind == "uniform" else super()._by_rule(request, place)
+
+
+def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
+    """Wide rows at the ends of every coin and on real noise, then rows of NaN."""
+    stop = time.monotonic() + SECONDS
+    found: dict[str, Finding] = {}
+    for problem, x in _node_cases(policy, k, seed):
+        if time.monotonic() > stop:
+            break
+        for outcome, where in _node_outcomes(engine, problem, x):
+            if isinstance(outcome, Failure):
+                kind, message = outcome.kind, outcome.message
+            elif problem.p[outcome.token] == 0:
+                kind, message = "zero-probability token", f"it puts out token {outcome.token}, which has p = 0"
+            else:
+                continue
+            text = f"on {problem.name!r}, drafts {x}{where}: {message}"
+            found.setdefault(kind, Finding(0, kind, text, case=_case(policy, k, problem.vocabulary, x)))
+    for name, p, q in _nan_rows():
+        problem = Problem(name, p, (q,) * k if policy.name == "product" else q, k, policy)
+        x = tuple(j % 3 for j in range(k))
+        for _ in range(4):
+            outcome = engine.real(problem, x)
+            if isinstance(outcome, Failure) and outcome.kind != "crash":
+                text = f"with {name}, drafts {x}, it raises no error and answers: {outcome.message}"
+                found.setdefault("NaN row", Finding(0, "NaN row", text, case=_case(policy, k, len(p), x)))
+    return list(found.values())
+
+
+def _case(policy: DraftPolicy, k: int, vocabulary: int, x: Any = ()) -> dict[str, Any]:
+    return {"probe": policy.name, "k": k, "vocabulary": vocabulary, "tuple": list(x)}
+
+
+def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Problem, tuple[int, ...]]]:
+    rng = np.random.default_rng([seed, 11])
+    for V in WIDE:
+        last = np.zeros(V)
+        last[-1] = 1
+        third = np.where(np.arange(V) % 3 == (V - 1) % 3, rng.random(V), 0)
+        third /= third.sum()
+        for name, p, q in (("the last token alone", last, np.full(V, 1 / V)), ("every third", third, third[::-1])):
+            laws = tuple(q.tolist())
+            problem = Problem(
+                f"V = {V}: {name}", tuple(p.tolist()), (laws,) * k if policy.name == "product" else laws, k, policy
+            )
+            yield problem, _drawn(problem, rng)
+
+
+def _drawn(problem: Problem, rng: np.random.Generator) -> tuple[int, ...]:
+    """One tuple of drafts from the policy."""
+    x = np.zeros((1, 0), dtype=np.int64)
+    for _ in range(problem.k):
+        law = np.asarray(problem.drafts.draft(np.asarray([problem.q]), x, problem.k)[0], dtype=np.float64)
+        x = np.concatenate([x, [[rng.choice(len(law), p=law / law.sum())]]], axis=1)
+    return tuple(x[0].tolist())
+
+
+def _node_outcomes(engine: NodeEngine, problem: Problem, x: tuple[int, ...]) -> Iterator[tuple[Any, str]]:
+    for share in ENDS:
+        try:
+            with scripted(engine.places) as script:
+                script.tape = End(share)
+                outcome = engine.real(problem, x)
+        except Unscripted:
+            break
+        yield outcome, f", every coin at {share:.8g}"
+    for _ in range(3):
+        yield engine.real(problem, x), ""
+
+
+def _nan_rows() -> Iterator[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    nan, even = float("nan"), (0.25,) * 4
+    yield "p all NaN", (nan,) * 4, even
+    yield "one NaN in p", (0.5, 0.25, nan, 0.25), even
+    yield "q all NaN", even, (nan,) * 4
+
+
+# -- batches -------------------------------------------------------------------------------------------------------
+
+Caller = Callable[[TreeBatch], Any]
+
+
+def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int) -> list[Finding]:
+    """Whole batches whose output is known, ragged where the engine says so; a NaN row; 33 siblings; row order."""
+    policy = policies.by_name(drafts)
+    if policy.name not in ("iid", "top_k", "without_replacement"):
+        return []
+    rng = np.random.default_rng([seed, 13])
+    stop = time.monotonic() + SECONDS
+    slow = getattr(tried.engine, "slow", False)
+    found: dict[str, Finding] = {}
+    shapes = shapes_of(tried.engine, k)
+    for V in (5, 1025) if slow else (5, *WIDE):
+        for shape in shapes:
+            for ragged in (False, True) if getattr(tried.engine, "ragged", False) else (False,):
+                if time.monotonic() < stop:
+                    batch = sure_batch(V, shape, policy.name, ragged)
+                    title = f"V = {V}, tree {'x'.join(map(str, shape))}{', ragged rows' if ragged else ''}"
+                    _note(found, policy, k, V, _sure(call(tried, batch, rng), batch, title))
+    batch = sure_batch(5, shapes[0], policy.name)
+    batch.p[2, 0] = torch.nan
+    _note(found, policy, k, 5, _nan(call(tried, batch, rng), batch))
+    if max(s[0] for s in shapes) > 1 and policy.name in ("iid", "top_k") and not slow:
+        batch = sibling_batch(policy.name)
+        _note(found, policy, k, 48, _siblings(call(tried, batch, rng), batch))
+    if tried.door == "uniform":
+        _note(found, policy, k, 4, _order(tried, TreeProblem("rows", 4, shapes[0], policy), rng))
+    return list(found.values())
+
+
+def _note(found: dict[str, Finding], policy: DraftPolicy, k: int, V: int, seen: tuple[str, str] | None) -> None:
+    if seen:
+        found.setdefault(seen[0], Finding(0, *seen, case=_case(policy, k, V)))
+
+
+def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: Any = None) -> Any:
+    """[(tokens)] of each row, or a Failure, on the engine's own noise."""
+    tried.rows += len(batch.token)
+    try:
+        with time_limit(20 * tried.seconds):
+            if tried.door == "uniform":
+                if noise is None:
+                    noise = {s.name: real_noise(s, len(batch.token), rng) for s in tried.engine.noise(batch)}
+                emitted = tried.engine(batch, noise)
+            elif tried.door == "seeded":
+                emitted = tried.engine(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
+            else:
+                emitted = tried.engine(batch)
+        tokens, n = torch.as_tensor(emitted.tokens).tolist(), torch.as_tensor(emitted.n).tolist()
+        if len(tokens) != len(batch.token) or len(n) != len(tokens):
+            return Failure("shape", f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
+        return [tuple(row[:count]) for row, count in zip(tokens, n, strict=True)]
+    except Hang:
+        return Failure("hang", f"no answer within {20 * tried.seconds:g} seconds")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Failure("crash", crashed(error))
+
+
+def sure_batch(V: int, shape: tuple[int, ...], policy: str, ragged: bool = False) -> TreeBatch:
+    """Five trees whose targets are one-hots; in every second row the sure token is the last of its siblings."""
+    rows, parents = 5, _parents(shape)
+    nodes, tops = len(parents), (V - 1, 0, V // 2)
+    parent = torch.tensor(parents).repeat(rows, 1)
+    token = torch.full((rows, nodes), -1)
+    p = torch.zeros((rows, nodes, V), dtype=torch.float64)
+    q = torch.full((rows, nodes, V), torch.nan, dtype=torch.float64)
+    for b in range(rows):
+        for n in range(nodes):
+            sure = tops[(b + n) % 3]
+            p[b, n, sure] = 1
+            children = [c for c in range(nodes) if parents[c] == n]
+            if not children:
+                continue
+            others = [t for t in range(V) if t != sure][: len(children)]
+            drafted = [*others[: len(children) - 1], sure if b % 2 == 0 else others[-1]]
+            law = torch.full((V,), 1 / (4 * V), dtype=torch.float64)
+            for place, (c, t) in enumerate(zip(children, drafted, strict=True)):
+                token[b, c] = t
+                law[t] += 2.0**-place
+            q[b, n] = law / law.sum()
+        if ragged and b:
+            gone = slice(max(1, nodes - b), None)
+            parent[b, gone] = token[b, gone] = -1
+            p[b, gone] = q[b, gone] = torch.nan
+    return TreeBatch(parent, token, p, q, policy)
+
+
+def sibling_batch(policy: str, V: int = 48) -> TreeBatch:
+    """33 siblings, the target split evenly between the last one and a token that nobody drafted."""
+    rows, nodes = SIBLING_ROWS, SIBLINGS + 1
+    parent = torch.zeros((rows, nodes), dtype=torch.int64)
+    token = torch.full((rows, nodes), 5) if policy == "iid" else (torch.arange(nodes) + 4).repeat(rows, 1)
+    parent[:, 0] = token[:, 0] = -1
+    p = torch.zeros((rows, nodes, V), dtype=torch.float64)
+    p[:, 1:, 0] = 1
+    p[:, 0, V - 1] = p[:, 0, token[0, -1]] = 0.5
+    q = torch.full((rows, nodes, V), torch.nan, dtype=torch.float64)
+    q[:, 0] = 0
+    for place, t in enumerate(token[0, 1:].tolist()):
+        q[:, 0, t] += 2.0 ** -(place / 4)
+    q[:, 0] /= q[:, 0].sum(dim=1, keepdim=True)
+    return TreeBatch(parent, token, p, q, policy)
+
+
+def _parents(shape: tuple[int, ...]) -> list[int]:
+    parents, level = [-1], [0]
+    for width in shape:
+        level_size = len(parents)
+        parents += [n for n in level for _ in range(width)]
+        level = list(range(level_size, len(parents)))
+    return parents
+
+
+def expected(batch: TreeBatch, b: int) -> tuple[int, ...]:
+    """What row b of a sure batch must begin with: the likely tokens, as far as they were drafted and one more."""
+    node, out = 0, []
+    while True:
+        sure = int(batch.p[b, node].argmax())
+        out.append(sure)
+        below = ((batch.parent[b] == node) & (batch.token[b] == sure)).nonzero().reshape(-1).tolist()
+        if not below:
+            return tuple(out)
+        node = below[0]
+
+
+def _sure(answer: Any, batch: TreeBatch, title: str) -> tuple[str, str] | None:
+    if isinstance(answer, Failure):
+        return answer.kind, f"on {title}: {answer.message}"
+    for b, tokens in enumerate(answer):
+        right = expected(batch, b)
+        if not tokens or tokens != right[: len(tokens)]:
+            message = f"row {b} of the batch puts out {tokens}, where p leaves {right} only"
+            return "zero-probability token", f"on {title}: {message}"
+    return None
+
+
+def _nan(answer: Any, batch: TreeBatch) -> tuple[str, str] | None:
+    if isinstance(answer, Failure):
+        return None if answer.kind == "crash" else ("NaN row", f"with NaN in row 2 of a batch: {answer.message}")
+    for b, tokens in enumerate(answer):
+        right = expected(batch, b) if b != 2 else ()
+        if (
+            not tokens
+            or any(not 0 <= t < batch.p.shape[2] for t in tokens)
+            or (right and tokens != right[: len(tokens)])
+        ):
+            text = f"with NaN in row 2 of a batch it raises no error, and row {b} puts out {tokens}"
+            return "NaN row", text
+    return None
+
+
+def _siblings(answer: Any, batch: TreeBatch) -> tuple[str, str] | None:
+    if isinstance(answer, Failure):
+        return answer.kind, f"on {SIBLINGS} siblings: {answer.message}"
+    last, other = int(batch.token[0, -1]), batch.p.shape[2] - 1
+    wrong = [tokens for tokens in answer if not tokens or tokens[0] not in (last, other)]
+    if wrong:
+        return "zero-probability token", f"on {SIBLINGS} siblings it puts out {wrong[0]}; p has {last} and {other} only"
+    count = sum(tokens[0] == last for tokens in answer)
+    if binomtest(count, len(answer)).pvalue < ALARM:
+        text = f"on {SIBLINGS} siblings token {last} comes out {count} times in {len(answer)}; its probability is 1/2"
+        return "bias", text
+    return None
+
+
+def _order(tried: TreeEngine, problem: TreeProblem, rng: np.random.Generator) -> tuple[str, str] | None:
+    """Rows in another order, each with its own noise, must give the same answers in that order."""
+    trees = (rng.permutation(len(problem.trees))[:16]).tolist()
+    turned = [(i * 5 + 3) % len(trees) for i in range(len(trees))]
+    if len(set(turned)) < len(trees):
+        turned = list(range(len(trees)))[::-1]
+    batch = problem.batch(trees)
+    noise = {s.name: real_noise(s, len(trees), rng) for s in tried.engine.noise(batch)}
+    once = call(tried, batch, rng, {name: a.clone() for name, a in noise.items()})
+    again = call(tried, problem.batch([trees[i] for i in turned]), rng, {name: a[turned] for name, a in noise.items()})
+    if isinstance(once, Failure) or isinstance(again, Failure):
+        return None  # the narrow problems say so
+    if [once[i] for i in turned] != again:
+        return "rows mixed", "the rows of a batch in another order, each with its own noise, give other answers"
+    return None

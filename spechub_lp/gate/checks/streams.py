@@ -1,0 +1,178 @@
+"""Level 3: an engine on its real noise, call after call: is each output fresh?
+
+For a lossless engine on fresh drafts the output has law p *whatever happened before*. So the gamblers of level 2 may
+use the past as their context: the output before, its slot, its drafts, the parity of the call. Noise that is kept from
+call to call, reseeded, shared with the drafts or recycled makes one of them rich.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.search.thresholds import Law
+from spechub_lp.gate.statistics.sequential import AboveBet, Bet, distance_bound
+
+RESEEDED = (
+    "its real noise does not give the law that the same code has under fresh noise: "
+    "a generator is reseeded, or noise is kept from call to call"
+)
+BLOCK = 200
+LAGS = (2, 3, 4)
+SLACK = 1e-6
+"""Mixed into a computed law before it is bet against, so that its own rounding is no proof."""
+
+
+@dataclass
+class Watch:
+    """One problem watched over many real calls."""
+
+    problem: Problem
+    laws: dict[Any, Law] | None
+    counts: np.ndarray = field(init=False)
+    accepted: int = 0
+    bets: list[Bet | AboveBet] = field(default_factory=list)
+    failure: tuple[tuple[int, ...], Failure] | None = None
+    last_drafts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        p = self.problem.target.tolist()
+        self.counts = np.zeros(len(p))
+        self.past: list[tuple[int, int]] = []
+        names = [
+            ("output", "its outputs do not follow p"),
+            ("after output", "an output depends on the output of the call before: noise is kept or shared"),
+            ("after slot", "an output depends on whether the call before accepted: noise is kept or shared"),
+            ("after drafts", "an output depends on the drafts of the call before: noise is shared with drafting"),
+            ("parity", "outputs differ between even and odd calls: noise is reused every second call"),
+            *((f"lag {n}", f"an output depends on the output {n} calls before: noise is reused") for n in LAGS),
+        ]
+        self.bets += [Bet(name, p, message) for name, message in names]
+        self.above = AboveBet(
+            "acceptance", float(self.problem.alpha), "it accepts more than the optimum of these drafts allows"
+        )
+        self.bets.append(self.above)
+        self.confirm: dict[Any, tuple[Bet, dict[Any, int]]] = {}
+        if self.laws is not None:
+            self.confirmed = Bet("script", [1.0], RESEEDED)
+            self.bets.append(self.confirmed)
+
+    def update(self, drafts: tuple[int, ...], outcome: Emitted1) -> None:
+        """One call: outputs are bet on in every context, then remembered."""
+        y, t = outcome.token, len(self.past)
+        contexts: list[Any] = [None]
+        last = self.past[-1] if self.past else (-1, -1)
+        contexts += [last[0], last[1], self.last_drafts if t else None, t % 2]
+        contexts += [self.past[-n][0] if t >= n else -1 for n in LAGS]
+        for bet, context in zip(self.bets, contexts, strict=False):
+            bet.update(y, context)  # type: ignore[call-arg]
+        self.above.update(float(outcome.slot >= 0))
+        if self.laws is not None:
+            self._confirm(drafts, outcome)
+        self.past.append((y, int(outcome.slot >= 0)))
+        self.last_drafts = drafts
+        self.counts[y] += 1
+        self.accepted += outcome.slot >= 0
+
+    def _confirm(self, drafts: tuple[int, ...], outcome: Emitted1) -> None:
+        assert self.laws is not None
+        if drafts not in self.confirm:
+            known = {o: c for o, c in self.laws[drafts].chances.items() if isinstance(o, Emitted1)}
+            cells = {o: i for i, o in enumerate(known)}
+            law = [(1 - SLACK) * c for c in known.values()] + [SLACK]
+            self.confirm[drafts] = (Bet("script", law), cells)
+        bet, cells = self.confirm[drafts]
+        before = bet.log_wealth
+        bet.update(cells.get(outcome, len(cells)))
+        self.confirmed.log_wealth += bet.log_wealth - before
+        self.confirmed.n += 1
+
+    def bound(self, alpha: float) -> float:
+        """Upper confidence bound of the distance between outputs and p."""
+        return distance_bound(self.counts, self.problem.target.tolist(), alpha)
+
+
+@dataclass
+class Stream:
+    """What the real calls showed."""
+
+    watches: list[Watch]
+    alpha: float
+    """The false-alarm rate of each single bet, so that all of them together keep the promise."""
+    refuted: tuple[Watch, Bet | AboveBet] | None = None
+    calls: int = 0
+
+    @property
+    def failure(self) -> tuple[Problem, tuple[int, ...], Failure] | None:
+        for watch in self.watches:
+            if watch.failure:
+                return (watch.problem, *watch.failure)
+        return None
+
+    def bound(self) -> float:
+        return max(watch.bound(self.alpha) for watch in self.watches)
+
+
+def watch(
+    engine: NodeEngine,
+    problems: list[Problem],
+    laws: dict[str, dict[Any, Law]],
+    *,
+    false_alarm: float,
+    calls: int,
+    deadline: float,
+    seed: int = 0,
+    enough: Callable[[Stream], bool] = lambda stream: False,
+) -> Stream:
+    """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time."""
+    rng = np.random.default_rng([seed, 77])
+    watches = [Watch(problem, laws.get(problem.name)) for problem in problems]
+    tests = sum(len(w.bets) for w in watches) + 1
+    stream = Stream(watches, false_alarm / (2 * tests))
+    line = math.log(1 / stream.alpha)
+    while stream.calls < calls and time.monotonic() < deadline:
+        for w in watches:
+            drawn = rng.choice(len(w.problem.tuples), size=BLOCK, p=w.problem.mass)
+            for place in drawn:
+                drafts = w.problem.tuples[place]
+                outcome = engine.real(w.problem, drafts)
+                stream.calls += 1
+                if isinstance(outcome, Failure):
+                    w.failure = (drafts, outcome)
+                    return stream
+                w.update(drafts, outcome)
+                if stream.calls % 16 == 0 or w.problem.p[outcome.token] == 0:
+                    rich = [bet for bet in w.bets if bet.log_wealth > line]
+                    if rich:
+                        stream.refuted = (w, max(rich, key=lambda b: b.log_wealth))
+                        return stream
+        if enough(stream):
+            break
+    return stream
+
+
+def recycled(outcomes: list[Any], alpha: float) -> int | None:
+    """The lag at which equal calls repeat themselves, or None. Equal inputs, so fresh outcomes are exchangeable.
+
+    d_s = sign(o_2s+1 - o_2s) has mean zero by exchangeability alone, so sum_s d_s d_(s+lag) is a martingale with steps
+    of at most 1, and Azuma's inequality bounds all lags at once: |sum| <= sqrt(2 n log(2 lags / alpha)).
+    """
+    codes = {o: i for i, o in enumerate(dict.fromkeys(outcomes))}
+    a = np.asarray([codes[o] for o in outcomes[: len(outcomes) // 2 * 2]])
+    d = np.sign(a[1::2] - a[::2]).astype(np.float64)
+    n = len(d)
+    if n < 4:
+        return None
+    padded = np.fft.rfft(d, 2 * n)
+    sums = np.fft.irfft(padded * padded.conj(), 2 * n)[1 : n // 2]
+    size = np.count_nonzero(d)
+    if not len(sums) or size == 0:
+        return None
+    # The steps that count are those where both factors are nonzero; their number is at most `size`.
+    lag = int(np.argmax(np.abs(sums)))
+    return 2 * (lag + 1) if abs(sums[lag]) > math.sqrt(2 * size * math.log(2 * len(sums) / alpha)) else None

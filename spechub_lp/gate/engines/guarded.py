@@ -1,0 +1,128 @@
+"""Running the gate in a child process, so that an engine that kills its process or hangs for good is a verdict too."""
+
+import mmap
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from spechub_lp._util import stdout
+from spechub_lp._util.parallel import end_with_parent
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.results import Finding, Report
+
+Journal = Callable[[bytes], None]
+PAGE = 4096
+LENGTH = 8
+"""Bytes of an answer's length, before it."""
+LOOK = 0.5
+"""Seconds between two looks whether the child still runs."""
+
+
+class ChildDied(Exception):
+    """The child ended without a report; never leaves the gate."""
+
+    def __init__(self, kind: str, message: str, last: bytes):
+        super().__init__(message)
+        self.kind, self.last = kind, last
+
+
+def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
+    """work(journal) in a forked child, and its result (or the exception it raised, raised again).
+
+    Raises:
+        ChildDied: the child was killed by a signal, left without an answer, or ran past `seconds`.
+    """
+    if not hasattr(os, "fork"):
+        return work(lambda entry: None)
+    page = mmap.mmap(-1, PAGE)
+
+    def journal(entry: bytes) -> None:
+        page.seek(0)
+        page.write(len(entry).to_bytes(4, "little") + entry[: PAGE - 4])
+
+    receive, send = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent, child = os.getpid(), os.fork()
+    if child == 0:
+        _work(work, journal, receive, send, parent)
+    data: bytes | None = None
+    status: int | None = None
+    try:
+        os.close(send)
+        data, status = _read(receive, child, time.monotonic() + seconds)
+    finally:
+        if data is None:  # hung, or we are to end; an engine may be deaf to all signals but this one
+            os.kill(child, signal.SIGKILL)
+        os.close(receive)
+        if status is None:
+            _, status = os.waitpid(child, 0)
+    last = page[4 : 4 + int.from_bytes(page[:4], "little")]
+    if data is None:
+        raise ChildDied("hang", f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
+    if data:
+        ok, result = pickle.loads(data)
+        if ok:
+            return result
+        raise result
+    how = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "ended the process"
+    raise ChildDied("crash", f"the engine {how}", last)
+
+
+def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int, parent: int) -> None:
+    code = 1
+    try:
+        end_with_parent(parent)
+        stdout.leave()
+        os.close(receive)
+        try:
+            answer = pickle.dumps((True, work(journal)))
+        except SpecHubError as error:  # as the base class: the parent has not loaded the engine's module and its heirs
+            answer = pickle.dumps((False, SpecHubError(str(error))))
+        except BaseException as error:
+            answer = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
+        with os.fdopen(send, "wb") as out:
+            out.write(len(answer).to_bytes(LENGTH, "little") + answer)
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _read(receive: int, child: int, deadline: float) -> tuple[bytes | None, int | None]:
+    """(the answer, b"" when the child ended without one, None at the deadline; its exit status when it is known).
+
+    The end of the pipe is no sign: a process that an engine left behind holds it open.
+    """
+    got, status = b"", None
+    while True:
+        ready, _, _ = select.select([receive], [], [], max(0.0, min(LOOK, deadline - time.monotonic())))
+        if ready:
+            part = os.read(receive, 1 << 16)
+            got += part
+            size = LENGTH + int.from_bytes(got[:LENGTH], "little")
+            if len(got) >= LENGTH and len(got) >= size:
+                return got[LENGTH:size], status
+            if not part:
+                return b"", status
+        elif status is not None:
+            return b"", status
+        elif time.monotonic() >= deadline:
+            return None, None
+        else:
+            ended, code = os.waitpid(child, os.WNOHANG)
+            status = code if ended else None
+
+
+def died(report: Report, error: ChildDied) -> Report:
+    """The verdict on an engine that took its process with it."""
+    case = pickle.loads(error.last) if error.last else None
+    place = f"on {case['problem']['name']!r}, drafts {tuple(case['tuple'])}: " if case else ""
+    report.findings.append(Finding(0, error.kind, f"{place}{error}", case=case))
+    return report

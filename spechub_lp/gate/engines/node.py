@@ -1,0 +1,197 @@
+"""The simplest door: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
+
+import contextlib
+import operator
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spechub_lp.gate.noise.choice_sequence import Run, Tape, Unscripted
+from spechub_lp.gate.noise.interception import GENERATORS, Places, generator_states, scripted
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.search.thresholds import Call
+from spechub_lp.gate.settings import TIME_LIMIT
+
+Verify = Callable[[torch.Tensor, torch.Tensor, list[int]], tuple[int, int]]
+
+Journal = Callable[[Problem, Sequence[int]], None]
+
+
+@dataclass(frozen=True)
+class Emitted1:
+    """What one node gave: the output token, and the slot of the accepted draft or -1."""
+
+    token: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What an engine did instead of giving a token."""
+
+    kind: str
+    """"crash", "hang", "shape", "illegal token", "illegal slot" or "inputs overwritten"."""
+    message: str
+
+
+Outcome = Emitted1 | Failure
+
+
+class Hang(BaseException):
+    """The call ran past its time limit. BaseException, so that an engine's own `except Exception` lets it through."""
+
+
+class Hung(Exception):
+    """A scripted call ran past its time limit. Never leaves the gate."""
+
+    def __init__(self, problem: Problem, drafts: tuple[int, ...], failure: Failure):
+        super().__init__(failure.message)
+        self.case = (problem, drafts, failure)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise Hang in the main thread after so many seconds; elsewhere (or without SIGALRM) there is no limit."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise Hang
+
+    old = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Rows of a few numbers gain nothing from torch's thread pool, and waiting for it costs milliseconds a call."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class NodeEngine:
+    """A verify function and its calls, scripted or real; whatever it does comes back as an Outcome."""
+
+    def __init__(self, verify: Verify, seconds: float = TIME_LIMIT, journal: Journal = lambda problem, drafts: None):
+        self.verify, self.seconds, self.journal = verify, seconds, journal
+        self.places = Places(verify)
+        self.calls = 0
+
+    def warm_up(self, problem: Problem) -> Outcome:
+        """One call first, because what is imported at first use may draw noise of its own."""
+        with scripted(self.places), contextlib.suppress(Unscripted):
+            self.real(problem, problem.tuples[0])
+        return self.real(problem, problem.tuples[0])
+
+    def scripted(self, problem: Problem, calls: Sequence[Call]) -> list[Run]:
+        """Calls on given drafts whose noise comes from tapes. Raises Unscripted when the noise goes another way."""
+        runs = []
+        with scripted(self.places) as script:
+            for drafts, prefix, rule in calls:
+                tape = script.tape = Tape(prefix, rule)
+                outcome = self.real(problem, drafts)
+                if isinstance(outcome, Failure) and outcome.kind == "hang":
+                    raise Hung(problem, drafts, outcome)
+                runs.append(Run(tuple(tape.requests), tuple(tape.values), outcome))
+        return runs
+
+    def real(self, problem: Problem, drafts: Sequence[int]) -> Outcome:
+        """One call with whatever noise is in place."""
+        p, q = rows(problem)
+        self.journal(problem, drafts)
+        with time_limit(self.seconds):
+            return self._call(problem, p, q, list(drafts))
+
+    def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Outcome:
+        self.calls += 1
+        given = list(drafts)
+        try:
+            result = self.verify(p, q, drafts)
+        except Unscripted:
+            raise
+        except Hang:
+            return Failure("hang", f"no answer within {self.seconds:g} seconds")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Failure("crash", crashed(error))
+        for name, after, before in (("p", p, problem.p), ("q", q, problem.q)):
+            if not np.array_equal(after.numpy(), np.asarray(before), equal_nan=True):
+                return Failure("inputs overwritten", f"{name} was changed by the call")
+        if drafts != given:
+            return Failure("inputs overwritten", "the list of drafts was changed by the call")
+        return read(result, problem, given)
+
+
+def rows(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fresh float64 tensors p [V] and q [V] ([k, V] for product drafts)."""
+    return torch.tensor(problem.p, dtype=torch.float64), torch.tensor(problem.q, dtype=torch.float64)
+
+
+def read(result: Any, problem: Problem, drafts: Sequence[int]) -> Outcome:
+    """The answer of the function as an Outcome."""
+    token: Any
+    slot: Any
+    try:
+        token, slot = result
+    except (TypeError, ValueError):
+        return Failure("shape", f"it returned {_show(result)}, not (token, slot)")
+    token, slot = _whole(token), _whole(slot)
+    if token is None or slot is None:
+        return Failure("shape", f"it returned {_show(result)}; token and slot must be whole numbers")
+    if not 0 <= token < problem.vocabulary:
+        return Failure("illegal token", f"token {token} is outside the vocabulary of {problem.vocabulary}")
+    if not -1 <= slot < len(drafts):
+        return Failure("illegal slot", f"slot {slot} is neither -1 nor the index of one of {len(drafts)} drafts")
+    if slot >= 0 and drafts[slot] != token:
+        return Failure("illegal slot", f"token {token} came with slot {slot}, but draft {slot} is {drafts[slot]}")
+    return Emitted1(token, slot)
+
+
+def crashed(error: BaseException) -> str:
+    """The error in one line, and the last line of code outside this package that it passed."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "spechub_lp" not in f.filename]
+    place = f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, torch.Tensor | np.ndarray):
+        if value.size != 1 if isinstance(value, np.ndarray) else value.numel() != 1:
+            return None
+        value = value.reshape(-1)[0].item()
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def past_the_script(before: tuple[Any, ...]) -> list[str]:
+    """The global generators that moved although every draw should have come from the tape."""
+    return [name for name, old, new in zip(GENERATORS, before, generator_states(), strict=True) if old != new]

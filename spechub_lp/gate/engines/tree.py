@@ -1,0 +1,161 @@
+"""Calls of a batch engine: scripted noise in, one outcome a row out, whatever the engine does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
+from spechub_lp.gate.noise.choice_sequence import Run, Tape, Unscripted
+from spechub_lp.gate.noise.interception import Places, scripted
+from spechub_lp.gate.problems.tree import TreeProblem
+from spechub_lp.gate.protocols import NoiseSpec, TreeBatch
+from spechub_lp.gate.search.thresholds import Call
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What one row gave: accepted drafts, then one more token."""
+
+    tokens: tuple[int, ...]
+
+
+class TreeEngine:
+    """An engine behind a batch door."""
+
+    def __init__(self, engine: Any, seconds: float):
+        self.engine, self.door = engine, engine.door
+        self.seconds = seconds * (20 if getattr(engine, "slow", False) else 1)
+        self.rows = 0
+        self.places = Places(engine)
+
+    def warm_up(self, problem: TreeProblem) -> None:
+        """One call first, because what is imported at first use may draw noise of its own."""
+        self._call(problem, [0], lambda batch: self.engine(batch))
+
+    def evaluate(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+        """Scripted calls; the key of a call is the index of a drafted tree."""
+        return self._host(problem, calls) if self.door == "host" else self._uniform(problem, calls)
+
+    def _host(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+        runs = []
+        problem.batch([0])  # made outside the script: the problem's own laws are random
+        with scripted(self.places) as script:
+            for tree, prefix, rule in calls:
+                tape = script.tape = Tape(prefix, rule)
+                (outcome,) = self._call(problem, [tree], lambda batch: self.engine(batch))
+                runs.append(Run(tuple(tape.requests), tuple(tape.values), outcome))
+        return runs
+
+    def _uniform(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+        trees = [key for key, _, _ in calls]
+        specs = self.engine.noise(problem.batch(trees[:1]))
+        tapes = [Tape(prefix, rule) for _, prefix, rule in calls]
+        noise = {spec.name: torch.stack([read_noise(spec, tape) for tape in tapes]) for spec in specs}
+        outcomes = self._call(problem, trees, lambda batch: self.engine(batch, noise))
+        if len(outcomes) > 1 and all(isinstance(o, Failure) for o in outcomes):
+            # The batch fell as a whole: find out which rows did it.
+            outcomes = []
+            for b, tree in enumerate(trees):
+                one = {name: a[b : b + 1] for name, a in noise.items()}
+                outcomes += self._call(problem, [tree], lambda batch, one=one: self.engine(batch, one))
+        return [Run(tuple(t.requests), tuple(t.values), o) for t, o in zip(tapes, outcomes, strict=True)]
+
+    def draw(
+        self, problem: TreeProblem, rng: np.random.Generator, size: int, seed: int, step: int
+    ) -> tuple[list[int], list[Any]]:
+        """One batch of fresh drafts on the engine's own noise. An engine with a drafter of its own drafts itself."""
+        mass = np.asarray([m for _, m in problem.trees])
+        own = getattr(self.engine, "draft", None)
+        if own is not None:
+            trees = [int(t) for t in own(problem, size, seed=seed, offset=step)]
+        else:
+            trees = rng.choice(len(mass), size=size, p=mass / mass.sum()).tolist()
+        return trees, self.verify(problem, trees, lambda spec: real_noise(spec, size, rng), seed=seed, step=step)
+
+    def verify(
+        self,
+        problem: TreeProblem,
+        trees: Sequence[int],
+        noise: Callable[[NoiseSpec], torch.Tensor],
+        *,
+        seed: int,
+        step: int,
+    ) -> list[Any]:
+        """The outcome of each of these trees; `noise` makes the arrays [len(trees), *shape] of explicit noise."""
+        if self.door == "seeded":
+            return self._call(problem, trees, lambda batch: self.engine(batch, seed=seed, offset=step))
+        if self.door == "uniform":
+            given = {spec.name: noise(spec) for spec in self.engine.noise(problem.batch(trees[:1]))}
+            return self._call(problem, trees, lambda batch: self.engine(batch, given))
+        return [self._call(problem, [t], lambda batch: self.engine(batch))[0] for t in trees]
+
+    def _call(self, problem: TreeProblem, trees: Sequence[int], call: Any) -> list[Any]:
+        batch = problem.batch(trees)
+        given = [a.clone() for a in (batch.parent, batch.token, batch.p) if a is not None]
+        self.rows += len(trees)
+        try:
+            with time_limit(self.seconds):
+                emitted = call(batch)
+        except Unscripted:
+            raise
+        except Hang:
+            return [Failure("hang", f"no answer within {self.seconds:g} seconds")] * len(trees)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return [Failure("crash", crashed(error))] * len(trees)
+        names, now = ("parent", "token", "p"), (batch.parent, batch.token, batch.p)
+        for name, after, before in zip(names, now, given, strict=True):
+            if not torch.equal(after.nan_to_num(-7), before.nan_to_num(-7)):
+                return [Failure("inputs overwritten", f"{name} was changed by the call")] * len(trees)
+        return read_emitted(problem, trees, batch, emitted)
+
+
+def read_noise(spec: NoiseSpec, tape: Tape) -> torch.Tensor:
+    """One row of an array of noise from the tape."""
+    if spec.kind == "exponential":
+        rows = [tape.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
+        return torch.tensor(rows, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
+    top = 2.0**spec.bits / (2.0**spec.bits - 1) if spec.includes_one else 1.0
+    values = [top * tape.uniform(spec.bits, spec.name) for _ in range(int(np.prod(spec.shape, dtype=int)))]
+    return torch.tensor(values, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
+
+
+def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Tensor:
+    """An array of noise [rows, *shape] from a generator, on the same grid."""
+    shape = (rows, *spec.shape)
+    if spec.kind == "exponential":
+        return torch.from_numpy(rng.exponential(size=shape)).to(spec.dtype)
+    return torch.from_numpy(rng.integers(0, 2**spec.bits, size=shape) * 2.0**-spec.bits).to(spec.dtype)
+
+
+def read_emitted(problem: TreeProblem, trees: Sequence[int], batch: TreeBatch, emitted: Any) -> list[Any]:
+    """One outcome a row: Tokens, or what is wrong with the answer."""
+    try:
+        tokens, n = torch.as_tensor(emitted.tokens).cpu(), torch.as_tensor(emitted.n).cpu()
+    except (AttributeError, TypeError, ValueError) as error:
+        return [Failure("shape", f"the answer is not an Emitted: {error}")] * len(trees)
+    if tokens.ndim != 2 or tokens.shape[0] != len(trees) or tuple(n.shape) != (len(trees),):
+        message = f"tokens have shape {tuple(tokens.shape)} and n {tuple(n.shape)} for {len(trees)} rows"
+        return [Failure("shape", message)] * len(trees)
+    if tokens.is_floating_point() or n.is_floating_point():
+        return [Failure("shape", f"tokens are {tokens.dtype} and n is {n.dtype}; both must be integers")] * len(trees)
+    return [
+        _row(problem, tree, row, count) for tree, row, count in zip(trees, tokens.tolist(), n.tolist(), strict=True)
+    ]
+
+
+def _row(problem: TreeProblem, tree: int, row: list[int], n: int) -> Any:
+    if not 1 <= n <= problem.depth + 1 or n > len(row):
+        return Failure("shape", f"n = {n} tokens were emitted; it must be 1 to {problem.depth + 1}")
+    tokens = tuple(row[:n])
+    if any(not 0 <= t < problem.vocabulary for t in tokens):
+        return Failure("illegal token", f"tokens {tokens} leave the vocabulary of {problem.vocabulary}")
+    if any(t != -1 for t in row[n:]):
+        return Failure("shape", f"after {n} tokens the row goes on with {row[n:]} instead of -1")
+    if tokens[:-1] not in problem.paths[tree]:
+        return Failure("illegal path", f"tokens {tokens[:-1]} were accepted, but nobody drafted them")
+    return Tokens(tokens)

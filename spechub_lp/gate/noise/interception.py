@@ -1,0 +1,301 @@
+"""Host randomness under a script: an unmodified function asks torch, python or numpy for noise and a tape answers.
+
+torch is met at its dispatcher, so every way of importing or calling it is covered, and any random operator that is
+not known here is refused by name. python's and numpy's generators are replaced for the length of one call: in their
+modules, in the globals, closure and attributes of the function under test, and on the class `random.Random`.
+"""
+
+import contextlib
+import os
+import random
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from spechub_lp.gate.noise.choice_sequence import Script, Tape, Unscripted
+from spechub_lp.gate.noise.numpy_generators import LEGACY, ScriptedNumpy
+
+BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
+MOST_OUTCOMES = 256
+"""randint over more outcomes than this (a seed, say) is not enumerated."""
+
+
+class ScriptedTorch(TorchDispatchMode):
+    """Answers torch's random operators from a tape."""
+
+    def __init__(self, script: Script):
+        super().__init__()
+        self.script = script
+        self.checker = torch.Generator()
+
+    def answer(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        plain = _PLAIN.get(func)
+        if plain is None:
+            plain = _PLAIN[func] = torch.Tag.nondeterministic_seeded not in func.tags
+        if plain:
+            return func(*args, **kwargs)
+        name = func._schema.name.removeprefix("aten::")
+        handler = getattr(self, f"_{name.rstrip('_')}", None)
+        if handler is None:
+            raise Unscripted(f"torch's operator {name} draws noise that the gate cannot script")
+        bound = _bind(func, args, kwargs)
+        result = handler(bound, f"torch.{name}")
+        if name.endswith("_"):
+            return args[0].copy_(result)
+        return bound["out"].copy_(result) if bound.get("out") is not None else result
+
+    def _uniforms(self, shape: Any, dtype: torch.dtype | None, source: str) -> torch.Tensor:
+        dtype = dtype or torch.get_default_dtype()
+        if dtype not in BITS:
+            raise Unscripted(f"{source} of dtype {dtype} cannot be scripted")
+        values = [self.script.tape.uniform(BITS[dtype], source) for _ in range(int(np.prod(shape, dtype=int)))]
+        return torch.tensor(values, dtype=torch.float64).to(dtype).reshape(tuple(shape))
+
+    def _rand(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        return self._uniforms(a["size"], a.get("dtype"), source)
+
+    def _rand_like(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        return self._uniforms(a["self"].shape, a.get("dtype") or a["self"].dtype, source)
+
+    def _uniform(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        u = self._uniforms(a["self"].shape, a["self"].dtype, source)
+        low, high = a.get("from", 0.0), a.get("to", 1.0)
+        return u if (low, high) == (0, 1) else u * (high - low) + low
+
+    def _bernoulli(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        chance = a.get("p")
+        if chance is None:
+            chance = a["self"]
+        law = torch.as_tensor(chance, dtype=torch.float64).expand(a["self"].shape)
+        if not bool(((law >= 0) & (law <= 1)).all()):
+            raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1, but got {law.tolist()}")
+        flips = [self.script.tape.pick((1 - c, c), source) for c in law.reshape(-1).tolist()]
+        return torch.tensor(flips, dtype=a["self"].dtype).reshape(a["self"].shape)
+
+    def _multinomial(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        weights, count, again = a["self"], a["num_samples"], a.get("replacement", False)
+        real = torch.multinomial(weights, count, again, generator=self.checker)  # raises torch's own errors
+        rows = []
+        for row in weights.reshape(-1, weights.shape[-1]).double().tolist():
+            picks = []
+            for _ in range(count):
+                picks.append(self.script.tape.pick(row, source))
+                if not again:
+                    row[picks[-1]] = 0.0
+            rows.append(picks)
+        return torch.tensor(rows).reshape(real.shape)
+
+    def _exponential(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        times = self.script.tape.race(a["self"].numel(), source)
+        return torch.tensor(times, dtype=torch.float64).reshape(a["self"].shape).to(a["self"].dtype) / a.get("lambd", 1)
+
+    def _randint(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        shape = a["size"] if "size" in a else a["self"].shape
+        low, high = a.get("low") or 0, a["high"]
+        return self._integers(shape, low, high, a.get("dtype") or torch.int64, source)
+
+    def _randint_like(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        return self._integers(a["self"].shape, a.get("low") or 0, a["high"], a.get("dtype") or a["self"].dtype, source)
+
+    def _random(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        if a.get("to") is None:
+            raise Unscripted(f"{source} without an upper end cannot be enumerated")
+        return self._integers(a["self"].shape, a.get("from") or 0, a["to"], a["self"].dtype, source)
+
+    def _integers(self, shape: Any, low: int, high: int, dtype: torch.dtype, source: str) -> torch.Tensor:
+        if high - low > MOST_OUTCOMES:
+            raise Unscripted(f"{source} over {high - low} outcomes (a seed?) cannot be enumerated")
+        even = [1.0] * (high - low)
+        values = [low + self.script.tape.pick(even, source) for _ in range(int(np.prod(tuple(shape), dtype=int)))]
+        return torch.tensor(values, dtype=dtype).reshape(tuple(shape))
+
+    def _randperm(self, a: dict[str, Any], source: str) -> torch.Tensor:
+        left = list(range(a["n"]))
+        return torch.tensor([left.pop(self.script.tape.pick([1.0] * len(left), source)) for _ in range(a["n"])])
+
+
+_PLAIN: dict[Any, bool] = {}
+"""Operators that were met, and whether they draw no noise."""
+
+# Set after the class is made, because torch wraps what it finds in a class body for its compiler, at half the speed.
+ScriptedTorch.__torch_dispatch__ = ScriptedTorch.answer  # type: ignore[assignment,method-assign]
+
+
+def _bind(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    names = [argument.name for argument in func._schema.arguments]
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+class ScriptedPython:
+    """The two primitives behind all of python's `random`."""
+
+    def __init__(self, script: Script):
+        self.script = script
+
+    def random(self, *instance: Any) -> float:
+        return self.script.tape.uniform(53, "random.random")
+
+    def getrandbits(self, *bits: Any) -> int:
+        if bits[-1] > 8:
+            raise Unscripted(f"random.getrandbits({bits[-1]}) (a seed?) cannot be enumerated")
+        return self.script.tape.pick([1.0] * 2 ** bits[-1], "random.getrandbits")
+
+    def below(self, instance: Any, n: int) -> int:
+        if n > MOST_OUTCOMES:
+            raise Unscripted(f"random.randrange over {n} outcomes (a seed?) cannot be enumerated")
+        return self.script.tape.pick([1.0] * n, "random.randrange")
+
+
+@contextlib.contextmanager
+def scripted(places: "Places") -> Iterator[Script]:
+    """All host randomness comes from `script.tape` inside this context."""
+    script = Script(Tape())
+    with places.replaced(ScriptedPython(script), ScriptedNumpy(script)), ScriptedTorch(script):
+        yield script
+
+
+class Places:
+    """Where the function under test can reach python's and numpy's generators: found once, replaced for each call."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self.slots: list[tuple[Any, Any, str]] = []  # (dictionary or cell, key, what to put there)
+        seen: set[int] = set()
+        namespace: Any
+        for namespace in _namespaces(function):
+            if id(namespace) in seen:
+                continue
+            seen.add(id(namespace))
+            for key, value in list(namespace.items()):
+                role = _role(value)
+                if role:
+                    self.slots.append((namespace, key, role))
+        for cell in _cells(function):
+            role = _role(cell.cell_contents)
+            if role:
+                self.slots.append((cell, None, role))
+        for module in (random, np.random):
+            self.slots += [(vars(module), key, role) for key, value in vars(module).items() if (role := _role(value))]
+        self.slots.append((vars(os), "urandom", "urandom"))
+
+    @contextlib.contextmanager
+    def replaced(self, python: ScriptedPython, numpy: ScriptedNumpy) -> Iterator[None]:
+        old = []
+        classes = [(cls, name) for cls in _CLASSES for name in ("random", "getrandbits", "_randbelow")]
+        kept = [(cls, name, vars(cls).get(name)) for cls, name in classes]
+        try:
+            for cls in _CLASSES:
+                cls.random = lambda self: python.random()  # type: ignore[method-assign]
+                cls.getrandbits = lambda self, bits: python.getrandbits(bits)  # type: ignore[method-assign]
+                cls._randbelow = lambda self, n: python.below(self, n)  # type: ignore[attr-defined]
+            for holder, key, role in self.slots:
+                old.append(_put(holder, key, _stand_in(role, python, numpy)))
+            yield
+        finally:
+            for (holder, key, _), value in zip(self.slots, old, strict=False):
+                _put(holder, key, value)
+            for cls, name, value in kept:
+                if value is None:
+                    delattr(cls, name)
+                else:
+                    setattr(cls, name, value)
+
+
+_CLASSES = (random.Random, random.SystemRandom)
+_NUMPY_CLASSES = (np.random.Generator, np.random.RandomState)
+
+
+def _role(value: Any) -> str:
+    """How an object that a sampler can reach makes noise; "" when it does not."""
+    if isinstance(value, _NUMPY_CLASSES):
+        return "numpy"
+    if isinstance(value, types.BuiltinFunctionType | types.MethodType):
+        owner, name = getattr(value, "__self__", None), getattr(value, "__name__", "")
+        if isinstance(owner, random.Random) and isinstance(value, types.BuiltinFunctionType):
+            return f"python.{name}" if name in ("random", "getrandbits") else ""
+        if isinstance(owner, _NUMPY_CLASSES) and name not in ("seed", "get_state", "set_state"):
+            return f"numpy.{name}"
+    return "make" if value is np.random.default_rng else ""
+
+
+def _stand_in(role: str, python: ScriptedPython, numpy: ScriptedNumpy) -> Any:
+    if role == "numpy":
+        return numpy
+    if role == "make":
+        return lambda *args, **kwargs: numpy
+    if role == "urandom":
+        return _no_urandom
+    owner, name = role.split(".")
+    if owner == "python":
+        return getattr(python, name)
+    return getattr(numpy, LEGACY.get(name, name))
+
+
+def _no_urandom(size: int) -> bytes:
+    raise Unscripted("os.urandom (or secrets, uuid, SystemRandom) is the operating system's noise")
+
+
+def _put(holder: Any, key: Any, value: Any) -> Any:
+    """Put the value in its place and return what was there."""
+    old: Any
+    if isinstance(holder, types.CellType):
+        old, holder.cell_contents = holder.cell_contents, value
+        return old
+    old = holder[key]
+    holder[key] = value
+    return old
+
+
+def _functions(function: Any) -> Iterator[Any]:
+    """The plain functions behind a callable: itself, its methods, what partial and decorators wrap."""
+    stack, seen = [function], set()
+    while stack:
+        f = stack.pop()
+        if id(f) in seen or isinstance(f, type):
+            continue
+        seen.add(id(f))
+        if isinstance(f, types.FunctionType):
+            yield f
+            stack += [cell.cell_contents for cell in f.__closure__ or () if _filled(cell)]
+            stack += [v for name in f.__code__.co_names if isinstance(v := f.__globals__.get(name), types.FunctionType)]
+        elif isinstance(f, types.MethodType):
+            stack += [f.__func__, f.__self__]
+        elif hasattr(f, "func") and callable(f.func):
+            stack += [f.func, *f.args]
+        elif callable(f) and not isinstance(f, types.BuiltinFunctionType):
+            stack += [m for m in vars(type(f)).values() if isinstance(m, types.FunctionType)]
+        if hasattr(f, "__wrapped__"):
+            stack.append(f.__wrapped__)
+
+
+def _namespaces(function: Any) -> Iterator[dict[str, Any]]:
+    for f in _functions(function):
+        yield f.__globals__
+    for thing in (function, getattr(function, "__self__", None)):
+        if thing is not None and isinstance(getattr(thing, "__dict__", None), dict):
+            yield thing.__dict__
+
+
+def _cells(function: Any) -> Iterator[types.CellType]:
+    for f in _functions(function):
+        yield from (cell for cell in f.__closure__ or () if _filled(cell))
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
+
+
+def generator_states() -> tuple[Any, ...]:
+    """The states of the global generators, to see whether a call went past the script."""
+    legacy: Any = np.random.get_state(legacy=True)
+    return (random.getstate(), (legacy[1].tobytes(), legacy[2]), torch.get_rng_state().numpy().tobytes())
+
+
+GENERATORS = ("python's random", "numpy.random", "torch")

@@ -1,0 +1,340 @@
+"""Captured rows as the gate's instances: which positions are chosen, and how an exact law is had from V = 49,152.
+
+A row is rounded to float32 once, and that is the law: what an engine in float32 is handed over, bit for bit.
+
+Chosen are positions that are hard in different ways, from 64 candidates that lie evenly over the capture (KINDS):
+p and q far apart (most refusals), the flattest p (most tokens to tell apart), q(a) about 1/2 (where the best draft
+policy changes), p nearly q (a residual of almost nothing), a tie at the top of q (the hub), a likely draft that p
+hardly wants, q nearly one-hot, and most of p on high ids (int16 indices, blocks of a kernel). Further positions spread
+over q(a). The first temperature decides.
+
+Every row is used twice: on its most important tokens, renormalised (`laws.restrict`), where the law is enumerated; and
+as it is, where an engine is drawn from (`wide.py`).
+
+A chain or a tree has a law for every context. The root is the chosen position; the most likely token leads to the
+next captured position of the same document, the second most likely to the one after it, and so on, round and round
+the next 8. So the path of likely tokens is the document's own order, and a kernel that reads another row is seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spechub_lp import distributions as laws
+from spechub_lp import drafts as policies
+from spechub_lp.capture import shards, store
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.problems.captured_rows import CapturedTree, WidePool, WideRow, WideTree, as_law, best_acceptance
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
+from spechub_lp.gate.results import Report
+from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.recent import Recent
+
+Array = Any
+
+CANDIDATES = 64
+"""Positions that are looked at before the hard ones are chosen; a second at V = 49,152."""
+POOL = 8
+"""Captured positions that the contexts of one tree go round."""
+MEMORY = 128 * 2**20
+"""Bytes of laws that are kept."""
+MOST_WIDE = 16
+"""Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
+TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
+"""Draft tuples (or trees) that are enumerated on one row: by default, behind slow doors, and at most."""
+MOST_NODES = 4096
+"""Of one tree in a saved case."""
+KINDS = (
+    "p and q far apart",
+    "the flattest p",
+    "q(a) about 1/2",
+    "p nearly q",
+    "a tie at the top of q",
+    "a likely draft that p hardly wants",
+    "q nearly one-hot",
+    "most of p on high ids",
+)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Opened rows and what was chosen of them."""
+
+    plan: Logits
+    rows: Any
+    """`logits.store.Rows` or `logits.shards.Shards`."""
+    chosen: dict[int, str]
+    """Each chosen position, and why it was."""
+
+    @property
+    def vocabulary(self) -> int:
+        return int(self.rows.vocabulary)
+
+    def name(self, position: int, temperature: float) -> str:
+        """The row as reports call it: file[position] T=..."""
+        return f"{Path(self.plan.path).stem}[{position}] T={temperature:g}"
+
+    @property
+    def places(self) -> list[tuple[int, float]]:
+        """(position, temperature) of every instance, the hardest kinds first."""
+        if self.plan.only:
+            return [(position, temperature) for position, temperature, _ in self.plan.only]
+        return [(position, temperature) for position in self.chosen for temperature in self.plan.temperatures]
+
+    def laws(self, position: int, temperature: float) -> tuple[Array, Array]:
+        """([V], [V]) p and q in float32."""
+        return self._recent(
+            (position, temperature),
+            lambda: tuple(law.astype(np.float32) for law in self.rows.laws(position, temperature)),
+        )
+
+    @cached_property
+    def _recent(self) -> Recent:
+        """Rows are used more than once, and one takes 10 ms to rebuild."""
+        return Recent(MEMORY)
+
+    def narrow(self, policy: DraftPolicy, k: int) -> list[Problem]:
+        """Every chosen row on its top tokens; none in a replay. Raises SpecHubError when k drafts cannot be made."""
+        if self.plan.only:
+            return []
+        top, product = self._top(k, TUPLES), policy.name == "product"
+        out = []
+        for position, temperature in self.places:
+            p, *q = self._reduced(position, _drafters(temperature, k if product else 1), top)
+            name = f"{self.name(position, temperature)} top {top}"
+            out.append(Problem(name, p, tuple(q) if product else q[0], k, policy))
+        policy.check(np.asarray([out[0].q]), k)
+        return out
+
+    def narrow_trees(self, engine: Any, policy: DraftPolicy, k: int) -> list[TreeProblem]:
+        """Every chosen row as the root of each shape that the engine takes, on top tokens; none in a replay."""
+        out: list[TreeProblem] = []
+        if self.plan.only:
+            return out
+        for position, temperature in self.places:
+            for shape in shapes_of(engine, k):
+                nodes = sum(int(np.prod(shape[: n + 1])) for n in range(len(shape)))
+                top = self._top(nodes, SLOW_TREES if getattr(engine, "slow", False) else TREES)
+                pairs = [self._reduced(i, (temperature,), top) for i in self.following(position)]
+                rows = tuple((p, q) for p, q in pairs)
+                name = f"{self.name(position, temperature)} top {top} tree {'x'.join(map(str, shape))}"
+                out.append(CapturedTree(name, top, shape, policy, rows=rows))
+        return out
+
+    def wide(self, policy: DraftPolicy, k: int) -> list[WideRow]:
+        """The first 16 chosen rows at full vocabulary."""
+        out = []
+        for position, temperature in self.places[:MOST_WIDE]:
+            p, q = self.laws(position, temperature)
+            if policy.name == "product":
+                q = np.stack([self.laws(position, t)[1] for t in _drafters(temperature, k)])
+            source = self._source(position, temperature)
+            out.append(WideRow(self.name(position, temperature), p, q, k, policy, source))
+        return out
+
+    def wide_trees(self, engine: Any, policy: DraftPolicy, k: int) -> list[WideTree]:
+        """The first 8 chosen rows as roots at full vocabulary, under the engine's shapes in turn."""
+        out, shapes = [], [self.plan.branching] if self.plan.branching else shapes_of(engine, k)
+        for n, (position, temperature) in enumerate(self.places[: MOST_WIDE // 2]):
+            pairs = [self.laws(i, temperature) for i in self.following(position)]
+            p, q = (torch.from_numpy(as_law([pair[side] for pair in pairs])) for side in (0, 1))
+            takes = getattr(engine, "takes_logits", False)
+            shape = shapes[n % len(shapes)]
+            pool = WidePool(
+                p,
+                q,
+                (p.log().float(), q.log().float()) if takes else None,
+                best_acceptance(p[0], q[0], shape[0], policy),
+            )
+            name, source = self.name(position, temperature), self._source(position, temperature)
+            out.append(WideTree(name, self.vocabulary, shape, policy, pool=pool, source=source))
+        return out
+
+    def following(self, position: int) -> list[int]:
+        """This position and those after it in its document, in order, as far as they were captured; at most 8."""
+        document = np.asarray(self.rows.document)
+        same = np.flatnonzero(document == document[position])
+        same = same[np.argsort(np.asarray(self.rows.index)[same], kind="stable")]
+        start = int(np.flatnonzero(same == position)[0])
+        return [int(i) for i in np.roll(same, -start)[:POOL]]
+
+    def summary(self) -> dict[str, Any]:
+        """What was taken, for the report's settings."""
+        return {
+            "path": str(self.plan.path),
+            "vocabulary": self.vocabulary,
+            "temperatures": list(self.plan.temperatures),
+            "positions": {str(position): why for position, why in self.chosen.items()},
+        }
+
+    def _top(self, nodes: int, most: int) -> int:
+        """How many tokens to keep when so many drafts are enumerated together."""
+        if self.plan.top is None:
+            return min(self.vocabulary, max(n for n in range(3, 9) if n == 3 or n**nodes <= most))
+        if self.plan.top**nodes > MOST:
+            raise SpecHubError(
+                f"--top {self.plan.top} with {nodes} drafts makes {self.plan.top**nodes:,} draft tuples to enumerate; "
+                f"at most {MOST}: keep fewer tokens"
+            )
+        return self.plan.top
+
+    def _reduced(self, position: int, temperatures: Sequence[float], top: int) -> tuple[tuple[float, ...], ...]:
+        """p at the first temperature and q at each of them, on the top tokens of all."""
+        p, q = self.laws(position, temperatures[0])
+        small = laws.restrict((p, q, *(self.laws(position, t)[1] for t in temperatures[1:])), top)
+        return tuple(tuple(np.asarray(law, dtype=np.float32).tolist()) for law in small)
+
+    def _source(self, position: int, temperature: float) -> dict[str, Any]:
+        row = {"position": position, "temperature": temperature, "sha256": sha256_of(self.rows, position)}
+        return {"path": str(self.plan.path), "row": row}
+
+
+def narrow_part(settings: Settings) -> Settings:
+    """What the top tokens of captured rows get of the time and of the false alarms; the whole rows get the rest."""
+    return replace(settings, seconds=0.6 * settings.seconds, false_alarm=settings.false_alarm / 2)
+
+
+def at_full_vocabulary(
+    draw: Any, engine: Any, rows: Captured, policy: DraftPolicy, report: Report, settings: Settings, start: float
+) -> None:
+    """`draw_nodes` or `draw_trees` of wide.py, unless the engine is refused already."""
+    report.settings["logits"] = rows.summary()
+    report.scope = " on captured rows' top tokens"
+    if {0, 2, 3} & set(settings.levels) and not any(f.proof for f in report.findings):
+        half = replace(settings, false_alarm=settings.false_alarm / 2)
+        draw(engine, rows, policy, report.k, report, half, start + settings.seconds)
+
+
+def _drafters(temperature: float, k: int) -> list[float]:
+    """Temperatures of k drafters: the same model, each a quarter hotter than the one before."""
+    return [temperature * (1 + j / 4) for j in range(k)]
+
+
+def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
+    """Open a capture and choose positions; the same seed chooses the same ones.
+
+    Raises:
+        SpecHubError: the file or folder is missing, damaged or no capture; it has no positions; the vocabulary is
+            smaller than what was asked for; a temperature is not positive; a row of a replay is not what it was.
+    """
+    plan = plan if isinstance(plan, Logits) else Logits(plan)
+    for t in plan.temperatures:
+        if not (t > 0 and np.isfinite(t)):
+            raise SpecHubError(f"--temperature {t:g}; a law needs T > 0 (T = 0 is the argmax)")
+    if twice := [t for t in plan.temperatures if plan.temperatures.count(t) > 1]:
+        raise SpecHubError(f"--temperature {twice[0]:g} is there twice, and would be counted twice")
+    if not plan.temperatures:
+        raise SpecHubError("no temperature was given; a law needs one, such as 1")
+    if plan.positions < 1:
+        raise SpecHubError(f"--positions {plan.positions}; at least one is needed")
+    try:
+        rows = store.load(plan.path)
+        count, vocabulary = len(rows), int(rows.vocabulary)
+    except SpecHubError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise SpecHubError(
+            f"{plan.path} is not a capture ({type(error).__name__}: {error}); "
+            "give the --out folder of `spechub-lp capture`, or a .safetensors of rows"
+        ) from None
+    if not count:
+        raise SpecHubError(f"{plan.path} holds no positions; run its capture again")
+    if vocabulary < max(2, plan.top or 2):
+        raise SpecHubError(f"{plan.path} has a vocabulary of {vocabulary}; at least {max(2, plan.top or 2)} are needed")
+    if plan.top is not None and plan.top < 2:
+        raise SpecHubError(f"--top {plan.top}; a choice needs at least 2 tokens")
+    if plan.vocabulary not in (None, vocabulary):
+        raise SpecHubError(f"{plan.path} has V = {vocabulary:,}; the saved case was on V = {plan.vocabulary:,}")
+    for position, _, sha256 in plan.only:
+        if not 0 <= position < count:
+            raise SpecHubError(f"{plan.path} has {count} positions; the saved case is about number {position}")
+        if sha256_of(rows, position) != sha256:
+            raise SpecHubError(f"{plan.path} is not what it was when the case was saved (position {position})")
+    chosen = {position: "saved" for position, _, _ in plan.only} if plan.only else choose(rows, plan, seed)
+    return Captured(plan, rows, chosen)
+
+
+def sha256_of(rows: Any, position: int) -> str:
+    """Of the file that holds this position, from the manifest that it was checked against."""
+    if isinstance(rows, shards.Shards):
+        ends = np.cumsum([entry["positions"] for entry in rows.manifest["shards"]])
+        return str(rows.manifest["shards"][int(np.searchsorted(ends, position, side="right"))]["sha256"])
+    return str(rows.manifest["data"]["sha256"])
+
+
+def choose(rows: Any, plan: Logits, seed: int) -> dict[int, str]:
+    """Positions and why: one of each kind in turn, then a spread over q(a)."""
+    count = len(rows)
+    size = min(count, max(CANDIDATES, 2 * plan.positions))
+    phase = np.random.default_rng([seed, 19]).random()
+    candidates = np.unique(((np.arange(size) + phase) * count / size).astype(int))
+    features = np.concatenate(
+        [_features(*rows.batch(candidates[at : at + 8], plan.temperatures[0])) for at in range(0, len(candidates), 8)]
+    )
+    chosen: dict[int, str] = {}
+    left = list(range(len(candidates)))
+    for place, kind in enumerate(KINDS[: plan.positions]):
+        if left:
+            best = max(left, key=lambda i: features[i, place])
+            chosen[int(candidates[best])] = kind
+            left.remove(best)
+    more = min(plan.positions - len(chosen), len(left))
+    left.sort(key=lambda i: features[i, KINDS.index("q nearly one-hot")])
+    for place in np.linspace(0, len(left) - 1, more).astype(int) if more > 0 else []:
+        chosen[int(candidates[left[place]])] = "spread over q(a)"
+    return chosen
+
+
+def _features(p: Array, q: Array) -> Array:
+    """[B, kinds] larger is harder, in the order of KINDS."""
+    far = np.abs(p - q).sum(axis=1) / 2
+    second, first = np.sort(q, axis=1)[:, -2:].T
+    likely = np.where(q >= 0.01, np.log(np.maximum(p, 1e-300) / np.maximum(q, 1e-300)), 0)
+    flat = -np.sort(p, axis=1)[:, -8:].sum(axis=1)
+    high = p[:, 2 ** ((p.shape[1] - 1).bit_length() - 1) :].sum(axis=1)
+    return np.stack([far, flat, -np.abs(first - 0.5), -far, second / first, -likely.min(axis=1), first, high], axis=1)
+
+
+def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
+    """(plan of the replay, drafts, k) of a case on whole rows. Raises SpecHubError on something else."""
+    document, first = case["problem"], case.get("tuple") or case.get("tree")
+    try:
+        rows = tuple(
+            (int(r["position"]), float(r["temperature"]), str(r["sha256"])) for r in document["captured"]["rows"]
+        )
+        shape = tuple(int(n) for n in document.get("branching", ()))
+        times = tuple({t: None for _, t, _ in rows})
+        k, vocabulary = int(document["k"]), int(document["vocabulary"])
+        plan = Logits(
+            str(document["captured"]["path"]), times, only=rows, first=first, branching=shape, vocabulary=vocabulary
+        )
+        drafts = policies.by_name(document["drafts"]).name
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, SpecHubError):
+            raise
+        raise SpecHubError(f"this is not a saved case on captured rows: {error!r}") from None
+    if "tree" in case:
+        _check_tree(case["tree"], shape or (k,), vocabulary)
+    elif first is not None and (len(first) != k or max(first) >= vocabulary):
+        raise SpecHubError(f"the drafts {first} are not k = {k} tokens below V = {vocabulary:,}")
+    return plan, drafts, k
+
+
+def _check_tree(tree: Sequence[Sequence[int]], shape: tuple[int, ...], vocabulary: int) -> None:
+    """Raise SpecHubError unless these are the [parent, token] of a tree of that shape, level by level."""
+    right, level = [-1], [0]
+    for width in shape:
+        if len(right) + len(level) * width > MOST_NODES:
+            raise SpecHubError(f"a tree {'x'.join(map(str, shape))} has more than {MOST_NODES:,} nodes")
+        above = [node for node in level for _ in range(width)]
+        level = [*range(len(right), len(right) + len(above))]
+        right += above
+    if [up for up, _ in tree] != right or not all(0 <= token < vocabulary for _, token in tree[1:]):
+        raise SpecHubError(f"the saved tree is no tree {'x'.join(map(str, shape))} of tokens below V = {vocabulary:,}")

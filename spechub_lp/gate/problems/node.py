@@ -1,0 +1,167 @@
+"""What an engine is tested on: single nodes with narrow, hard laws, and small trees of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from spechub_lp import drafts as policies
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SpecHubError
+from spechub_lp.instance import MOST_TUPLES, enumerate_drafts
+from spechub_lp.optimum import optimum
+
+Array = Any
+
+ULP = 2.0**-52
+ROUNDING = 1e-4
+"""How far the sum of a saved law may be from 1. Entries rounded to float32 are off by 2^-24 of themselves each, and so
+is their sum, up to what float32 lost while the engine's softmax summed them."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One node: a target law, a draft law, and how k drafts are made from it. The floats are what the engine gets."""
+
+    name: str
+    p: tuple[float, ...]
+    """[V] target law."""
+    q: tuple[Any, ...]
+    """[V] draft law, or k laws [k][V] for product drafts."""
+    k: int = 2
+    drafts: DraftPolicy = field(default_factory=policies.IID)
+
+    @property
+    def vocabulary(self) -> int:
+        return len(self.p)
+
+    @cached_property
+    def target(self) -> Array:
+        """[V] the law that the output must have: p over its exact sum."""
+        p = np.asarray(self.p)
+        return p / p.sum()
+
+    @cached_property
+    def tuples(self) -> tuple[tuple[int, ...], ...]:
+        """Every draft tuple of positive mass."""
+        return tuple(tuple(x) for x in self._enumerated[0].tolist())
+
+    @cached_property
+    def mass(self) -> Array:
+        """[N] Q(x) of each tuple; sums to 1."""
+        mass = np.asarray(self._enumerated[1], dtype=np.float64)
+        return mass / mass.sum()
+
+    @cached_property
+    def _enumerated(self) -> tuple[Array, Array]:
+        return enumerate_drafts(self.drafts, np.asarray([self.q], dtype=np.float64), self.k)
+
+    @cached_property
+    def alpha(self) -> Fraction:
+        """The certified optimum of acceptance with these drafts."""
+        return optimum(self.p, self.q, self.k, self.drafts, normalise=True).alpha
+
+    def document(self) -> dict[str, Any]:
+        """The problem as JSON; floats survive the journey bit for bit."""
+        return {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": self.drafts.name}
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "Problem":
+        """The inverse of `document`. Raises SpecHubError on a file that holds something else."""
+        try:
+            q = tuple(tuple(map(float, row)) if isinstance(row, list | tuple) else float(row) for row in document["q"])
+            p = tuple(float(v) for v in document["p"])
+            read = cls(str(document["name"]), p, q, int(document["k"]), policies.by_name(document["drafts"]))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, SpecHubError):
+                raise
+            raise SpecHubError(f"this is not a saved gate problem: {error!r}") from None
+        read.check()
+        return read
+
+    def check(self) -> None:
+        """Raise SpecHubError when p and q are no laws on the same tokens, or k drafts cannot be made and enumerated."""
+        rows = [self.p, *(self.q if isinstance(self.q[0], tuple) else (self.q,))]
+        check_laws(rows, self.vocabulary)
+        if self.drafts.name == "product" and len(rows) - 1 != self.k:
+            raise SpecHubError(f"{len(rows) - 1} draft laws for k = {self.k} product drafts; one for each is needed")
+        self.drafts.check(np.asarray([self.q]), self.k)
+        if len(self.p) ** self.k > MOST_TUPLES:
+            raise SpecHubError(f"V^k = {len(self.p)}^{self.k} draft tuples are too many to enumerate")
+
+
+def check_laws(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
+    """Raise SpecHubError unless these are laws on so many tokens, up to the rounding of float32."""
+    for row in rows:
+        if len(row) != vocabulary:
+            raise SpecHubError(f"laws on {vocabulary} and on {len(row)} tokens in one problem; both need the same")
+        if any(isinstance(value, tuple) or not value >= 0 for value in row) or abs(sum(row) - 1) > ROUNDING:
+            raise SpecHubError("a law of this problem has entries below 0, or does not sum to 1")
+
+
+# Sixteenths are exact in every float format, so a distance found on them is the engine's own.
+HARD: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = (
+    ("q is p reversed", (1, 3, 4, 8), (8, 4, 3, 1)),
+    ("zeros in p", (0, 9, 5, 2), (6, 2, 4, 4)),
+    ("zeros in q", (5, 2, 6, 3), (0, 9, 0, 7)),
+    ("ties", (2, 4, 2, 8), (4, 4, 4, 4)),
+    ("duplicates are likely", (3, 5, 8), (13, 2, 1)),
+    ("p is one-hot", (0, 0, 16, 0), (3, 9, 2, 2)),
+    ("disjoint", (9, 7, 0, 0), (0, 0, 10, 6)),
+    ("p = q", (2, 9, 5), (2, 9, 5)),
+    ("one token", (16,), (16,)),
+    ("p nearly one-hot", (16 - 2**-8, 2**-9, 2**-9), (4, 8, 4)),
+    ("q nearly p", (8 + 2**-7, 5, 3 - 2**-7), (8, 5, 3)),
+    ("q is one-hot", (4, 9, 3), (0, 16, 0)),
+)
+
+
+def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, random: int = 3) -> list[Problem]:
+    """The narrow hard cases for one draft policy, and a few random ones. V is at most 5, and less for k > 2.
+
+    Raises:
+        UnknownName: no such policy. SpecHubError: the policy does not make k drafts.
+    """
+    policy = policies.by_name(drafts)
+    rng = np.random.default_rng(seed)
+    rows = [(name, tuple(v / 16 for v in p), tuple(v / 16 for v in q)) for name, p, q in HARD]
+    rows = [(name, _narrow(p, k), _narrow(q, k)) for name, p, q in rows]
+    rows.insert(8, ("p = q up to rounding", *_nearly_equal()))
+    for n in range(random):
+        width = min(5, _widest(k))
+        rows.append((f"random {n}", _random(rng, width), _random(rng, width)))
+    made = [Problem(name, p, _drafters(policy, q, k, n), k, policy) for n, (name, p, q) in enumerate(rows)]
+    policy.check(np.asarray([made[0].q]), k)
+    return made
+
+
+def _widest(k: int) -> int:
+    """The vocabulary for k drafts: V^k tuples are enumerated, so it shrinks as k grows."""
+    return 5 if k < 3 else 3 if k < 5 else 2
+
+
+def _narrow(law: tuple[float, ...], k: int) -> tuple[float, ...]:
+    """The last tokens taken together, so that the widest vocabulary is kept."""
+    width = _widest(k)
+    return law if len(law) <= width else (*law[: width - 1], sum(law[width - 1 :]))
+
+
+def _nearly_equal() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    q = (0.1, 0.2, 0.3, 0.4)
+    return (q[0], q[1] - ULP / 8, q[2] + ULP / 4, q[3] - ULP / 4), q
+
+
+def _random(rng: np.random.Generator, width: int) -> tuple[float, ...]:
+    """A random law of multiples of 2^-16; about one in three has a zero."""
+    counts = rng.multinomial(2**16, rng.dirichlet(np.full(width, 0.7)))
+    return tuple((counts / 2**16).tolist())
+
+
+def _drafters(policy: DraftPolicy, q: tuple[float, ...], k: int, turn: int) -> tuple[Any, ...]:
+    """k different laws for product drafts: q and its rotations."""
+    if policy.name != "product":
+        return q
+    return tuple(tuple(np.roll(q, j * (1 + turn % 2)).tolist()) for j in range(k))

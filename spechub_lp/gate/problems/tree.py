@@ -1,0 +1,244 @@
+"""Small draft trees with laws that depend on the context, so that a wrong row shows."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from spechub_lp import drafts as policies
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.protocols import TreeBatch
+from spechub_lp.instance import MOST_TUPLES
+
+Context = tuple[int, ...]
+
+COUNTS = 64
+"""Entries of a tree's laws are multiples of 1/64, and most of them are positive."""
+LOGITS = (-1.75, 0.75, 1.25)
+SHIFT = 7.458333333333333
+"""Logits of p = q that differ by this: float32 softmax gives p/q = 1 - 7 * 2^-24 at token 0, and p <= q everywhere."""
+
+
+@dataclass(frozen=True)
+class TreeProblem:
+    """Every context has a target law and a draft law of its own; siblings are drafted by one policy."""
+
+    name: str
+    vocabulary: int = 4
+    branching: tuple[int, ...] = (1, 1)
+    """Children of each node, level by level; (1, 1) is a chain of two drafts."""
+    drafts: DraftPolicy = field(default_factory=policies.IID)
+    zeros: bool = False
+    """Some rows have zeros, and some rows have p = q."""
+    seed: int = 0
+    shift: float = 0.0
+    """When not 0: p = q = softmax(LOGITS) everywhere, and the target's logits are larger by this constant."""
+
+    def document(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        own = ("name", "vocabulary", "branching", "zeros", "seed", "shift")
+        return {name: getattr(self, name) for name in own} | {"drafts": self.drafts.name}
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "TreeProblem":
+        """The inverse of `document`. Raises SpecHubError on something else."""
+        try:
+            read = cls(
+                str(document["name"]),
+                int(document["vocabulary"]),
+                tuple(int(n) for n in document["branching"]),
+                policies.by_name(document["drafts"]),
+                bool(document["zeros"]),
+                int(document["seed"]),
+                float(document.get("shift", 0.0)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, SpecHubError):
+                raise
+            raise SpecHubError(f"this is not a saved tree problem: {error!r}") from None
+        read.check()
+        if read.vocabulary > COUNTS and "rows" not in document:
+            raise SpecHubError(f"vocabulary = {read.vocabulary}; the laws of a tree are on at most {COUNTS} tokens")
+        return read
+
+    def check(self) -> None:
+        """Raise SpecHubError when the laws cannot be made, or the trees are too many to enumerate."""
+        V, shape = self.vocabulary, "x".join(map(str, self.branching))
+        if self.shift and len(LOGITS) != V:
+            raise SpecHubError(f"shifted logits are those of {len(LOGITS)} tokens; vocabulary = {V}")
+        drafted, level = 0, 1
+        for width in self.branching:
+            level *= width
+            drafted += level
+            if drafted > 64 or V**drafted > MOST_TUPLES:
+                raise SpecHubError(f"trees {shape} on V = {V} tokens are too many to enumerate")
+        if len(self.branching) > 16 or V ** (len(self.branching) + 1) > MOST_TUPLES:
+            raise SpecHubError(f"texts of {len(self.branching) + 1} tokens of V = {V} are too many to enumerate")
+
+    @property
+    def depth(self) -> int:
+        return len(self.branching)
+
+    def target(self, context: Context) -> np.ndarray:
+        """[V] target law after these tokens."""
+        return self._cached(context, 0)
+
+    def draft(self, context: Context) -> np.ndarray:
+        """[V] draft law after these tokens."""
+        same = self.zeros and len(context) == 1 and context[0] == 0
+        return self.target(context) if same else self._cached(context, 1)
+
+    def _cached(self, context: Context, side: int) -> np.ndarray:
+        if (context, side) not in self._laws:
+            self._laws[context, side] = self._law(context, side)
+        return self._laws[context, side]
+
+    @cached_property
+    def _laws(self) -> dict[tuple[Context, int], np.ndarray]:
+        return {}
+
+    def _law(self, context: Context, side: int) -> np.ndarray:
+        if self.shift:
+            law = np.exp(LOGITS)
+            return law / law.sum()
+        if side == 1 and (sum(context) + len(context)) % 2 == 0:
+            # The target's numbers in reverse: half of the tokens are drafted too rarely, so a residual has a choice.
+            law = self.target(context)
+            turned = np.empty_like(law)
+            turned[np.argsort(law, kind="stable")] = np.sort(law)[::-1]
+            return turned
+        rng = np.random.default_rng([self.seed, side, len(context), *context])
+        counts = 1 + rng.multinomial(COUNTS - self.vocabulary, rng.dirichlet(np.full(self.vocabulary, 0.9)))
+        if self.zeros and self.vocabulary > 1:
+            gone = (sum(context) + side) % self.vocabulary
+            counts[(gone + 1) % self.vocabulary] += counts[gone]
+            counts[gone] = 0
+        return counts / COUNTS
+
+    def node(self, context: Context) -> Problem:
+        """The drafting at one node."""
+        q = tuple(self.draft(context).tolist())
+        return Problem(str(context), tuple(self.target(context).tolist()), q, self.branching[len(context)], self.drafts)
+
+    @cached_property
+    def trees(self) -> list[tuple[list[tuple[int, int]], float]]:
+        """Every drafted tree as [(parent, token)], root first, level by level, and its probability."""
+        return [([(-1, -1), *nodes], mass) for nodes, mass in self._grow([((), 0)], 1)]
+
+    def _grow(self, level: Sequence[tuple[Context, int]], size: int) -> list[tuple[list[tuple[int, int]], float]]:
+        """All ways to draft below the nodes (context, index) of one level when `size` nodes exist."""
+        if len(level[0][0]) == self.depth:
+            return [([], 1.0)]
+        choices = [list(zip(p.tuples, p.mass.tolist(), strict=True)) for p in (self.node(c) for c, _ in level)]
+        grown = []
+        for choice in itertools.product(*choices):
+            nodes: list[tuple[int, int]] = []
+            below: list[tuple[Context, int]] = []
+            mass = 1.0
+            for (context, index), (tokens, chance) in zip(level, choice, strict=True):
+                mass *= chance
+                for token in tokens:
+                    below.append(((*context, token), size + len(nodes)))
+                    nodes.append((index, token))
+            grown += [(nodes + rest, mass * m) for rest, m in self._grow(below, size + len(nodes))]
+        return grown
+
+    @cached_property
+    def _all(self) -> TreeBatch:
+        """Every tree, as one batch."""
+        count = len(self.trees[0][0])
+        parent = torch.full((len(self.trees), count), -1, dtype=torch.int64)
+        token = parent.clone()
+        p = torch.full((len(self.trees), count, self.vocabulary), torch.nan, dtype=torch.float64)
+        q = p.clone()
+        for b, (tree, _) in enumerate(self.trees):
+            for n, ((up, t), context) in enumerate(zip(tree, self.contexts[b], strict=True)):
+                parent[b, n], token[b, n] = up, t
+                p[b, n] = torch.from_numpy(self.target(context))
+                if len(context) < self.depth:
+                    q[b, n] = torch.from_numpy(self.draft(context))
+        if not self.shift:
+            return TreeBatch(parent, token, p, q, self.drafts.name)
+        logits = torch.tensor(LOGITS).expand(p.shape)
+        return TreeBatch(parent, token, p, q, self.drafts.name, logits + self.shift, logits + q.float() * 0)
+
+    def batch(self, trees: Sequence[int]) -> TreeBatch:
+        """These trees as one batch of fresh tensors."""
+        rows = torch.tensor(list(trees))
+        whole = self._all
+        assert whole.q is not None
+        logits = [None if a is None else a[rows] for a in (whole.logits_of_p, whole.logits_of_q)]
+        return TreeBatch(whole.parent[rows], whole.token[rows], whole.p[rows], whole.q[rows], whole.draft_law, *logits)
+
+    @cached_property
+    def contexts(self) -> list[list[Context]]:
+        """The tokens that lead to each node of each tree."""
+        out = []
+        for tree, _ in self.trees:
+            contexts: list[Context] = []
+            for up, t in tree:
+                contexts.append((*contexts[up], t) if up >= 0 else ())
+            out.append(contexts)
+        return out
+
+    @cached_property
+    def joint(self) -> np.ndarray:
+        """[V^(L+1)] the target's joint law of depth + 1 tokens."""
+        law = np.ones((1,))
+        for depth in range(self.depth + 1):
+            rows = [self.target(c) for c in itertools.product(range(self.vocabulary), repeat=depth)]
+            law = (law[:, None] * np.asarray(rows)).reshape(-1)
+        return law
+
+    def completed(self, tokens: Context) -> np.ndarray:
+        """[V^(L+1)] the law of depth + 1 tokens when these were emitted and the target draws the rest."""
+        if tokens not in self._completed:
+            law = np.zeros(self.vocabulary ** len(tokens))
+            law[int(sum(t * self.vocabulary**i for i, t in enumerate(reversed(tokens))))] = 1.0
+            for depth in range(len(tokens), self.depth + 1):
+                rows = [self.target(c) for c in itertools.product(range(self.vocabulary), repeat=depth)]
+                law = (law[:, None] * np.asarray(rows)).reshape(-1)
+            self._completed[tokens] = law
+        return self._completed[tokens]
+
+    @cached_property
+    def _completed(self) -> dict[Context, np.ndarray]:
+        return {}
+
+    @cached_property
+    def paths(self) -> list[set[Context]]:
+        """The token paths of each tree, from the root."""
+        return [set(contexts) for contexts in self.contexts]
+
+
+def impossible(problem: TreeProblem, tokens: tuple[int, ...]) -> str | None:
+    """What is wrong with a token of probability 0, or None."""
+    for i, token in enumerate(tokens):
+        if problem.target(tokens[:i])[token] == 0:
+            return f"it puts out token {token} at position {i}, which has p = 0 there"
+    return None
+
+
+def shapes_of(engine: Any, k: int) -> list[tuple[int, ...]]:
+    """The trees that an engine takes."""
+    return getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])
+
+
+def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeProblem]:
+    """Problems for an engine: chains of two drafts, or trees with k siblings when it takes trees."""
+    policy = policies.by_name(drafts)
+    made = []
+    for shape in shapes_of(engine, k):
+        width = 4 if int(np.prod(shape)) * len(shape) < 4 else 3
+        title = "x".join(map(str, shape))
+        made.append(TreeProblem(f"tree {title}", width, shape, policy, False, seed))
+        made.append(TreeProblem(f"tree {title} with zeros", width, shape, policy, True, seed + 1))
+    if getattr(engine, "takes_logits", False) and (1,) in shapes_of(engine, k):
+        made.append(TreeProblem("p = q, logits shifted", 3, (1,), policy, False, seed, SHIFT))
+    return made

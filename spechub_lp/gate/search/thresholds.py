@@ -1,0 +1,338 @@
+"""Level 1: the exact law of an engine from its noise, without sampling error.
+
+An engine compares each uniform with thresholds, so what it does is constant on cells. Every uniform is bisected on its
+float grid until the cells are found, every choice forks over its outcomes with its own weights, and the masses are
+summed. Engines are black boxes here: `evaluate` runs many calls at once, by the batch for a kernel.
+
+That behaviour changes only where a starting point sees it is an assumption. It is tested afterwards on random noise:
+a call that does something else than its cell says adds a starting point there and the search starts again; what
+still disagrees at the end is reported as the unexplained measure.
+"""
+
+import itertools
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.gate.noise.choice_sequence import FAR, Request, Run, Unscripted, Value
+from spechub_lp.gate.settings import FALSE_ALARM
+
+Call = tuple[Any, Sequence[Value], Any]
+"""(which input, the scripted beginning of the noise, the rule for the rest)."""
+Evaluate = Callable[[list[Call]], list[Run]]
+
+RULES = (0, 1)
+START = (0.0, 0.0413, 0.1971, 0.3914, 0.6071, 0.8312, 1.0)
+FINEST = 36
+"""A threshold is placed to within 2^-36, far below what any float32 engine resolves."""
+MOST_CELLS = 96
+CLOSER = tuple((2 * i + 1) / 32 for i in range(16))
+"""More starting points, for a second look."""
+LOOKS = 4
+MOST_RANDOM, LEAST_RANDOM, AT_ONCE = 16_384, 1024, 512
+"""Random calls of a second look; more would take minutes for a bias that nobody else can see."""
+SMALLEST_MASS = 1e-13
+"""Branches of less mass are left out and counted as unexplained (rejection loops end here)."""
+
+
+class OutOfTime(Unscripted):
+    """The deadline came before the enumeration ended."""
+
+
+@dataclass
+class Node:
+    """A place in the decision tree: the noise so far, its probability, and what happens next."""
+
+    key: Any
+    prefix: tuple[Value, ...]
+    mass: float
+    request: Request | None = None
+    outcome: Any = None
+    children: list["Node"] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    """uniform: cell i ends before this place on the grid, and leads to children[owner[i]]."""
+    owner: list[int] = field(default_factory=list)
+
+    def find(self, run: Run) -> "Node | None":
+        """The leaf that a run's noise leads to (or a race, or a branch that was left out); None where the run asked for
+        other noise than this tree."""
+        node = self
+        while node.request is not None:
+            place = len(node.prefix)
+            if place >= len(run.requests) or run.requests[place] != node.request:
+                return None
+            value = run.values[place]
+            if node.request.kind == "race":
+                return node
+            if node.request.kind == "uniform":
+                cell = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
+            else:
+                cell = int(value)  # type: ignore[arg-type]
+            if node.owner[cell] < 0:
+                return node
+            node = node.children[node.owner[cell]]
+        return node
+
+    def leaves(self) -> list["Node"]:
+        if self.request is None:
+            return [self]
+        return [leaf for child in self.children for leaf in child.leaves()]
+
+
+@dataclass
+class Law:
+    """The exact law of the outcomes for one input."""
+
+    chances: dict[Any, float]
+    boundary: dict[Any, float]
+    """Outcomes that occur only at single points of a coin's grid, and the probability of those points."""
+    unexplained: float
+    """Share of random calls that the cells did not explain, plus the mass that was left out."""
+    probes: int
+
+
+Laws = dict[Any, Law]
+
+
+class Explorer:
+    """Builds decision trees, many inputs at a time."""
+
+    def __init__(
+        self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
+    ):
+        """`coarse` is for engines whose calls are slow: what follows is looked at with all later coins at 1 only (at
+        0 a block verifier accepts everything), and thresholds are placed to within 2^-24."""
+        self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
+        self.coarse = coarse
+        self.start: tuple[float, ...] = START
+        self.rules: tuple[int, ...] = RULES[1:] if coarse else RULES
+        self.finest = 24 if coarse else FINEST
+        self.calls = 0
+        self.extra: dict[int, list[float]] = {}
+        self.known: set[tuple[int, int]] = set()
+        """Neighbouring places between which some coin changed what happens: tried first on the next coin."""
+
+    def run(self, calls: list[Call]) -> list[Run]:
+        """Evaluate, with the budget kept."""
+        if time.monotonic() > self.deadline or self.calls + len(calls) > self.most_calls:
+            raise OutOfTime(f"the budget ended after {self.calls} calls")
+        self.calls += len(calls)
+        return self.evaluate(calls) if calls else []
+
+    def signatures(self, nodes: Sequence[Node], values: Sequence[tuple[Value, ...]]) -> list[Any]:
+        """What follows when `values` is appended to the prefix of each node."""
+        runs = self.run(
+            [(n.key, (*n.prefix, *v), rule) for n, v in zip(nodes, values, strict=True) for rule in self.rules]
+        )
+        start = [len(n.prefix) + len(v) for n, v in zip(nodes, values, strict=True)]
+        width = len(self.rules)
+        return [tuple(r.signature(s) for r in runs[i * width : (i + 1) * width]) for i, s in enumerate(start)]
+
+    def explore(self, keys: Sequence[Hashable]) -> list[Node]:
+        """The decision tree of each input."""
+        roots = [Node(key, (), 1.0) for key in keys]
+        frontier = roots
+        while frontier:
+            frontier = self._step(frontier)
+        return roots
+
+    def _step(self, nodes: list[Node]) -> list[Node]:
+        """Find the next request of each node and its children; returns the children that are not leaves yet."""
+        for node, run in zip(nodes, self.run([(n.key, n.prefix, 0) for n in nodes]), strict=True):
+            if len(run.requests) > len(node.prefix):
+                node.request = run.requests[len(node.prefix)]
+            node.outcome = run.outcome
+        for node in nodes:
+            if node.request is not None and node.request.kind == "pick":
+                weights = node.request.weights
+                self._adopt(node, [(w, i) if w > 0 else None for i, w in enumerate(weights)])
+        uniform = [n for n in nodes if n.request is not None and n.request.kind == "uniform"]
+        for group in [uniform] if self.coarse else [[n] for n in uniform]:
+            self._split_uniforms(group)
+        for node in nodes:
+            if node.request is not None and node.request.kind == "race":
+                self._split_race(node, node.request)
+        return [child for node in nodes for child in node.children]
+
+    @staticmethod
+    def _adopt(node: Node, shares: list[tuple[float, Value] | None]) -> None:
+        for share in shares:
+            if share is None or node.mass * share[0] < SMALLEST_MASS <= node.mass:
+                node.owner.append(-1)
+                continue
+            node.owner.append(len(node.children))
+            node.children.append(Node(node.key, (*node.prefix, share[1]), node.mass * share[0]))
+
+    def _split_uniforms(self, nodes: list[Node]) -> None:
+        """Bisect the next uniform of every node at once."""
+        seen: list[dict[int, Any]] = [{} for _ in nodes]
+        ask: list[tuple[int, int]] = []
+        for i, node in enumerate(nodes):
+            top = 2**node.request.size - 1  # type: ignore[union-attr]
+            ask += [(i, int(s * top)) for s in (*self.start, *self.extra.get(len(node.prefix), ()))]
+        while ask:
+            found = self.signatures([nodes[i] for i, _ in ask], [(place,) for _, place in ask])
+            for (i, place), signature in zip(ask, found, strict=True):
+                seen[i][place] = signature
+            ask = [(i, middle) for i, node in enumerate(nodes) for middle in self._middles(node, seen[i])]
+        for node, points in zip(nodes, seen, strict=True):
+            self._cells(node, points)
+
+    def _middles(self, node: Node, points: dict[int, Any]) -> list[int]:
+        """Halfway points of the gaps whose two ends behave differently."""
+        finest = 2 ** max(0, node.request.size - self.finest)  # type: ignore[union-attr]
+        order = sorted(points)
+        changes = [(a, b) for a, b in itertools.pairwise(order) if points[a] != points[b]]
+        if len(changes) > MOST_CELLS:
+            raise Unscripted(f"what it does changes at more than {MOST_CELLS} places of one coin")
+        ask = []
+        for a, b in changes:
+            # The two outermost gaps go down to neighbours, so that a boundary case is told from a narrow cell.
+            if b - a <= (1 if a == 0 or b == order[-1] else finest):
+                self.known.add((a, b))
+                continue
+            near = [place for gap in self.known if a <= gap[0] and gap[1] <= b for place in gap if a < place < b]
+            ask += near if len(near) <= 8 else [(a + b) // 2]
+            ask += [] if near else [(a + b) // 2]
+        return ask
+
+    def _cells(self, node: Node, points: dict[int, Any]) -> None:
+        size = 2**node.request.size  # type: ignore[union-attr]
+        order = sorted(points)
+        cells: list[tuple[int, list[int]]] = []  # (end, points inside)
+        for place, after in itertools.zip_longest(order, order[1:]):
+            if not cells or cells[-1][0] >= 0:
+                cells.append((-1, []))
+            cells[-1][1].append(place)
+            if after is None:
+                cells[-1] = (size, cells[-1][1])
+            elif points[place] != points[after]:
+                cells[-1] = ((place + after + 1) // 2, cells[-1][1])
+        groups: dict[Any, list[int]] = {}
+        start = 0
+        for i, (end, inside) in enumerate(cells):
+            groups.setdefault((points[inside[0]], end - start == 1), []).append(i)
+            start = end
+        node.ends = [end for end, _ in cells]
+        node.owner = [-1] * len(cells)
+        for members in groups.values():
+            width = sum(node.ends[i] - (node.ends[i - 1] if i else 0) for i in members)
+            widest = max(members, key=lambda i: node.ends[i] - (node.ends[i - 1] if i else 0))
+            inside = cells[widest][1]
+            child = Node(node.key, (*node.prefix, inside[len(inside) // 2]), node.mass * width / size)
+            if child.mass < SMALLEST_MASS <= node.mass and width > 1:
+                continue
+            for i in members:
+                node.owner[i] = len(node.children)
+            node.children.append(child)
+
+    def _split_race(self, node: Node, request: Request) -> None:
+        """The weights of a race argmax w_i / E_i, from the ratio at which each pair of runners ties."""
+        n = request.size
+        alone = self.signatures([node] * n, [(_times(n, {i: 1.0}),) for i in range(n)])
+        if len(set(alone)) == 1:
+            self._adopt(node, [(1.0, _times(n, {0: 1.0}))])
+            return
+        all_start = self.signatures([node], [(tuple([1.0] * n),)])[0]
+        if all_start not in alone:
+            raise Unscripted(f"{request.source} is not used as a race between its entries")
+        # A runner of weight 0 loses even alone, to the heaviest; so runners that look like the heaviest are compared
+        # with one that does not, and the others with the heaviest.
+        other = next(i for i in range(n) if alone[i] != all_start)
+        alike = {i: self._ratio(node, n, i, other, alone) for i in range(n) if alone[i] == all_start}
+        first = max(alike, key=lambda i: alike[i])
+        weights = [alike[i] if i in alike else self._ratio(node, n, i, first, alone) * alike[first] for i in range(n)]
+        whole = sum(weights)
+        self._adopt(node, [(w / whole, _times(n, {i: 1.0})) if w > 0 else None for i, w in enumerate(weights)])
+
+    def _ratio(self, node: Node, n: int, i: int, j: int, alone: list[Any]) -> float:
+        """w_i / w_j: the time at which runner i, starting against time 1 of runner j, stops winning."""
+        low, high = -100.0, 60.0
+        if self.signatures([node], [(_times(n, {i: 2.0**low, j: 1.0}),)])[0] != alone[i]:
+            return 0.0
+        while high - low > 2.0**-FINEST:
+            middle = (low + high) / 2
+            wins = self.signatures([node], [(_times(n, {i: 2.0**middle, j: 1.0}),)])[0] == alone[i]
+            low, high = (middle, high) if wins else (low, middle)
+        return float(2.0 ** ((low + high) / 2))
+
+    def laws(
+        self, keys: Sequence[Hashable], *, probes: int = 24, seed: int = 0, repairs: int = 3
+    ) -> tuple[Laws, list[Node]]:
+        """The law of every input, checked on `probes` random calls each."""
+        rng = np.random.default_rng(seed)
+        for attempt in range(repairs + 1):
+            roots = self.explore(keys)
+            missed = self._missed(roots, rng.permutation(np.repeat(np.arange(len(roots)), probes)), rng)
+            if not missed or attempt == repairs:
+                break
+        return {root.key: _law(root, missed[root.key], probes) for root in roots}, roots
+
+    def confirm(
+        self, keys: Sequence[Hashable], mass: Sequence[float], excess: Callable[[Laws], float], *, seed: int = 0
+    ) -> tuple[Laws, list[Node], float] | None:
+        """The laws looked at again before a refusal, and what could still speak against it; None when time is short.
+
+        `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
+        come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
+        points, and then random calls are made until one of them had met such a cell, but for a chance of FALSE_ALARM.
+        A call that its cell does not explain becomes a starting point, and all begins again. The number returned is 0
+        when no such cell is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
+        """
+        rng = np.random.default_rng([seed, 1])
+        self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12
+        by_mass = np.asarray(mass) / np.sum(mass)
+        for _ in range(LOOKS):
+            made = 0
+            try:
+                laws, roots = self.laws(keys, seed=seed, probes=8)
+                missing = excess(laws)
+                if missing <= 0:
+                    return laws, roots, 0.0
+                needed, missed = math.log(1 / FALSE_ALARM) / missing, 0
+                while made < min(needed, MOST_RANDOM) and not missed:
+                    # By mass for the promise; and each input alike, where narrow cells of rare inputs are met sooner.
+                    inputs = [rng.choice(len(roots), size=AT_ONCE, p=by_mass), rng.integers(len(roots), size=AT_ONCE)]
+                    missed = self._missed(roots, np.concatenate(inputs), rng).total()
+                    made += AT_ONCE
+            except OutOfTime:
+                if made < LEAST_RANDOM:
+                    return None
+            if not missed:
+                return laws, roots, 0.0 if made >= needed else math.log(1 / FALSE_ALARM) / made
+        return None
+
+    def _missed(self, roots: Sequence[Node], inputs: Any, rng: np.random.Generator) -> Counter[Hashable]:
+        """How often a random call on each of the inputs did something else than its cell says."""
+        missed: Counter[Hashable] = Counter()
+        for i, run in zip(inputs, self.run([(roots[i].key, (), rng) for i in inputs]), strict=True):
+            root = roots[i]
+            leaf = root.find(run)
+            if leaf is None or (leaf.request is None and leaf.outcome != run.outcome):
+                missed[root.key] += 1
+                for place, (request, value) in enumerate(zip(run.requests, run.values, strict=True)):
+                    if request.kind == "uniform":
+                        self.extra.setdefault(place, []).append(value / (2**request.size - 1))
+        return missed
+
+
+def _law(root: Node, missed: int, probes: int) -> Law:
+    chances: dict[Any, float] = defaultdict(float)
+    boundary: dict[Any, float] = defaultdict(float)
+    whole = 0.0
+    for leaf in root.leaves():
+        chances[leaf.outcome] += leaf.mass
+        whole += leaf.mass
+        if leaf.mass <= 2.0**-24:
+            boundary[leaf.outcome] += leaf.mass
+    edge = {outcome: mass for outcome, mass in boundary.items() if chances[outcome] <= mass * 1.5}
+    return Law(dict(chances), edge, max(0.0, 1 - whole) + missed / probes, probes)
+
+
+def _times(n: int, early: dict[int, float]) -> tuple[float, ...]:
+    return tuple(early.get(i, FAR) for i in range(n))

@@ -1,0 +1,50 @@
+"""The two programs stated in cvxpy, as readable as the paper: a second witness of our own parts."""
+
+from typing import Any
+
+import highspy
+import numpy as np
+from scipy import sparse
+
+from spechub_lp._util.stdout import without_banner
+from spechub_lp.errors import MissingPackage, SolverError
+from spechub_lp.optimum.highs import SCALE, TOLERANCE
+
+Array = Any
+
+
+def full(p: Array, x: Array, mass: Array) -> float:
+    """Optimum of the full coupling C [N, V]: marginals Q and p, gain where the output y was drafted in tuple x."""
+    cp = load_cvxpy()
+    drafted = (x[:, :, None] == np.arange(len(p))).any(axis=1)
+    C = cp.Variable((len(x), len(p)), nonneg=True)
+    kept = cp.sum(cp.multiply(drafted.astype(float), C))
+    return _solve(cp.Maximize(kept), [cp.sum(C, axis=1) <= SCALE * mass, cp.sum(C, axis=0) <= SCALE * p])
+
+
+def compact(p: Array, x: Array, mass: Array) -> float:
+    """Optimum of the compact program S [N, k]: the mass with which tuple x is drafted and its i-th draft is output."""
+    cp = load_cvxpy()
+    S = cp.Variable(x.shape, nonneg=True)
+    outputs = sparse.csr_array((np.ones(x.size), (x.ravel(), np.arange(x.size))), shape=(len(p), x.size))
+    served = outputs @ cp.vec(S, order="C")
+    return _solve(cp.Maximize(cp.sum(S)), [cp.sum(S, axis=1) <= SCALE * mass, served <= SCALE * p])
+
+
+def load_cvxpy() -> Any:
+    """cvxpy, or MissingPackage; its import takes most of a second, so timings do it first."""
+    try:
+        import cvxpy
+    except ImportError:
+        raise MissingPackage("cvxpy", "the modelled programs") from None
+    return cvxpy
+
+
+def _solve(objective: Any, constraints: list[Any]) -> float:
+    """Solve the scaled program at tight tolerances (see highs.py) and scale back."""
+    without_banner(highspy.Highs)
+    problem = load_cvxpy().Problem(objective, constraints)
+    problem.solve(solver="HIGHS", primal_feasibility_tolerance=TOLERANCE, dual_feasibility_tolerance=TOLERANCE)
+    if problem.status != "optimal":
+        raise SolverError(f"cvxpy ended with status {problem.status!r}, not 'optimal'")
+    return float(problem.value) / SCALE

@@ -1,0 +1,245 @@
+"""The certified optimum: alpha*, a coupling that reaches it, and the token set H that proves nothing is better."""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from functools import cached_property, lru_cache, reduce
+from itertools import chain
+from typing import Any
+
+import gmpy2
+import numpy as np
+
+from spechub_lp import distributions
+from spechub_lp import drafts as policies
+from spechub_lp._array.ops import Array
+from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
+from spechub_lp.coupling import Coupling, plain
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import SolverError, TooLarge, UnknownName
+from spechub_lp.instance import enumerate_drafts
+from spechub_lp.optimum import highs
+from spechub_lp.optimum.basis import exact_flow
+from spechub_lp.optimum.max_flow import max_flow
+from spechub_lp.optimum.program import Program, compact, distinct, merge
+
+LARGEST_COUPLING = 4_000_000
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """alpha*(p, Q) with both halves of its proof; exact rationals throughout."""
+
+    alpha: Fraction
+    """The optimum of the full and of the compact program."""
+    H: frozenset[int]
+    """A token set with alpha = 1 + p(H) - Q(H)."""
+    p: tuple[Fraction, ...]
+    q: tuple[Any, ...]
+    k: int
+    drafts: DraftPolicy
+    method: str
+    """How the coupling was found: "highs" (its basis, in rationals), "highs+flow" (that basis was not exactly optimal,
+    and the flow mended it) or "flow" (asked for, or HiGHS failed or left a basis that is not exactly feasible)."""
+    program: Program
+    """The merged compact program, in rationals."""
+    flow: Array
+    """[n] S: the mass with which a set of tokens is drafted and the token is output as an accepted draft."""
+    tuples: Array
+    """[N, k] every draft tuple of positive mass."""
+    weights: Array
+    """[N] their mass Q(x)."""
+
+    @cached_property
+    def unserved(self) -> Array:
+        """[V] what the accepted drafts leave of p."""
+        rest = self.program.demand.copy()
+        np.subtract.at(rest, self.program.token, self.flow)
+        return rest
+
+    @cached_property
+    def accept(self) -> Array:
+        """[N, k] the verdict table: probability to output draft j of tuple x, S(set, y) / Q(set) for its first y."""
+        program, vocabulary = self.program, len(self.p)
+        share = np.zeros((len(program.supply), vocabulary), dtype=object)
+        share[program.row, program.token] = self.flow / program.supply[program.row]
+        _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
+        accept = np.take_along_axis(share[row], self.tuples, axis=1) + self.weights[0] * 0
+        for j in range(1, self.tuples.shape[1]):
+            again = (self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1)
+            accept[again, j] = self.weights[0] * 0
+        return accept
+
+    @cached_property
+    def coupling(self) -> Coupling:
+        """The optimum as a sampler's law: what is refused is spread over the unserved tokens."""
+        n, vocabulary = len(self.weights), len(self.p)
+        if n * vocabulary > LARGEST_COUPLING:
+            raise TooLarge(f"a coupling of {n:,} tuples by {vocabulary} tokens is too large; use .certificate()")
+        rest = self.unserved
+        refused = 1 - self.accept.sum(axis=1)
+        law = rest / (rest.sum() if rest.sum() else 1)
+        return Coupling(self.program.demand, self.tuples, self.weights, self.accept, refused[:, None] * law[None, :])
+
+    def entries(self) -> list[tuple[tuple[int, ...], int, Fraction]]:
+        """A full coupling as its few positive entries (drafts, output, mass).
+
+        The tuples of one set take its accepted mass in order, and what is left of them takes what is left of p in
+        order. So every mass is a sum of differences of Q and p, with no denominator but theirs: a share of each tuple
+        in its set's mass would have twice the digits.
+        """
+        program, vocabulary = self.program, len(self.p)
+        _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
+        accepted: list[list[Any]] = [[] for _ in program.supply]
+        for i in np.flatnonzero(self.flow):
+            accepted[program.row[i]].append([int(program.token[i]), self.flow[i]])
+        rest = [[y, mass] for y, mass in enumerate(self.unserved) if mass]
+        out = []
+        for n in np.argsort(row, kind="stable"):
+            x, spare = tuple(self.tuples[n].tolist()), self.weights[n]
+            for tokens in (accepted[row[n]], rest):
+                while spare and tokens:
+                    y, mass = tokens[0]
+                    given = min(spare, mass)
+                    out.append((x, y, plain(given)))
+                    spare -= given
+                    tokens[0][1] -= given
+                    if not tokens[0][1]:
+                        tokens.pop(0)
+        return out
+
+    def certificate(self) -> dict[str, Any]:
+        """The proof as a document that `spechub_lp.certificate.check` checks without a solver.
+
+        Raises:
+            TooLarge: it would have more digits or bytes than the format allows (docs/certificate_format.md).
+        """
+        denominators = {int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)}
+        # Every mass, and every sum that the checker makes, is a multiple of 1 / common.
+        common = reduce(gmpy2.lcm, denominators)
+        if common >= 10**MAX_DIGITS:
+            raise TooLarge(
+                f"the common denominator of p and of the {len(self.weights):,} draft tuples has more than the "
+                f"{MAX_DIGITS:,} digits that a certificate may have; give the laws as short rationals"
+            )
+        coupling = [[list(x), y, _text(mass)] for x, y, mass in self.entries()]
+        known = self.drafts in policies.ALL
+        law = [] if known else [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        written = sum(len(entry[-1]) + self._line() for entry in (*coupling, *law))
+        if written > MAX_BYTES:
+            raise TooLarge(
+                f"a certificate of {written:,} bytes is larger than the {MAX_BYTES:,} that checkers read; restrict the "
+                "laws to their top tokens"
+            )
+        rows = [list(map(_text, row)) for row in self._draft_rows()]
+        return {
+            "format": FORMAT,
+            "claim": {
+                "p": list(map(_text, self.p)),
+                "q": rows if isinstance(self.q[0], tuple) else rows[0],
+                "drafts": self.drafts.name if known else law,
+                "k": self.k,
+                "alpha": _text(self.alpha),
+            },
+            "coupling": coupling,
+            "H": sorted(self.H),
+        }
+
+    def _line(self) -> int:
+        """Bytes that an entry takes in the file at most, beside its mass: every number has a line of its own."""
+        return 40 + (self.k + 1) * (len(str(len(self.p))) + 6)
+
+    def _draft_rows(self) -> tuple[Any, ...]:
+        return self.q if isinstance(self.q[0], tuple) else (self.q,)
+
+
+def optimum(
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+) -> Optimum:
+    """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (theory/T1_one_optimum)
+
+    Args:
+        p: target law [V], as rationals, strings or floats (see laws.law).
+        q: draft law [V], or [k, V] for product drafts.
+        method: "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
+
+    Raises:
+        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. UnknownName: no such policy or method.
+    """
+    return _copy(shared_optimum(p, q, k, drafts, method=method, normalise=normalise))
+
+
+def shared_optimum(
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+) -> Optimum:
+    """`optimum` for readers of its arrays: they are read-only, and the same for all who ask for the same optimum."""
+    policy = policies.by_name(drafts)
+    if method not in ("highs", "flow"):
+        raise UnknownName("method", method, ["highs", "flow"])
+    target, draft = distributions.pair(p, q, normalise)
+    solve = _remembered if _is_value(policy) else _solve
+    return solve(target, draft, distributions.count(k), copy(policy), repr(policy), method)
+
+
+def _is_value(policy: DraftPolicy) -> bool:
+    """Whether policies that are equal and have one repr draft alike: their own class is a dataclass with a hash."""
+    try:
+        hash(policy)
+    except TypeError:
+        return False
+    return "__dataclass_params__" in vars(type(policy))
+
+
+def _solve(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, _: str, method: str) -> Optimum:
+    x, mass = enumerate_drafts(policy, rational_row(q), k)
+    program = compact(rational_row(p)[0], x, mass)
+    start = _from_highs(program) if method == "highs" else None
+    flow, H = max_flow(program, start)
+    used = "flow" if start is None else "highs" if (flow == start).all() else "highs+flow"
+    alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
+    if alpha != bound:
+        raise SolverError(
+            f"coupling {shown(alpha)} and cut {shown(bound)} disagree; please report p = {shown(p)}, q = {shown(q)}, "
+            f"{policy.name}, k = {k}"
+        )
+    return _each_array(Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass), _read_only)
+
+
+_remembered = lru_cache(maxsize=64)(_solve)
+# The key has the policy's repr beside a copy of it: Tempered(2) == Tempered(2.0), and only the first keeps rationals.
+
+
+def _each_array(best: Optimum, change: Callable[[Array], Array]) -> Optimum:
+    program = replace(best.program, **{f.name: change(getattr(best.program, f.name)) for f in fields(best.program)})
+    arrays = {name: change(getattr(best, name)) for name in ("flow", "tuples", "weights")}
+    return replace(best, program=program, **arrays)
+
+
+def _copy(best: Optimum) -> Optimum:
+    return _each_array(best, np.copy)
+
+
+def _text(value: Any) -> str:
+    """A rational as the format has it; Python's own str() fails beyond 4,300 digits."""
+    return str(RATIONAL(value))
+
+
+def _read_only(array: Array) -> Array:
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def _from_highs(program: Program) -> Array | None:
+    try:
+        return exact_flow(program, highs.solve(program))
+    except SolverError:
+        return None
+
+
+def cut_value(program: Program, H: frozenset[int]) -> Any:
+    """1 + p(H) - Q(H), an upper bound on every coupling."""
+    inside = np.isin(program.sets, [*H, len(program.demand)]).all(axis=1)
+    return 1 + program.demand[sorted(H)].sum() - program.supply[inside].sum()

@@ -1,0 +1,192 @@
+"""The page of `spechub-lp gate`."""
+
+import json
+import math
+import shlex
+from dataclasses import fields
+from typing import Any
+
+from spechub_lp.gate.checks.node import TOLERANCE
+from spechub_lp.gate.results import Finding, Report, Row
+from spechub_lp.report.html.content import FAIL, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
+from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
+from spechub_lp.report.plots.pictures import COLOURS, INK
+from spechub_lp.report.text.gate_report import case_document, shown, what_was_missed
+from spechub_lp.report.text.replays import Section
+
+MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}
+COLOUR_OF = {PASS: GOOD, FAIL: BAD, OPEN: INK}
+CASE = "spechub-gate-case.json"
+WIDEST = 33
+"""From so many tokens on a failing input is only attached, not shown."""
+
+
+def content(document: dict[str, Any]) -> Content:
+    report = read(document)
+    status, word = MOODS[report.status]
+    missed = what_was_missed(report)
+    page = Content(
+        status,
+        word,
+        f"Gate: {report.engine}",
+        _sentence(report),
+        [f"{report.level[:1].upper()}{report.level[1:]}."] * bool(report.level)
+        + [f"What could have been missed: {missed}."] * bool(missed)
+        + [f"{report.calls:,} calls in {report.seconds:.1f} s."],
+        [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
+        seed=report.settings.get("seed"),
+    )
+    page.parts += _problems(report) + _findings(report) + _case(report)
+    return page
+
+
+def read(document: dict[str, Any]) -> Report:
+    """The report that wrote the document."""
+    same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name != "findings"}
+    return Report(
+        **same,
+        rows=[Row(**row | {"acceptance": _measured(row["acceptance"])}) for row in document["problems"]],
+        findings=[Finding(**finding) for finding in document["findings"]],
+        smallest_caught=document["smallest_distance_caught"],
+    )
+
+
+def _measured(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _sentence(report: Report) -> str:
+    who = f"{report.engine} with {report.k} {report.drafts.replace('_', ' ')} drafts"
+    proofs = [f for f in report.findings if f.proof]
+    if report.status == "biased":
+        far = max((f.distance for f in proofs if f.kind == "bias" and f.distance), default=0.0)
+        if far:
+            return f"{who} does not keep the target law: its output law is up to {far:.3g} away from it."
+        return f"{who} is refused: {', '.join(dict.fromkeys(f.kind for f in proofs))}."
+    if report.status == "inconclusive":
+        return f"{who}: no bias was found, and not enough was seen for a pass."
+    exact = [row for row in report.rows if row.level == 1]
+    if exact:
+        return f"{who} keeps the target law on {len(exact)} problems: exact distance at most {report.distance:.2g}."
+    if report.rows:
+        bound = max(row.bound for row in report.rows)
+        return f"{who} keeps the target law on {len(report.rows)} problems, as far as draws say: within {bound:.2g}."
+    return f"{who} passed the boundary probes; no law was measured."
+
+
+def _findings(report: Report) -> list[Part]:
+    if not report.findings:
+        return []
+    ordered = sorted(report.findings, key=lambda f: (not f.proof, -(f.distance or 0)))
+    rows = [
+        [Cell(f.kind, FAIL if f.proof else OPEN), f.message, f.level, f"{f.distance:.3g}" if f.distance else ""]
+        for f in ordered
+    ]
+    return [
+        Part("What was found", tables=[Section("Findings, proofs first", ["kind", "what", "level", "distance"], rows)])
+    ]
+
+
+def _case(report: Report) -> list[Part]:
+    if report.status != "biased" or report.case is None:
+        return []
+    case = case_document(report)
+    tables, problem = [], report.case.get("problem")
+    if problem and len(problem.get("p", ())) in range(1, WIDEST):
+        laws = [problem["q"]] if not isinstance(problem["q"][0], list) else problem["q"]
+        names = ["q"] if len(laws) == 1 else [f"q {j + 1}" for j in range(len(laws))]
+        rows = [[y, *(f"{law[y]:.6g}" for law in (problem["p"], *laws))] for y in range(len(problem["p"]))]
+        drafted = report.case.get("tuple")
+        note = f"drafts {', '.join(map(str, drafted))}" if drafted else None
+        tables = [Section(f"The laws of {problem['name']!r}", ["token", "p", *names], rows, note)]
+    return [
+        Part(
+            "The failing input",
+            ["The smallest input on which it fails. Save it and run it again:"],
+            tables=tables,
+            attachments=[Attachment(CASE, json.dumps(case, indent=1) + "\n")],
+            code=f"spechub-lp gate {shlex.quote(report.engine)} --replay {CASE}",
+        )
+    ]
+
+
+def _problems(report: Report) -> list[Part]:
+    if not report.rows:
+        return []
+    exact = all(row.level == 1 for row in report.rows)
+    allowed = TOLERANCE if exact else float(report.settings.get("distance", 1.0))
+    columns = ["problem", "how", "distance", "at most", "accepts", "optimum", "of it"]
+    rows = [
+        [
+            row.problem, "exact law" if row.level == 1 else f"{row.draws:,} draws",
+            Cell(f"{row.distance:.3g}", _mood(row, report)),
+            f"{row.bound:.3g}", _number(row.acceptance), f"{row.optimum:.6f}", _share(row),
+        ]
+        for row in report.rows
+    ]  # fmt: skip
+    text = [
+        "Left of the dashed line a distance is rounding of the engine's own coins; right of it the output is not the "
+        "target law. A line behind a dot reaches to the largest distance that is not excluded."
+        if exact
+        else "The dashed line is the distance asked for; a line behind a dot reaches to the largest that draws allow."
+    ]
+    asked = [[name.replace("_", " "), f"{value}"] for name, value in report.settings.items() if value is not None]
+    return [
+        Part(
+            "Distance and acceptance, problem by problem",
+            text,
+            _pictures(report, allowed),
+            [Section("Every problem", columns, rows)],
+            [Section("How hard it looked: settings", ["setting", "value"], asked)],
+        )
+    ]
+
+
+def _pictures(report: Report, allowed: float) -> list[Picture]:
+    moods = [_mood(row, report) for row in report.rows]
+    far = [
+        Away(row.problem, row.distance, row.bound, COLOUR_OF[mood])
+        for row, mood in zip(report.rows, moods, strict=True)
+    ]
+    out = picture(
+        lambda axes: distances(axes, far, allowed),
+        "Distance from the target law: " + "; ".join(f"{a.name} {a.distance:.3g}, at most {a.bound:.3g}" for a in far),
+        "Distance from the target law",
+        height=0.75 + ROW * len(far),
+    )
+    known = [
+        Range(row.problem, row.acceptance, row.optimum, COLOURS["border_wor"], _verdict(row, mood), mood != FAIL)
+        for row, mood in zip(report.rows, moods, strict=True)
+        if not math.isnan(row.acceptance)
+    ]
+    if known:
+        out += picture(
+            lambda axes: ranges(axes, known),
+            "Acceptance: " + "; ".join(f"{r.name} {r.value:.6f} of {r.optimum:.6f}, {r.verdict}" for r in known),
+            "Acceptance against the certified optimum",
+            height=0.75 + ROW * len(known),
+        )
+    return out
+
+
+def _mood(row: Row, report: Report) -> str:
+    """An exact law is judged by its distance; frequencies stray by chance, so draws are judged by what they proved."""
+    if row.level == 1:
+        return PASS if row.distance <= TOLERANCE + row.unexplained else FAIL
+    if any(f.proof and f"on {row.problem!r}" in f.message for f in report.findings):
+        return FAIL
+    return PASS if row.bound <= report.settings.get("distance", 1.0) else OPEN
+
+
+def _verdict(row: Row, mood: str) -> str:
+    if row.level == 2 and mood != FAIL:
+        return f"within {row.bound:.2g}"
+    return "keeps p" if mood == PASS else f"off by {row.distance:.2g}"
+
+
+def _number(value: float) -> str:
+    return "not measured" if math.isnan(value) else f"{value:.6f}"
+
+
+def _share(row: Row) -> str:
+    return "" if math.isnan(row.acceptance) or not row.optimum else f"{row.acceptance / row.optimum:.1%}"

@@ -1,0 +1,181 @@
+"""A replay as tables: for the terminal and, the same ones, as Markdown."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from spechub_lp._util.tolerances import DRAW
+from spechub_lp.replay.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
+from spechub_lp.replay.replay import Replay
+from spechub_lp.replay.tally import Estimate
+from spechub_lp.report.text.tables import Sheet
+
+
+class Section(NamedTuple):
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    note: str | None = None
+
+
+INTERVAL = "± covers 95 %, clustered by document"
+PLACES = {
+    "all": "all positions",
+    "half": "q(Top) >= 1 - 1/k",
+    "border": "only inside the sharp border",
+    "beyond": "beyond the border",
+}
+
+
+def show_replay(console: Console, result: Replay) -> None:
+    """Every table, then what failed."""
+    told = result.manifest.get("model") or result.manifest.get("target") or {}
+    name = told.get("name", "captured rows")
+    console.print(f"{name}: {result.positions} positions, V = {result.vocabulary:,}, {result.seconds:.0f} s\n")
+    for section in sections(result):
+        console.print(Sheet(*section))
+    for failure in result.failures:
+        console.print(f"FAIL  {failure}", style="red")
+
+
+def sections(result: Replay) -> Iterator[Section]:
+    """The tables of a replay; which of them there are depends on what was measured."""
+    plan = result.plan
+    shown = min(plan.temperatures, key=lambda t: abs(t - 1))
+    for k in plan.ks:
+        yield acceptance(result, k)
+        if len(result.domains) > 1:
+            yield by_domain(result, k, shown)
+        yield by_index(result, k, shown)
+        yield hub_against(result, k)
+    yield shares(result)
+    if plan.exact_every:
+        yield losslessness(result)
+
+
+def acceptance(result: Replay, k: int) -> Section:
+    """Mean acceptance of each sampler and the optimum of each draft policy, at every temperature."""
+    tally, rows = result.tally, []
+    for sampler in chosen(result.plan.samplers, k):
+        means = [tally.mean((t, sampler.k, "acceptance", sampler.name)) for t in result.plan.temperatures]
+        errors = [monte_carlo_error(tally, (t, k, "noise", sampler.name)) for t in result.plan.temperatures]
+        drawn = f"drawn, error {max(errors):.4f}" if max(errors) else "closed form"
+        rows.append([sampler.name, sampler.drafts.name, drawn, *map(_text, means)])
+    for policy in OPTIMA:
+        means = [tally.mean((t, k, "optimum", policy)) for t in result.plan.temperatures]
+        if any(means):
+            name = policy + (" = hub" if policy == "greedy" and k == 2 else "")
+            rows.append(["optimum", name, "", *map(_text, means)])
+    columns = ["sampler", "drafts", "how", *(f"T = {t}" for t in result.plan.temperatures)]
+    return Section(f"Acceptance with {k} drafts (naive: one)", columns, rows, INTERVAL)
+
+
+def by_domain(result: Replay, k: int, t: float) -> Section:
+    rows = []
+    for sampler in chosen(result.plan.samplers, k):
+        key = (t, sampler.k, "acceptance", sampler.name)
+        rows.append([sampler.name, *(_text(result.tally.mean(key, d)) for d in result.domains.values())])
+    for policy in ("iid", "without_replacement", "greedy"):
+        key = (t, k, "optimum", policy)
+        rows.append([f"optimum {policy}", *(_text(result.tally.mean(key, d)) for d in result.domains.values())])
+    return Section(f"By domain, {k} drafts, T = {t}", ["", *result.domains], rows, INTERVAL)
+
+
+def by_index(result: Replay, k: int, t: float) -> Section:
+    """Which draft was accepted, from drawn verdicts; and the drawn total against the closed form in standard errors."""
+    rows = []
+    for sampler in chosen(result.plan.samplers, k):
+        means = [result.tally.mean((t, k, "slot", sampler.name, j)) for j in range(sampler.k)]
+        if any(m is None for m in means):
+            continue
+        gap = result.tally.mean((t, k, "drawn - closed", sampler.name))
+        error = monte_carlo_error(result.tally, (t, k, "drawn noise", sampler.name))
+        z = "" if gap is None else f"{gap.mean / error:+.1f}" if error > DRAW else f"{gap.mean:.1g} apart"
+        rows.append([sampler.name, *(_text(m) for m in means), means[0].n if means[0] else 0, z])
+    columns = ["sampler", *(f"draft {j + 1}" for j in range(k)), "positions", "standard errors off the closed form"]
+    return Section(f"Acceptance by draft index, {k} drafts, T = {t}", columns, rows, INTERVAL)
+
+
+def hub_against(result: Replay, k: int) -> Section:
+    """Where hub drafts, at their optimum, win and lose."""
+    rows = []
+    for t in result.plan.temperatures:
+        for rival in ("iid", "without_replacement", "top_k"):
+            for place, words in PLACES.items():
+                key = (t, k, "hub against", rival, place)
+                gain = result.tally.mean((*key, "gain"))
+                if gain is None:
+                    continue
+                parts = [result.tally.mean((*key, what)) or gain for what in ("win", "loss", "won", "lost")]
+                rows.append([f"{t}", rival, words, gain.n, _text(gain), *_shares(*parts)])
+    columns = [
+        "T",
+        "optimum of",
+        "where",
+        "positions",
+        "gain",
+        "wins at",
+        "loses at",
+        "by, where won",
+        "by, where lost",
+    ]
+    hub = "SpecHub" if k == 2 else "greedy hubs"
+    same = "; greedy drafts have the same optimum" if k == 2 else ""
+    return Section(f"{hub} against the optimum of other drafts, k = {k}", columns, rows, f"{INTERVAL}{same}")
+
+
+def shares(result: Replay) -> Section:
+    """How sharp the draft law is: the histogram of q(a), and the regions of the dominance theorems."""
+    tally, rows, bands = result.tally, [], 5
+    for t in result.plan.temperatures:
+        mean = tally.mean((t, 0, "q(a)"))
+        low = [
+            sum(
+                (tally.share((t, 0, "histogram", b), (t, 0, "q(a)")) or Estimate(0, None, 0)).mean
+                for b in range(n * BINS // bands, (n + 1) * BINS // bands)
+            )
+            for n in range(bands)
+        ]
+        regions = [_text(tally.mean((t, k, "region", r))) for k in result.plan.ks for r in REGIONS[:2]]
+        rows.append([f"{t}", _text(mean), *(f"{share:.3f}" for share in low), *regions])
+    columns = ["T", "mean q(a)", *(f"{n / bands:.1f} to {(n + 1) / bands:.1f}" for n in range(bands))]
+    columns += [f"k = {k}: {PLACES[r]}" for k in result.plan.ks for r in REGIONS[:2]]
+    return Section("q(a), the draft's largest probability: share of positions", columns, rows, INTERVAL)
+
+
+def losslessness(result: Replay) -> Section:
+    """Exact losslessness at the top tokens, and what float32 and bfloat16 lose; worst over temperatures."""
+    tally, rows = result.tally, []
+    for k in result.plan.ks:
+        for sampler in chosen(result.plan.samplers, k):
+            keys = [(t, k, "lossless", sampler.name) for t in result.plan.temperatures]
+            held = [m for key in keys if (m := tally.mean(key))]
+            if not held:
+                continue
+            count = sum(m.n for m in held)
+            worst = [
+                max(tally.worst[t, k, "distance", sampler.name, dtype] for t in result.plan.temperatures)
+                for dtype in ("float32", "bfloat16")
+            ]
+            exactly = round(sum(m.mean * m.n for m in held))
+            rows.append([sampler.name, sampler.drafts.name, k, f"{exactly}/{count}", *(f"{w:.2g}" for w in worst)])
+    columns = ["sampler", "drafts", "k", "exactly lossless", "distance in float32", "distance in bfloat16"]
+    return Section("Losslessness on the same rows' top tokens; worst distance in small floats", columns, rows)
+
+
+def markdown(section: Section) -> str:
+    """The table as Markdown, numbers as in the terminal."""
+    cells = [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in section.rows]
+    lines = ["| " + " | ".join(row) + " |" for row in (section.columns, ["---"] * len(section.columns), *cells)]
+    note = [f"\n{section.note}."] if section.note else []
+    return "\n".join([f"**{section.title}**\n", *lines, *note])
+
+
+def _shares(win: Estimate, loss: Estimate, won: Estimate, lost: Estimate) -> Sequence[str]:
+    by = [f"{part.mean / often.mean:.4f}" if often.mean else "" for part, often in ((won, win), (lost, loss))]
+    return [f"{win.mean:.3f}", f"{loss.mean:.3f}", *by]
+
+
+def _text(estimate: Estimate | None) -> str:
+    return "" if estimate is None else str(estimate)

@@ -1,0 +1,233 @@
+"""What the commands show on a terminal; in a pipe the same without colours, frames and line breaks."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from spechub_lp.certificate import rational_text
+from spechub_lp.coupling import plain
+from spechub_lp.report.text import gate_report
+
+if TYPE_CHECKING:
+    from spechub_lp.audit.audit import Audit, Line
+    from spechub_lp.audit.draws import Sampling
+    from spechub_lp.gate.results import Report
+    from spechub_lp.optimum.compare import Solutions
+
+GAP = 2
+"""Blanks between columns."""
+
+LEAST_PROSE = 24
+"""Columns that a cell of several words needs at least; shorter cells are never broken."""
+
+
+NUMBERS = re.compile(r"[-+\d.,e/± ]*")
+"""Cells that stand to the right."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table that fits: on a narrow terminal headings and prose fold, then columns go below each other."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, framed = options.max_width, console.file.isatty()
+        yield Text(self.title)
+        everything = list(range(len(self.columns)))
+        if sum(map(self._natural, everything)) + GAP * len(everything) <= width:
+            yield self._table(everything, framed, folded=False)
+        else:
+            for part in self._parts(everything, width):
+                yield self._table(part, framed, folded=True)
+        yield Text(f"{self.note}\n" if self.note else "")
+
+    def _parts(self, everything: list[int], width: int) -> Iterator[list[int]]:
+        """The columns of each table: as many as fit beside the first ones, which tell the rows apart."""
+        keys = everything[: self._keys()]
+        part = list(keys)
+        for n in everything[len(keys) :]:
+            if len(part) > len(keys) and self._least([*part, n]) > width:
+                yield part
+                part = list(keys)
+            part.append(n)
+        yield part
+
+    def _keys(self) -> int:
+        counts = range(1, len(self.columns))
+        return next((n for n in counts if len({tuple(row[:n]) for row in self.rows}) == len(self.rows)), 1)
+
+    def _least(self, part: Sequence[int]) -> int:
+        return sum(map(self._narrowest, part)) + GAP * (len(part) - 1)
+
+    def _natural(self, n: int) -> int:
+        return max(len(self.columns[n]), *(len(_cell(row[n])) for row in self.rows), 0)
+
+    def _narrowest(self, n: int) -> int:
+        cells = max((len(_cell(row[n])) for row in self.rows), default=0)
+        return max(min(cells, LEAST_PROSE) if self._is_prose(n) else cells, *map(len, self.columns[n].split()), 0)
+
+    def _is_prose(self, n: int) -> bool:
+        return any(len(_cell(row[n])) > LEAST_PROSE and " " in _cell(row[n]) for row in self.rows)
+
+    def _table(self, part: Sequence[int], framed: bool, folded: bool) -> Table:
+        blanks = GAP - 1 if framed else GAP
+        out = Table(box=box.SIMPLE_HEAD if framed else None, pad_edge=False, show_edge=False, padding=(0, blanks, 0, 0))
+        for n in part:
+            name = textwrap.fill(self.columns[n], self._narrowest(n)) if folded else self.columns[n]
+            numbers = all(NUMBERS.fullmatch(_cell(row[n])) for row in self.rows)
+            out.add_column(name, justify="right" if numbers else "left", no_wrap=not self._is_prose(n))
+        for row in self.rows:
+            out.add_row(*(_cell(row[n]) for n in part))
+        return out
+
+
+def show_audit(console: Console, audit: "Audit") -> None:
+    """The whole audit, ending in its verdict."""
+    for source in dict.fromkeys(line.source for line in audit.lines):
+        lines = [line for line in audit.lines if line.source == source and line.first]
+        console.print(
+            Sheet(f"{source}: every sampler with its own drafts, in rationals", LINE, [*map(line_cells, lines)])
+        )
+    others = [line for line in audit.lines if not line.first]
+    biased = [line for line in others if line.lossless < line.instances]
+    if biased:
+        title = "The same rules with other drafts: never read an acceptance without the verdict beside it"
+        console.print(Sheet(title, PAIR, [*map(pair_cells, biased)]))
+    right: dict[str, list[str]] = {}
+    for line in others:
+        if line.lossless == line.instances:
+            right.setdefault(line.sampler, []).append(line.drafts)
+    for sampler, policies in right.items():
+        console.print(f"  {sampler} is lossless with {', '.join(policies)} drafts too")
+    if audit.full_vocabulary:
+        name = (audit.model or {}).get("model", {}).get("name", "captured rows")
+        rows = [[row[column] for column in FULL] for row in audit.full_vocabulary]
+        console.print(Sheet(f"{name}, full vocabulary: closed forms and the certified cut, float64", FULL, rows))
+        d = audit.dominance
+        console.print(f"  q(a) >= 1/2 at {d['q(a) >= 1/2']} of {d['positions']} positions. There SpecHub is")
+        console.print(f"  {_gain(d['mean gain, q(a) >= 1/2'])} against the best of two iid drafts, elsewhere")
+        console.print(f"  {_gain(d['mean gain, elsewhere'])}.")
+    if any(t.tried for t in audit.theorems):
+        rows = [[t.id, t.statement, t.tried, t.held] for t in audit.theorems]
+        console.print(Sheet("Theorems, checked in rationals", ["", "statement", "tried", "held"], rows))
+    for statement, smaller, larger in audit.false_statements:
+        console.print(f"  false: {statement}: {smaller} < {larger}")
+    console.print(f"{audit.certificates} certificates of optimality accepted by the independent checker")
+    for failure in audit.failures:
+        console.print(f"FAIL  {failure}", style="red")
+    if not audit.failures:
+        console.print("PASS  every sampler keeps the target law with its own drafts, exactly", style="green")
+
+
+def show_solution(console: Console, result: "Solutions") -> None:
+    best = result.optimum
+    rows = [
+        [
+            s.method,
+            "" if s.constraints is None else f"{s.constraints} x {s.variables}",
+            _exact(s.value),
+            f"{s.seconds * 1e3:.1f}",
+        ]
+        for s in result.solves
+    ]
+    title = f"Optimum with {best.k} {best.drafts.name} drafts, V = {len(best.p)}"
+    console.print(Sheet(title, ["method", "size", "alpha", "ms"], rows))
+    for reason in result.skipped:
+        console.print(f"  skipped {reason}")
+    tokens = ", ".join(map(str, sorted(best.H)))
+    console.print(
+        f"alpha = {_exact(best.alpha)}, proved by a coupling and by H = {{{tokens}}} (coupling from: {best.method})"
+    )
+    if not result.agree:
+        console.print("FAIL  the methods disagree", style="red")
+
+
+def show_sample(console: Console, result: "Sampling") -> None:
+    c, n = result.coupling, result.draws
+    rows = [
+        [str(y), _exact(plain(p)), _exact(law), count / n, f"{z:+.1f}"]
+        for y, (p, law, count, z) in enumerate(zip(c.p, c.output_law, result.counts, result.z_scores, strict=False))
+    ]
+    rows.append(["accepted", "", _exact(c.acceptance), result.accepted / n, f"{result.z_scores[-1]:+.1f}"])
+    sampler = result.sampler
+    title = f"{sampler.name}, {sampler.k} {sampler.drafts.name} drafts, {n:,} draws, seed {result.seed}"
+    console.print(Sheet(title, ["token", "target p", "exact law", "drawn", "standard errors"], rows))
+    console.print("lossless, exactly" if c.is_lossless else f"BIASED: distance {_exact(c.distance)} from the target")
+    if not result.plausible:
+        console.print("FAIL  the draws do not fit the law that they were drawn from", style="red")
+    if gap := result.decided_otherwise:
+        console.print(f"In float64 a tie or an edge falls otherwise than exactly: draws follow a law {gap:.3g} away")
+
+
+def show_gate(console: Console, report: "Report") -> None:
+    """The gate's verdict and what stands behind it."""
+    console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
+    for finding in gate_report.shown(report):
+        console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
+    for reason in report.inconclusive if report.status == "inconclusive" else ():
+        console.print(f"  ? {reason}")
+    if report.rows:
+        console.print()
+        rows = [
+            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", f"{r.acceptance:.6f}", f"{r.optimum:.6f}"]
+            for r in report.rows
+        ]
+        title = "Distance from the target and acceptance, problem by problem"
+        console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
+    if missed := gate_report.what_was_missed(report):
+        console.print(missed)
+    console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
+
+
+def _exact(value: Any) -> str:
+    """A rational that a reader can take in, else its decimals."""
+    if isinstance(value, float):
+        return f"{value:.12f}"
+    text = rational_text(value) if isinstance(value, Fraction) else str(value)
+    return (
+        f"{text} = {float(value):.6g}"
+        if len(text) <= 24 and "/" in text
+        else text
+        if len(text) <= 24
+        else f"{float(value):.12f}"
+    )
+
+
+VERDICT_STYLE = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
+
+LINE = ["sampler", "drafts", "k", "exactly lossless", "acceptance", "optimum", "worst gap"]
+PAIR = ["sampler", "drafts", "k", "biased on", "worst distance", "acceptance", "optimum", "above it on"]
+FULL = ["sampler", "drafts", "k", "positions", "acceptance", "optimum", "gap"]
+
+
+def line_cells(line: "Line") -> list[Any]:
+    verdict = "" if line.lossless == line.instances else "NO "
+    return [
+        line.sampler, line.drafts, line.k, f"{verdict}{line.lossless}/{line.instances}",
+        line.acceptance, line.optimum, line.gap,
+    ]  # fmt: skip
+
+
+def pair_cells(line: "Line") -> list[Any]:
+    biased = f"{line.instances - line.lossless}/{line.instances}"
+    return [line.sampler, line.drafts, line.k, biased, line.distance, line.acceptance, line.optimum, line.above]
+
+
+def _gain(value: float | None) -> str:
+    return "not seen" if value is None else f"{value:+.4f}"
+
+
+def _cell(value: Any) -> str:
+    return f"{round(value, 4) + 0.0:.4f}" if isinstance(value, float) else str(value)

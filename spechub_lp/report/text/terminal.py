@@ -1,0 +1,190 @@
+"""What every command shares: where its output goes, how it ends, a progress bar, and the head of its JSON document."""
+
+import os
+import platform
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand
+
+import spechub_lp
+from spechub_lp._util import stdout
+from spechub_lp._util.io import is_stdout, write_json
+from spechub_lp._util.parallel import Stopped, end_on_signals, signal_received
+from spechub_lp.errors import SpecHubError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPED_WIDTH = 100_000
+"""Columns where nobody looks: a line in a pipe or a file is never wrapped."""
+
+BAD_INPUT, INTERNAL, CLOSED_PIPE = 2, 70, 141
+"""Exit codes: 70 is a fault of ours (EX_SOFTWARE; 1 means refuted), 141 what shells give a program ended by SIGPIPE."""
+
+TRACEBACK = "SPECHUB_TRACEBACK"
+"""Environment variable; with it an internal error shows where it happened."""
+
+DEFAULT_WIDTH = 80
+
+MEASURED_WITH = ("numpy", "scipy", "highspy", "cvxpy", "torch")
+"""Packages whose versions every document names."""
+
+
+class Command(TyperCommand):
+    """A command: while it works, what others print goes to stderr, and nobody but us chooses its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with stdout.apart():
+            try:
+                return super().invoke(ctx)
+            except Stopped:
+                raise
+            except SystemExit as end:
+                raise RuntimeError(f"a library ended the process with code {end.code!r}") from end
+
+
+def console_beside(*files: Path | None) -> "Console":
+    """Tables go to stdout, or to stderr when stdout carries one of the files."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    stream = sys.stderr if any(map(is_stdout, files)) else stdout.ours()
+    width = _terminal_width() if stream.isatty() else PIPED_WIDTH
+    return Terminal(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _terminal_width() -> int | None:
+    """COLUMNS when it is a width; 0 is none, though rich takes it for one and shows nothing. None: ask the terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    return DEFAULT_WIDTH if columns.isdigit() and int(columns) == 0 else None
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line. However it ends, it does so with one line on stderr at most and the exit code that fits."""
+    end_on_signals()
+    code, line = _outcome(app)
+    if code:
+        stdout.drop()  # what is still buffered would fail once more when the interpreter ends
+    stdout.close()
+    if line:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _outcome(app: typer.Typer) -> tuple[Any, str]:
+    """(exit code, what to say about it)."""
+    try:
+        stdout.take()
+        code = app(standalone_mode=False) or 0
+        stdout.finish()
+    except BaseException as error:
+        code, line = _ended_by(error)
+    else:
+        line = ""
+    if number := signal_received():
+        return 128 + number, "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    return code, line
+
+
+def _ended_by(error: BaseException) -> tuple[Any, str]:
+    match error:
+        case SpecHubError():
+            return error.exit_code, complaint(error)
+        case typer.TyperException():
+            return BAD_INPUT, complaint(error)
+        case BrokenPipeError():
+            return CLOSED_PIPE, ""
+        case SystemExit():  # how typer ends after a closed pipe, and after it printed what completion asked for
+            with suppress(SpecHubError, BrokenPipeError):
+                stdout.finish()
+            return (CLOSED_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code), ""
+        case OSError():
+            place = f"{error.filename}: " if error.filename is not None else ""
+            return BAD_INPUT, f"error: {place}{error.strerror or _one_line(error)}"
+        case MemoryError():
+            return BAD_INPUT, f"error: not enough memory; {_one_line(error)}"
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    hint = f"please report it with this command line ({TRACEBACK}=1 shows where it happened)"
+    return INTERNAL, f"internal error: {type(error).__name__}: {_one_line(error)}; {hint}"
+
+
+def about(command: str) -> dict[str, Any]:
+    """Which schema a document has (report/schemas), and which tool and command line wrote it, on what."""
+    return {
+        "schema": f"spechub-{command}-1",
+        "tool": f"spechub-lp {spechub_lp.__version__}",
+        "command": command,
+        "command_line": shlex.join(["spechub-lp", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in MEASURED_WITH}},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def save(document: dict[str, Any], json: Path | None, html: Path | None = None) -> None:
+    """Write a document where it was asked for. Before anything is shown: a closed pipe must not cost a file."""
+    if json:
+        write_json(json, document)
+    if html:
+        from spechub_lp.report.html.page import write_page
+
+        write_page(html, document)
+
+
+class ProgressBar:
+    """A progress bar with the time that is left, on stderr; nothing at all where stderr is no terminal or a dumb one.
+
+    FORCE_COLOR makes no terminal of a pipe: it is about colours.
+    """
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, width=_terminal_width())
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not sys.stderr.isatty() or console.is_dumb_terminal,
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+        self.bar.start()
+        return self.report
+
+    def report(self, what: str, done: int, of: int) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.bar.add_task(what, total=of)
+        self.bar.update(self.tasks[what], completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+
+def complaint(error: SpecHubError | typer.TyperException) -> str:
+    """One line, whatever the message has."""
+    if isinstance(error, SpecHubError):
+        return f"error: {_one_line(error)}"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error.__cause__, ValueError) and hasattr(error.__cause__, "errors"):  # pydantic's: it has the value
+        message = message.replace("value", f"value {error.__cause__.errors()[0]['input']!r}", 1)
+    context = getattr(error, "ctx", None)
+    where = f" (see {context.command_path} --help)" if context else ""
+    return f"error: {message[:1].lower()}{message[1:]}{where}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

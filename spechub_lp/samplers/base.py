@@ -1,0 +1,75 @@
+"""What a verification rule says about a tuple of drafts, and what a sampler is."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from spechub_lp import drafts as policies
+from spechub_lp.distributions import batch, count
+from spechub_lp.drafts import DraftPolicy
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where the output comes from, given the drafts. Each row of the two sums to 1 together."""
+
+    accept: Array
+    """[B, k] probability to output draft j as an accepted draft."""
+    residual: Array
+    """[B, V] probability to output token y after all drafts were refused: the refused mass times its law."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A draft policy and a verification rule.
+
+    Subclasses define `verify` over the array namespace of what they are given; p and q may have a batch of one, which
+    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target law, and may define
+    `closed_form`, the acceptance with those.
+    """
+
+    k: int = 2
+    """How many drafts are made."""
+    drafts: DraftPolicy = None  # type: ignore[assignment]
+    """How they are made; by default the first policy of `own`."""
+
+    name: ClassVar[str]
+    own: ClassVar[tuple[DraftPolicy, ...]]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", count(self.k, hint="a sampler needs at least one draft"))
+        object.__setattr__(self, "drafts", self.own[0] if self.drafts is None else policies.by_name(self.drafts))
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
+        raise NotImplementedError
+
+    def with_drafts(self, policy: str | DraftPolicy) -> Self:
+        """The same rule fed with the drafts of another policy, right or wrong."""
+        return replace(self, drafts=policies.by_name(policy))
+
+    @property
+    def is_own_pair(self) -> bool:
+        """Whether the rule was made for these drafts, so that it must be lossless."""
+        return type(self.drafts) in {type(policy) for policy in self.own}
+
+    def acceptance(self, p: Array, q: Array) -> Array | None:
+        """Acceptance [B] in closed form, O(V log V) a row, given p and q [B, V] (q [B, k, V] for product drafts).
+
+        None where no closed form is known, and always for drafts that are not the rule's own: `exact`, `reference` or
+        `draw` tell what a wrong pair accepts.
+
+        Raises:
+            SpecHubError: k drafts cannot be made from q.
+        """
+        if not self.is_own_pair:
+            return None
+        self.drafts.check(q, self.k)
+        if not batch(p=p, q=q):
+            return p[:0, 0]
+        return self.closed_form(p, q)
+
+    def closed_form(self, p: Array, q: Array) -> Array | None:
+        """Acceptance [B] for drafts of a policy of `own`; here None. It is asked for no other policy."""
+        return None

@@ -1,0 +1,39 @@
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.drafts.adaptive import Adaptive
+from spechub_lp.drafts.base import drafter
+from spechub_lp.samplers.base import Sampler, Verdict
+from spechub_lp.samplers.border.without_replacement import BorderWor
+from spechub_lp.samplers.greedy_hubs import GreedyHubs
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class BorderAdaptive(Sampler):
+    """The optimum for adaptive drafts: greedy_hubs where q(a) >= threshold, border_wor elsewhere. (theory/border)
+
+    1. Look at q alone: which drafts were made?
+    2. Verify them by the rule that is optimal for them.
+    """
+
+    name = "border_adaptive"
+    own: ClassVar[tuple[DraftPolicy, ...]] = (Adaptive(),)
+
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        q = drafter(q, 0)
+        hub, spread = (rule(self.k).verify(p, q, x) for rule in (GreedyHubs, BorderWor))
+        where, peaked = array_namespace(p).where, self._policy.peaked(q)[:, None]
+        return Verdict(where(peaked, hub.accept, spread.accept), where(peaked, hub.residual, spread.residual))
+
+    def closed_form(self, p: Array, q: Array) -> Array:
+        hub, spread = (rule(self.k).closed_form(p, q) for rule in (GreedyHubs, BorderWor))
+        return array_namespace(p).where(self._policy.peaked(drafter(q, 0)), hub, spread)
+
+    @property
+    def _policy(self) -> Adaptive:
+        return self.drafts if isinstance(self.drafts, Adaptive) else Adaptive()

@@ -1,0 +1,189 @@
+"""Border's preparation: for each row of (p, q) the order of the tokens, the law of the chosen draft and the lottery
+over nested ironings that makes it; then which draft a tuple chooses, O(k log k) a tuple whatever the vocabulary."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp._array.convert import as_float64
+from spechub_lp._array.ops import columns, normalise, positive, share, some
+from spechub_lp.drafts import IID
+from spechub_lp.drafts._best_draft import best_draft, falling, scaled
+from spechub_lp.samplers.border.merge_tree import Ironing, iron, wanted
+
+Array = Any
+
+WINDOW = 32
+MOST_ODDS = 2.0**1000
+"""q(better blocks) / q(own block) in floats may overflow, and is cut here: two drafts of so faint a block are not drawn
+while its better blocks are there to be hit."""
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """What Border knows of rows (p, q) before it sees drafts. Rationals; or float64 whatever the dtype of p and q, and
+    only what meets the output is rounded: `keep` and `rest` are float64 for float64 rows, else float32."""
+
+    rank: Array
+    """[B, V] place of each token by p/q falling; tokens that q cannot draft come last."""
+    death: "Highest"
+    """[B, V] level at which the boundary before the token of that rank dies."""
+    ahead: "Highest"
+    """[B, V] minus the integral from that level to 1 of q(better blocks) / q(own block)."""
+    q: Array
+    """[B, V] the draft law, divided by its sum."""
+    law: Array
+    """[B, V] b: the law of the chosen draft, by token, as this lottery makes it (not as it was wanted)."""
+    keep: Array
+    """[B, V] min(1, p/b), the probability to keep a chosen token."""
+    rest: Array
+    """[B, V] (p - b)+ divided by its sum, the law of the output when the chosen draft is refused."""
+    served: Array
+    """[B] sum of min(p, b), the acceptance."""
+    trees: tuple[Ironing, ...]
+    """[B] the nested ironings, by rank."""
+
+
+def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
+    """Sort, cut, hold p/q between two levels, iron: O(V log V) a row. p, q [B, V] or [1, V]; any namespace.
+
+    The rows are worked on one at a time on the CPU, in rationals or in float64.
+    """
+    p, q = some(p), some(q)
+    rows = max(p.shape[0], q.shape[0])
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
+    done = [_row(policy, target, draft, k) for target, draft in zip(targets, drafts, strict=True)]
+    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
+
+
+def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> Lottery:
+    """`prepare` for drafts with replacement, after the tokens were put into `levels` classes of p/q, from k downwards,
+    `octaves` octaves in all: O(V log levels) a row, no sort. Classes are what is ranked; a class is never cut."""
+    p, q = some(p), some(q)
+    rows = max(p.shape[0], q.shape[0])
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
+    edges = k * 2.0 ** (-octaves * np.arange(levels - 1) / (levels - 1))
+    done = [_levels(target, draft, k, edges) for target, draft in zip(targets, drafts, strict=True)]
+    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
+
+
+def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Lottery:
+    """The rows of a batch as one lottery, in the namespace and on the device of `like`."""
+    *tables, trees = zip(*done, strict=True)
+    rank, death, ahead, law = (np.stack(table) for table in tables)
+    need = positive(p - law)
+    keep, rest, served = share(p, law), normalise(need, p), np.sum(p - need, axis=1)
+    if like.dtype != object:
+        xp, at = array_namespace(like), device(like)
+        rank, death, ahead, q, law, served = (
+            xp.asarray(a, device=at) for a in (rank, death, ahead, q.copy(), law, served)
+        )
+        dtype = like.dtype if like.dtype == xp.float64 else xp.float32
+        keep, rest = (xp.asarray(a, dtype=dtype, device=at) for a in (keep, rest))
+    return Lottery(rank, Highest(death), Highest(-ahead), q, law, keep, rest, served, trees)
+
+
+def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, Array, Ironing]:
+    order, n = falling(p, q)
+    best_first = order[:n]
+    p_sorted, q_sorted = p[best_first], q[best_first]
+    f = best_draft(policy, q_sorted, k)
+    tree = iron(q_sorted, f, wanted(p_sorted, q_sorted, f))
+    rank = np.empty(len(q), dtype=np.int64)
+    rank[order] = np.arange(len(q))
+    death, ahead, law = q * 0 + 1, q * 0, q * 0
+    death[:n], ahead[:n] = tree.death, tree.ahead if q.dtype == object else np.minimum(tree.ahead, MOST_ODDS)
+    law[best_first] = tree.density * q_sorted
+    return rank, death, ahead, law, tree
+
+
+def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Array, Array, Ironing]:
+    """As `_row`, with classes in the place of tokens; tokens that q cannot draft are a class of their own, the last."""
+    can = q > 0
+    at = np.full(len(q), len(edges) + 1)
+    at[can] = len(edges) - np.searchsorted(edges[::-1] / float(q.sum()), p[can] / q[can])
+    held, rank = np.unique(at, return_inverse=True)
+    sums = np.zeros((2, len(held)), dtype=q.dtype) + q[:1] * 0
+    for total_of, law in zip(sums, (p, q), strict=True):
+        np.add.at(total_of, rank, law)
+    n = int((held <= len(edges)).sum())
+    p_class, q_class = sums[:, :n]
+    f = best_draft(IID(), q_class, k)
+    tree = iron(q_class, f, wanted(p_class, q_class, f))
+    density = np.append(tree.density, q[:1] * 0)
+    death, ahead = (np.append(a, [fill] * (len(edges) + 2 - n)) for a, fill in ((tree.death, 1), (tree.ahead, 0)))
+    return rank, death + q[:1] * 0, ahead + q[:1] * 0, density[np.minimum(rank, n)] * q, tree
+
+
+def _law(a: Array) -> Array:
+    a = as_float64(a)
+    return normalise(a, a)
+
+
+def by_block(prepared: Lottery, x: Array) -> tuple[Array, Array]:
+    """The drafts x [B, k] from best to worst, as slots [B, k]; and the level [B, k] up to which the best s + 1 of them
+    are not all in one block, 0 for the best alone. O(k log k) a tuple."""
+    xp = array_namespace(x)
+    rank = take(prepared.rank, x)
+    order = xp.argsort(rank, axis=-1, stable=True)
+    rank = xp.take_along_axis(rank, order, axis=-1)
+    apart = [take(prepared.q, x[:, :1])[:, 0] * 0]
+    for s in range(1, x.shape[1]):
+        gap = prepared.death(rank[:, s - 1], rank[:, s])
+        apart.append(xp.where((rank[:, s - 1] < rank[:, s]) & (gap > apart[-1]), gap, apart[-1]))
+    return order, columns(*apart)
+
+
+def earliest(order: Array, apart: Array) -> Array:
+    """Probability [B, k] that each draft is the earliest drawn of the best block that was hit, over all levels."""
+    xp = array_namespace(order)
+    k = order.shape[1]
+    slot = xp.arange(k, device=device(order))[None, :]
+    first, choose, whole = order[:, 0], apart * 0, apart[:, 0] * 0 + 1
+    for s in range(k):
+        first = xp.where(order[:, s] < first, order[:, s], first)
+        levels = (apart[:, s + 1] if s + 1 < k else whole) - apart[:, s]
+        choose = xp.where(slot == first[:, None], choose + levels[:, None], choose)
+    return choose
+
+
+class Highest:
+    """Maximum of a[b, i + 1 : j + 1] for i < j, in O(1) after O(V) a row: windows of 32 at both ends, and between them
+    a table of powers of two over the blocks of 32. For i = j it is some entry nearby."""
+
+    def __init__(self, a: Array):
+        xp = array_namespace(a)
+        self.a, self.size, self.levels = a, a.shape[1], []
+        blocks = self.size // WINDOW
+        if blocks > 2:
+            level = xp.max(xp.reshape(a[:, : blocks * WINDOW], (a.shape[0], blocks, WINDOW)), axis=-1)
+            self.levels.append(level)
+            while 2 ** len(self.levels) <= blocks:
+                half = 2 ** (len(self.levels) - 1)
+                level = xp.where(level[:, :-half] > level[:, half:], level[:, :-half], level[:, half:])
+                self.levels.append(level)
+
+    def __call__(self, i: Array, j: Array) -> Array:
+        """i, j [B] -> [B]."""
+        xp = array_namespace(i)
+        steps = xp.arange(min(WINDOW, self.size), device=device(i))[None, :]
+        lowest, last = i[:, None] + 1, j[:, None]
+        from_left, from_right = lowest + steps, last - steps
+        from_left = xp.where(from_left < last, from_left, last)
+        from_right = xp.where(from_right > lowest, from_right, lowest)
+        at = xp.concat([from_left, xp.where(from_right < self.size, from_right, 0)], axis=1)
+        best = xp.max(take(self.a, at), axis=-1)
+        first, end = (i + WINDOW) // WINDOW, (j + 1) // WINDOW
+        for power, level in enumerate(self.levels):
+            fits = (end - first >= 2**power) & (end - first < 2 ** (power + 1))
+            seen = take(level, columns(xp.where(fits, first, 0), xp.where(fits, end - 2**power, 0)))
+            seen = xp.where(seen[:, 0] > seen[:, 1], seen[:, 0], seen[:, 1])
+            best = xp.where(fits & (seen > best), seen, best)
+        return best
+
+
+def take(a: Array, at: Array) -> Array:
+    """a[b, at[b]]: [B, V] or [1, V], [B, m] -> [B, m]."""
+    return a[0][at] if a.shape[0] == 1 else array_namespace(a).take_along_axis(a, at, axis=-1)

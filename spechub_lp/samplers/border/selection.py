@@ -1,0 +1,143 @@
+"""Earliest with hand-over: which of more than two drafts made without replacement the lottery chooses (theory/border).
+
+At one level, with G the best block that was hit and A the blocks before it, walk through the drafts as drawn:
+
+    drafts behind G only leave the pool
+    at a draft y of G, with r draws still to come from the pool without y:
+        keep y, unless a later draft is in G too and a coin of probability theta(y) falls; then hand over,
+        and go on with the pool without y and the block without y
+
+    theta(y) = (q(G) - q(y)) (c - P(y)) / (q(G) R(y)),    c = P(heaviest token of G)
+    P(x) = Pr[r draws from the pool without x hit A]
+    R(y) = Pr[they miss A and hit G without y], drawn without y
+
+P and R are sums of one law, that of the best of r draws from what is left of the pool (drafts/_best_draft.py). It serves all
+levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
+
+The blocks of one token are nested. What is summed over them is summed from the inside out, never as a difference: where
+the heavy tokens have left the pool, the block may be fainter than their rounding.
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp._array.convert import as_float64, as_numpy
+from spechub_lp._array.ops import minimum, positive, ratio
+from spechub_lp.drafts import WithoutReplacement
+from spechub_lp.drafts._best_draft import best_draft
+from spechub_lp.recent import Recent
+from spechub_lp.samplers.border.merge_tree import Ironing
+from spechub_lp.samplers.border.preparation import Lottery, take
+
+Array = Any
+
+MEMORY = 16 * 2**20
+"""Bytes that the laws of one row's pools may keep, for tuples that begin alike; the oldest go first."""
+FEWEST = 2
+"""Laws kept whatever they take: those of one draft and of the heaviest token of its block."""
+
+
+def walk(prepared: Lottery, x: Array) -> Array:
+    """Probability [B, k] that each draft of x [B, k] is chosen, over all levels and coins; rows sum to 1."""
+    xp, at = array_namespace(prepared.q), device(prepared.q)
+    choose = as_float64(prepared.q[:1, :1]) * np.zeros(x.shape, dtype=np.int64)
+    rows = [Row(tree) for tree in prepared.trees]
+    for n, drafts in enumerate(as_numpy(take(prepared.rank, x)).tolist()):
+        choose[n] = rows[n if len(rows) > 1 else 0].choose(drafts)
+    return choose if choose.dtype == object else xp.asarray(choose, dtype=prepared.q.dtype, device=at)
+
+
+class Row:
+    """One row of (p, q), its tokens by rank."""
+
+    def __init__(self, tree: Ironing):
+        self.tree, self.q, self.n = tree, tree.q, len(tree.q)
+        self.known = Recent(MEMORY, FEWEST)
+
+    def choose(self, drafts: list[int]) -> Array:
+        """Drafts as ranks, in the order drawn -> [k]. A repeat, or a draft too faint to count, is never chosen."""
+        counts = [rank < self.n and rank not in drafts[:j] for j, rank in enumerate(drafts)]
+        if not any(counts):
+            return np.where(np.arange(len(drafts)) == 0, self.q[0] * 0 + 1, self.q[0] * 0)
+        first, end, share = self.levels(min(drafts))
+        here = np.asarray([new & (first <= rank) & (rank < end) for new, rank in zip(counts, drafts, strict=True)])
+        choose = []
+        for j, rank in enumerate(drafts):
+            left = np.where(here[j], share * 0, share)
+            either = here[j] & here[j + 1 :].any(axis=0)
+            if either.any():
+                gone = frozenset(other for other, new in zip(drafts[:j], counts, strict=False) if new)
+                left[either] = share[either] * self.theta(rank, gone, len(drafts) - 1 - j, first[either], end[either])
+            choose.append((share - left).sum())
+            share = left
+        return np.asarray(choose)
+
+    def levels(self, rank: int) -> tuple[Array, Array, Array]:
+        """The blocks [first, end) that the token is in as t runs from 0 to 1, and how long it is in each."""
+        node, nodes = int(self.tree.home[rank]), []
+        while node >= 0:
+            nodes.append(node)
+            node = int(self.tree.parent[node])
+        born = self.tree.born[nodes]
+        return self.tree.first[nodes], self.tree.end[nodes], np.append(born[1:], born[0] * 0 + 1) - born
+
+    def theta(self, y: int, gone: frozenset[int], r: int, first: Array, end: Array) -> Array:
+        """Probability to hand over at draft y, in each block [first, end)."""
+        best = self.best(gone | {y}, r)
+        missed = nested(best, first, end)
+        pool = self.q.copy()
+        pool[list(gone)] = pool[0] * 0
+        heaviest = heaviest_of(pool, first.tolist(), end.tolist())
+        mass = nested(pool, first, end)
+        pool[y] = pool[0] * 0
+        others = nested(pool, first, end)
+        hit, spread = below(best, first), missed * 0
+        for x in set(heaviest):
+            here = np.asarray([x == other for other in heaviest])
+            spread[here] = below(self.best(gone | {x}, r), first[here]) - hit[here]
+        coin = ratio(ratio(others, mass) * positive(spread), missed)
+        return minimum(coin, coin * 0 + 1)
+
+    def best(self, gone: frozenset[int], r: int) -> Array:
+        """The law of the best of r draws from the pool without `gone`: [n]."""
+        return self.known((gone, r), lambda: self.best_of_rest(gone, r))
+
+    def best_of_rest(self, gone: frozenset[int], r: int) -> Array:
+        rest, law = np.ones(self.n, dtype=bool), self.q * 0
+        rest[list(gone)] = False
+        if rest.any():
+            law[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
+        return law
+
+
+def below(law: Array, first: Array) -> Array:
+    """The sums of law[:first], for first [m]."""
+    return np.concatenate((law[:1] * 0, np.cumsum(law[: first.max()])))[first]
+
+
+def nested(a: Array, first: Array, end: Array) -> Array:
+    """The sums of a[first:end] over nested blocks, smallest first: [m], each by adding what the block has more."""
+    sums: list[Any] = []
+    inner = (int(first[0]), int(first[0]))
+    for start, stop in zip(first.tolist(), end.tolist(), strict=True):
+        more = a[start : inner[0]].sum() + a[inner[1] : stop].sum()
+        sums.append(sums[-1] + more if sums else more)
+        inner = (start, stop)
+    return np.asarray(sums) + a[:1] * 0
+
+
+def heaviest_of(pool: Array, first: list[int], end: list[int]) -> list[int]:
+    """The heaviest token of each of the nested blocks [first, end), smallest block first."""
+    heaviest, seen_from, seen_to = first[0], first[0], first[0]
+    out = []
+    for start, stop in zip(first, end, strict=True):
+        for new_from, new_to in ((start, seen_from), (seen_to, stop)):
+            if new_from < new_to:
+                candidate = new_from + int(np.argmax(pool[new_from:new_to]))
+                if pool[candidate] > pool[heaviest]:
+                    heaviest = candidate
+        seen_from, seen_to = start, stop
+        out.append(heaviest)
+    return out

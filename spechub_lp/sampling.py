@@ -1,0 +1,86 @@
+"""Drafts and outputs drawn from explicit uniforms, in numpy or torch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import array_namespace, device
+
+from spechub_lp._array.ops import halvings, pick, zero
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.exact import draw_checked, inputs
+from spechub_lp.samplers.base import Sampler
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What came out of a batch of draws."""
+
+    tokens: Array
+    """[B] the output token."""
+    slots: Array
+    """[B] index of the accepted draft, or -1 when all drafts were refused."""
+    drafts: Array
+    """[B, k] the drafts."""
+
+
+def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
+
+    Args:
+        p, q: laws [V] or [B, V] of numpy or torch; for product drafts q is [B, k, V], or [k, V] beside one p.
+        u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict. B may be 0.
+
+    Both ends of [0, 1] are legal in every dtype, because rounding to float32, float16 or bfloat16 makes uniforms of
+    exactly 1. An entry of u is taken for the float64 that it is exactly: 0 stands for the first token of positive
+    probability, and 1 for what the largest number below 1 stands for, whatever the dtype of u is. No u draws a token of
+    probability 0. A u of few bits reaches only the tokens on its grid; draw uniforms in float64.
+
+    Bits: drafts, verdicts and the search for the token that u falls on are made of the same operations in the same
+    order in numpy and torch and on every device (spechub_lp/_array/ops.py), so tokens agree where u is on the very edge of
+    two tokens, too. Left out are Tempered drafts with a power that is no whole number: libraries round powers each in
+    their own way.
+
+    Raises:
+        LawError: p or q is not a law. SpecHubError: shapes, kinds of array or u do not fit; a bad k.
+
+    Example:
+        >>> from spechub_lp import draw, samplers
+        >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
+        [0]
+    """
+    return draw_checked(sampler, *inputs(sampler, p, q, u))
+
+
+def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
+    """The drafts [B, k] that a policy makes from q [B, V] or [1, V] ([B, k, V] for product drafts) with uniforms u
+    [B, k]; nothing is checked."""
+    xp, k = array_namespace(q, u), u.shape[1]
+    x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
+    for j in range(k):
+        x = xp.concat([x, inverse_cdf(policy.draft(q, x, k), u[:, j])[:, None]], axis=1)
+    return x
+
+
+def inverse_cdf(weights: Array, u: Array) -> Array:
+    """The cell that u [B] falls into when the weights [B, C] or [1, C] are laid end to end: [B] indices.
+
+    A walk down the tree of float64 sums (rows.halvings): where what is still to go is below the weight on the left, go
+    left; else take that weight off and go right. A cell of weight 0 is never chosen, not even at u = 0 or u = 1, and
+    the same bits give the same cell on every device.
+    """
+    xp = array_namespace(weights, u)
+    *levels, whole = halvings(xp.astype(weights, xp.float64))
+    cell = xp.zeros(u.shape, dtype=xp.int64, device=device(u))
+    nil = zero(whole)
+    to_go = xp.minimum(xp.astype(u, xp.float64) * whole[:, 0], xp.nextafter(whole[:, 0], nil))
+    for level in reversed(levels):
+        # to_go stays below the weight of the node, so without weight or cell on the right it stays left.
+        first = 2 * cell
+        second = first + 1 if level.shape[-1] % 2 == 0 else xp.where(first + 1 < level.shape[-1], first + 1, first)
+        left, right = pick(level, first), pick(level, second)
+        goes_right = to_go >= left
+        to_go = xp.where(goes_right, xp.minimum(to_go - left, xp.nextafter(right, nil)), to_go)
+        cell = first + xp.astype(goes_right, xp.int64)
+    return cell

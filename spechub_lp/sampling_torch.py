@@ -1,0 +1,73 @@
+"""The fast face: the same draws on any torch device and dtype, a slice of the batch at a time."""
+
+from typing import Any
+
+import torch
+
+from spechub_lp import distributions
+from spechub_lp.errors import SpecHubError
+from spechub_lp.exact import draw_checked, float_pair, inputs
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.sampling import Draw
+
+MEMORY = 64 * 2**20
+"""Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""
+
+ROWS_IN_WORK = 12
+"""Rows of float64 that one draw may hold beside its inputs (measured for RRS, RRSw and SpecHub with two drafts)."""
+
+
+def draw(
+    sampler: Sampler, p: Any, q: Any, u: Any, *, device: Any = None, dtype: Any = None, memory: int = MEMORY
+) -> Draw:
+    """Draw from explicit uniforms, as `spechub_lp.draw` does, on a device, in a dtype, in slices of the batch.
+
+    Args:
+        p, q: laws [V] or [B, V] (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists
+            that torch.as_tensor takes.
+        u: uniforms [B, k + 1] in [0, 1], as `spechub_lp.draw` reads them.
+        device, dtype: where and in what precision to work; by default those of p.
+        memory: bytes to stay below, beside the inputs.
+
+    Raises:
+        LawError, SpecHubError: as `spechub_lp.draw`.
+    """
+    p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
+    p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))
+    rows = max(1, distributions.count(memory, "memory") // (ROWS_IN_WORK * 8 * p.shape[-1]))
+    parts = [
+        draw_checked(sampler, _rows(p, start, rows), _rows(q, start, rows), u[start : start + rows])
+        for start in range(0, max(1, u.shape[0]), rows)
+    ]
+    return Draw(*(torch.cat([getattr(part, name) for part in parts]) for name in ("tokens", "slots", "drafts")))
+
+
+def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any) -> Draw:
+    """Draw one output for each row of p and q with torch's own uniforms; arguments as `draw`."""
+    p, q = (_tensor(a, name, where.get("device"), where.get("dtype")) for a, name in ((p, "p"), (q, "q")))
+    batch = distributions.batch(**dict(zip("pq", float_pair(sampler, p, q), strict=True)))
+    try:
+        u = torch.rand(batch, sampler.k + 1, dtype=torch.float64, generator=generator, device=p.device)
+    except (TypeError, RuntimeError) as error:
+        raise SpecHubError(f"generator = {generator!r} makes no uniforms on {p.device}: {error}") from None
+    return draw(sampler, p, q, u, **where)
+
+
+def _tensor(values: Any, name: str, device: Any = None, dtype: Any = None) -> torch.Tensor:
+    values = values if isinstance(values, torch.Tensor) else distributions.as_array(values, name)
+    try:
+        return torch.as_tensor(values, device=device, dtype=dtype)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+    ) as error:  # torch's word for a device that is not there
+        raise SpecHubError(
+            f"{name} makes no tensor with device = {device!r} and dtype = {dtype!r}: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _rows(a: torch.Tensor, start: int, rows: int) -> torch.Tensor:
+    """A slice of the batch; a batch of one serves every slice."""
+    return a if a.shape[0] == 1 else a[start : start + rows]

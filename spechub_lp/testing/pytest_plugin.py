@@ -1,0 +1,75 @@
+"""The gate inside pytest: `pytest --spechub-gate module:object`, or the fixture `spechub_gate` in a test of one line.
+
+pytest -p spechub_lp.testing.pytest_plugin --spechub-gate mymodule:verify --spechub-gate-k 2
+
+def test_my_sampler(spechub_gate):
+    spechub_gate(verify, drafts="iid", k=2)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from spechub_lp.errors import SpecHubError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("spechub-gate")
+    group.addoption("--spechub-gate", action="append", default=[], metavar="MODULE:OBJECT", help="gate this engine")
+    group.addoption("--spechub-gate-drafts", default="iid", help="its draft policy")
+    group.addoption("--spechub-gate-k", type=int, default=2, help="how many drafts")
+    group.addoption("--spechub-gate-budget", type=float, default=40.0, help="seconds for each engine")
+    group.addoption("--spechub-gate-logits", metavar="DIR", help="gate on captured rows: a folder or .safetensors")
+
+
+class GateFailure(Exception):
+    """The gate did not pass; the text is its report."""
+
+
+class GateItem(pytest.Item):
+    """One engine as one test."""
+
+    def runtest(self) -> None:
+        from spechub_lp.cli.gate import run
+        from spechub_lp.gate.settings import Logits, Settings
+
+        option = self.config.getoption
+        settings = Settings(seconds=option("--spechub-gate-budget"))
+        rows = option("--spechub-gate-logits")
+        logits = Logits(rows) if rows else None
+        _judge(run(self.name, option("--spechub-gate-drafts"), option("--spechub-gate-k"), settings, logits=logits))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, GateFailure | SpecHubError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int | None, str]:
+        return self.path, None, f"spechub-gate {self.name}"
+
+
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    for name in config.getoption("--spechub-gate"):
+        items.append(GateItem.from_parent(session, name=name))
+
+
+@pytest.fixture
+def spechub_gate() -> Callable[..., Any]:
+    """spechub_gate(engine, drafts="iid", k=2, logits=None, **settings) fails the test unless the engine passes."""
+
+    def gate(engine: Any, drafts: str = "iid", k: int = 2, logits: Any = None, **settings: Any) -> Any:
+        from spechub_lp.gate import Settings, check_node, check_tree
+
+        check = check_node if getattr(engine, "door", "node") == "node" else check_tree
+        return _judge(check(engine, drafts, k, settings=Settings(**settings), logits=logits))
+
+    return gate
+
+
+def _judge(report: Any) -> Any:
+    if report.status != "pass":
+        from spechub_lp.report.text.gate_report import text
+
+        raise GateFailure(text(report))
+    return report

@@ -1,0 +1,361 @@
+"""The theorems of theory/ as exact checks, and the false statements nearby with their counterexamples.
+
+`holds` is an equality or an order of rationals, no tolerance. A theorem with an assumption holds trivially where the
+assumption fails, so `applies` says whether the instance tests anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from spechub_lp import drafts as policies
+from spechub_lp import samplers
+from spechub_lp._array.rational import rational_row
+from spechub_lp.coupling import plain
+from spechub_lp.drafts.top_k import most_likely
+from spechub_lp.exact import exact
+from spechub_lp.optimum import subsets as sets
+from spechub_lp.optimum.solve import optimum
+from spechub_lp.theorems import hockey_stick
+
+Law = Sequence[Fraction]
+Check = Callable[[Law, Law, int], bool]
+
+
+@dataclass(frozen=True)
+class Theorem:
+    id: str
+    statement: str
+    source: str
+    holds: Check
+    """(p, q, k) -> whether the statement holds there, exactly."""
+    applies: Check = lambda p, q, k: True
+    """(p, q, k) -> whether the assumptions are met there."""
+
+
+def alpha(p: Law, q: Law, k: int, drafts: str) -> Fraction:
+    """The certified optimum of a draft policy."""
+    return optimum(p, q, k, drafts).alpha
+
+
+def tops(q: Law, n: int) -> list[int]:
+    """The n most likely tokens; lowest index wins ties, and with too small a support the first repeats."""
+    return most_likely(rational_row(q), n)[0].tolist()
+
+
+def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
+    return tuple(Fraction(y == token) for y in range(length))
+
+
+def accepts(sampler: str, p: Law, q: Law, k: int) -> Fraction:
+    """The exact acceptance of a sampler with its own drafts."""
+    return exact(samplers.by_name(sampler, k), p, q).acceptance
+
+
+def hit(q: Law, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
+    """f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A."""
+    sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
+    H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
+    inside = policies.by_name(drafts).inside(rational_row(q), H, k)
+    return {A: 1 - plain(m) for A, m in zip(sets, inside, strict=True)}
+
+
+def restricted(q: Law, A: frozenset[int]) -> tuple[Fraction, ...]:
+    """q given A."""
+    mass = sum(q[y] for y in A)
+    return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
+
+
+# T1, T2: one optimum
+
+
+def four_ways_agree(p: Law, q: Law, k: int) -> bool:
+    policies = ["iid", "without_replacement", "greedy", "top_k", *(["hub"] if k == 2 else [])]
+    row, draft = rational_row(p)[0], rational_row(q)
+    return all(
+        alpha(p, q, k, name)
+        == optimum(p, q, k, name, method="flow").alpha
+        == sets.over_subsets(row, draft, optimum(p, q, k, name).drafts, k)[0]
+        for name in policies
+    )
+
+
+def prefix_is_optimal(p: Law, q: Law, k: int) -> bool:
+    row, draft = rational_row(p)[0], rational_row(q)
+    return all(
+        sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
+        for name in sets.PREFIX_POLICIES
+    )
+
+
+# T3, T4, T8: dominance of the hub, and of greedy hubs, over iid drafts
+
+
+def hub_dominates_iid(p: Law, q: Law, k: int = 2) -> bool:
+    return alpha(p, q, 2, "hub") >= alpha(p, q, 2, "iid")
+
+
+def beyond_border(q: Law, k: int) -> list[int]:
+    """Tokens x outside Top, q(x) > 0, with (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) > 1."""
+    top = set(tops(q, k - 1))
+    rest = 1 - sum(q[y] for y in top)
+    return [x for x, m in enumerate(q) if x not in top and m > 0 and rest * sum((1 - m) ** j for j in range(k)) > 1]
+
+
+def sharp_border(p: Law, q: Law, k: int) -> bool:
+    """Inside the border greedy hubs dominate at p; beyond it at x, the target that sits on x is a counterexample."""
+    beyond = beyond_border(q, k)
+    if not beyond:
+        return alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid")
+    return all(alpha(one_hot(len(q), x), q, k, "greedy") < alpha(one_hot(len(q), x), q, k, "iid") for x in beyond)
+
+
+# T5, T6, T7
+
+
+def hub_loses_somewhere(p: Law, q: Law, k: int) -> bool:
+    """A target on any token outside Top is served better by drafts without replacement."""
+    top = set(tops(q, k - 1))
+    targets = [one_hot(len(q), x) for x, m in enumerate(q) if x not in top and m > 0]
+    return all(alpha(t, q, k, "greedy") < alpha(t, q, k, "without_replacement") for t in targets)
+
+
+def orders_and_ends(p: Law, q: Law, k: int) -> bool:
+    iid, wor = (alpha(p, q, k, name) for name in sets.PREFIX_POLICIES)
+    longer = [alpha(p, q, k + 1, name) for name in sets.PREFIX_POLICIES]
+    single = sum(map(min, p, q))
+    return (
+        wor >= iid
+        and longer[0] >= iid
+        and longer[1] >= wor
+        and alpha(p, q, 1, "iid") == alpha(p, q, 1, "without_replacement") == single
+        and alpha(q, q, k, "iid") == 1
+    )
+
+
+def nothing_beats_optimum(p: Law, q: Law, k: int) -> bool:
+    for sampler in samplers.ALL:
+        if k == 2 or sampler.name not in ("spechub", "two_step"):
+            c = exact(samplers.by_name(sampler.name, k), p, q)
+            if not c.is_lossless or not c.acceptance <= c.membership <= alpha(p, q, k, sampler.drafts.name):
+                return False
+    return True
+
+
+# T9 to T12: the practical rules compared
+
+
+def rrsw_beats_rrs(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k)
+
+
+def kseq_beats_rrs(p: Law, q: Law, k: int) -> bool:
+    """K-SEQ at its root; and RRS is the level t_k that the proof says it is."""
+    rrs = accepts("rrs", p, q, k)
+    served = 1 - hockey_stick.unserved(p, q, hockey_stick.rrs_level(p, q, k))
+    return rrs == served and hockey_stick.kseq_accepts(p, q, k, rrs)
+
+
+def rrs_beats_nss(p: Law, q: Law, k: int) -> bool:
+    return accepts("rrs", p, q, k) >= accepts("nss", p, q, k)
+
+
+def promise_is_kept(p: Law, q: Law, k: int) -> bool:
+    least = hockey_stick.promise(k) * alpha(p, q, k, "iid")
+    return accepts("rrs", p, q, k) >= least and accepts("kseq", p, q, k) >= least
+
+
+def sharp_shares_are_kept(p: Law, q: Law, k: int) -> bool:
+    best = alpha(p, q, k, "iid")
+    rrs = accepts("rrs", p, q, k)
+    return hockey_stick.keeps_sharp_rrs_share(rrs, best, k) and hockey_stick.kseq_accepts(
+        p, q, k, hockey_stick.sharp_kseq_share(k) * best
+    )
+
+
+# T13, T14: the worst target
+
+
+def worst_target(q: Law, k: int, better: str, worse: str) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
+    """The largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
+
+    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p serves the tokens of A, one after
+    the other, as well as the better drafts allow, and puts the rest on the first of them.
+    """
+    good, bad = hit(q, k, better), hit(q, k, worse)
+    A = max((A for A in good if A), key=lambda A: (good[A] - bad[A], sorted(A)))
+    p, done = [Fraction(0)] * len(q), frozenset[int]()
+    for y in sorted(A, reverse=True):
+        p[y] = good[done | {y}] - good[done]
+        done |= {y}
+    p[min(A)] += 1 - good[A]
+    return good[A] - bad[A], A, tuple(p)
+
+
+def worst_target_is_attained(p: Law, q: Law, k: int) -> bool:
+    for better, worse in (("iid", "greedy"), ("without_replacement", "greedy"), ("greedy", "without_replacement")):
+        most, _, at = worst_target(q, k, better, worse)
+        gaps = [_cut(target, q, k, better) - _cut(target, q, k, worse) for target in (p, at)]
+        if not gaps[0] <= most == gaps[1]:
+            return False
+    return True
+
+
+def _cut(p: Law, q: Law, k: int, drafts: str) -> Fraction:
+    return plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
+
+
+def restricted_targets_are_served(p: Law, q: Law, k: int) -> bool:
+    """On q given A, with A the tokens of positive p."""
+    A = frozenset(y for y, m in enumerate(p) if m > 0)
+    if not sum(q[y] for y in A):
+        return True
+    target = restricted(q, A)
+    iid, wor = hit(q, k, "iid")[A], hit(q, k, "without_replacement")[A]
+    rules = accepts("rrs", target, q, k) == iid and accepts("rrsw", target, q, k) == wor
+    return rules and hockey_stick.kseq_accepts(target, q, k, iid)
+
+
+ALL: tuple[Theorem, ...] = (
+    Theorem(
+        "T1",
+        "full program = compact program = maximum flow = 1 + min over H of p(H) - Q(H)",
+        "Sun et al., SpecTr, arXiv 2310.15141; SpecHub, arXiv 2411.05289; Hu et al., arXiv 2502.18779",
+        four_ways_agree,
+    ),
+    Theorem(
+        "T2",
+        "for iid drafts and drafts without replacement an optimal H is a prefix of the tokens sorted by p/q",
+        "Hu et al., arXiv 2502.18779 (q-convexity)",
+        prefix_is_optimal,
+    ),
+    Theorem(
+        "T3",
+        "dominance: if q(a) >= 1/2, the hub's optimum is at least that of two iid drafts, for every p",
+        "SpecHub, arXiv 2411.05289",
+        hub_dominates_iid,
+        lambda p, q, k: k == 2 and max(q) >= Fraction(1, 2),
+    ),
+    Theorem(
+        "T4",
+        "the sharp border: the hub dominates iid for every p iff (1 - q(a)) (2 - q(x)) <= 1 for every other x drafted",
+        "this project, theory/dominance",
+        sharp_border,
+        lambda p, q, k: k == 2,
+    ),
+    Theorem(
+        "T5",
+        "with k >= 2 drafts and more than k tokens of positive q, greedy hubs never dominate drafts without replacement"
+        " for every p",
+        "this project, theory/dominance",
+        hub_loses_somewhere,
+        lambda p, q, k: k >= 2 and sum(m > 0 for m in q) >= k + 1,
+    ),
+    Theorem(
+        "T6",
+        "without replacement >= iid; both grow with k; one draft gives sum min(p, q); p = q gives 1",
+        "Hu et al., arXiv 2502.18779; Leviathan et al., arXiv 2211.17192",
+        orders_and_ends,
+    ),
+    Theorem(
+        "T7",
+        "every sampler with its own drafts is lossless and accepts at most the optimum of its drafts",
+        "SpecTr, arXiv 2310.15141, section 4",
+        nothing_beats_optimum,
+    ),
+    Theorem(
+        "T8",
+        "greedy hubs dominate k iid drafts for every p iff (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) <= 1",
+        "this project, theory/dominance",
+        sharp_border,
+    ),
+    Theorem(
+        "T9",
+        "RRSw accepts at least as much as RRS, for every p, q and k",
+        "this project, theory/T9_rrsw_beats_rrs",
+        rrsw_beats_rrs,
+    ),
+    Theorem(
+        "T10",
+        "K-SEQ at its root accepts at least as much as RRS, for every p, q and k",
+        "this project, theory/T10_kseq_beats_rrs",
+        kseq_beats_rrs,
+    ),
+    Theorem(
+        "T11",
+        "K-SEQ and RRS accept at least 1 - (1 - 1/k)^k of the optimum of iid drafts",
+        "K-SEQ: SpecTr, arXiv 2310.15141; RRS: this project, theory/T11_promise",
+        promise_is_kept,
+    ),
+    Theorem(
+        "T12",
+        "sharp shares of the optimum of iid drafts: K-SEQ 8/9 and RRS 23/27 for k = 2, RRS 3/4 for every k",
+        "this project, theory/T11_promise",
+        sharp_shares_are_kept,
+    ),
+    Theorem(
+        "T13",
+        "the largest advantage of drafts X over drafts Y, over all p, is max over A of Pr(X hits A) - Pr(Y hits A)",
+        "this project, theory/T13_worst_target",
+        worst_target_is_attained,
+    ),
+    Theorem(
+        "T14",
+        "on the target q given A, RRS and K-SEQ accept Pr(iid drafts hit A), and RRSw the same without replacement",
+        "this project, theory/T13_worst_target",
+        restricted_targets_are_served,
+    ),
+    Theorem(
+        "T15",
+        "RRS accepts at least as much as target-only sampling of the same iid drafts, for every p, q and k",
+        "this project, theory/T10_kseq_beats_rrs",
+        rrs_beats_nss,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A false statement "left >= right for every p" and the law pair that refutes it."""
+
+    statement: str
+    p: tuple[Fraction, ...]
+    q: tuple[Fraction, ...]
+    left: Callable[[Law, Law], Fraction]
+    right: Callable[[Law, Law], Fraction]
+
+    @property
+    def values(self) -> tuple[Fraction, Fraction]:
+        """The two sides at (p, q); the left one is smaller."""
+        return self.left(self.p, self.q), self.right(self.p, self.q)
+
+
+def _accepts(name: str) -> Callable[[Law, Law], Fraction]:
+    return lambda p, q: exact(samplers.by_name(name), p, q).acceptance
+
+
+def _best(drafts: str) -> Callable[[Law, Law], Fraction]:
+    return lambda p, q: alpha(p, q, 2, drafts)
+
+
+def _laws(p: Any, q: Any) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+    return tuple(Fraction(v) for v in p.split()), tuple(Fraction(v) for v in q.split())
+
+
+_T5 = _laws("0 1/5 4/5", "3/5 3/10 1/10")
+_BELOW = _laws(".41626 .29052 .0519 .07658 .16474", ".13172 .1612 .26083 .28605 .1602")
+_HUB_ONLY = _laws("1 0 0", "1/3 1/3 1/3")
+
+FALSE: tuple[Counterexample, ...] = (
+    Counterexample("spechub >= rrsw", *_T5, _accepts("spechub"), _accepts("rrsw")),
+    Counterexample("spechub >= OTM without replacement", *_T5, _accepts("spechub"), _best("without_replacement")),
+    Counterexample("spechub >= rrs when q(a) < 1/2", *_BELOW, _accepts("spechub"), _accepts("rrs")),
+    Counterexample("OTM without replacement >= spechub", *_HUB_ONLY, _best("without_replacement"), _accepts("spechub")),
+    Counterexample("greedy >= OTM without replacement", *_T5, _best("greedy"), _best("without_replacement")),
+    Counterexample("rrsw >= kseq", *_laws("1/2 1/2 0", "1/2 1/4 1/4"), _accepts("rrsw"), _accepts("kseq")),
+    Counterexample("kseq >= rrsw", *_laws("1 0 0", "1/2 1/2 0"), _accepts("kseq"), _accepts("rrsw")),
+    Counterexample("rrsw >= OTM iid", *_laws("2/3 1/3 0", "1/3 1/3 1/3"), _accepts("rrsw"), _best("iid")),
+)

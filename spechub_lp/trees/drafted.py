@@ -1,0 +1,62 @@
+"""A shape filled with tokens, and where its verification ends."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+Tokens = tuple[int, ...]
+
+
+Model = Callable[[Tokens], tuple[Array, Array]]
+"""context -> (target law [V], draft law [V])."""
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A shape filled with tokens, and the laws at its nodes. Node 0 is the root; parents come before children."""
+
+    parents: Sequence[int]
+    """[N] parent of each node; -1 for the root."""
+    tokens: Sequence[int]
+    """[N] token of each node; the root's is of no use."""
+    p: Array
+    """[N, V] target law after each node."""
+    q: Array
+    """[N, V] draft law after each node, from which its children were drawn."""
+
+    @cached_property
+    def children(self) -> list[list[int]]:
+        out: list[list[int]] = [[] for _ in self.parents]
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                out[parent].append(node)
+        return out
+
+    def path(self, node: int) -> Tokens:
+        """The tokens from below the root down to a node."""
+        out: list[int] = []
+        while node:
+            out.append(int(self.tokens[node]))
+            node = self.parents[node]
+        return tuple(reversed(out))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The path to `node` is accepted and one more token is drawn."""
+
+    node: int
+    weights: Array
+    """[V] probability of this end and that last token; over all outcomes of a drafted tree they sum to 1."""
+
+
+def pick(weights: Array, u: float) -> int:
+    """The cell that u falls into when weights [C], of any sum, are laid end to end."""
+    ends = np.cumsum(np.asarray(weights, dtype=np.float64))
+    return int(min(np.count_nonzero(ends <= u * ends[-1]), np.count_nonzero(ends < ends[-1])))
