@@ -11,13 +11,14 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
-    from spechub_lp import cut, optimum, theorems
+    from spechub_lp import cut, optimum
     from spechub_lp import distributions as laws
     from spechub_lp.errors import SpecHubError
     from spechub_lp.replay.measures import SIDE
     from spechub_lp.report.plots.drawings import BAD
     from spechub_lp.report.plots.few_tokens import patchwork, triangle
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
+    from spechub_lp.theorems import checks
     from theory.dominance_map import smallest_winning_mass
 
     RIVALS = {"two independent drafts": "iid", "two drafts without replacement": "without_replacement"}
@@ -67,7 +68,7 @@ def _(light, others):
     sharp = smallest_winning_mass(shares[-1])
     _first = shares[0] / (1 + shares[0])  # below it, another token would be the hub
     laws_q = [(t, *((1 - t) * m for m in shares)) for t in (_first + (1 - _first) * Fraction(n, 60) for n in range(60))]
-    lost = float(max(theorems.worst_target(q, 2, "iid", "greedy")[0] for q in laws_q))
+    lost = float(max(checks.worst_target(q, 2, "iid", "greedy")[0] for q in laws_q))
     return laws_q, lost, sharp
 
 
@@ -98,7 +99,7 @@ def advantage(axes, laws_q, rival, near):
     least, low, high, most = np.transpose(bands)
     axes.fill_between(x, least, most, color=green, alpha=0.2, lw=0, label="400 random targets")
     axes.fill_between(x, low, high, color=green, alpha=0.45, lw=0, label="the middle half of them")
-    worst = [-float(theorems.worst_target(q, 2, rival, "greedy")[0]) for q in laws_q]
+    worst = [-float(checks.worst_target(q, 2, rival, "greedy")[0]) for q in laws_q]
     axes.plot(x, worst, color=BAD, label="the worst target")
     axes.axhline(0, color=INK, lw=1)
 
@@ -176,7 +177,7 @@ def _(p, q):
     for _name in ("hub", "iid", "without_replacement"):
         _alpha = optimum(p, q, 2, _name).alpha
         _rows.append(f"| {_name.replace('_', ' ')} | {float(_alpha):.4f} = {_alpha} |")
-    _loses = "**some** target makes" if theorems.beyond_border(q, 2) else "**no** target makes"
+    _loses = "**some** target makes" if checks.beyond_border(q, 2) else "**no** target makes"
     mo.md("\n".join(_rows) + f"\n\nWith this q, {_loses} the hub lose to independent drafts.")
     return
 

@@ -1,7 +1,8 @@
-"""Exact laws, certified optima and tests for multi-draft speculative decoding samplers."""
+"""Exact distributions, certified optima and tests for multi-draft speculative decoding samplers."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spechub_lp._util.lazy import public
 
 if TYPE_CHECKING:
     from spechub_lp import certificate, drafts, samplers
@@ -33,31 +34,23 @@ __all__ = [
     "samplers",
 ]
 
-# Loaded at first use, so that `spechub-lp --help` and `spechub-lp verify` load no solver and no torch.
-_MODULES = ("certificate", "drafts", "samplers")
-_HOMES = {
-    "Coupling": "coupling",
-    "Cut": "otm",
-    "Draw": "faces",
-    "Optimum": "otm",
-    "Sampler": "verdict",
-    "SpecHubError": "errors",
-    "Verdict": "verdict",
-    "cut": "otm",
-    "draw": "faces",
-    "exact": "faces",
-    "optimum": "otm",
-    "reference": "faces",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"spechub_lp.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"spechub_lp.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'spechub_lp' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+public(
+    __name__,
+    {
+        "certificate": "certificate",
+        "drafts": "drafts",
+        "samplers": "samplers",
+        "Coupling": "coupling",
+        "Cut": "optimum.full_vocabulary",
+        "Draw": "sampling",
+        "Optimum": "optimum.solve",
+        "Sampler": "samplers.base",
+        "SpecHubError": "errors",
+        "Verdict": "samplers.base",
+        "cut": "optimum.full_vocabulary",
+        "draw": "sampling",
+        "exact": "exact",
+        "optimum": "optimum.solve",
+        "reference": "exact",
+    },
+)

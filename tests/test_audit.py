@@ -2,7 +2,8 @@
 
 import wrong_samplers
 
-from spechub_lp import audit, samplers, theorems
+from spechub_lp import audit, samplers
+from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import KINDS, family
 
 
@@ -23,14 +24,14 @@ def test_a_clean_audit_has_no_failure_and_checks_every_sampler():
 def test_a_wrong_sampler_fails_the_audit(monkeypatch):
     wrong = wrong_samplers.ResidualIsTarget()
     monkeypatch.setattr(samplers, "ALL", tuple(wrong if s.name == "rrs" else s for s in samplers.ALL))
-    monkeypatch.setattr(theorems, "ALL", ())
+    monkeypatch.setattr(checks, "ALL", ())
     failures = small(ngram_positions=0).failures
     assert any("rrs with its own iid drafts is biased on" in failure for failure in failures), failures
 
 
 def test_a_false_theorem_fails_the_audit(monkeypatch):
-    never = theorems.Theorem("T0", "the hub always wins", "nobody", theorems.hub_dominates_iid)
-    monkeypatch.setattr(theorems, "ALL", (never,))
+    never = checks.Theorem("T0", "the hub always wins", "nobody", checks.hub_dominates_iid)
+    monkeypatch.setattr(checks, "ALL", (never,))
     failures = small(instances=64, ngram_positions=0).failures
     assert any(failure.startswith("theorem T0 fails on") for failure in failures), failures
 

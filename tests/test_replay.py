@@ -11,7 +11,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from spechub_lp import reference, samplers, theorems
+from spechub_lp import reference, samplers
 from spechub_lp.capture import shards
 from spechub_lp.cli import captures
 from spechub_lp.cli.names import VARIANTS
@@ -23,6 +23,7 @@ from spechub_lp.replay import measures
 from spechub_lp.replay.replay import Plan, Replay, replay
 from spechub_lp.replay.tally import Tally
 from spechub_lp.report.text.replays import markdown, sections
+from spechub_lp.theorems import checks
 
 VALIDATION = Path(__file__).parents[1] / "validation"
 EVERY = ("all", *VARIANTS)
@@ -175,7 +176,7 @@ def test_regions_are_those_of_the_theorems():
             # floats on the very border may fall on either side
             rest = 1 - sum(sorted(q)[-(k - 1) :])
             if rest * k != 1 and all(rest * sum((1 - m) ** j for j in range(k)) != 1 for m in q):
-                assert (place != "beyond") == (not theorems.beyond_border(q, k)), (q, k)
+                assert (place != "beyond") == (not checks.beyond_border(q, k)), (q, k)
                 assert (place == "half") == (rest * k <= 1)
     assert seen == set(measures.REGIONS)
 

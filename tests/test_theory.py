@@ -6,14 +6,13 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from spechub_lp import theorems
-from spechub_lp.theorems import hockey_stick
+from spechub_lp.theorems import checks, hockey_stick
 from spechub_lp.theorems.checks import accepts, alpha
 from spechub_lp.theorems.instances import family
 from theory import table
 from theory.sabotage import TWINS, attack
 
-BY_ID = {theorem.id: theorem for theorem in theorems.ALL}
+BY_ID = {theorem.id: theorem for theorem in checks.ALL}
 TWIN = {twin.id: twin for twin in TWINS}
 
 
@@ -71,7 +70,7 @@ def test_hypothesis_refutes_the_twin(name):
 
 
 def test_false_statements_have_their_counterexamples():
-    for false in theorems.FALSE:
+    for false in checks.FALSE:
         left, right = false.values
         assert left < right, false.statement
 
@@ -84,12 +83,12 @@ def test_false_statements_have_their_counterexamples():
 def test_hitting_is_concave_along_every_chain(k, drafts):
     """[f(A+d) - f(A)] / q(d) >= [f(A+d+b) - f(A+d)] / q(b) for all A, b, d; hub drafts break it."""
     for instance in family(32, seed=11, tokens=(4,)):
-        assert not _convex_steps(instance.q, theorems.hit(instance.q, k, drafts))
+        assert not _convex_steps(instance.q, checks.hit(instance.q, k, drafts))
 
 
 def test_hitting_by_hub_drafts_is_not_concave():
     q = (Fraction(1, 4),) * 4
-    assert _convex_steps(q, theorems.hit(q, 2, "hub"))
+    assert _convex_steps(q, checks.hit(q, 2, "hub"))
 
 
 def _convex_steps(q, f):
@@ -171,8 +170,8 @@ def test_the_table_is_sound():
 def test_the_table_shows_a_failure(monkeypatch):
     """A false theorem and a true twin: both must show."""
     t6, twin = BY_ID["T6"], TWIN["T6"]
-    monkeypatch.setattr(theorems, "ALL", (theorems.Theorem("T6", twin.statement, "", twin.holds),))
-    monkeypatch.setattr(table, "TWINS", (theorems.Theorem("T6", t6.statement, "", t6.holds),))
+    monkeypatch.setattr(checks, "ALL", (checks.Theorem("T6", twin.statement, "", twin.holds),))
+    monkeypatch.setattr(table, "TWINS", (checks.Theorem("T6", t6.statement, "", t6.holds),))
     monkeypatch.setattr(table, "TWIN_BUDGET", 20)
     monkeypatch.setattr(table, "smt_summary", lambda tokens, progress: {})
     (line,) = table.build()

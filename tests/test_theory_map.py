@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from spechub_lp import theorems
+from spechub_lp.theorems import checks
 from spechub_lp.theorems.checks import accepts, alpha, hit, worst_target
 from spechub_lp.theorems.instances import law
 from theory import dominance_map
@@ -20,7 +20,7 @@ MAP = Path(dominance_map.__file__).parent / "map.json"
 
 def _largest_loss_by_programs(q, k, rival):
     """max over p of alpha*_rival - hub, one LP over (p, t) for each piece of the hub's closed form."""
-    V, top = len(q), theorems.tops(q, k - 1)
+    V, top = len(q), checks.tops(q, k - 1)
     f = hit(q, k, rival)
     rest = float(1 - sum(q[y] for y in top))
     others = [y for y in range(V) if y not in top]
@@ -57,7 +57,7 @@ def test_the_worst_target_loses_what_it_says():
     loss, A, p = worst_target(q, 2, "without_replacement", "greedy")
     assert loss == Fraction(35, 204)
     assert alpha(p, q, 2, "without_replacement") - alpha(p, q, 2, "hub") == loss
-    target = theorems.restricted(q, A)
+    target = checks.restricted(q, A)
     assert accepts("rrsw", target, q, 2) - accepts("spechub", target, q, 2) == loss
 
 

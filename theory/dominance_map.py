@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp import samplers, theorems
+from spechub_lp import samplers
 from spechub_lp._util import resources
 from spechub_lp.capture import store
 from spechub_lp.drafts import by_name
 from spechub_lp.optimum import subsets
+from spechub_lp.theorems import checks
 from theory.hunt import laws_over
 from theory.values import Batch, sorted_by_q
 
@@ -39,7 +40,7 @@ def smallest_winning_mass(least: Fraction, k: int = 2) -> float:
 
 def dominates(q: Sequence[Fraction], k: int = 2) -> bool:
     """Whether greedy hubs dominate k iid drafts for every p, in rationals (theorems T4, T8)."""
-    return not theorems.beyond_border(q, k)
+    return not checks.beyond_border(q, k)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def largest_loss(rival: str, k: int, tokens: int, denominator: int) -> Loss:
             gain = np.max(policies[1].inside(q, H, k) - policies[0].inside(q, H, k))
             if gain > best[0] + 1e-12:
                 best = float(gain), tuple(Fraction(int(m), over) for m in whole)
-    loss, A, p = theorems.worst_target(best[1], k, rival, "greedy")
+    loss, A, p = checks.worst_target(best[1], k, rival, "greedy")
     return Loss(rival, k, tokens, denominator, loss, best[1], tuple(sorted(A)), p)
 
 

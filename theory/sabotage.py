@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from spechub_lp import theorems
 from spechub_lp._array.rational import rational_row
 from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
-from spechub_lp.theorems import hockey_stick
+from spechub_lp.theorems import checks, hockey_stick
 from spechub_lp.theorems.checks import Law, Theorem, accepts, alpha, hit
 from spechub_lp.theorems.instances import Instance, family
 
@@ -30,7 +29,7 @@ def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
 
 def moved_border(p: Law, q: Law, k: int) -> bool:
     """sharp_border with 21/20 in place of 1."""
-    top = set(theorems.tops(q, k - 1))
+    top = set(checks.tops(q, k - 1))
     rest = 1 - sum(q[y] for y in top)
     powers = {x: rest * sum((1 - m) ** j for j in range(k)) for x, m in enumerate(q) if x not in top and m > 0}
     if all(value <= Fraction(21, 20) for value in powers.values()):
@@ -70,7 +69,7 @@ def rrs_share_raised(p: Law, q: Law, k: int) -> bool:
 
 def worst_target_on_one_token(p: Law, q: Law, k: int) -> bool:
     good, bad = hit(q, k, "iid"), hit(q, k, "greedy")
-    return theorems.worst_target(q, k, "iid", "greedy")[0] <= max(
+    return checks.worst_target(q, k, "iid", "greedy")[0] <= max(
         [Fraction(0), *(good[A] - bad[A] for A in good if len(A) == 1)]
     )
 
@@ -90,7 +89,7 @@ TWINS: tuple[Theorem, ...] = (
         "T3",
         "the hub dominates two iid drafts if q(a) >= 2/5",
         "1/2 moved to 2/5",
-        theorems.hub_dominates_iid,
+        checks.hub_dominates_iid,
         lambda p, q, k: k == 2 and max(q) >= Fraction(2, 5),
     ),
     Theorem(
@@ -104,7 +103,7 @@ TWINS: tuple[Theorem, ...] = (
         "T5",
         "k tokens of positive q are enough for greedy hubs to lose somewhere",
         "k + 1 moved to k",
-        theorems.hub_loses_somewhere,
+        checks.hub_loses_somewhere,
         lambda p, q, k: k >= 2 and sum(m > 0 for m in q) >= k,
     ),
     Theorem("T6", "k drafts without replacement do as well as k + 1 iid drafts", "one draft moved", one_draft_more),

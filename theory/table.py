@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spechub_lp import theorems
 from spechub_lp.errors import MissingPackage
+from spechub_lp.theorems import checks
 from theory import smt
 from theory.sabotage import TWINS, attack
 
@@ -72,7 +72,7 @@ def build(full: bool = False, seed: int = 0, progress: Callable[[str], None] = l
     proofs = smt_summary(6 if full else 4, progress)
     twins = {twin.id: twin for twin in TWINS}
     lines = []
-    for theorem in theorems.ALL:
+    for theorem in checks.ALL:
         if theorem.id not in PAGES:  # a theorem that another folder brings, such as Border's
             continue
         progress(f"{theorem.id}: exact checks and its sabotaged twin")

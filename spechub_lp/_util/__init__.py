@@ -1,0 +1,1 @@
+"""Files, worker processes and the data that ship."""

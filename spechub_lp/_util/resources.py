@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spechub_lp.errors import SpecHubError
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def path(name: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp import certificate, distributions, drafts, samplers, theorems
+from spechub_lp import certificate, distributions, drafts, samplers
 from spechub_lp._util import resources
 from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import read_text
@@ -24,6 +24,7 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.samplers.base import Sampler
+from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import family
 
 Law = tuple[Fraction, ...]
@@ -198,7 +199,7 @@ def run(
     tasks += _top_tasks(rows, seed) if rows else []
     audit = Audit(seed)
     lines: dict[tuple[str, str, str, int], Line] = {}
-    checks = {t.id: TheoremLine(t.id, t.statement) for t in theorems.ALL}
+    theorems = {t.id: TheoremLine(t.id, t.statement) for t in checks.ALL}
     worth_showing: dict[tuple[str, str, int], tuple[Record, Task]] = {}
     for done, (task, (records, verdicts, checked)) in enumerate(zip(tasks, _map(_work, tasks, jobs), strict=True), 1):
         progress("exact laws", done, len(tasks))
@@ -209,13 +210,13 @@ def run(
             lines.setdefault(key, Line(*key, record.own, record.first)).add(record)
         audit.records += records
         for name, held in verdicts.items():
-            checks[name].tried += 1
-            checks[name].held += held
+            theorems[name].tried += 1
+            theorems[name].held += held
     audit.lines = list(lines.values())
     audit.examples = [_example(*kept) for kept in worth_showing.values()]
     if instances:
-        audit.theorems = list(checks.values())
-        audit.false_statements = [(c.statement, *c.values) for c in theorems.FALSE]
+        audit.theorems = list(theorems.values())
+        audit.false_statements = [(c.statement, *c.values) for c in checks.FALSE]
     if rows:
         audit.model = dict(rows.manifest)
         _full_vocabulary(audit, path, min(model_positions or len(rows), len(rows)), jobs, progress)
@@ -275,9 +276,7 @@ def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
     for policy in checked:
         certificate.check(optimum(task.p, task.q, task.k, policy).certificate())
     verdicts = {
-        t.id: t.holds(task.p, task.q, task.k)
-        for t in theorems.ALL
-        if task.theorems and t.applies(task.p, task.q, task.k)
+        t.id: t.holds(task.p, task.q, task.k) for t in checks.ALL if task.theorems and t.applies(task.p, task.q, task.k)
     }
     return records, verdicts, len(checked)
 

@@ -1,1 +1,1 @@
-"""Next-token laws of real language models: captured once, stored small, replayed at full vocabulary."""
+"""Next-token distributions of real language models, captured once and stored small."""

@@ -1,8 +1,8 @@
 """Other people's fast samplers against the exact law and the optimum. Start with README.md in this folder."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spechub_lp._util.lazy import public
 from spechub_lp.gate.results import Finding, Report
 from spechub_lp.gate.settings import Settings
 
@@ -13,20 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Problem", "Report", "Settings", "check_node", "check_tree", "problems"]
 
-# These load torch and a solver; the command line and the pytest plugin must start without.
-_HOMES = {
-    "Problem": "problem",
-    "check_node": "node_check",
-    "check_tree": "tree_check",
-    "problems": "problem",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"spechub_lp.gate.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'spechub_lp.gate' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+public(
+    __name__,
+    {
+        "Problem": "problems.node",
+        "check_node": "checks.node",
+        "check_tree": "checks.tree",
+        "problems": "problems.node",
+    },
+)

@@ -48,8 +48,9 @@ def cut(
     """The optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
 
     p, q are taken for the laws that they are after division by their sums. Sums run in float64 for every dtype; numpy
-    in, numpy out; torch in, torch out, on the same device. Rows on the CPU go through bucket selection (optimum/bucket_scan.py)
-    where numba is installed, all others through a sort. Apply temperature, top-k and top-p with `laws.from_logits`.
+    in, numpy out; torch in, torch out, on the same device. Rows on the CPU go through bucket selection
+    (optimum/bucket_scan.py) where numba is installed, all others through a sort. Apply temperature, top-k and top-p
+    with `distributions.from_logits`.
 
     Args:
         p, q: laws [V] or [B, V], numpy or torch; a batch of one serves the other's.

@@ -1,0 +1,1 @@
+"""Captured distributions through every sampler, at full vocabulary."""

@@ -1,0 +1,1 @@
+"""What other people's tests import: hypothesis strategies and the pytest plugin."""

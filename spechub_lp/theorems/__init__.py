@@ -1,0 +1,1 @@
+"""Statements about optima and rules that hold for every p, q and k, as exact checks on an instance."""

@@ -1,0 +1,22 @@
+"""Token trees: several drafts deep, verified in one call of the target.
+
+A tree has a shape (who has how many children), which is fixed before a token is drawn. Drafting fills it: at each node
+the children are drawn by the rule's own draft policy from the draft distribution there. Verifying gives, for one
+drafted tree, where the accepted path ends and which token is added behind it.
+
+    node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
+    jointly         block and traversal verification, in `joint.py`
+
+`decoding.step_law` and `decoding.loop_law` enumerate all of it for a small tabular model, so that a whole decoding loop
+can be compared with the target's joint distribution as rationals.
+"""
+
+from spechub_lp.trees.decoding import every_drafted, loop_law, step_law, target_law, tokens_per_call
+from spechub_lp.trees.drafted import Drafted, Outcome
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, best_shape, chain, full
+
+__all__ = [
+    "Drafted", "NodeByNode", "Outcome", "Shape", "best_shape", "chain", "every_drafted", "full", "loop_law", "step_law",
+    "target_law", "tokens_per_call",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The joint distribution of a step and of a whole decoding loop over trees, by enumeration for a small tabular model."""
+"""The joint distribution of a call and of a whole decoding loop, by enumeration for a small tabular model."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product

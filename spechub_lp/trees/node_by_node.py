@@ -1,15 +1,4 @@
-"""Token trees: several drafts deep, verified in one call of the target.
-
-A tree has a shape (who has how many children), which is fixed before a token is drawn. Drafting fills it: at each node
-the children are drawn by the rule's own draft policy from the draft's law there. Verifying gives, for one drafted tree,
-where the accepted path ends and which token is added behind it.
-
-    node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
-    jointly         block and traversal verification, in `joint.py`
-
-`step_law` and `loop_law` enumerate all of it for a small tabular model, so that a whole decoding loop can be compared
-with the target's joint law as rationals.
-"""
+"""A sampler at every node of a tree, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Calls of the engine under test, whatever it does."""

@@ -1,0 +1,1 @@
+"""Bets against a known distribution, one outcome at a time."""

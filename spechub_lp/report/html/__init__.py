@@ -1,1 +1,1 @@
-"""What the page of each command says: a file a command, from its document to a `Content`."""
+"""Results as one page: no script, no network."""

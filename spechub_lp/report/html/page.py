@@ -43,7 +43,7 @@ def page(document: dict[str, Any]) -> str:
     text = json_text(document)
     document = json.loads(text)
     content = _content(document)
-    template = resources.files("spechub_lp.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    template = resources.files("spechub_lp.report.html").joinpath("page.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"cell": cell, "link": link, "inline": inline}
     return environment.from_string(template).render(

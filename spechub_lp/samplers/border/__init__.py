@@ -1,0 +1,1 @@
+"""Border: the optimal verifier for drafts with and without replacement, at any vocabulary (theory/border)."""

@@ -11,8 +11,8 @@ At one level, with G the best block that was hit and A the blocks before it, wal
     P(x) = Pr[r draws from the pool without x hit A]
     R(y) = Pr[they miss A and hit G without y], drawn without y
 
-P and R are sums of one law, that of the best of r draws from what is left of the pool (drafts/_best_draft.py). It serves all
-levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
+P and R are sums of one law, that of the best of r draws from what is left of the pool (drafts/_best_draft.py). It
+serves all levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
 
 The blocks of one token are nested. What is summed over them is summed from the inside out, never as a difference: where
 the heavy tokens have left the pool, the block may be fainter than their rounding.

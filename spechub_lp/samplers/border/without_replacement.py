@@ -25,7 +25,7 @@ class BorderWor(Border):
 
     1. Prepare, as `border`.
     2. Draw a partition; in the best block G that was hit walk through the drafts in the order drawn, and keep the one
-       at hand unless a later one is in G and a coin of probability theta hands over to it (spechub_lp/samplers/border/selection.py).
+       at hand unless a later one is in G and a coin of probability theta hands over to it (selection.py).
        Two drafts x, y of one block in closed form: keep x with probability
        [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)).
     3. Accept the chosen token y with probability min(1, p(y) / b(y)).

