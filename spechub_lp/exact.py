@@ -1,9 +1,9 @@
-"""Three faces of one definition: the exact law in rationals, the law in floats, and the draw. Names no sampler."""
+"""The distribution that a rule really has: in rationals, or as rounding in a float type leaves it. Names no rule."""
 
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from spechub_lp import distributions
 from spechub_lp._array.convert import as_float64, as_numpy
@@ -13,7 +13,6 @@ from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.sampling import Draw, draw_drafts, inverse_cdf
 
 Array = Any
 
@@ -57,28 +56,6 @@ def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
     return Coupling(as_float64(p)[0], as_numpy(x), mass, accept, residual)
 
 
-def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
-    """Read and check all that a draw takes: p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]."""
-    p, q = float_pair(sampler, p, q)
-    u = distributions.as_array(u, "u", f"[B, {sampler.k + 1}]")
-    if u.ndim != 2 or u.shape[1] != sampler.k + 1:
-        raise SpecHubError(
-            f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
-        )
-    if distributions.dtype_name(u) not in distributions.SUM_TOLERANCE:
-        raise SpecHubError(
-            f"u has dtype {distributions.dtype_name(u)}; uniforms come as one of {', '.join(distributions.SUM_TOLERANCE)}"
-        )
-    distributions.same_library(p=p, q=q, u=u)
-    if not bool(((u >= 0) & (u <= 1)).all()):
-        raise SpecHubError("u has an entry outside [0, 1] or a NaN; it must hold uniforms")
-    if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
-        raise SpecHubError(
-            f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; p and q need one row, or those of u"
-        )
-    return p, q, u
-
-
 def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
     """Read and check float laws: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
     p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
@@ -94,20 +71,6 @@ def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
         raise SpecHubError(f"p has {p.shape[-1]} tokens and q has {q.shape[-1]}; both need the same vocabulary")
     sampler.drafts.check(q, sampler.k)
     return p, q
-
-
-def draw_checked(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
-    """`draw` of what `inputs` returned; nothing is checked."""
-    xp = array_namespace(p, q, u)
-    if not u.shape[0]:
-        none = xp.zeros((0,), dtype=xp.int64, device=device(u))
-        return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
-    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
-    verdict = sampler.verify(p, q, x)
-    cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
-    accepted = cell < sampler.k
-    drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
-    return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
 
 
 def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Array, Array]:

@@ -5,9 +5,11 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
+from spechub_lp import distributions
 from spechub_lp._array.ops import halvings, pick, zero
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.exact import draw_checked, inputs
+from spechub_lp.errors import SpecHubError
+from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler
 
 Array = Any
@@ -38,7 +40,7 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
     probability 0. A u of few bits reaches only the tokens on its grid; draw uniforms in float64.
 
     Bits: drafts, verdicts and the search for the token that u falls on are made of the same operations in the same
-    order in numpy and torch and on every device (spechub_lp/_array/ops.py), so tokens agree where u is on the very edge of
+    order in numpy and torch and on every device (_array/ops.py), so tokens agree where u is on the very edge of
     two tokens, too. Left out are Tempered drafts with a power that is no whole number: libraries round powers each in
     their own way.
 
@@ -51,6 +53,43 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
         [0]
     """
     return draw_checked(sampler, *inputs(sampler, p, q, u))
+
+
+def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
+    """Read and check all that a draw takes: p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]."""
+    p, q = float_pair(sampler, p, q)
+    u = distributions.as_array(u, "u", f"[B, {sampler.k + 1}]")
+    if u.ndim != 2 or u.shape[1] != sampler.k + 1:
+        raise SpecHubError(
+            f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
+        )
+    if distributions.dtype_name(u) not in distributions.SUM_TOLERANCE:
+        raise SpecHubError(
+            f"u has dtype {distributions.dtype_name(u)}; uniforms come as one of "
+            f"{', '.join(distributions.SUM_TOLERANCE)}"
+        )
+    distributions.same_library(p=p, q=q, u=u)
+    if not bool(((u >= 0) & (u <= 1)).all()):
+        raise SpecHubError("u has an entry outside [0, 1] or a NaN; it must hold uniforms")
+    if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
+        raise SpecHubError(
+            f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; p and q need one row, or those of u"
+        )
+    return p, q, u
+
+
+def draw_checked(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    """`draw` of what `inputs` returned; nothing is checked."""
+    xp = array_namespace(p, q, u)
+    if not u.shape[0]:
+        none = xp.zeros((0,), dtype=xp.int64, device=device(u))
+        return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
+    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
+    verdict = sampler.verify(p, q, x)
+    cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
+    accepted = cell < sampler.k
+    drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
+    return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
 
 
 def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:

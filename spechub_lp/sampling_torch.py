@@ -6,9 +6,9 @@ import torch
 
 from spechub_lp import distributions
 from spechub_lp.errors import SpecHubError
-from spechub_lp.exact import draw_checked, float_pair, inputs
+from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.sampling import Draw
+from spechub_lp.sampling import Draw, draw_checked, inputs
 
 MEMORY = 64 * 2**20
 """Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""

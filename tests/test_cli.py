@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from spechub_lp.cli import names
+from spechub_lp.report import schemas
 from spechub_lp.report.text.tables import LINE, PAIR, Sheet
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
@@ -154,7 +155,7 @@ def test_usage_errors_are_exit_code_2():
 
 
 def test_help_has_an_example():
-    for command in ("schema", *names.DOCUMENTS):
+    for command in ("schema", *schemas.DOCUMENTS):
         done = run(command, "--help")
         assert done.returncode == 0
         assert "Example: spechub-lp" in done.stdout
@@ -210,7 +211,7 @@ def test_folders_and_broken_files_in_the_place_of_files(tmp_path):
 def test_no_command_is_a_usage_error_that_shows_the_help():
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
-    for command in ("schema", *names.DOCUMENTS):
+    for command in ("schema", *schemas.DOCUMENTS):
         assert f"\n  {command} " in done.stderr
 
 

@@ -12,11 +12,11 @@ from rows_of_all_kinds import rows
 
 from spechub_lp import cut, distributions, reference, samplers
 from spechub_lp._array.rational import rational_row
+from spechub_lp._util.recent import Recent, size
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.drafts._best_draft import QUADRATURE, best_draft, best_draft_error, falling, per_octave, scaled
 from spechub_lp.errors import SpecHubError
 from spechub_lp.optimum.subsets import over_prefixes
-from spechub_lp.recent import Recent, size
 from spechub_lp.samplers.border.selection import Row
 from spechub_lp.samplers.border.without_replacement import BorderWor
 

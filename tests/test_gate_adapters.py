@@ -18,7 +18,7 @@ from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
 from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
 from spechub_lp.gate.adapters.vllm_v2 import VLLM2
 from spechub_lp.gate.problems.tree import SHIFT, TreeProblem
-from spechub_lp.report.text.gate_report import text
+from spechub_lp.report.text.gate_table import text
 
 
 def by_cdf(weights, u):

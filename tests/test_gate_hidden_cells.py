@@ -6,7 +6,7 @@ import torch
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.protocols import Emitted, NoiseSpec
-from spechub_lp.report.text.gate_report import text
+from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
 
 WIDTH = 2.0**-10

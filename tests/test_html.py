@@ -18,6 +18,7 @@ import torch
 from spechub_lp import audit, certificate
 from spechub_lp._util import resources
 from spechub_lp.capture import store
+from spechub_lp.cli.terminal import about
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Settings, check_node
 from spechub_lp.gate.problems.node import problems
@@ -25,7 +26,6 @@ from spechub_lp.gate.results import Finding, Report, Row
 from spechub_lp.replay import replay
 from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
-from spechub_lp.report.text.terminal import about
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
 KINDS = ("audit", "audit failed", "gate", "gate refused", "replay")

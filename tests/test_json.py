@@ -14,7 +14,6 @@ from test_replay import stored
 
 import spechub_lp
 from spechub_lp._util import io
-from spechub_lp.cli import names
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.results import Report, Row
 from spechub_lp.report import schemas
@@ -81,7 +80,7 @@ def check(command, made):
     jsonschema.Draft202012Validator(schemas.of(command)).validate(made)
 
 
-@pytest.mark.parametrize("command", names.DOCUMENTS)
+@pytest.mark.parametrize("command", schemas.DOCUMENTS)
 def test_schemas_are_schemas_and_describe_every_field(command):
     schema = schemas.of(command)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -186,7 +185,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "json.md").read_text(encoding="utf-
 
 def test_the_page_names_every_command_and_only_fields_that_there_are():
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.M))
-    assert set(rows) == set(names.DOCUMENTS)
+    assert set(rows) == set(schemas.DOCUMENTS)
     for command, text in rows.items():
         assert set(re.findall(r"`(\w+)`", text)) <= set(schemas.of(command)["properties"]), command
 
@@ -196,7 +195,7 @@ def test_the_commands_of_the_page_run(tmp_path):
     (tmp_path / "validation").symlink_to(Path(__file__).parents[1] / "validation")
     commands = re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)
     assert [command.split()[0] for command in commands][:2] == ["solve", "verify"]
-    assert len(commands) == len(names.DOCUMENTS)
+    assert len(commands) == len(schemas.DOCUMENTS)
     for command in commands:
         words = command.split()
         if words[0] == "capture":
@@ -206,6 +205,6 @@ def test_the_commands_of_the_page_run(tmp_path):
 
 
 def head(command):
-    from spechub_lp.report.text.terminal import about
+    from spechub_lp.cli.terminal import about
 
     return about(command)

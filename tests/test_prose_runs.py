@@ -36,7 +36,7 @@ NOT_RUN = {
 """Page and first line of a block that is not run, and the reason given above it."""
 
 EXAMPLES_NOT_RUN = {
-    ("spechub_lp/cli/captures.py", "spechub-lp capture"): "loads a language model for a minute",
+    ("spechub_lp/cli/capture.py", "spechub-lp capture"): "loads a language model for a minute",
 }
 """Module and begin of an example in a docstring that is not run, and why."""
 

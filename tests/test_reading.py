@@ -18,7 +18,6 @@ from spechub_lp._util import reading, resources
 from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
 from spechub_lp.capture import shards, store
 from spechub_lp.cli import gate as gate
-from spechub_lp.cli import names
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_node
 from spechub_lp.gate.problems.captured import captured as opened
@@ -320,7 +319,7 @@ def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path)
             read_json(file)
 
 
-@pytest.mark.parametrize("name", names.FILES)
+@pytest.mark.parametrize("name", schemas.FILES)
 def test_kinds_of_files_have_schemas(name):
     jsonschema.Draft202012Validator.check_schema(schemas.of(name))
     for field, about in schemas.of(name)["properties"].items():

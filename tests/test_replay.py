@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from spechub_lp import reference, samplers
 from spechub_lp.capture import shards
-from spechub_lp.cli import captures
 from spechub_lp.cli.names import VARIANTS
+from spechub_lp.cli.replay import replay as replay_command
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
@@ -236,7 +236,7 @@ def test_bad_plans_are_refused(folder):
 
 def test_the_command_shows_tables_and_writes_the_sums(folder, tmp_path):
     app = typer.Typer()
-    app.command()(captures.replay)
+    app.command()(replay_command)
     out = tmp_path / "replay.json"
     arguments = [str(folder), "--temperatures", "0.5,1", "--k", "2", "--samplers", "rrs,spechub", "--positions", "8"]
     shown = CliRunner().invoke(app, [*arguments, "--jobs", "1", "--json", str(out)])

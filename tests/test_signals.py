@@ -19,7 +19,7 @@ import os, time
 from pathlib import Path
 import typer
 from spechub_lp import files, workers
-from spechub_lp.report.text.terminal import Command, run
+from spechub_lp.cli.terminal import Command, run
 
 app = typer.Typer(pretty_exceptions_enable=False)
 

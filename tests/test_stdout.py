@@ -292,7 +292,7 @@ def test_every_command_keeps_stdout_to_itself():
     import typer
 
     from spechub_lp.cli.app import app
-    from spechub_lp.report.text.terminal import Command
+    from spechub_lp.cli.terminal import Command
 
     group = typer.main.get_command(app)
     assert {type(each) for each in group.commands.values()} == {Command}

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from spechub_lp._util.io import check_writable, write_json
-from spechub_lp.report.text.terminal import run
+from spechub_lp.cli.terminal import run
 from theory import dominance_map, hunting, smt, table
 from theory.hunt import certificates, describe, hunt, recheck
 from theory.statement import read

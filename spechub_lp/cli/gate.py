@@ -8,19 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
-from spechub_lp.cli import names
 from spechub_lp.cli.options import Drafts, Html, Json, Seed, one_of
+from spechub_lp.cli.terminal import Command, about, complaint, console_beside, save
+from spechub_lp.cli.terminal import run as run_app
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
-from spechub_lp.gate.engines.load import load
+from spechub_lp.gate import serialize
 from spechub_lp.gate.results import Report
-from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.gate.run import rerun, run
+from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
 from spechub_lp.report.text import gate_report
-from spechub_lp.report.text.terminal import Command, about, complaint, console_beside, save
-from spechub_lp.report.text.terminal import run as run_app
-
-GRACE = 60.0
-"""Seconds beyond the budget and the time limit before the child process is given up."""
 
 
 def gate(
@@ -28,8 +24,8 @@ def gate(
         str | None,
         typer.Argument(
             help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter: "
-            f"{', '.join(names.ADAPTERS)}.",
-            autocompletion=one_of(names.ADAPTERS),
+            f"{', '.join(ADAPTERS)}.",
+            autocompletion=one_of(ADAPTERS),
         ),
     ] = None,
     drafts: Drafts = "iid",
@@ -73,79 +69,16 @@ def gate(
         )
         settings = _checked(_with_budget(settings, budget))
         check_outputs(json=json, junit=junit, markdown=markdown, html=html, case=case)
-        before = gate_report.read_report(baseline) if baseline else None
+        before = serialize.read_report(baseline) if baseline else None
         rows = _captured_rows(logits, temperature, positions, top)
-        report = run_replay(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
+        report = rerun(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
         if before is not None:
-            gate_report.compare(report, before, str(baseline))
+            serialize.compare(report, before, str(baseline))
         _write(report, json, junit, markdown, html, case, hint=replay is None)
     except SpecHubError as error:
         typer.echo(complaint(error), err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(report.exit_code)
-
-
-def run(
-    name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
-) -> Report:
-    """One engine by name, in a child process. Raises SpecHubError on misuse."""
-    from spechub_lp.gate import adapters
-    from spechub_lp.gate.problems.node import problems
-
-    if not name:
-        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(names.ADAPTERS)}")
-    if ":" not in name:
-        adapters.find(name)
-    problems(drafts, k, random=0)
-    return _guarded(name, drafts, k, settings, cases, logits)
-
-
-def _guarded(
-    name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
-) -> Report:
-    def work(journal: Journal) -> Report:
-        from spechub_lp.gate import adapters
-
-        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
-
-    try:
-        return in_child(work, settings.seconds + settings.time_limit + GRACE)
-    except ChildDied as error:
-        return died(Report(name, "node", drafts, k, settings=vars(settings)), error)
-
-
-def run_replay(name: str | None, path: Path, settings: Settings) -> Report:
-    """The saved failing input again. Raises SpecHubError when the file is not one."""
-    document = gate_report.read_case(path)
-    name = name or document.get("engine")
-    if not name:
-        raise SpecHubError(f"{path} names no engine; name one before --replay")
-    try:
-        again = _saved(document["case"], settings)
-    except SpecHubError as error:
-        raise SpecHubError(f"{path}: {error}") from None
-    return _guarded(name, *again)
-
-
-def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:
-    """(drafts, k, settings, problems, captured rows) of a case that fits its schema."""
-    from spechub_lp.gate.problems.captured import read_case
-    from spechub_lp.gate.problems.captured_rows import CapturedTree
-    from spechub_lp.gate.problems.node import Problem, problems
-    from spechub_lp.gate.problems.tree import TreeProblem
-
-    if "tree_problem" in case:
-        kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
-        tree = kind.read(case["tree_problem"])
-        return tree.drafts.name, tree.branching[0], settings, [tree], None
-    if "probe" in case:
-        problems(case["probe"], case["k"], random=0)
-        return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
-    if "captured" in case["problem"]:
-        plan, drafts, k = read_case(case)
-        return drafts, k, settings, None, plan
-    problem = Problem.read(case["problem"])
-    return problem.drafts.name, problem.k, settings, [problem], None
 
 
 def _captured_rows(
@@ -196,11 +129,11 @@ def _checked(settings: Settings) -> Settings:
 
 def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None, hint: bool) -> None:
     """Files first: a reader who closes the pipe must not cost one."""
-    from spechub_lp.report.text.tables import show_gate
+    from spechub_lp.report.text.gate_table import show_gate
 
     failing = report.status == "biased" and report.case is not None
     if failing and case:
-        write_json(case, gate_report.case_document(report))
+        write_json(case, serialize.case_document(report))
     if junit:
         write_text(junit, gate_report.junit(report))
     if markdown:

@@ -13,24 +13,3 @@ REPLAYED = (*(name for name in SAMPLERS if name not in ("two_step", "lp_table"))
 
 DRAFTS = ("iid", "without_replacement", "hub", "greedy", "top_k", "product")
 """Those of `drafts.ALL`, in its order."""
-
-ADAPTERS = (
-    "transformers",
-    "spechub",
-    "eagle",
-    "sglang_chain",
-    "sglang_tree",
-    "vllm_v1",
-    "vllm_v2",
-    "flashinfer_chain",
-    "tensorrt_llm",
-    "mcsd",
-)
-"""The engines that have an adapter for the gate; `name/variant` passes the variant on (spechub/rrs)."""
-
-DOCUMENTS = ("audit", "solve", "verify", "sample", "gate", "replay", "capture")
-"""Commands that write a JSON document, each with a schema in report/schemas/."""
-
-FILES = ("manifest", "rows", "gate-case")
-"""Kinds of JSON files that commands read, each with a schema in report/schemas/: of a captured folder, beside compact
-rows, and of `gate --replay`."""

@@ -1,12 +1,14 @@
 """Options that several commands share, and what Tab offers for a name."""
 
 from collections.abc import Callable, Sequence
+from math import inf, isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spechub_lp.cli import names
+from spechub_lp.errors import SpecHubError
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
@@ -37,3 +39,24 @@ Drafts = Annotated[
         help=f"{', '.join(names.DRAFTS[:-1])} or {names.DRAFTS[-1]}.", autocompletion=one_of(names.DRAFTS)
     ),
 ]  # fmt: skip
+LawOption = Annotated[str, typer.Option(help="Law as rationals or decimals: 0,1/5,4/5")]
+Normalise = Annotated[bool, typer.Option("--normalise", help="Divide the laws by their sums.")]
+
+DEVICES = ("cpu", "cuda", "mps")
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def draft_laws(text: str) -> Any:
+    """q as it is typed: one distribution, or k of them with ; between."""
+    return [row.split(",") for row in text.split(";")] if ";" in text else text
+
+
+def numbers(text: str, name: str, kind: Any) -> tuple[Any, ...]:
+    """Finite numbers with commas between. Raises SpecHubError with the text."""
+    try:
+        read = tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        read = (inf,)
+    if not all(map(isfinite, read)):
+        raise SpecHubError(f"{name} = {text!r}; write numbers with commas between, such as 1,2")
+    return read

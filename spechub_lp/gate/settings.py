@@ -4,6 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ADAPTERS = (
+    "transformers",
+    "spechub",
+    "eagle",
+    "sglang_chain",
+    "sglang_tree",
+    "vllm_v1",
+    "vllm_v2",
+    "flashinfer_chain",
+    "tensorrt_llm",
+    "mcsd",
+)
+"""The engines that have an adapter for the gate; `name/variant` passes the variant on (spechub/rrs)."""
+
 TIME_LIMIT = 5.0
 """Seconds that one call may take."""
 

@@ -31,7 +31,7 @@ class GateItem(pytest.Item):
     """One engine as one test."""
 
     def runtest(self) -> None:
-        from spechub_lp.cli.gate import run
+        from spechub_lp.gate.run import run
         from spechub_lp.gate.settings import Logits, Settings
 
         option = self.config.getoption
@@ -69,7 +69,7 @@ def spechub_gate() -> Callable[..., Any]:
 
 def _judge(report: Any) -> Any:
     if report.status != "pass":
-        from spechub_lp.report.text.gate_report import text
+        from spechub_lp.report.text.gate_table import text
 
         raise GateFailure(text(report))
     return report

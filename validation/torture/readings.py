@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save as save_tensors
 
 from spechub_lp.capture import store
-from spechub_lp.cli.gate import run_replay
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import problems
+from spechub_lp.gate.run import rerun
 from spechub_lp.gate.settings import Settings
 from spechub_lp.replay.replay import Plan, replay
 from spechub_lp.report.text import gate_report
@@ -258,7 +258,7 @@ def _cases(rng: random.Random, folder: Path) -> Checks:
             file.write_bytes(text)
         yield Doing(f"case {n}: {name}")
         try:
-            run_replay("validation.torture.engine:right", file, settings)
+            rerun("validation.torture.engine:right", file, settings)
             yield None
         except SpecHubError as error:
             yield None if "\n" not in str(error) else f"the error has lines: {str(error)!r} | case, {name}"

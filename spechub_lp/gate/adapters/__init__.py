@@ -5,11 +5,11 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spechub_lp.cli.names import ADAPTERS as NAMES
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.checks.node import check_node
 from spechub_lp.gate.checks.tree import check_tree
 from spechub_lp.gate.results import Report
+from spechub_lp.gate.settings import ADAPTERS as NAMES
 from spechub_lp.gate.settings import Logits, Settings
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from spechub_lp import drafts as policies
+from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.checks.probes import ENDS, End
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
@@ -28,7 +29,6 @@ from spechub_lp.gate.problems.tree import impossible
 from spechub_lp.gate.results import Finding, Report, Row
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.token_sets import ACCEPTED, Watch
-from spechub_lp.recent import Recent
 
 Array = Any
 

@@ -27,6 +27,7 @@ import torch
 
 from spechub_lp import distributions as laws
 from spechub_lp import drafts as policies
+from spechub_lp._util.recent import Recent
 from spechub_lp.capture import shards, store
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
@@ -35,7 +36,6 @@ from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import Logits, Settings
-from spechub_lp.recent import Recent
 
 Array = Any
 

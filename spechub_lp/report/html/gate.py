@@ -8,10 +8,11 @@ from typing import Any
 
 from spechub_lp.gate.checks.node import TOLERANCE
 from spechub_lp.gate.results import Finding, Report, Row
+from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
-from spechub_lp.report.text.gate_report import case_document, shown, what_was_missed
+from spechub_lp.report.text.gate_report import shown, what_was_missed
 from spechub_lp.report.text.replays import Section
 
 MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}

@@ -6,8 +6,14 @@ One file a command, with what they share in shared.json; one file a kind of file
 from typing import Any
 
 from spechub_lp._util.reading import load_schema
-from spechub_lp.cli.names import DOCUMENTS, FILES
 from spechub_lp.errors import UnknownName
+
+DOCUMENTS = ("audit", "solve", "verify", "sample", "gate", "replay", "capture")
+"""Commands that write a JSON document, each with a schema in report/schemas/."""
+
+FILES = ("manifest", "rows", "gate-case")
+"""Kinds of JSON files that commands read, each with a schema in report/schemas/: of a captured folder, beside compact
+rows, and of `gate --replay`."""
 
 
 def of(name: str) -> dict[str, Any]:

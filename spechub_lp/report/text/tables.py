@@ -14,12 +14,10 @@ from rich.text import Text
 
 from spechub_lp.certificate import rational_text
 from spechub_lp.coupling import plain
-from spechub_lp.report.text import gate_report
 
 if TYPE_CHECKING:
     from spechub_lp.audit.audit import Audit, Line
     from spechub_lp.audit.draws import Sampling
-    from spechub_lp.gate.results import Report
     from spechub_lp.optimum.compare import Solutions
 
 GAP = 2
@@ -171,26 +169,6 @@ def show_sample(console: Console, result: "Sampling") -> None:
         console.print(f"In float64 a tie or an edge falls otherwise than exactly: draws follow a law {gap:.3g} away")
 
 
-def show_gate(console: Console, report: "Report") -> None:
-    """The gate's verdict and what stands behind it."""
-    console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
-    for finding in gate_report.shown(report):
-        console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
-    for reason in report.inconclusive if report.status == "inconclusive" else ():
-        console.print(f"  ? {reason}")
-    if report.rows:
-        console.print()
-        rows = [
-            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", f"{r.acceptance:.6f}", f"{r.optimum:.6f}"]
-            for r in report.rows
-        ]
-        title = "Distance from the target and acceptance, problem by problem"
-        console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
-    if missed := gate_report.what_was_missed(report):
-        console.print(missed)
-    console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
-
-
 def _exact(value: Any) -> str:
     """A rational that a reader can take in, else its decimals."""
     if isinstance(value, float):
@@ -204,8 +182,6 @@ def _exact(value: Any) -> str:
         else f"{float(value):.12f}"
     )
 
-
-VERDICT_STYLE = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
 
 LINE = ["sampler", "drafts", "k", "exactly lossless", "acceptance", "optimum", "worst gap"]
 PAIR = ["sampler", "drafts", "k", "biased on", "worst distance", "acceptance", "optimum", "above it on"]

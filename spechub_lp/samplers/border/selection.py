@@ -25,9 +25,9 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, positive, ratio
+from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.drafts._best_draft import best_draft
-from spechub_lp.recent import Recent
 from spechub_lp.samplers.border.merge_tree import Ironing
 from spechub_lp.samplers.border.preparation import Lottery, take
 

@@ -21,12 +21,10 @@ from spechub_lp._util import stdout
 from spechub_lp._util.io import is_stdout, write_json
 from spechub_lp._util.parallel import Stopped, end_on_signals, signal_received
 from spechub_lp.errors import SpecHubError
+from spechub_lp.report.text import PIPED_WIDTH
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-PIPED_WIDTH = 100_000
-"""Columns where nobody looks: a line in a pipe or a file is never wrapped."""
 
 BAD_INPUT, INTERNAL, CLOSED_PIPE = 2, 70, 141
 """Exit codes: 70 is a fault of ours (EX_SOFTWARE; 1 means refuted), 141 what shells give a program ended by SIGPIPE."""

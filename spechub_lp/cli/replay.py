@@ -1,0 +1,61 @@
+"""`spechub-lp replay`: arguments in, exit code out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spechub_lp._util.io import check_outputs
+from spechub_lp.cli import names
+from spechub_lp.cli.options import DEVICES, Html, Json, Seed, numbers, one_of, several_of
+from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
+
+
+def replay(
+    rows: Annotated[Path, typer.Argument(metavar="DIR", help="A capture's folder, or one .safetensors of rows.")],
+    samplers: Annotated[
+        str,
+        typer.Option(
+            help=f"all, or some of {','.join(names.REPLAYED)} with commas between.",
+            autocompletion=several_of(("all", *names.REPLAYED)),
+        ),
+    ] = "all",
+    temperatures: Annotated[str, typer.Option(help="Temperatures, with commas between.")] = "0.3,0.6,1,1.5,2",
+    k: Annotated[str, typer.Option("--k", help="Numbers of drafts, with commas between.")] = "2",
+    top_k: Annotated[int | None, typer.Option(min=1, help="Keep both laws' most likely tokens only.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Keep both laws' nucleus of this mass.")] = None,
+    positions: Annotated[int | None, typer.Option(min=1, help="Positions, spread evenly; all by default.")] = None,
+    draws: Annotated[int, typer.Option(min=2, help="Draft tuples a position where verdicts are averaged.")] = 8,
+    exact_every: Annotated[int, typer.Option(min=0, help="Exact law at every so many positions; 0 never.")] = 16,
+    device: Annotated[
+        str | None,
+        typer.Option(help="A torch device such as cuda; numpy by default.", autocompletion=one_of(DEVICES)),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler to work on.")] = None,
+    seed: Seed = 0,
+    json: Json = None,
+    html: Html = None,
+) -> None:
+    """Replay captured laws through every sampler at full vocabulary: acceptance against the optimum of its drafts.
+
+    Example: spechub-lp replay validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
+    """
+    check_outputs(json=json, html=html)
+    from spechub_lp.replay import replay as replays
+    from spechub_lp.report.text.replays import show_replay
+
+    plan = replays.Plan(
+        tuple(samplers.split(",")), numbers(temperatures, "temperatures", float), numbers(k, "k", int), top_k, top_p,
+        draws=draws, exact_every=exact_every, positions=positions, seed=seed, device=device,
+    )  # fmt: skip
+    where = None
+    if cluster:
+        from spechub_lp.replay.cluster import runner
+
+        where = runner(cluster)
+    with ProgressBar() as report:
+        result = replays.replay(rows, plan, jobs, report, where)
+    save({**about("replay"), **result.document()}, json, html)
+    show_replay(console_beside(json, html), result)
+    raise typer.Exit(bool(result.failures))

@@ -1,0 +1,28 @@
+"""`spechub-lp schema`: arguments in, exit code out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spechub_lp._util.io import write_json
+from spechub_lp.cli.options import one_of
+from spechub_lp.report.schemas import DOCUMENTS, FILES
+
+
+def schema(
+    command: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of {', '.join((*DOCUMENTS, *FILES))}.",
+            autocompletion=one_of((*DOCUMENTS, *FILES)),
+        ),
+    ],
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of what a command writes with --json, or of a kind of file that is read.
+
+    Example: spechub-lp schema solve
+    """
+    from spechub_lp.report.schemas import of
+
+    write_json(Path("-"), of(command))

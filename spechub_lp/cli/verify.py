@@ -1,0 +1,31 @@
+"""`spechub-lp verify`: arguments in, exit code out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spechub_lp._util.io import check_outputs
+from spechub_lp.cli.options import Json
+from spechub_lp.cli.terminal import about, console_beside, save
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate; - is stdin.")],
+    json: Json = None,
+) -> None:
+    """Check a certificate of optimality; no solver is used.
+
+    Example: spechub-lp verify optimum.json
+    """
+    from spechub_lp import certificate
+
+    check_outputs(file, json=json)
+    claim = certificate.check(file)
+    save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
+    policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
+    console_beside(json).print(
+        f"proved: no rule accepts more than alpha = {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
+        f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling accepts it "
+        f"(H = {{{', '.join(map(str, sorted(claim.H)))}}})"
+    )

@@ -1,0 +1,78 @@
+"""One engine through the gate, in a child process; or one saved failing input again."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
+from spechub_lp.gate.engines.load import load
+from spechub_lp.gate.results import Report
+from spechub_lp.gate.serialize import read_case
+from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
+
+GRACE = 60.0
+"""Seconds beyond the budget and the time limit before the child process is given up."""
+
+
+def run(
+    name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
+) -> Report:
+    """One engine by name, in a child process. Raises SpecHubError on misuse."""
+    from spechub_lp.gate import adapters
+    from spechub_lp.gate.problems.node import problems
+
+    if not name:
+        raise SpecHubError(f"name an engine: module:object, or one of {', '.join(ADAPTERS)}")
+    if ":" not in name:
+        adapters.find(name)
+    problems(drafts, k, random=0)
+    return _guarded(name, drafts, k, settings, cases, logits)
+
+
+def _guarded(
+    name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
+) -> Report:
+    def work(journal: Journal) -> Report:
+        from spechub_lp.gate import adapters
+
+        return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
+
+    try:
+        return in_child(work, settings.seconds + settings.time_limit + GRACE)
+    except ChildDied as error:
+        return died(Report(name, "node", drafts, k, settings=vars(settings)), error)
+
+
+def rerun(name: str | None, path: Path, settings: Settings) -> Report:
+    """The saved failing input again. Raises SpecHubError when the file is not one."""
+    document = read_case(path)
+    name = name or document.get("engine")
+    if not name:
+        raise SpecHubError(f"{path} names no engine; name one before --replay")
+    try:
+        again = _saved(document["case"], settings)
+    except SpecHubError as error:
+        raise SpecHubError(f"{path}: {error}") from None
+    return _guarded(name, *again)
+
+
+def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:
+    """(drafts, k, settings, problems, captured rows) of a case that fits its schema."""
+    from spechub_lp.gate.problems.captured import read_case
+    from spechub_lp.gate.problems.captured_rows import CapturedTree
+    from spechub_lp.gate.problems.node import Problem, problems
+    from spechub_lp.gate.problems.tree import TreeProblem
+
+    if "tree_problem" in case:
+        kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
+        tree = kind.read(case["tree_problem"])
+        return tree.drafts.name, tree.branching[0], settings, [tree], None
+    if "probe" in case:
+        problems(case["probe"], case["k"], random=0)
+        return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
+    if "captured" in case["problem"]:
+        plan, drafts, k = read_case(case)
+        return drafts, k, settings, None, plan
+    problem = Problem.read(case["problem"])
+    return problem.drafts.name, problem.k, settings, [problem], None

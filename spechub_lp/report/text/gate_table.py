@@ -1,0 +1,38 @@
+"""The table of a gate run."""
+
+import io
+
+from rich.console import Console
+
+from spechub_lp.gate.results import Report
+from spechub_lp.report.text import PIPED_WIDTH, gate_report
+from spechub_lp.report.text.tables import Sheet
+
+VERDICT_STYLE = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
+
+
+def show_gate(console: Console, report: Report) -> None:
+    """The gate's verdict and what stands behind it."""
+    console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
+    for finding in gate_report.shown(report):
+        console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
+    for reason in report.inconclusive if report.status == "inconclusive" else ():
+        console.print(f"  ? {reason}")
+    if report.rows:
+        console.print()
+        rows = [
+            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", f"{r.acceptance:.6f}", f"{r.optimum:.6f}"]
+            for r in report.rows
+        ]
+        title = "Distance from the target and acceptance, problem by problem"
+        console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
+    if missed := gate_report.what_was_missed(report):
+        console.print(missed)
+    console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
+
+
+def text(report: Report) -> str:
+    """What the command shows, as it comes out of a pipe."""
+    out = io.StringIO()
+    show_gate(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False), report)
+    return out.getvalue()
