@@ -26,9 +26,10 @@ from spechub_lp.gate.adapters import spechub, transformers
 from spechub_lp.gate.checks.wide import drafter
 from spechub_lp.gate.problems.captured import KINDS, captured, sha256_of
 from spechub_lp.gate.protocols import Emitted
+from spechub_lp.gate.serialize import case_document
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.token_sets import ACCEPTED, Watch, radius
-from spechub_lp.report.text.gate_report import case_document, text
+from spechub_lp.report.text.gate_table import text
 
 AUSTEN = resources.path("captured/austen")
 SMOLLM2 = resources.path("captured/smollm2.safetensors")

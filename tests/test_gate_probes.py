@@ -11,7 +11,8 @@ from gate_mutants import CONTROLS, WIDE_MUTANTS
 from spechub_lp.gate import Settings, check_node, check_tree
 from spechub_lp.gate.adapters import spechub
 from spechub_lp.gate.checks.probes import expected, sibling_batch, sure_batch
-from spechub_lp.report.text.gate_report import case_document, text
+from spechub_lp.gate.serialize import case_document
+from spechub_lp.report.text.gate_table import text
 
 LEVEL_0 = Settings(levels=(0,))
 

@@ -16,8 +16,8 @@ import spechub_lp
 from spechub_lp._util import io
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.results import Report, Row
+from spechub_lp.gate.serialize import compare
 from spechub_lp.report import schemas
-from spechub_lp.report.text.gate_report import compare
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 

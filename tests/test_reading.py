@@ -21,10 +21,10 @@ from spechub_lp.cli import gate as gate
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_node
 from spechub_lp.gate.problems.captured import captured as opened
+from spechub_lp.gate.serialize import case_document, read_case, read_report
 from spechub_lp.gate.settings import Settings
 from spechub_lp.replay.replay import Plan, Replay, replay
 from spechub_lp.report import schemas
-from spechub_lp.report.text.gate_report import case_document, read_case, read_report
 
 FEW, MANY = 60, 1500
 PLAN = Plan(("rrs",), draws=2, verdict_every=1, exact_every=0)
