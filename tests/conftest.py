@@ -15,7 +15,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_configure(config):
     """A warning from a module of tests/ is an error too, see pyproject.toml."""
-    ours = "|".join(sorted(file.stem for file in Path(__file__).parent.glob("*.py")))
+    ours = "|".join(sorted(file.stem for file in Path(__file__).parent.rglob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({ours})$")
 
 

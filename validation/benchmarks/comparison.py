@@ -3,8 +3,8 @@
     python validation/benchmarks/comparison.py --jobs 2      about a quarter of an hour on two free cores
 
 1. The acceptance tests of vLLM, transformers and SGLang, rebuilt from their description, on the wrong samplers of
-   tests/gate_mutants.py and on the right ones: each is run once, as its engine runs it, on the wrong sampler's real
-   noise. Beside them the gate.
+   tests/support/gate_mutants.py and on the right ones: each is run once, as its engine runs it, on the wrong sampler's
+   real noise. Beside them the gate.
 2. What N draws say about an acceptance and about a distance.
 3. The full coupling written down by hand for scipy and cvxpy, beside the certified optimum, on peaked laws.
 

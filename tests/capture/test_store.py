@@ -1,0 +1,185 @@
+"""Stored rows are laws close to what was stored, damage is refused, the shipped capture is what it says."""
+
+import hashlib
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import ROOT
+
+from spechub_lp._util import reading
+from spechub_lp.capture.store import Rows, load, pack, save
+from spechub_lp.errors import SpecHubError
+
+VALIDATION = ROOT / "validation"
+N, V, KEEP, RANK = 12, 300, 60, 3
+
+
+def logits() -> tuple[np.ndarray, np.ndarray]:
+    """[N, V] twice: peaked rows around one background, the draft a disturbed target; read-only."""
+    generator = np.random.default_rng(0)
+    target = generator.normal(size=V) + 2 * generator.normal(size=(N, V))
+    draft = target + 0.5 * generator.normal(size=(N, V))
+    for array in (target, draft):
+        array.setflags(write=False)
+    return target, draft
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    law = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return law / law.sum(axis=1, keepdims=True)
+
+
+def stored(path: Path, keep: int = KEEP, rank: int = RANK) -> Rows:
+    places = {
+        "tokens": np.arange(40, dtype=np.uint16),
+        "document": np.repeat([0, 1], N // 2).astype(np.uint8),
+        "index": np.arange(N, dtype=np.uint16),
+    }
+    manifest = {"documents": [{"name": "verse_1", "domain": "verse"}, {"name": "prose_1", "domain": "prose"}]}
+    save(path, pack(*logits(), keep, rank) | places, manifest)
+    return load(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.safetensors"
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize(("keep", "rank"), [(1, 0), (60, 3), (299, 24)])
+def test_rebuilt_rows_are_laws_at_any_temperature(path, keep, rank, temperature):
+    for law in stored(path, keep, rank).batch(slice(None), temperature):
+        assert law.shape == (N, V)
+        assert law.dtype == np.float64
+        assert (law > 0).all()
+        assert np.abs(law.sum(axis=1) - 1).max() < 1e-12
+
+
+def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
+    """float16 rounds a log-probability in -16..-8 by 2^-8 at most; scaling to 1 - rest may double that."""
+    rows = stored(path)
+    for model, law in enumerate(rows.batch(slice(None))):
+        true = softmax(logits()[model], 1.0)
+        kept = np.take_along_axis(law, rows.ids.astype(int), axis=1)
+        assert np.abs(np.log(kept) - np.log(np.take_along_axis(true, rows.ids.astype(int), axis=1))).max() < 2**-7
+        true_rest = 1 - np.take_along_axis(true, rows.ids.astype(int), axis=1).sum(axis=1)
+        assert np.abs(np.exp(rows.rest[model]) - true_rest).max() < 1e-12
+        assert np.abs(1 - kept.sum(axis=1) - true_rest).max() < 1e-12
+
+
+def test_with_all_directions_the_whole_law_comes_back(path):
+    """2 N directions span all rows: only the rounding to int8 and float16 is lost."""
+    rows = stored(path, KEEP, 2 * N)
+    for law, true in zip(rows.batch(slice(None)), logits(), strict=True):
+        assert np.abs(law - softmax(true, 1.0)).sum(axis=1).max() / 2 < 0.005
+
+
+def test_one_row_a_slice_and_an_array_agree(path):
+    rows = stored(path)
+    assert len(rows) == N
+    assert rows.vocabulary == V
+    assert rows.domains == ["verse"] * 6 + ["prose"] * 6
+    p, q = rows.batch(slice(2, 8), 0.7)
+    for one, many in zip(rows.batch(np.arange(2, 8), 0.7), (p, q), strict=True):
+        assert np.array_equal(one, many)
+    for one, many in zip(rows.laws(4, 0.7), (p[2], q[2]), strict=True):
+        assert np.allclose(one, many, rtol=1e-12, atol=0)
+
+
+def test_a_damaged_file_is_refused(path):
+    stored(path)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SpecHubError, match="sha256"):
+        load(path)
+
+
+def test_a_missing_half_is_refused(path):
+    stored(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(SpecHubError, match=r"rows\.json is missing"):
+        load(path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    stored(path)
+    before = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        stored(path, KEEP - 1)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["rows.json", "rows.safetensors"]
+
+
+def test_wrong_input_is_refused_with_its_value(path):
+    target, draft = logits()
+    with pytest.raises(SpecHubError, match="keep = 300 of V = 300"):
+        pack(target, draft, V, RANK)
+    with pytest.raises(SpecHubError, match="infinite or nan"):
+        pack(np.where(target > 3, -np.inf, target), draft, KEEP, RANK)
+    with pytest.raises(SpecHubError, match="temperature = 0"):
+        stored(path).laws(0, 0)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Rows:
+    return load(VALIDATION / "captured" / "smollm2.safetensors")
+
+
+def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped):
+    for entry in shipped.manifest["documents"]:
+        text = (VALIDATION / "text" / "prompts" / f"{entry['name']}.txt").read_bytes()
+        assert hashlib.sha256(text).hexdigest() == entry["sha256"], entry["name"]
+    assert len(shipped.tokens) == sum(entry["tokens"] for entry in shipped.manifest["documents"])
+    assert {d: shipped.domains.count(d) for d in shipped.domains} == dict.fromkeys(
+        ("code", "conversational", "creative", "technical"), 80
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0])
+def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, temperature):
+    measured = shipped.manifest["measured"][f"T={temperature}"]["single_draft_acceptance"]
+    single = 0.0
+    for start in range(0, len(shipped), 32):
+        p, q = shipped.batch(slice(start, start + 32), temperature)
+        assert p.shape[1] == shipped.vocabulary == shipped.manifest["model"]["vocabulary"]
+        assert max(np.abs(law.sum(axis=1) - 1).max() for law in (p, q)) < 1e-12
+        single += np.minimum(p, q).sum()
+    assert abs(single / len(shipped) - measured["stored"]) < 1e-6
+    assert abs(measured["stored"] - measured["models"]) < 0.005
+
+
+def test_the_manifest_names_what_a_reader_needs(shipped):
+    text = (VALIDATION / "captured" / "smollm2.json").read_text(encoding="utf-8")
+    assert {
+        "model",
+        "target",
+        "draft",
+        "positions",
+        "documents",
+        "reconstruction",
+        "measured",
+        "data",
+    } <= set(json.loads(text))
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    """However large a file may be at most, what is set aside is for the bytes that are there."""
+    (tmp_path / "small").write_bytes(b"x" * 10)
+    tracemalloc.start()
+    assert reading.read_bytes(tmp_path / "small", 1 << 40) == b"x" * 10
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    (tmp_path / "large").write_bytes(b"y" * (3 * reading.PIECE + 5))
+    assert len(reading.read_bytes(tmp_path / "large")) == 3 * reading.PIECE + 5
+    with pytest.raises(SpecHubError, match="more than"):
+        reading.read_bytes(tmp_path / "large", 3 * reading.PIECE)

@@ -1,0 +1,24 @@
+"""The README's table is the one that the stored results give. Its code is run by test_prose_runs.py."""
+
+import json
+import sys
+
+from places import ROOT
+
+from spechub_lp import samplers
+
+sys.path.insert(0, str(ROOT / "validation"))
+import readme_table
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_table_is_that_of_the_stored_results():
+    figures = json.loads(readme_table.KEPT.read_text())
+    assert readme_table.updated(README, figures) == README
+    assert figures["failures"] == []
+
+
+def test_every_sampler_is_in_the_table():
+    for sampler in samplers.ALL:
+        assert f"| `{sampler.name}` |" in README

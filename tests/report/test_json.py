@@ -1,0 +1,210 @@
+"""The JSON documents: those of real runs fit their schemas, changed ones do not, and there is no NaN in them."""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from places import ROOT
+from stored_rows import stored
+
+import spechub_lp
+from spechub_lp._util import io
+from spechub_lp.errors import UnknownName
+from spechub_lp.gate.results import Report, Row
+from spechub_lp.gate.serialize import compare
+from spechub_lp.report import schemas
+
+P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
+
+ENGINE = """
+import torch
+
+def biased(p, q, drafts):
+    x = drafts[0]
+    if torch.rand(()) * q[x] < p[x]:
+        return x, 0
+    return int(torch.multinomial(p, 1)), -1
+"""
+
+
+def document(*args, cwd, code=0):
+    """What a command writes to stdout with `--json -`, where nothing but it may stand."""
+    done = subprocess.run(
+        [sys.executable, "-m", "spechub_lp", *map(str, args), "--json", "-"],
+        capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    """One document a command, and more where another kind of run fills other fields."""
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "json_engine.py").write_text(ENGINE)
+    certificate = folder / "c.json"
+    product = ("--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
+    return {
+        "solve": [
+            document("solve", "--p", P, "--q", Q, "--full", "--certificate", certificate, cwd=folder),
+            document("solve", *product, cwd=folder),
+        ],
+        "verify": [document("verify", certificate, cwd=folder)],
+        "sample": [
+            document("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 1000, cwd=folder),
+            document("sample", "--sampler", "nss", *product, "-n", 10, cwd=folder),
+            document(
+                "sample", "--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 10,
+                cwd=folder, code=1,
+            ),
+        ],
+        "gate": [document("gate", "json_engine:biased", "--k", 1, cwd=folder, code=1)],
+        "audit": [
+            document("audit", "--instances", 4, "--positions", 1, "--rows", 1, "--jobs", 1, cwd=folder),
+            document("audit", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1, cwd=folder),
+        ],
+        "replay": [
+            document(
+                "replay", stored(folder / "rows"), "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder
+            )
+        ],
+    }  # fmt: skip
+
+
+def check(command, made):
+    jsonschema.Draft202012Validator(schemas.of(command)).validate(made)
+
+
+@pytest.mark.parametrize("command", schemas.DOCUMENTS)
+def test_schemas_are_schemas_and_describe_every_field(command):
+    schema = schemas.of(command)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == f"spechub-{command}-1"
+    assert set(schema["required"]) == set(schema["properties"])
+    for name, field in schema["properties"].items():
+        shared = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+        assert "description" in field or "description" in shared or "const" in field, name
+
+
+@pytest.mark.slow
+def test_documents_of_real_runs_fit_their_schemas(documents):
+    for command, some in documents.items():
+        for made in some:
+            check(command, made)
+            assert next(iter(made)) == "schema"
+            assert made["command"] == command
+            assert made["tool"] == f"spechub-lp {spechub_lp.__version__}"
+
+
+@pytest.mark.slow
+def test_changed_documents_are_refused(documents):
+    for command, (made, *_) in documents.items():
+        for name in made:
+            with pytest.raises(jsonschema.ValidationError, match=f"{name!r} is a required property"):
+                check(command, {key: value for key, value in made.items() if key != name})
+        with pytest.raises(jsonschema.ValidationError, match="'more' was unexpected"):
+            check(command, made | {"more": 1})
+        with pytest.raises(jsonschema.ValidationError, match="was expected"):
+            check(command, made | {"schema": "spechub-solve-2"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("solve", ("alpha",)),
+        ("solve", ("p", 1)),
+        ("verify", ("alpha",)),
+        ("sample", ("acceptance",)),
+        ("sample", ("output_law", 0)),
+        ("audit", ("records", 0, "optimum")),
+        ("audit", ("false_statements", 0, 1)),
+        ("audit", ("examples", 0, "certificate", "claim", "alpha")),
+    ],
+)
+def test_a_float_in_the_place_of_a_rational_is_refused(documents, command, path):
+    for wrong in (0.39, "0.39", "2/04", "1/0", "-0"):
+        made = copy.deepcopy(documents[command][0])
+        place = made
+        for step in path[:-1]:
+            place = place[step]
+        assert isinstance(place[path[-1]], str)
+        place[path[-1]] = wrong
+        with pytest.raises(jsonschema.ValidationError):
+            check(command, made)
+
+
+@pytest.mark.slow
+def test_a_capture_writes_one_too(tmp_path):
+    pytest.importorskip("transformers")
+    from test_capture import small_model
+
+    small_model(tmp_path / "target")
+    small_model(tmp_path / "draft", layers=1, seed=1)
+    (tmp_path / "verse_1.txt").write_text("the sea was wet as wet could be, the sands were dry as dry. ")
+    args = ("--target", "target", "--draft", "draft", "--text", "verse_1.txt", "--out", "rows", "--device", "cpu")
+    for _ in range(2):  # the second goes on with a capture that is whole
+        made = document("capture", *args, "--per-document", 4, cwd=tmp_path)
+        check("capture", made)
+        assert made["positions"] == 4
+        with pytest.raises(jsonschema.ValidationError, match="'identity' is a required property"):
+            check("capture", {key: value for key, value in made.items() if key != "identity"})
+
+
+def test_the_schema_is_printed():
+    done = subprocess.run(
+        [sys.executable, "-m", "spechub_lp", "schema", "solve"], capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(done.stdout) == schemas.of("solve")
+    with pytest.raises(UnknownName, match="Did you mean 'solve'"):
+        schemas.of("slove")
+
+
+def test_what_is_not_finite_becomes_null(tmp_path):
+    file = tmp_path / "x.json"
+    io.write_json(file, {"a": [float("nan"), 1.0], "b": (float("inf"),), "c": {"d": -float("inf")}})
+    assert json.loads(file.read_text()) == {"a": [None, 1.0], "b": [None], "c": {"d": None}}
+
+
+def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression():
+    row = Row("tree 2", 2, 0.01, 0.1, float("nan"), 0.5, draws=100)
+    report = Report("x", "seeded", "iid", 2, rows=[row], settings=vars(spechub_lp.gate.Settings()))
+    assert report.document()["problems"][0]["acceptance"] is None
+    check("gate", json.loads(json.dumps({**head("gate"), **report.document()}, allow_nan=False)))
+    compare(report, report.document(), "before.json")
+    assert report.findings == []
+
+
+PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_command_and_only_fields_that_there_are():
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.M))
+    assert set(rows) == set(schemas.DOCUMENTS)
+    for command, text in rows.items():
+        assert set(re.findall(r"`(\w+)`", text)) <= set(schemas.of(command)["properties"]), command
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(tmp_path):
+    (tmp_path / "validation").symlink_to(ROOT / "validation")
+    commands = re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)
+    assert [command.split()[0] for command in commands][:2] == ["solve", "verify"]
+    assert len(commands) == len(schemas.DOCUMENTS)
+    for command in commands:
+        words = command.split()
+        if words[0] == "capture":
+            continue  # its model is an extra of 93 MB; test_a_capture_writes_one_too has a small one
+        made = document(*words[:-2], cwd=tmp_path)
+        check(words[0], made)
+
+
+def head(command):
+    from spechub_lp.cli.terminal import about
+
+    return about(command)

@@ -1,0 +1,438 @@
+"""Wrong samplers that shipped somewhere, written here from their descriptions, and right ones that look wrong.
+
+Plain functions verify one node; `tests/support/gate_chains.py` has the mutants that need a chain or a device seed.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+Coin = Callable[[], Any]
+
+
+def coin() -> Any:
+    return torch.rand(())
+
+
+def draw(weights: torch.Tensor) -> int:
+    return int(torch.multinomial(weights, 1))
+
+
+def left_over(need: torch.Tensor, offer: torch.Tensor) -> torch.Tensor:
+    rest = (need - offer).clamp(min=0)
+    return rest / rest.sum() if rest.sum() > 0 else need
+
+
+# -- right ---------------------------------------------------------------------------------------------------------
+
+
+def rrs(p, q, drafts, coin: Coin = coin):
+    """Recursive rejection for drafts with replacement."""
+    need = p.clone()
+    for j, x in enumerate(drafts):
+        if coin() * q[x] < need[x]:
+            return x, j
+        need = left_over(need, q)
+    return draw(need), -1
+
+
+def rrsw(p, q, drafts):
+    """Recursive rejection for drafts without replacement."""
+    need, offer = p.clone(), q.clone()
+    for j, x in enumerate(drafts):
+        if coin() * offer[x] < need[x]:
+            return x, j
+        need = left_over(need, offer)
+        offer[x] = 0
+        if offer.sum() == 0:
+            offer[int(q.argmax())] = 1
+        offer = offer / offer.sum()
+    return draw(need), -1
+
+
+def target_lookup(p, q, drafts):
+    """Draw from the target and look the token up among the drafts."""
+    y = draw(p)
+    return y, drafts.index(y) if y in drafts else -1
+
+
+def target_only(p, q, drafts):
+    """One coin for all siblings, q = 1: right when a repeated sibling adds nothing."""
+    return _target_only(p, drafts, set())
+
+
+def _target_only(p, drafts, seen):
+    u, passed = float(coin()), 0.0
+    for j, x in enumerate(drafts):
+        if x in seen:
+            continue
+        if seen is not DUPLICATES_COUNT:
+            seen.add(x)
+        passed += float(p[x])
+        if u < passed:
+            return x, j
+    rest = p.clone()
+    rest[drafts] = 0
+    return draw(rest), -1
+
+
+def race(p, q, drafts):
+    """Recursive rejection whose residual is an exponential race, as in kernels without multinomial."""
+    need = p.clone()
+    for j, x in enumerate(drafts):
+        if coin() * q[x] < need[x]:
+            return x, j
+        need = left_over(need, q)
+    return int((need / torch.empty_like(need).exponential_()).argmax()), -1
+
+
+class Buffered:
+    """Right, with noise fetched a thousand numbers at a time: cannot be scripted, can be watched."""
+
+    def __init__(self):
+        self.buffer: list[float] = []
+
+    def coin(self) -> float:
+        if not self.buffer:
+            self.buffer = torch.rand(1000, dtype=torch.float64).tolist()
+        return self.buffer.pop()
+
+    def __call__(self, p, q, drafts):
+        return rrs(p, q, drafts, self.coin)
+
+
+DUPLICATES_COUNT: frozenset[int] = frozenset()
+
+# -- wrong ---------------------------------------------------------------------------------------------------------
+
+
+def coin_fixed_at_zero(p, q, drafts):
+    return rrs(p, q, drafts, lambda: 0.0)
+
+
+def less_or_equal(p, q, drafts):
+    need = p.clone()
+    for j, x in enumerate(drafts):
+        if coin() <= need[x] / q[x]:
+            return x, j
+        need = left_over(need, q)
+    return draw(need), -1
+
+
+def coin_rounds_to_one(p, q, drafts):
+    """The coin is made in float64 and rounded to float32, where 1 - 2^-26 becomes 1."""
+    for j, x in enumerate(drafts[:1]):
+        if torch.tensor(random.random(), dtype=torch.float32) < p[x] / q[x]:
+            return x, j
+    rest = (p - q).clamp(min=0)
+    return draw(rest / rest.sum()), -1
+
+
+def _naive(p, q, drafts, residual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+    x = drafts[0]
+    if coin() * q[x] < p[x]:
+        return x, 0
+    return draw(residual(p, q)), -1
+
+
+def residual_is_p(p, q, drafts):
+    return _naive(p, q, drafts, lambda p, q: p)
+
+
+def residual_is_absolute(p, q, drafts):
+    return _naive(p, q, drafts, lambda p, q: (p - q).abs())
+
+
+def _by_cdf(weights: torch.Tensor) -> int:
+    return min(int(torch.searchsorted(weights.cumsum(0), coin().double(), right=True)), len(weights) - 1)
+
+
+def residual_not_renormalised(p, q, drafts):
+    x = drafts[0]
+    if coin() * q[x] < p[x]:
+        return x, 0
+    return _by_cdf((p - q).clamp(min=0)), -1
+
+
+def residual_clamped(p, q, drafts):
+    x = drafts[0]
+    if coin() * q[x] < p[x]:
+        return x, 0
+    rest = (p - q).clamp(min=0)
+    return _by_cdf(rest / rest.sum().clamp(min=1e-3)), -1
+
+
+def raw_q(p, q, drafts):
+    """The drafts come from a processed q; the verifier divides by the raw one, which is 0.8 of it."""
+    return rrs(p, 0.8 * q, drafts)
+
+
+def top_p_on_one_side(p, q, drafts):
+    order = p.argsort(descending=True, stable=True)
+    kept = p[order].cumsum(0) - p[order] < 0.9
+    cut = torch.zeros_like(p)
+    cut[order[kept]] = p[order[kept]]
+    return rrs(cut / cut.sum(), q, drafts)
+
+
+def temperature_on_one_side(p, q, drafts):
+    hot = p**0.8
+    return rrs(hot / hot.sum(), q, drafts)
+
+
+def probabilities_as_logits(p, q, drafts):
+    return rrs(p.softmax(0), q.softmax(0), drafts)
+
+
+def q_in_bfloat16(p, q, drafts):
+    return rrs(p, q.bfloat16().double(), drafts)
+
+
+def residual_drawn_first(p, q, drafts):
+    """Kernels draw the residual for every row, used or not; with p = q it is 0/0."""
+    rest = (p - q).clamp(min=0)
+    y = draw(rest / rest.sum())
+    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (y, -1)
+
+
+def minus_one_on_empty_residual(p, q, drafts):
+    rest = (p - q).clamp(min=0)
+    if rest.sum() < 1e-3:
+        return -1, -1
+    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (draw(rest / rest.sum()), -1)
+
+
+def duplicates_skipped(p, q, drafts):
+    need = p.clone()
+    for j, x in enumerate(drafts):
+        if x in drafts[:j]:
+            continue
+        if coin() * q[x] < need[x]:
+            return x, j
+        need = left_over(need, q)
+    return draw(need), -1
+
+
+def duplicates_counted_twice(p, q, drafts):
+    """Target-only on repeated siblings: the coin adds p twice."""
+    return _target_only(p, drafts, DUPLICATES_COUNT)
+
+
+def inputs_overwritten(p, q, drafts):
+    for j, x in enumerate(drafts):
+        if coin() * q[x] < p[x]:
+            return x, j
+        p.sub_(q).clamp_(min=0)
+        if p.sum() > 0:
+            p.div_(p.sum())
+    return draw(p), -1
+
+
+class StateKept:
+    """The target rows of the call before are used when the vocabulary has not changed."""
+
+    def __init__(self):
+        self.p = None
+
+    def __call__(self, p, q, drafts):
+        if self.p is None or self.p.shape != p.shape:
+            self.p = p.clone()
+        answer = rrs(self.p, q, drafts)
+        self.p = p.clone()
+        return answer
+
+
+def spechub_with_hub(p, q, drafts, hub: int):
+    """SpecHub for two drafts, with the hub that the caller believes in."""
+    rest = q.clone()
+    rest[hub] = 0
+    rest_law = rest / rest.sum() if rest.sum() > 0 else rest
+    need = p.clone()
+    need[hub] = 0
+    first = torch.minimum(need, rest)
+    second = torch.minimum(need - first, q[hub] * rest_law)
+    after = q[hub] - second.sum()
+    before = (rest - first).sum()
+    hub_after = min(1.0, float(p[hub] / after)) if after > 0 else 0.0
+    hub_before = min(1.0, float((p[hub] - after).clamp(min=0) / before)) if before > 0 else 0.0
+    x, y = drafts
+    starts = x == hub
+    i = y if starts else x
+    offer = float(q[hub] * rest_law[i]) if starts else float(rest[i])
+    keep = float((second if starts else first)[i]) / offer if offer > 0 else 0.0
+    take = (hub_after if starts else hub_before if y == hub else 0.0) * (1 - keep)
+    u = float(coin())
+    if u < keep:
+        return i, 1 if starts else 0
+    if u < keep + take:
+        return hub, 0 if starts else 1
+    unserved = (need - first - second).clamp(min=0)
+    return draw(unserved if unserved.sum() > 0 else p), -1
+
+
+def spechub(p, q, drafts):
+    return spechub_with_hub(p, q, drafts, int(q.argmax()))
+
+
+def hub_differs_on_a_tie(p, q, drafts):
+    return spechub_with_hub(p, q, drafts, int((q == q.max()).nonzero()[-1]))
+
+
+def sure_tokens_accepted_outright(p, q, drafts):
+    for j, x in enumerate(drafts):
+        if p[x] > 1 - 1e-3:
+            return x, j
+    return rrs(p, q, drafts)
+
+
+def one_coin_for_all(p, q, drafts):
+    u = coin()
+    return rrs(p, q, drafts, lambda: u)
+
+
+class CachedCoin:
+    def __init__(self):
+        self.u = None
+
+    def __call__(self, p, q, drafts):
+        if self.u is None:
+            self.u = coin()
+        return rrs(p, q, drafts, lambda: self.u)
+
+
+class CoinOfEverySecondCall:
+    """The verification coins are drawn every second call only."""
+
+    def __init__(self):
+        self.calls, self.coins = 0, [0.0, 0.0]
+
+    def __call__(self, p, q, drafts):
+        if self.calls % 2 == 0:
+            self.coins = torch.rand(len(drafts)).tolist()
+        self.calls += 1
+        coins = iter(self.coins)
+        return rrs(p, q, drafts, lambda: next(coins))
+
+
+def reseeded(p, q, drafts):
+    torch.manual_seed(17)
+    return rrs(p, q, drafts)
+
+
+def own_generator_reseeded(p, q, drafts):
+    generator = torch.Generator().manual_seed(17)
+    return rrs(p, q, drafts, lambda: torch.rand((), generator=generator))
+
+
+class RecycledPool:
+    """Fifteen hundred coins, round and round."""
+
+    def __init__(self):
+        self.place = 0
+        self.pool = torch.rand(1500, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).tolist()
+
+    def coin(self) -> float:
+        self.place = (self.place + 1) % len(self.pool)
+        return self.pool[self.place]
+
+    def __call__(self, p, q, drafts):
+        need = p.clone()
+        for j, x in enumerate(drafts):
+            if self.coin() * q[x] < need[x]:
+                return x, j
+            need = left_over(need, q)
+        y = int(torch.searchsorted(need.cumsum(0), self.coin() * float(need.sum()), right=True))
+        return min(y, len(p) - 1), -1
+
+
+def tail_left_out(p, q, drafts):
+    """Blocks of 1024 as a kernel reads them; what is left of a wide row is not read."""
+    read = p[: max(len(p) // 1024, 1) * 1024]
+    y = draw(read) if read.sum() > 0 else len(read) - 1
+    return y, drafts.index(y) if y in drafts else -1
+
+
+def half_sums_of_wide_rows(p, q, drafts):
+    """The path for wide rows looks for the coin in running float16 sums, which end below 1."""
+    ends = (p.half() if len(p) > 512 else p).cumsum(0)
+    y = int((ends <= coin()).sum())
+    return y, drafts.index(y) if y in drafts else -1
+
+
+def nan_falls_off_the_end(p, q, drafts):
+    """No end of a NaN row is above the coin: the place after the last token is returned."""
+    y = len(p) - int((p.cumsum(0) > coin()).sum())
+    return y, drafts.index(y) if y in drafts else -1
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong sampler: what is wrong, and how the gate must see it."""
+
+    what: str
+    engine: Any
+    level: int
+    """The level that should see it."""
+    kind: str
+    """The kind of the finding."""
+    says: str = ""
+    """Words that the message must have."""
+    drafts: str = "iid"
+    k: int = 2
+    seen_at: str = field(default="")
+
+
+MUTANTS = (
+    Mutant("accept coin hard-wired to 0", coin_fixed_at_zero, 1, "bias", "always accepted"),
+    Mutant("coin <= p/q accepts probability 0", less_or_equal, 0, "zero-probability token", "exactly 0"),
+    Mutant("coin rounds to 1.0 in float32", coin_rounds_to_one, 0, "crash", "rounding"),
+    Mutant("residual is p", residual_is_p, 1, "bias", "draws from p itself", k=1),
+    Mutant("residual is abs(p - q)", residual_is_absolute, 1, "bias", "|p - q|", k=1),
+    Mutant("residual not renormalised", residual_not_renormalised, 1, "bias", "token", k=1),
+    Mutant("residual clamped at 1e-3", residual_clamped, 1, "bias", "q nearly p", k=1),
+    Mutant("greedy drafts, believed sampled", rrs, 1, "bias", drafts="top_k", k=1),
+    Mutant("raw q for processed drafts (1/Z)", raw_q, 1, "bias", "constant ratio 1/Z"),
+    Mutant("top-p on one side only", top_p_on_one_side, 1, "bias"),
+    Mutant("temperature on one side only", temperature_on_one_side, 1, "bias"),
+    Mutant("probabilities as logits", probabilities_as_logits, 1, "bias"),
+    Mutant("q in bfloat16", q_in_bfloat16, 1, "bias", "random"),
+    Mutant("residual drawn first: 0/0", residual_drawn_first, 0, "crash"),
+    Mutant("token -1 on an empty residual", minus_one_on_empty_residual, 0, "illegal token", "-1"),
+    Mutant("iid rule, drafts without replacement", rrs, 1, "bias", drafts="without_replacement"),
+    Mutant("rule without replacement, iid drafts", rrsw, 1, "bias"),
+    Mutant("duplicates skipped, residual not updated", duplicates_skipped, 1, "bias"),
+    Mutant("iid rule on top-k drafts", rrs, 1, "bias", drafts="top_k"),
+    Mutant("target-only counts duplicates twice", duplicates_counted_twice, 1, "bias"),
+    Mutant("inputs overwritten", inputs_overwritten, 0, "inputs overwritten", "p was changed"),
+    Mutant("state kept from the last call", StateKept(), 2, "zero-probability token"),
+    Mutant("another hub on a tie", hub_differs_on_a_tie, 1, "bias", "ties", drafts="hub"),
+    Mutant("sure tokens accepted outright", sure_tokens_accepted_outright, 1, "bias", "nearly one-hot"),
+    Mutant("one coin for all tests of a call", one_coin_for_all, 1, "bias"),
+    Mutant("coin cached for ever", CachedCoin(), 1, "bias"),
+    Mutant("coins of every second call", CoinOfEverySecondCall(), 3, "kept noise", "call"),
+    Mutant("global generator reseeded", reseeded, 2, "bias", "p"),
+    Mutant("own generator reseeded", own_generator_reseeded, 3, "kept noise", "reseeded"),
+    Mutant("pool of coins recycled", RecycledPool(), 3, "kept noise", "calls later"),
+)
+
+WIDE_MUTANTS = (
+    Mutant("last block of a wide row not read", tail_left_out, 0, "zero-probability token", "V = 1025"),
+    Mutant("float16 sums of wide rows end below 1", half_sums_of_wide_rows, 0, "illegal token", "coin at"),
+    Mutant("NaN row gives the id V", nan_falls_off_the_end, 0, "NaN row", "outside the vocabulary"),
+)
+"""Seen on large inputs only."""
+
+CONTROLS = (
+    ("recursive rejection", rrs, "iid", 2),
+    ("recursive rejection, three drafts", rrs, "iid", 3),
+    ("rule without replacement", rrsw, "without_replacement", 2),
+    ("target lookup", target_lookup, "iid", 2),
+    ("target lookup on greedy drafts", target_lookup, "greedy", 3),
+    ("target-only on distinct drafts", target_only, "top_k", 2),
+    ("exponential race", race, "iid", 2),
+    ("SpecHub", spechub, "hub", 2),
+    ("noise fetched ahead", Buffered(), "iid", 2),
+)

@@ -1,0 +1,28 @@
+"""Random tabular pairs of models with rational distributions."""
+
+import random
+from functools import cache
+
+import numpy as np
+from gmpy2 import mpq
+
+
+def model(vocabulary: int, seed: int):
+    """A random tabular pair with zeros, ties and equal laws among its contexts."""
+
+    @cache
+    def laws(context):
+        rng = random.Random(f"{seed} {context}")
+
+        def law():
+            weights = [rng.choice([0, 1, 1, 2, 3, 6]) for _ in range(vocabulary)]
+            weights[0] += not any(weights)
+            return np.array([mpq(w, sum(weights)) for w in weights], dtype=object)
+
+        p = law()
+        q = p if rng.random() < 0.1 else law()
+        for a in (p, q):
+            a.setflags(write=False)
+        return p, q
+
+    return laws

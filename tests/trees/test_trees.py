@@ -1,0 +1,175 @@
+"""A whole decoding loop over token trees has the target's joint law, as rationals, whatever the shape and the rule."""
+
+import random
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+from tabular_models import model
+
+from spechub_lp import drafts
+from spechub_lp.errors import SpecHubError
+from spechub_lp.trees.decoding import every_drafted, loop_law, step_law, target_law, tokens_per_call
+from spechub_lp.trees.drafted import pick
+from spechub_lp.trees.joint import Block, Traversal
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.shape import Shape, best_shape, chain, full
+
+SHAPES = {
+    "chain 2": chain(2),
+    "chain 3": chain(3),
+    "2^2": full(2, 2),
+    "2^1": full(2, 1),
+    "first child deeper": Shape((Shape((Shape(),)), Shape())),
+    "last child wider": Shape((Shape(), Shape((Shape(), Shape())))),
+}
+NODE_RULES = ("nss", "rrs", "rrsw", "spechub", "greedy_hubs", "border", "border_wor")
+
+
+def without_zeros(law):
+    return {tokens: mass for tokens, mass in law.items() if mass}
+
+
+def every_rule():
+    for name, shape in SHAPES.items():
+        rules = [*map(NodeByNode, NODE_RULES), Traversal(), Traversal(drafts.IID())]
+        rules += [Block()] if name.startswith("chain") else []
+        rules += [NodeByNode("kseq")] if name in ("chain 2", "2^1") else []
+        for rule in rules:
+            policy = f"-{rule.drafts.name}" if isinstance(rule, Traversal) else ""
+            yield pytest.param(shape, rule, id=f"{name}-{rule.name}{policy}")
+
+
+@pytest.mark.parametrize(("shape", "rule"), list(every_rule()))
+def test_a_decoding_loop_has_the_targets_joint_law(shape, rule):
+    """Three tokens need two or three calls, so what one call leaves behind would show in the joint law."""
+    for seed in range(2):
+        pair = model(3 if shape.size < 5 else 2, seed)
+        assert without_zeros(loop_law(pair, shape, rule, 3)) == target_law(pair, 3)
+        step = step_law(pair, (), shape, rule)
+        assert sum(step.values()) == 1
+        assert 1 <= tokens_per_call(step) <= 1 + shape.depth
+
+
+@dataclass(frozen=True)
+class WrongDrafts(NodeByNode):
+    """The rule of RRS fed with drafts without replacement."""
+
+    def rule(self, k):
+        return super().rule(k).with_drafts("without_replacement")
+
+
+@dataclass(frozen=True)
+class Greedy(Traversal):
+    """Traversal that forgets to lower the parent's weight after a refused leaf."""
+
+    def _leaves(self, tree):
+        for node, law, _ in super()._leaves(tree):
+            yield node, law, tree.p[0][0] * 0 + 1
+            return
+
+
+@dataclass(frozen=True)
+class OneCoin(Block):
+    """Block verification that draws the last token from p at every end."""
+
+    def outcomes(self, tree):
+        for outcome in super().outcomes(tree):
+            yield type(outcome)(outcome.node, outcome.weights.sum() * tree.p[outcome.node])
+
+
+@pytest.mark.parametrize(
+    ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneCoin())]
+)
+def test_wrong_verification_is_seen_in_the_joint_law(shape, rule):
+    pair = model(3 if shape.size < 5 else 2, 0)
+    assert without_zeros(loop_law(pair, shape, rule, 3)) != target_law(pair, 3)
+
+
+def test_joint_verification_of_a_chain_is_never_below_the_usual_one():
+    for seed in range(6):
+        pair = model(3, seed)
+        usual, block, traversal = (
+            tokens_per_call(step_law(pair, (), chain(3), rule)) for rule in (NodeByNode("rrs"), Block(), Traversal())
+        )
+        assert block == traversal >= usual
+
+
+def test_border_is_the_best_rule_for_its_drafts_at_the_root():
+    for seed in range(6):
+        pair = model(4, seed)
+        best = {name: tokens_per_call(step_law(pair, (), full(3, 1), NodeByNode(name))) for name in NODE_RULES}
+        assert best["border"] >= max(best["rrs"], best["nss"])
+        assert best["border_wor"] >= best["rrsw"]
+
+
+@pytest.mark.parametrize("rule", [NodeByNode("rrsw"), NodeByNode("spechub"), Traversal()], ids=lambda r: r.name)
+def test_drawing_follows_the_outcomes(rule):
+    """Uniforms on a grid: the share of each end is its probability within a grid step a level."""
+    pair = model(2, 3)
+    for mass, tree in list(every_drafted(pair, (), full(2, 2), rule))[:2]:
+        assert mass > 0
+        law = {}
+        for outcome in rule.outcomes(tree):
+            for token, weight in enumerate(outcome.weights):
+                law[outcome.node, token] = law.get((outcome.node, token), 0) + float(weight)
+        floats = type(tree)(tree.parents, tree.tokens, tree.p.astype(float), tree.q.astype(float))
+        levels = 3 if isinstance(rule, NodeByNode) else 2
+        grid = (np.arange(900 ** (1 / levels) // 1) + 0.5) / (900 ** (1 / levels) // 1)
+        ends = [rule.draw(floats, u) for u in np.stack(np.meshgrid(*[grid] * levels), -1).reshape(-1, levels)]
+        for end in law.keys() | set(ends):
+            assert abs(law.get(end, 0) - ends.count(end) / len(ends)) < levels / len(grid), end
+
+
+def test_shapes_have_the_sizes_of_the_papers():
+    assert [full(2, d).size for d in range(1, 6)] == [2, 6, 14, 30, 62]
+    assert [full(3, d).size for d in range(2, 5)] == [12, 39, 120]
+    assert (chain(4).size, chain(4).depth) == (4, 4)
+    assert full(2, 2).parents == [-1, 0, 0, 1, 1, 2, 2]
+    assert Shape((Shape(), Shape((Shape(),)))).parents == [-1, 0, 0, 2]
+
+
+def shapes_of(size: int):
+    """Every shape of exactly `size` drafted tokens, children in any order."""
+    if size == 0:
+        yield Shape()
+        return
+    for first in range(size):
+        for child in shapes_of(first):
+            for rest in shapes_of(size - 1 - first):
+                yield Shape((child, *rest.children))
+
+
+def expected(shape: Shape, rates) -> float:
+    row = rates.get(len(shape.children))
+    if shape.children and row is None:
+        return 0.0
+    return 1 + sum(rate * expected(child, rates) for rate, child in zip(row or (), shape.children, strict=True))
+
+
+def test_the_best_shape_is_the_best_of_all():
+    rng = random.Random(0)
+    for _ in range(12):
+        rates = {k: [round(rng.random() / k, 3) for _ in range(k)] for k in (1, 2, 3)}
+        for size, depth in combinations_with_replacement(range(1, 6), 2):
+            shape, value = best_shape(size, rates, depth)
+            best = max(
+                (expected(s, rates) for n in range(size + 1) for s in shapes_of(n) if s.depth <= depth), default=1.0
+            )
+            assert value == pytest.approx(best)
+            assert expected(shape, rates) == pytest.approx(value)
+            assert shape.size <= size
+            assert shape.depth <= depth
+    with pytest.raises(SpecHubError, match=r"rates\[2\] = \[0.5\]"):
+        best_shape(3, {2: [0.5]})
+
+
+def test_bad_use_is_refused():
+    with pytest.raises(SpecHubError, match="takes chains"):
+        step_law(model(2, 0), (), full(2, 1), Block())
+    (_, tree), *_ = every_drafted(model(2, 0), (), full(2, 2), NodeByNode("rrs"))
+    with pytest.raises(SpecHubError, match="1 uniforms for a deeper tree"):
+        [NodeByNode("rrs").draw(tree, [u]) for u in np.linspace(0, 1, 50)]
+    assert pick(np.array([0.0, 1.0, 0.0]), 0.0) == 1
+    assert pick(np.array([0.0, 1.0, 0.0]), 1.0) == 1
