@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 from spechub_lp._util import reading, resources
 from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
 from spechub_lp.capture import shards, store
-from spechub_lp.cli import gate as gate
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate import check_node
+from spechub_lp.gate import check_node, run
 from spechub_lp.gate.problems.captured import captured as opened
 from spechub_lp.gate.serialize import case_document, read_case, read_report
 from spechub_lp.gate.settings import Settings
@@ -367,7 +366,7 @@ def cases(tmp_path: Path) -> dict[str, dict]:
 def saved(file: Path):
     """What a replay would run, far enough that nothing is left to be believed."""
     document = read_case(file)
-    drafts, k, settings, problems, plan = gate._saved(document["case"], Settings())
+    drafts, k, settings, problems, plan = run._saved(document["case"], Settings())
     for problem in problems or ():
         made = problem.trees if hasattr(problem, "trees") else problem.tuples
         assert len(made) > 0
@@ -394,7 +393,7 @@ def test_an_edited_case_ends_the_command_with_one_line(tmp_path):
     document["case"]["problem"]["k"] = -1
     file.write_text(json.dumps(document))
     app = typer.Typer()
-    app.command()(gate.gate)
+    app.command()(gate)
     done = CliRunner().invoke(app, ["--replay", str(file)])
     assert done.exit_code == 2
     assert done.stderr == (

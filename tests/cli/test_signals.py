@@ -19,7 +19,7 @@ BUSY = """
 import os, time
 from pathlib import Path
 import typer
-from spechub_lp import files, workers
+from spechub_lp._util import io, parallel
 from spechub_lp.cli.terminal import Command, run
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -33,7 +33,7 @@ def busy(number):
 
 @app.command(cls=Command)
 def spread():
-    list(workers.spread(2, busy, range(8)))
+    list(parallel.spread(2, busy, range(8)))
 
 @app.command(cls=Command)
 def write():
@@ -41,11 +41,11 @@ def write():
         announce()
         time.sleep(600)
     os.replace = stuck
-    files.write_text("out.json", "new")
+    io.write_text("out.json", "new")
 
 @app.command(cls=Command)
 def stubborn():
-    workers.GRACE = 0.5
+    parallel.GRACE = 0.5
     def stuck(*_):
         announce()
         while True:
@@ -54,7 +54,7 @@ def stubborn():
             except BaseException:
                 pass
     os.replace = stuck
-    files.write_text("out.json", "new")
+    io.write_text("out.json", "new")
 
 if __name__ == "__main__":
     run(app)

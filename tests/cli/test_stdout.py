@@ -153,7 +153,9 @@ def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks():
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
-    code = "from spechub_lp import stdout; stdout.take(); print('alpha = \\u03b1'); stdout.write('\\u03b1'.encode())"
+    code = (
+        "from spechub_lp._util import stdout; stdout.take(); print('alpha = \\u03b1'); stdout.write('\\u03b1'.encode())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **environment})
     assert done.stdout == b"alpha = ?\n" + "α".encode()
 

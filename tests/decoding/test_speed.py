@@ -35,7 +35,7 @@ def test_a_gain_is_the_mean_of_differences_by_prompt():
 @pytest.mark.slow
 def test_runs_on_a_real_pair(tmp_path):
     pytest.importorskip("transformers")
-    from test_capture import small_model
+    from small_models import small_model
 
     from spechub_lp.capture.models import load_pair
     from spechub_lp.decoding.speed import call_costs, plain_seconds
@@ -54,7 +54,7 @@ def test_runs_on_a_real_pair(tmp_path):
 @pytest.mark.slow
 def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
     pytest.importorskip("transformers")
-    from test_capture import small_model
+    from small_models import small_model
 
     from spechub_lp.capture.models import load_pair
 

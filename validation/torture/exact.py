@@ -5,13 +5,13 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import oracle
 
 from spechub_lp import certificate, exact, optimum, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from tests import oracle
 from validation.torture import Checks, Doing, brute
 
 SECONDS, MEMORY = 120, 4 << 30
