@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from spechub_lp._util import reading, resources
 from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
 from spechub_lp.capture import shards, store
+from spechub_lp.cli.gate import gate
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_node, run
 from spechub_lp.gate.problems.captured import captured as opened
