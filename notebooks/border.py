@@ -20,17 +20,18 @@ with app.setup(hide_code=True):
 
 
 @app.cell(hide_code=True)
-def _(best, k, law, policy, rival):
+def _(best, k, distribution, policy, rival):
     mo.md(f"""
     # Border in pictures: how does the optimal verifier choose?
 
     **Answer.** It ranks the tokens by p/q, draws one of a few nested groupings of that ranking, takes a draft from
     the best group that was hit, and tests that draft alone. Here, with {k.value} draft{"s" * (k.value > 1)} made
-    {policy.value}, it accepts {float(law.acceptance):.4f} of the time, and the linear program's optimum is
+    {policy.value}, it accepts {float(distribution.acceptance):.4f} of the time, and the linear program's optimum is
     alpha\\* = {float(best.alpha):.4f}. Recursive rejection of the same drafts accepts {float(rival.acceptance):.4f}.
 
-    The next word of *"She drank a cup of ..."* has the law p in a large model and the law q in a small one. Drafts
-    are drawn from q. What is put out must follow p exactly, and should be one of the drafts as often as possible.
+    The next word of *"She drank a cup of ..."* has the distribution p in a large model and the distribution q in a
+    small one. Drafts are drawn from q. What is put out must follow p exactly, and should be one of the drafts as
+    often as possible.
     """)
     return
 
@@ -47,13 +48,13 @@ def _():
 
 @app.cell(hide_code=True)
 def _(k, policy, sharp_p, sharp_q):
-    p = distributions.law([w**sharp_p.value for w in TARGET], normalise=True)
-    q = distributions.law([w**sharp_q.value for w in DRAFT], normalise=True)
+    p = distributions.parse([w**sharp_p.value for w in TARGET], normalize=True)
+    q = distributions.parse([w**sharp_q.value for w in DRAFT], normalize=True)
     sampler, _rival = (samplers.by_name(name, k.value) for name in RULES[policy.value])
     _rows = rational_row(p), rational_row(q)
     race, lottery = Race.of(sampler, *_rows), sampler.prepare(*_rows)
-    law, rival, best = exact(sampler, p, q), exact(_rival, p, q), optimum(p, q, k.value, sampler.drafts)
-    return best, law, lottery, p, q, race, rival, sampler
+    distribution, rival, best = exact(sampler, p, q), exact(_rival, p, q), optimum(p, q, k.value, sampler.drafts)
+    return best, distribution, lottery, p, q, race, rival, sampler
 
 
 @app.cell(hide_code=True)
@@ -61,12 +62,12 @@ def _(lottery, p, q, race):
     _words = mo.md("""
     ## 1. Rank the tokens by p/q
 
-    Left is what p wants most for its price in q. The verifier will choose *one* draft. The law of that choice is b:
-    it is p, held between two multiples of q.
+    Left is what p wants most for its price in q. The verifier will choose *one* draft. The distribution of that
+    choice is b: it is p, held between two multiples of q.
     """)
-    _laws = {"p": p, "q": q, "border": [plain(b) for b in lottery.law[0]]}
+    _distributions = {"p": p, "q": q, "border": [plain(b) for b in lottery.distribution[0]]}
     with canvas(width=6.4, height=2.9) as (_figure, _axes):
-        _ranked = {name: [row[token] for token in race.tokens] for name, row in _laws.items()}
+        _ranked = {name: [row[token] for token in race.tokens] for name, row in _distributions.items()}
         grouped(_axes, [NAMES[token] for token in race.tokens], _ranked)
         _axes.legend(["p, the target", "q, a draft", "b, the chosen draft"])
     mo.vstack([_words, mo.Html(svg(_figure, "p, q and b, tokens by falling p/q"))])
@@ -81,7 +82,7 @@ def _(best, race):
 
     Add up along the ranking. P is how often the target wants one of the best tokens, F how often a draft is among
     them. Where P exceeds F no rule can serve the excess, and the largest excess, {_where}, is 1 - alpha\\*. B, the
-    law of the choice, touches F there and stays under F everywhere.
+    distribution of the choice, touches F there and stays under F everywhere.
     """)
     with canvas(width=6.4, height=3.8) as (_figure, _axes):
         under(_axes, race)
@@ -118,19 +119,19 @@ def _(level, race):
 
 
 @app.cell(hide_code=True)
-def _(law):
-    _tuples = {", ".join(NAMES[x] for x in drafts): drafts for drafts in law.drafts}
-    _both = [name for name, row in zip(_tuples, law.accept, strict=True) if (row > 0).sum() > 1]
+def _(distribution):
+    _tuples = {", ".join(NAMES[x] for x in drafts): drafts for drafts in distribution.drafts}
+    _both = [name for name, row in zip(_tuples, distribution.accept, strict=True) if (row > 0).sum() > 1]
     _first = [*_both, *_tuples][0]
     drafted = mo.ui.dropdown(_tuples, value=_first, label="drafts, as drawn", searchable=True)
     return (drafted,)
 
 
 @app.cell(hide_code=True)
-def _(drafted, law, lottery, sampler):
-    _at = law.drafts.index(drafted.value)
-    choose = sampler.choose(lottery, law.tuples[_at : _at + 1])[0]
-    accept, residual = law.accept[_at], law.residual[_at]
+def _(drafted, distribution, lottery, sampler):
+    _at = distribution.drafts.index(drafted.value)
+    choose = sampler.choose(lottery, distribution.tuples[_at : _at + 1])[0]
+    accept, residual = distribution.accept[_at], distribution.residual[_at]
     with canvas(width=7.0, height=2.8) as (_figure, _axes):
         verdict(_axes, NAMES, drafted.value, choose, accept, residual)
     reading = mo.Html(svg(_figure, "The draft that is chosen, whether it is kept, what is put out"))
@@ -153,22 +154,22 @@ def _(accept, choose, drafted, lottery, reading, residual):
     _rows = ["| draft | chosen | kept if chosen | accepted |", "|---|---|---|---|"]
     for _j, (_x, *_row) in enumerate(zip(drafted.value, choose, _keep, accept, strict=True), 1):
         _rows.append(f"| {_j}: {NAMES[_x]} | " + " | ".join(map(_number, _row)) + " |")
-    _rest = f"Refused: {_number(residual.sum())}. Then a token is drawn from (p - b)+, normalised."
+    _rest = f"Rejected: {_number(residual.sum())}. Then a token is drawn from (p - b)+, normalized."
     mo.vstack([_words, drafted, reading, mo.md("\n".join(_rows)), mo.md(_rest)])
     return
 
 
 @app.cell(hide_code=True)
-def _(best, law, rival, sampler):
-    _alpha, _same = str(best.alpha), law.acceptance == best.alpha
+def _(best, distribution, rival, sampler):
+    _alpha, _same = str(best.alpha), distribution.acceptance == best.alpha
     _shown = _alpha if len(_alpha) < 24 else f"a fraction of {len(_alpha) - 1} digits"
     mo.md(f"""
     ## 5. Is that the best possible?
 
-    | in fractions, over all {len(law.drafts):,} draft tuples | |
+    | in fractions, over all {len(distribution.drafts):,} draft tuples | |
     |---|---|
-    | the output law of `{sampler.name}` equals p | {"yes" if law.is_lossless else "no"} |
-    | its acceptance | {float(law.acceptance):.6f} |
+    | the output distribution of `{sampler.name}` equals p | {"yes" if distribution.is_lossless else "no"} |
+    | its acceptance | {float(distribution.acceptance):.6f} |
     | alpha\\*, the optimum of the linear program, proved by a cut | {float(best.alpha):.6f} = {_shown} |
     | acceptance = alpha\\*, as fractions | {"yes" if _same else "no"} |
     | recursive rejection of the same drafts | {float(rival.acceptance):.6f} |

@@ -54,9 +54,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(tokens):
-    def _weights(law, start):
+    def _weights(distribution, start):
         sliders = [
-            mo.ui.slider(0, 12, value=w, label=f"{law}({y})", show_value=True)
+            mo.ui.slider(0, 12, value=w, label=f"{distribution}({y})", show_value=True)
             for y, w in zip(NAMES, start, strict=True)
         ]
         return mo.ui.array(sliders[: tokens.value])
@@ -69,7 +69,7 @@ def _(tokens):
 @app.cell(hide_code=True)
 def _(p_weights, policy, q_weights):
     try:
-        p, q = distributions.pair(p_weights.value, q_weights.value, normalise=True)
+        p, q = distributions.pair(p_weights.value, q_weights.value, normalize=True)
         said = None
     except SpecHubError as error:
         p, q = distributions.pair("1/6, 1/3, 1/2", "1/2, 1/3, 1/6")
@@ -148,7 +148,7 @@ def _():
 
     Two drafts on V tokens. The full coupling has a mass for every pair of drafts and every output; the compact
     program one for every draft of every pair; merged, pairs in either order share a row. Each is solved by HiGHS, here
-    and now, on random laws: the best of three. A larger V takes seconds.
+    and now, on random distributions: the best of three. A larger V takes seconds.
     """)
     mo.vstack([_words, largest])
     return (largest,)

@@ -21,8 +21,8 @@ with app.setup(hide_code=True):
 def _(checked, mended):
     _report, _mended, _found = checked.report, mended.report, shown(checked.report, 1)
     _verdict = KINDS[_report.status][0] + (f" ({_found[0].kind})" if _found else "")
-    _far = f"its output is up to {_report.distance:.3g} away from the target law"
-    _fails = "its law could not be found, because it fails or its noise cannot be scripted"
+    _far = f"its output is up to {_report.distance:.3g} away from the target distribution"
+    _fails = "its distribution could not be found, because it fails or its noise cannot be scripted"
     mo.md(f"""
     # Does your sampler pass the gate?
 
@@ -30,9 +30,10 @@ def _(checked, mended):
     code, mended, is {KINDS[_mended.status][0]}, with a distance of at most {_mended.distance:.1g}, which
     is the rounding of a float32 coin.
 
-    A sampler is given the target law p, the draft law q and k drafted tokens. It returns a token, and the slot of the
-    draft it accepted or -1. The token must follow p exactly. The gate does not sample and compare: it runs the code
-    on scripted coins, finds where each coin changes what happens, and adds up the exact law of the output.
+    A sampler is given the target distribution p, the draft distribution q and k drafted tokens. It returns a token,
+    and the slot of the draft it accepted or -1. The token must follow p exactly. The gate does not sample and
+    compare: it runs the code on scripted coins, finds where each coin changes what happens, and adds up the exact
+    distribution of the output.
     """)
     return
 
@@ -115,9 +116,11 @@ def _(checked):
 @app.cell(hide_code=True)
 def _(checked):
     _problem, _case = checked.problem, checked.report.case or {}
-    _laws = {"p": _problem.p, "q": _problem.q} | ({"output": checked.output} if checked.output else {})
+    _distributions = {"p": _problem.p, "q": _problem.q} | ({"output": checked.output} if checked.output else {})
     with canvas(width=6.4, height=2.9) as (_figure, _axes):
-        grouped(_axes, [f"token {y}" for y in range(_problem.vocabulary)], _laws, COLOURS | {"output": "#009e73"})
+        grouped(
+            _axes, [f"token {y}" for y in range(_problem.vocabulary)], _distributions, COLOURS | {"output": "#009e73"}
+        )
         _axes.set_ylabel("probability")
     _tuple = f", drafts {tuple(_case['tuple'])}" if _case.get("values") is not None else ""
     _what = f"the smallest failing input{_tuple}" if _case else "the first of its problems"
@@ -125,9 +128,9 @@ def _(checked):
     ## 2. What came out
 
     On *{_problem.name}*, {_what}: the output should be as high as p at every token. A gap of 0.0000001 cannot be seen
-    here, and no histogram of samples would show it either. The exact law does.
+    here, and no histogram of samples would show it either. The exact distribution does.
     """)
-    mo.vstack([_words, mo.Html(svg(_figure, "The target, the draft law and the law of the output"))])
+    mo.vstack([_words, mo.Html(svg(_figure, "The target, the draft distribution and the distribution of the output"))])
     return
 
 
@@ -179,7 +182,7 @@ def _():
         spechub-lp gate mymodule:verify --drafts iid --k 2
 
     What it does and how much it proves: [the gate](../spechub_lp/gate/README.md). The wrong samplers that it
-    refuses: [MUTANTS.md](../spechub_lp/gate/MUTANTS.md). Why no right sampler accepts more than the optimum:
+    rejects: [MUTANTS.md](../spechub_lp/gate/MUTANTS.md). Why no right sampler accepts more than the optimum:
     [T7](../theory/T7_lossless/README.md).
     """)
     return

@@ -32,8 +32,8 @@ def _(best, measured):
     mo.md(f"""
     # How far is each sampler from the optimum?
 
-    **Answer.** On the pair of laws chosen below, {len(_reach)} of {len(measured)} samplers accept as much as any rule
-    could with the same drafts: {", ".join(_reach)}. Furthest below is {_last.sampler}, which accepts
+    **Answer.** On the pair of distributions chosen below, {len(_reach)} of {len(measured)} samplers accept as much
+    as any rule could with the same drafts: {", ".join(_reach)}. Furthest below is {_last.sampler}, which accepts
     {float(_last.acceptance):.4f} of a possible {float(_last.optimum):.4f}. The drafts matter too:
     {_policy.replace("_", " ")} drafts allow the most, {float(best[_policy]):.4f}.
 
@@ -59,7 +59,7 @@ def _(rows):
     source = mo.ui.tabs({name: mo.vstack(controls) for name, controls in _tabs.items()})
     k = mo.ui.slider(1, 4, value=2, label="drafts k", show_value=True)
     wrong = mo.ui.checkbox(label="also a wrong pair: rrs fed with drafts without replacement")
-    mo.vstack([mo.md("## The pair of laws"), source, mo.hstack([k, wrong], justify="start", gap=2, wrap=True)])
+    mo.vstack([mo.md("## The pair of distributions"), source, mo.hstack([k, wrong], justify="start", gap=2, wrap=True)])
     return divide, heat, k, p_text, position, q_text, seed, source, spread, tokens, whole, wrong
 
 
@@ -71,7 +71,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tokens, whole, wrong):
-    real = rows.laws(position.value, heat.value) if source.value == "SmolLM2" else None
+    real = rows.distributions(position.value, heat.value) if source.value == "SmolLM2" else None
     full, said = real if whole.value else None, None
     try:
         if source.value == "by hand":
@@ -80,7 +80,7 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
             p, q = distributions.restrict(real, measures.TOP_TOKENS[k.value])
         else:
             _drawn = np.random.default_rng(seed.value).dirichlet([spread.value] * tokens.value, size=2)
-            p, q = distributions.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalise=True)
+            p, q = distributions.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalize=True)
         measured = accepted(p, q, full, k.value, wrong.value)
     except SpecHubError as error:
         p, q = distributions.pair("4/10, 3/10, 2/10, 1/10", "1/10, 2/10, 3/10, 4/10")
@@ -93,7 +93,7 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
 
 @app.function(hide_code=True)
 def best_of(p, q, full, k: int, policy):
-    """alpha* of k drafts: exact, or of the two laws `full` at all tokens."""
+    """alpha* of k drafts: exact, or of the two distributions `full` at all tokens."""
     return float(cut(*full, k, policy).alpha[0]) if full else optimum(p, q, k, policy).alpha
 
 
@@ -101,17 +101,18 @@ def best_of(p, q, full, k: int, policy):
 def accepted(p, q, full, k: int, wrong: bool) -> list[Accepted]:
     """What each sampler accepts, and whether it is lossless on (p, q), exactly.
 
-    With `full`, two laws on all tokens, acceptance and optimum are there; a rule without a closed form is left out.
+    With `full`, two distributions on all tokens, acceptance and optimum are there; a rule without a closed form is left
+    out.
     """
     out = []
     for rule in rules(k, wrong):
-        law = exact(rule, p, q)
-        accepts, best = law.acceptance, best_of(p, q, full, rule.k, rule.drafts)
+        distribution = exact(rule, p, q)
+        accepts, best = distribution.acceptance, best_of(p, q, full, rule.k, rule.drafts)
         if full:
             accepts = rule.acceptance(full[0][None], full[1][None]) if rule.is_own_pair else None
             accepts = None if accepts is None else float(accepts[0])
         if accepts is not None:
-            out.append(Accepted(rule.name, rule.drafts.name, rule.k, accepts, best, law.distance))
+            out.append(Accepted(rule.name, rule.drafts.name, rule.k, accepts, best, distribution.distance))
     return out
 
 
@@ -147,11 +148,14 @@ def _(full, measured):
 
 @app.cell(hide_code=True)
 def _(measured):
-    _rows = ["| sampler | drafts | output law | acceptance | optimum | missing |", "|:---|:---|:---|:---|:---|:---|"]
+    _rows = [
+        "| sampler | drafts | output distribution | acceptance | optimum | missing |",
+        "|:---|:---|:---|:---|:---|:---|",
+    ]
     for _r in measured:
-        _law = f"biased by {number(_r.distance)}" if _r.distance else "lossless"
+        _distribution = f"biased by {number(_r.distance)}" if _r.distance else "lossless"
         _figures = " | ".join(map(number, (_r.acceptance, _r.optimum, _r.optimum - _r.acceptance)))
-        _rows.append(f"| {_r.sampler} | {_r.k} {_r.drafts.replace('_', ' ')} | {_law} | {_figures} |")
+        _rows.append(f"| {_r.sampler} | {_r.k} {_r.drafts.replace('_', ' ')} | {_distribution} | {_figures} |")
     mo.md("\n".join(_rows))
     return
 
@@ -165,17 +169,17 @@ def number(value) -> str:
 
 @app.cell(hide_code=True)
 def _(best, p, q, source):
-    with canvas(width=3.2, height=2.6) as (_laws, _axes):
+    with canvas(width=3.2, height=2.6) as (_distributions, _axes):
         grouped(_axes, [str(y) for y in range(len(p))], {"p": p, "q": q})
         _axes.set_xlabel("the tokens that matter most" if source.value == "SmolLM2" else "token")
     with canvas(width=3.9, height=2.6) as (_optima, _axes):
         _names = [f"{name.replace('_', ' ')}" for name in best]
         bars(_axes, _names, [float(value) for value in best.values()], [COLOURS["optimum"]] * len(best))
         _axes.set_xlabel("optimum alpha*")
-    _titles = "The two laws", "The optimum of each draft policy"
-    _pictures = [mo.Html(svg(figure, title)) for figure, title in zip((_laws, _optima), _titles, strict=True)]
+    _titles = "The two distributions", "The optimum of each draft policy"
+    _pictures = [mo.Html(svg(figure, title)) for figure, title in zip((_distributions, _optima), _titles, strict=True)]
     _words = mo.md("""
-    ## The laws, and what each way of drafting allows
+    ## The distributions, and what each way of drafting allows
 
     Drafts without replacement always allow at least as much as independent ones. Two hub or greedy drafts do too, if
     one token has at least half of q. `top_k` drafts nothing at random.

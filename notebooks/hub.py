@@ -12,7 +12,7 @@ with app.setup(hide_code=True):
     import numpy as np
 
     from spechub_lp import cut, optimum
-    from spechub_lp import distributions as laws
+    from spechub_lp import distributions as distributions
     from spechub_lp.errors import SpecHubError
     from spechub_lp.replay.measures import SIDE
     from spechub_lp.report.plots.drawings import BAD
@@ -64,18 +64,20 @@ def _():
 
 @app.cell(hide_code=True)
 def _(light, others):
-    shares = laws.law([10] * (others.value - 1) + [light.value], normalise=True)
+    shares = distributions.parse([10] * (others.value - 1) + [light.value], normalize=True)
     sharp = smallest_winning_mass(shares[-1])
     _first = shares[0] / (1 + shares[0])  # below it, another token would be the hub
-    laws_q = [(t, *((1 - t) * m for m in shares)) for t in (_first + (1 - _first) * Fraction(n, 60) for n in range(60))]
-    lost = float(max(checks.worst_target(q, 2, "iid", "greedy")[0] for q in laws_q))
-    return laws_q, lost, sharp
+    distributions_q = [
+        (t, *((1 - t) * m for m in shares)) for t in (_first + (1 - _first) * Fraction(n, 60) for n in range(60))
+    ]
+    lost = float(max(checks.worst_target(q, 2, "iid", "greedy")[0] for q in distributions_q))
+    return distributions_q, lost, sharp
 
 
 @app.cell(hide_code=True)
-def _(laws_q, near, rival, sharp):
+def _(distributions_q, near, rival, sharp):
     with canvas(width=5.4, height=3.6) as (_figure, _axes):
-        advantage(_axes, laws_q, RIVALS[rival.value], near.value)
+        advantage(_axes, distributions_q, RIVALS[rival.value], near.value)
         for _x, _name, _side in ((sharp, "T4", "right"), (0.5, " T3", "left")):
             _axes.axvline(_x, color=INK, lw=1, ls="--")
             _axes.text(_x, 0.33, _name, ha=_side)
@@ -88,18 +90,18 @@ def _(laws_q, near, rival, sharp):
 
 
 @app.function(hide_code=True)
-def advantage(axes, laws_q, rival, near):
+def advantage(axes, distributions_q, rival, near):
     """The hub's optimum minus the rival's: bands over random targets, lines at the worst and the best target."""
     rng, bands = np.random.default_rng(0), []
-    for q in np.asarray(laws_q, dtype=float):
+    for q in np.asarray(distributions_q, dtype=float):
         p = rng.dirichlet(1 + near * len(q) * q, size=400)
         gain = cut(p, q, 2, "hub").alpha - cut(p, q, 2, rival).alpha
         bands.append(np.quantile(gain, [0, 0.25, 0.75, 1]))
-    x, green = [float(q[0]) for q in laws_q], COLOURS["spechub"]
+    x, green = [float(q[0]) for q in distributions_q], COLOURS["spechub"]
     least, low, high, most = np.transpose(bands)
     axes.fill_between(x, least, most, color=green, alpha=0.2, lw=0, label="400 random targets")
     axes.fill_between(x, low, high, color=green, alpha=0.45, lw=0, label="the middle half of them")
-    worst = [-float(checks.worst_target(q, 2, rival, "greedy")[0]) for q in laws_q]
+    worst = [-float(checks.worst_target(q, 2, rival, "greedy")[0]) for q in distributions_q]
     axes.plot(x, worst, color=BAD, label="the worst target")
     axes.axhline(0, color=INK, lw=1)
 
@@ -113,11 +115,11 @@ def _():
         [mo.ui.slider(0, 12, value=w, label=f"q({y})", show_value=True) for y, w in enumerate((6, 3, 1))]
     )
     _words = mo.md("""
-    ## 2. Three tokens, every law
+    ## 2. Three tokens, every distribution
 
-    A point of a triangle is a law on tokens 0, 1 and 2. Left: every target p, for the q of the sliders. Right: every
-    q, for their p. Sliders are weights. Dashed: q(a) = 1/2 (T3). In full: the sharp border (T4). Inside it, some
-    target makes the hub lose to independent drafts.
+    A point of a triangle is a distribution on tokens 0, 1 and 2. Left: every target p, for the q of the sliders.
+    Right: every q, for their p. Sliders are weights. Dashed: q(a) = 1/2 (T3). In full: the sharp border (T4). Inside
+    it, some target makes the hub lose to independent drafts.
     """)
     mo.vstack([_words, mo.hstack([p_weights.vstack(), q_weights.vstack()], wrap=True, justify="start", gap=2)])
     return p_weights, q_weights
@@ -126,10 +128,10 @@ def _():
 @app.cell(hide_code=True)
 def _(p_weights, q_weights):
     try:
-        p, q = laws.pair(p_weights.value, q_weights.value, normalise=True)
+        p, q = distributions.pair(p_weights.value, q_weights.value, normalize=True)
         said = None
     except SpecHubError as error:
-        p, q = laws.pair("0, 1/5, 4/5", "3/5, 3/10, 1/10")
+        p, q = distributions.pair("0, 1/5, 4/5", "3/5, 3/10, 1/10")
         said = f"{error}\n\nShown instead: p = (0, 1/5, 4/5), q = (3/5, 3/10, 1/10)."
     mo.callout(mo.md(said), kind="danger") if said else None
     return p, q
@@ -137,17 +139,17 @@ def _(p_weights, q_weights):
 
 @app.cell(hide_code=True)
 def _(p, q):
-    _p, _q = (np.asarray([law], dtype=float) for law in (p, q))
+    _p, _q = (np.asarray([distribution], dtype=float) for distribution in (p, q))
     with canvas(width=3.5, height=3.3) as (_targets, _axes):
         _place = triangle(_axes, ("p on 0", "1", "2"))
-        patchwork(_axes, _place, lambda laws: kinds(laws, _q), KINDS.values())
+        patchwork(_axes, _place, lambda distributions: kinds(distributions, _q), KINDS.values())
         _axes.plot(*_place(_p), "o", mfc="white", mec="black", ms=8)
     with canvas(width=3.5, height=3.3) as (_drafts, _axes):
         _place = triangle(_axes, ("q on 0", "1", "2"))
-        patchwork(_axes, _place, lambda laws: kinds(_p, laws), KINDS.values())
+        patchwork(_axes, _place, lambda distributions: kinds(_p, distributions), KINDS.values())
         borders(_axes, _place)
         _axes.plot(*_place(_q), "o", mfc="white", mec="black", ms=8)
-    _titles = "Targets p by what the hub beats", "Draft laws q by what the hub beats"
+    _titles = "Targets p by what the hub beats", "Draft distributions q by what the hub beats"
     _pictures = [mo.Html(svg(figure, title)) for figure, title in zip((_targets, _drafts), _titles, strict=True)]
     _key = " ".join(f'<span style="color:{colour}">\u25a0</span> {name}<br>' for name, colour in KINDS.items())
     mo.vstack([mo.hstack(_pictures, wrap=True, justify="start"), mo.md(_key)])

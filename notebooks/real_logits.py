@@ -37,8 +37,9 @@ def _(k, means, result, t):
     drafts, {_best} accepts most of the samplers compared, {means[_best]}, and {_least} least, {means[_least]}. Hub
     drafts (SpecHub's) allow more than drafts without replacement at {_win:.0%} of the positions, less at {_loss:.0%}.
 
-    At each position of a text the target model has a law p for the next token, the draft model a law q. Every sampler
-    was run on both, at full vocabulary; all are lossless. ± covers 95 %, with documents as the independent unit.
+    At each position of a text the target model has a distribution p for the next token, the draft model a
+    distribution q. Every sampler was run on both, at full vocabulary; all are lossless. ± covers 95 %, with
+    documents as the independent unit.
     """)
     return
 
@@ -92,7 +93,7 @@ def _(compared, k, t, whole):
 @app.cell(hide_code=True)
 def _(k, result, t):
     _words = mo.md("""
-    A broad band is the optimum of one draft law, in the colour of the rule that reaches it.
+    A broad band is the optimum of one draft distribution, in the colour of the rule that reaches it.
     """)
     with canvas(width=6.4, height=4.4) as (_heat, _axes):
         by_temperature(_axes, result, k.value)
@@ -124,7 +125,7 @@ def _(k, result):
 def _(k, result, t):
     _half, _border = (result.tally.mean((t.value, k.value, "region", place)) for place in ("half", "border"))
     _words = mo.md(f"""
-    ## 3. How sharp are draft laws?
+    ## 3. How sharp are draft distributions?
 
     The largest probability q(a) over the positions. At temperature {t.value:g}, q(Top) reaches 1 - 1/k at
     {_half.mean:.1%} of them, and {_border.mean:.1%} more lie inside the sharp border of the theorem.
@@ -169,7 +170,7 @@ def _(captured, heat, position, words):
     SmolLM2-135M reads this; the draft skips four of its layers. Bold: the token that came. In the picture _ is a space.
     """)
     with canvas(width=6.4, height=3.2) as (_figure, _axes):
-        likeliest(_axes, *captured.laws(position.value, heat.value), words)
+        likeliest(_axes, *captured.distributions(position.value, heat.value), words)
     mo.vstack([_said, position, heat, mo.Html(_text), mo.Html(svg(_figure, "The likeliest tokens of p and q"))])
     return
 

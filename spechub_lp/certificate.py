@@ -88,12 +88,12 @@ def check(source: str | Path | Mapping[str, Any]) -> Claim:
 
 def _prove(content: _Content) -> None:
     p, q, _, k, alpha, H = content.claim
-    _is_law(p, "p")
+    _is_distribution(p, "p")
     for name, row in _named_rows(q):
-        _is_law(row, name)
+        _is_distribution(row, name)
     if isinstance(content.drafts, dict):
-        _is_law(content.drafts.values(), "drafts")
-    Q = _tuple_marginal(content, draft_law(content.drafts, q, k))
+        _is_distribution(content.drafts.values(), "drafts")
+    Q = _tuple_marginal(content, draft_distribution(content.drafts, q, k))
     _token_marginal(content.coupling, p)
     accepted = _sum(mass for (x, y), mass in content.coupling.items() if y in x)
     if accepted != alpha:
@@ -103,14 +103,14 @@ def _prove(content: _Content) -> None:
         _refute(f"1 + p(H) - Q(H) = {shown(bound)}; the claim is alpha = {shown(alpha)}")
 
 
-def _tuple_marginal(content: _Content, law: Callable[[Tuple], Fraction]) -> dict[Tuple, Fraction]:
+def _tuple_marginal(content: _Content, distribution: Callable[[Tuple], Fraction]) -> dict[Tuple, Fraction]:
     """Q(x) of the tuples in the coupling, which carry just that, and which are all that have any."""
     masses: dict[Tuple, list[Fraction]] = {}
     for (x, _), mass in content.coupling.items():
         masses.setdefault(x, []).append(mass)
     Q = {}
     for x in masses:
-        Q[x], carried = law(x), _sum(masses[x])
+        Q[x], carried = distribution(x), _sum(masses[x])
         if not Q[x]:
             _refute(f"the drafts {shown(x)} have probability 0")
         if carried != Q[x]:
@@ -131,14 +131,14 @@ def _token_marginal(coupling: dict[tuple[Tuple, int], Fraction], p: Row) -> None
             _refute(f"token {y} gets {shown(given)} from the coupling; p[{y}] = {shown(mass)}")
 
 
-def _is_law(masses: Iterable[Fraction], name: str) -> None:
+def _is_distribution(masses: Iterable[Fraction], name: str) -> None:
     total = _sum(masses)
     if total != 1:
-        _refute(f"{name} is not a probability law: it sums to {shown(total)}")
+        _refute(f"{name} is not a probability distribution: it sums to {shown(total)}")
 
 
-def draft_law(drafts: str | dict[Tuple, Fraction], q: tuple[Any, ...], k: int) -> Callable[[Tuple], Fraction]:
-    """The law Q of k drafts from q, by the name of its policy or as a table: a function x -> Q(x)."""
+def draft_distribution(drafts: str | dict[Tuple, Fraction], q: tuple[Any, ...], k: int) -> Callable[[Tuple], Fraction]:
+    """The distribution Q of k drafts from q, by the name of its policy or as a table: a function x -> Q(x)."""
     if not isinstance(drafts, str):
         return lambda x: drafts.get(x, Fraction(0))
     if drafts in ("iid", "product"):
@@ -172,7 +172,7 @@ class _Left:
 
 
 def _successive(policy: str, left: _Left, x: Tuple, k: int) -> Iterable[Fraction]:
-    """The probability of each draft of x, given those before it, for policies that draft from one law q."""
+    """The probability of each draft of x, given those before it, for policies that draft from one distribution q."""
     hub = left.ranking[0]
     for j, y in enumerate(x):
         if policy == "hub" and j == 1 and x[0] != hub:
@@ -302,9 +302,9 @@ def _drafts(value: Any, q: tuple[Any, ...], k: int, vocabulary: int) -> str | di
         _reject(f"unknown draft policy {shown(value)}; known: {', '.join(POLICIES)}")
     several = isinstance(q[0], tuple)
     if several and value != "product":
-        _reject(f"{value} drafts come from one law; q has {len(q)}")
+        _reject(f"{value} drafts come from one distribution; q has {len(q)}")
     if several and len(q) != k:
-        _reject(f"product drafts need one law a draft; k = {shown(k)} and q has {len(q)}")
+        _reject(f"product drafts need one distribution a draft; k = {shown(k)} and q has {len(q)}")
     if value == "hub" and k != 2:
         _reject(f"hub drafts come in pairs; k = {shown(k)}")
     return value
@@ -375,7 +375,7 @@ def _reject(message: str) -> NoReturn:
 
 
 def _refute(message: str) -> NoReturn:
-    raise Refuted(f"certificate refused: {message}")
+    raise Refuted(f"certificate rejected: {message}")
 
 
 # The file

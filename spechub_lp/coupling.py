@@ -1,4 +1,5 @@
-"""The one data noun: draft tuples, their mass and their verdicts, that is, a sampler's whole law for one (p, q)."""
+"""The one data noun: draft tuples, their mass and their verdicts, that is, a sampler's whole distribution for one (p,
+q)."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,13 +17,13 @@ Number = Any
 
 @dataclass(frozen=True)
 class Coupling:
-    """A joint law of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
+    """A joint distribution of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
 
     Numbers are Fractions (or another exact rational) from the exact face, float64 from the others.
     """
 
     p: Array
-    """[V] target law."""
+    """[V] target distribution."""
     tuples: Array
     """[N, k] the draft tuples of positive mass, as token ids."""
     weights: Array
@@ -30,7 +31,7 @@ class Coupling:
     accept: Array
     """[N, k] probability to output draft j as an accepted draft, given the tuple."""
     residual: Array
-    """[N, V] probability to output token y after all drafts were refused, given the tuple."""
+    """[N, V] probability to output token y after all drafts were rejected, given the tuple."""
 
     @property
     def is_exact(self) -> bool:
@@ -60,21 +61,21 @@ class Coupling:
         return plain((self.weights[:, None] * by_luck).sum()) + self.acceptance
 
     @cached_property
-    def output_law(self) -> tuple[Number, ...]:
-        """[V] the law of the output, in token order."""
+    def output_distribution(self) -> tuple[Number, ...]:
+        """[V] the distribution of the output, in token order."""
         out = self.weights @ self.residual
         np.add.at(out, self.tuples, self.weights[:, None] * self.accept)
         return tuple(map(plain, out))
 
     @cached_property
     def distance(self) -> Number:
-        """Total variation distance between the output law and p."""
-        gaps = [abs(o - plain(t)) for o, t in zip(self.output_law, self.p, strict=True)]
+        """Total variation distance between the output distribution and p."""
+        gaps = [abs(o - plain(t)) for o, t in zip(self.output_distribution, self.p, strict=True)]
         return sum(gaps) / 2
 
     @property
     def is_lossless(self) -> bool:
-        """Whether the output law is p, as an equality of rationals."""
+        """Whether the output distribution is p, as an equality of rationals."""
         if not self.is_exact:
             raise SpecHubError("is_lossless is a statement about rationals: use exact(...), or read .distance")
         return self.distance == 0

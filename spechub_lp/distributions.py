@@ -1,6 +1,7 @@
 """The door: p and q are read and checked here, once, and everything behind it trusts them.
 
-Three kinds of law come in: rationals (Fractions, strings such as "1/3" and "0.2", whole numbers), floats, and logits.
+Three kinds of distribution come in: rationals (Fractions, strings such as "1/3" and "0.2", whole numbers), floats, and
+logits.
 """
 
 import re
@@ -17,7 +18,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 
 from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.certificate import shown
-from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.errors import InvalidDistribution, SpecHubError
 
 Array = Any
 Number = Fraction | int | float | str
@@ -29,62 +30,73 @@ LONGEST_NUMBER = 2_000
 LARGEST_EXPONENT = 2_000
 
 
-def law(values: Sequence[Number], name: str = "p", normalise: bool = False) -> tuple[Fraction, ...]:
-    """Read one law [V] as exact rationals.
+def parse(values: Sequence[Number], name: str = "p", normalize: bool = False) -> tuple[Fraction, ...]:
+    """Read one distribution [V] as exact rationals.
 
     Args:
         values: Fractions, strings ("1/3", "0.2"), 0/1 as whole numbers, or floats. Floats are taken for the exact
             binary numbers they are, divided by their exact sum, which must be within 1e-6 of 1.
-        name: what to call the law in errors.
-        normalise: divide by the sum, whatever it is; needed for counts such as [3, 1, 1].
+        name: what to call the distribution in errors.
+        normalize: divide by the sum, whatever it is; needed for counts such as [3, 1, 1].
 
     Raises:
-        LawError: names the entry and the value that is wrong.
+        InvalidDistribution: names the entry and the value that is wrong.
     """
     values = _entries(values.split(",") if isinstance(values, str) else values, name)
     if any(isinstance(v, list | tuple) or getattr(v, "ndim", 0) for v in values):
-        raise LawError(f"{name} has rows in it; an exact law is one row [V] of numbers: take one row at a time")
+        raise InvalidDistribution(
+            f"{name} has rows in it; an exact distribution is one row [V] of numbers: take one row at a time"
+        )
     entries = [_rational(v, f"{name}[{i}]") for i, v in enumerate(values)]
     if not entries:
-        raise LawError(f"{name} is empty; a law needs at least one token")
+        raise InvalidDistribution(f"{name} is empty; a distribution needs at least one token")
     for i, v in enumerate(entries):
         if v < 0:
-            raise LawError(f"{name}[{i}] = {shown(v)} is negative; a law needs entries >= 0. Did you pass logits?")
+            raise InvalidDistribution(
+                f"{name}[{i}] = {shown(v)} is negative; a distribution needs entries >= 0. Did you pass logits?"
+            )
     mass = sum(entries, Fraction(0))
     rounded = any(isinstance(v, float | np.floating) for v in values)
     if mass == 0:
-        raise LawError(f"{name} sums to 0; a law needs some mass")
-    if not normalise and mass != 1 and not (rounded and abs(mass - 1) <= SUM_TOLERANCE["float64"]):
+        raise InvalidDistribution(f"{name} sums to 0; a distribution needs some mass")
+    if not normalize and mass != 1 and not (rounded and abs(mass - 1) <= SUM_TOLERANCE["float64"]):
         found = float(mass) if rounded else shown(mass)
         hint = " Did you pass logits, or counts?" if max(entries) > 1 else ""
-        raise LawError(f"{name} sums to {found}, not 1; pass normalise=True (--normalise) to divide by the sum.{hint}")
+        raise InvalidDistribution(
+            f"{name} sums to {found}, not 1; pass normalize=True (--normalize) to divide by the sum.{hint}"
+        )
     return tuple(v / mass for v in entries)
 
 
 def _entries(values: Any, name: str) -> Sequence[Any]:
     values = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | Set):
-        raise LawError(f"{name} = {values!r:.60} is no law; pass a list of numbers, or a string such as '1/3, 2/3'")
+        raise InvalidDistribution(
+            f"{name} = {values!r:.60} is no distribution; pass a list of numbers, or a string such as '1/3, 2/3'"
+        )
     return list(values)
 
 
-def draft_laws(values: Sequence[Any], name: str = "q", normalise: bool = False) -> tuple[Any, ...]:
-    """Read a draft law [V], or the k laws [k, V] of different drafters (policy `product`), as exact rationals."""
+def parse_drafts(values: Sequence[Any], name: str = "q", normalize: bool = False) -> tuple[Any, ...]:
+    """Read a draft distribution [V], or the k distributions [k, V] of different drafters (policy `product`), as exact
+    rationals."""
     values = values if isinstance(values, str) else _entries(values, name)
     if values and (isinstance(values[0], list | tuple) or getattr(values[0], "ndim", 0) == 1):
-        return tuple(law(row, f"{name}[{j}]", normalise) for j, row in enumerate(values))
-    return law(values, name, normalise)
+        return tuple(parse(row, f"{name}[{j}]", normalize) for j, row in enumerate(values))
+    return parse(values, name, normalize)
 
 
 def pair(
-    p: Sequence[Number], q: Sequence[Any], normalise: bool = False
+    p: Sequence[Number], q: Sequence[Any], normalize: bool = False
 ) -> tuple[tuple[Fraction, ...], tuple[Any, ...]]:
-    """Read a target p [V] and a draft law q ([V], or [k, V] for different drafters) of one vocabulary."""
-    target, draft = law(p, "p", normalise), draft_laws(q, "q", normalise)
+    """Read a target p [V] and a draft distribution q ([V], or [k, V] for different drafters) of one vocabulary."""
+    target, draft = parse(p, "p", normalize), parse_drafts(q, "q", normalize)
     width = len(draft[0]) if isinstance(draft[0], tuple) else len(draft)
     widths = {len(row) for row in draft} if isinstance(draft[0], tuple) else {width}
     if widths != {len(target)}:
-        raise LawError(f"p has {len(target)} tokens and q has {sorted(widths)[0]}; both need the same vocabulary")
+        raise InvalidDistribution(
+            f"p has {len(target)} tokens and q has {sorted(widths)[0]}; both need the same vocabulary"
+        )
     return target, draft
 
 
@@ -131,27 +143,30 @@ def float_array(values: Any, name: str = "p") -> Array:
     numpy, torch and their kin stay what they are; sequences of numbers become float64.
 
     Raises:
-        LawError: not an array of floats, no token, or more axes than a batch of laws has.
+        InvalidDistribution: not an array of floats, no token, or more axes than a batch of distributions has.
     """
     a = as_array(values, name)
     if a.ndim == 0 or a.shape[-1] == 0:
-        raise LawError(f"{name} has shape {tuple(a.shape)}; a law needs at least one token")
+        raise InvalidDistribution(f"{name} has shape {tuple(a.shape)}; a distribution needs at least one token")
     if a.ndim > 3:
-        raise LawError(
-            f"{name} has shape {tuple(a.shape)}; laws come as [V] or [B, V] ([B, k, V] for product drafts); "
+        raise InvalidDistribution(
+            f"{name} has shape {tuple(a.shape)}; distributions come as [V] or [B, V] ([B, k, V] for product drafts); "
             f"join the leading axes: {name}.reshape(-1, {a.shape[-1]})"
         )
     dtype = dtype_name(a)
     if dtype not in SUM_TOLERANCE:
         hint = "; divide counts by their sum" if "int" in dtype else ""
-        raise LawError(f"{name} has dtype {dtype}; laws come as one of {', '.join(SUM_TOLERANCE)}{hint}")
+        raise InvalidDistribution(
+            f"{name} has dtype {dtype}; distributions come as one of {', '.join(SUM_TOLERANCE)}{hint}"
+        )
     return a if a.ndim > 1 else a[None]
 
 
 def float_rows(values: Any, name: str = "p") -> Array:
-    """Check float laws [V] or [B, V] (numpy or torch; other sequences become float64) and return them as [B, V].
+    """Check float distributions [V] or [B, V] (numpy or torch; other sequences become float64) and return them as [B,
+    V].
 
-    Product drafts pass [B, k, V]. B may be 0. Raises LawError naming the row, the token and the value.
+    Product drafts pass [B, k, V]. B may be 0. Raises InvalidDistribution naming the row, the token and the value.
     """
     a = float_array(values, name)
     xp = array_namespace(a)
@@ -159,16 +174,18 @@ def float_rows(values: Any, name: str = "p") -> Array:
     if not bool(xp.all(a >= 0)):
         at = np.argwhere(~_numpy(a >= 0))[0]
         where = ", ".join(str(int(i)) for i in at)
-        raise LawError(
+        raise InvalidDistribution(
             f"{name}[{int(at[-1])}] = {float(a[tuple(int(i) for i in at)])} is not a probability "
-            f"(index [{where}]); a law needs entries >= 0. Did you pass logits?"
+            f"(index [{where}]); a distribution needs entries >= 0. Did you pass logits?"
         )
     with np.errstate(over="ignore"):
         mass = _numpy(xp.sum(a, axis=-1, dtype=xp.float64))
     off = ~(np.abs(mass - 1) <= SUM_TOLERANCE[dtype_name(a)])
     if off.any():
         row = tuple(int(i) for i in np.argwhere(off)[0])
-        raise LawError(f"{name} sums to {mass[row]}, not 1 (row {', '.join(map(str, row))}); normalise it first")
+        raise InvalidDistribution(
+            f"{name} sums to {mass[row]}, not 1 (row {', '.join(map(str, row))}); normalize it first"
+        )
     return a
 
 
@@ -178,16 +195,16 @@ def dtype_name(a: Array) -> str:
 
 
 def as_array(values: Any, name: str, shape: str = "[V] or [B, V]") -> Array:
-    """An array as it is, anything else as float64; LawError for what is neither."""
+    """An array as it is, anything else as float64; InvalidDistribution for what is neither."""
     if is_array_api_obj(values):
         return values
     what = f"{name} = {values!r:.60} is not an array of numbers"
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise LawError(f"{what}; pass an array or a list of floats, {shape}")
+        raise InvalidDistribution(f"{what}; pass an array or a list of floats, {shape}")
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise LawError(f"{what}: {error}") from None
+        raise InvalidDistribution(f"{what}: {error}") from None
 
 
 def _library(a: Array) -> str:
@@ -195,10 +212,10 @@ def _library(a: Array) -> str:
 
 
 def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ...]:
-    """Laws [V] of one vocabulary, rationals or floats, on the tokens that matter most to any of them, exactly.
+    """Distributions [V] of one vocabulary, rationals or floats, on the tokens that matter most to any of them, exactly.
 
-    The kept tokens stay in their order; the lowest index wins ties. What is left of a law is divided by its sum; a law
-    with no mass on the kept tokens becomes uniform.
+    The kept tokens stay in their order; the lowest index wins ties. What is left of a distribution is divided by its
+    sum; a distribution with no mass on the kept tokens becomes uniform.
 
     Example:
         >>> restrict([[0.5, 0.25, 0.25, 0], [0, 0, 0.25, 0.75]], 2)
@@ -218,24 +235,25 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
     are raised to float32 first, whole numbers to float64. Every finite temperature > 0 is served in every dtype.
 
     Raises:
-        LawError: a NaN or +inf logit, a row without a finite logit, or a setting outside its range.
+        InvalidDistribution: a NaN or +inf logit, a row without a finite logit, or a setting outside its range.
     """
     temperature = _setting(temperature, "temperature")
     if not 0 < temperature < float("inf"):
-        raise LawError(
-            f"temperature = {temperature:g}; it must be > 0 and finite (for greedy decoding pass a one-hot law)"
+        raise InvalidDistribution(
+            f"temperature = {temperature:g}; it must be > 0 and finite (for greedy decoding pass a one-hot "
+            f"distribution)"
         )
-    top_k = None if top_k is None else count(top_k, "top_k", error=LawError)
+    top_k = None if top_k is None else count(top_k, "top_k", error=InvalidDistribution)
     top_p = None if top_p is None else _setting(top_p, "top_p")
     if top_p is not None and not 0 < top_p <= 1:
-        raise LawError(f"top_p = {top_p}; it must lie in (0, 1]")
+        raise InvalidDistribution(f"top_p = {top_p}; it must lie in (0, 1]")
     a = _logits(logits)
     xp = array_namespace(a)
     top = xp.max(a, axis=-1, keepdims=True)
     bad = _numpy(~xp.isfinite(top[..., 0]) | xp.any(xp.isnan(a), axis=-1))
     if bad.any():
         row = [int(i) for i in np.argwhere(bad)[0]]
-        raise LawError(f"row {row} of the logits has a NaN, a +inf, or no finite entry at all")
+        raise InvalidDistribution(f"row {row} of the logits has a NaN, a +inf, or no finite entry at all")
     if top_k is not None and top_k < a.shape[-1]:
         a = xp.where(a >= xp.sort(a, axis=-1)[..., -top_k : a.shape[-1] - top_k + 1], a, -xp.inf)
     weights = _boltzmann(a, top, temperature)
@@ -261,14 +279,14 @@ def _logits(values: Any) -> Array:
     a = as_array(values, "logits")
     xp = array_namespace(a)
     if a.ndim == 0 or a.shape[-1] == 0:
-        raise LawError(f"logits have shape {tuple(a.shape)}; a law needs at least one token")
+        raise InvalidDistribution(f"logits have shape {tuple(a.shape)}; a distribution needs at least one token")
     dtype = dtype_name(a)
     if dtype in ("float16", "bfloat16"):
         return xp.astype(a, xp.float32)
     if "int" in dtype:
         return xp.astype(a, xp.float64)
     if dtype not in SUM_TOLERANCE:
-        raise LawError(f"logits have dtype {dtype}; pass one of {', '.join(SUM_TOLERANCE)}")
+        raise InvalidDistribution(f"logits have dtype {dtype}; pass one of {', '.join(SUM_TOLERANCE)}")
     return a
 
 
@@ -276,7 +294,7 @@ def _setting(value: Any, name: str) -> float:
     """A real number as a Python float, so that numpy's scalars do not change the dtype of the rows."""
     value = value.item() if getattr(value, "ndim", None) == 0 else value
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise LawError(f"{name} = {value!r} is not a number")
+        raise InvalidDistribution(f"{name} = {value!r} is not a number")
     return float(value)
 
 
@@ -294,7 +312,7 @@ def _rational(value: Any, place: str) -> Fraction:
             return Fraction(float(value))
         return Fraction(value)
     except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise LawError(f"{place} = {shown(value)} is not a number (write 1/3, 0.2 or 0): {error}") from None
+        raise InvalidDistribution(f"{place} = {shown(value)} is not a number (write 1/3, 0.2 or 0): {error}") from None
 
 
 def _from_text(text: str) -> Fraction:

@@ -25,8 +25,8 @@ def _remake(kind: type[SpecHubError], args: tuple[Any, ...]) -> SpecHubError:
     return error
 
 
-class LawError(SpecHubError):
-    """A vector offered as a probability law is not one."""
+class InvalidDistribution(SpecHubError):
+    """A vector offered as a probability distribution is not one."""
 
 
 class TooLarge(SpecHubError):

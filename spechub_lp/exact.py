@@ -17,47 +17,50 @@ from spechub_lp.samplers.base import Sampler
 Array = Any
 
 LARGEST_TABLE = 4_000_000
-"""Numbers in the residual table of a law (tuples times tokens); a rational takes about 200 bytes."""
+"""Numbers in the residual table of a distribution (tuples times tokens); a rational takes about 200 bytes."""
 
 
-def exact(sampler: Sampler, p: Any, q: Any, *, normalise: bool = False) -> Coupling:
-    """The exact law of a sampler, by enumeration of every draft tuple in rationals.
+def exact(sampler: Sampler, p: Any, q: Any, *, normalize: bool = False) -> Coupling:
+    """The exact distribution of a sampler, by enumeration of every draft tuple in rationals.
 
     Args:
-        p: target law [V], as rationals, strings or floats (see laws.law).
-        q: draft law [V], or [k, V] for product drafts.
+        p: target distribution [V], as rationals, strings or floats (see distributions.parse).
+        q: draft distribution [V], or [k, V] for product drafts.
 
     Raises:
-        LawError: p or q is not a law. TooLarge: V^k tuples do not fit.
+        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit.
         SpecHubError: the rule left the rationals, or its rows do not sum to 1.
     """
-    p, q = (rational_row(row) for row in distributions.pair(p, q, normalise))
+    p, q = (rational_row(row) for row in distributions.pair(p, q, normalize))
     x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
     accept, residual = _verdict_table(sampler, p, q, x)
     _must_be_rational(sampler, accept, residual)
-    _must_be_laws(sampler, x, accept, residual)
+    _must_be_distributions(sampler, x, accept, residual)
     return Coupling(p[0], x, mass, accept, residual)
 
 
 def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
-    """The law of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
+    """The distribution of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
 
-    p, q: float laws [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are computed in
-    the dtype of p and q, as a draw computes them, then summed in float64.
+    p, q: float distributions [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are
+    computed in the dtype of p and q, as a draw computes them, then summed in float64.
 
     Raises:
-        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. SpecHubError: more than one pair of laws.
+        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit. SpecHubError: more than one
+        pair of distributions.
     """
     p, q = float_pair(sampler, p, q)
     if (rows := distributions.batch(p=p, q=q)) != 1:
-        raise SpecHubError(f"the law of a sampler is that of one pair p, q; there are {rows} rows: take one at a time")
+        raise SpecHubError(
+            f"the distribution of a sampler is that of one pair p, q; there are {rows} rows: take one at a time"
+        )
     x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
     accept, residual = (as_float64(a) for a in _verdict_table(sampler, p, q, x))
     return Coupling(as_float64(p)[0], as_numpy(x), mass, accept, residual)
 
 
 def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
-    """Read and check float laws: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
+    """Read and check float distributions: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
     p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
     distributions.same_library(p=p, q=q)
     if p.ndim != 2:
@@ -79,7 +82,7 @@ def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Arra
     if n * vocabulary > LARGEST_TABLE:
         raise TooLarge(
             f"a table of {n:,} draft tuples by {vocabulary} tokens is too large (at most {LARGEST_TABLE:,} numbers); "
-            "use draw(...), a closed form of acceptance, or restrict the laws to their top tokens"
+            "use draw(...), a closed form of acceptance, or restrict the distributions to their top tokens"
         )
     verdict = sampler.verify(p, q, x)
     accept, residual = verdict.accept, verdict.residual
@@ -101,12 +104,12 @@ def _must_be_rational(sampler: Sampler, *tables: Array) -> None:
                 )
 
 
-def _must_be_laws(sampler: Sampler, x: Array, accept: Array, residual: Array) -> None:
+def _must_be_distributions(sampler: Sampler, x: Array, accept: Array, residual: Array) -> None:
     sums = accept.sum(axis=1) + residual.sum(axis=1)
     wrong = (sums != 1) | (accept < 0).any(axis=1) | (residual < 0).any(axis=1)
     if wrong.any():
         n = int(np.argmax(wrong))
         raise SpecHubError(
-            f"{sampler.name}: the verdict on drafts {tuple(x[n].tolist())} is not a law: accept "
+            f"{sampler.name}: the verdict on drafts {tuple(x[n].tolist())} is not a distribution: accept "
             f"({', '.join(map(str, accept[n]))}) and residual ({', '.join(map(str, residual[n]))}) sum to {sums[n]}"
         )

@@ -15,10 +15,12 @@ Array = Any
 
 MOST_TUPLES = 1_000_000
 
-INSTEAD = "use spechub_lp.cut for the optimum and draw(...) for a sampler, or restrict the law to its top tokens"
+INSTEAD = (
+    "use spechub_lp.cut for the optimum and draw(...) for a sampler, or restrict the distribution to its top tokens"
+)
 
 MOST_DRAFTS = 64
-"""Of a law that is enumerated: V = 1 has one tuple for every k."""
+"""Of a distribution that is enumerated: V = 1 has one tuple for every k."""
 
 
 def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> None:
@@ -33,10 +35,11 @@ def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> No
 
 
 def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Array]:
-    """Every draft tuple of positive mass [N, k], in lexicographic order, and its mass [N], for one law q [1, V].
+    """Every draft tuple of positive mass [N, k], in lexicographic order, and its mass [N], for one distribution q [1,
+    V].
 
-    Rational laws give rational masses. Float laws of any dtype give float64 masses: each next-draft law is divided by
-    its float64 sum, as a draw would do. The mass is numpy; the tuples live with q.
+    Rational distributions give rational masses. Float distributions of any dtype give float64 masses: each next-draft
+    distribution is divided by its float64 sum, as a draw would do. The mass is numpy; the tuples live with q.
 
     Raises:
         TooLarge: V^k tuples are more than a million.
@@ -47,8 +50,10 @@ def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Arra
     x = xp.zeros((1, 0), dtype=xp.int64, device=device(q))
     mass = as_float64(q[0, ..., :1].reshape(-1)[:1]) * 0 + 1
     for _ in range(k):
-        law = as_float64(policy.draft(q, x, k))
-        grown = mass[:, None] * (law if law.dtype == object else law / law.sum(axis=1, keepdims=True))
+        distribution = as_float64(policy.draft(q, x, k))
+        grown = mass[:, None] * (
+            distribution if distribution.dtype == object else distribution / distribution.sum(axis=1, keepdims=True)
+        )
         row, token = np.nonzero(grown > 0)
         mass = grown[row, token]
         row, token = (xp.asarray(a, device=device(q)) for a in (row, token))

@@ -22,7 +22,7 @@ class Draw:
     tokens: Array
     """[B] the output token."""
     slots: Array
-    """[B] index of the accepted draft, or -1 when all drafts were refused."""
+    """[B] index of the accepted draft, or -1 when all drafts were rejected."""
     drafts: Array
     """[B, k] the drafts."""
 
@@ -31,7 +31,7 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
     """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
 
     Args:
-        p, q: laws [V] or [B, V] of numpy or torch; for product drafts q is [B, k, V], or [k, V] beside one p.
+        p, q: distributions [V] or [B, V] of numpy or torch; for product drafts q is [B, k, V], or [k, V] beside one p.
         u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict. B may be 0.
 
     Both ends of [0, 1] are legal in every dtype, because rounding to float32, float16 or bfloat16 makes uniforms of
@@ -45,7 +45,8 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
     their own way.
 
     Raises:
-        LawError: p or q is not a law. SpecHubError: shapes, kinds of array or u do not fit; a bad k.
+        InvalidDistribution: p or q is not a distribution. SpecHubError: shapes, kinds of array or u do not fit; a bad
+        k.
 
     Example:
         >>> from spechub_lp import draw, samplers

@@ -23,14 +23,14 @@ def draw(
     """Draw from explicit uniforms, as `spechub_lp.draw` does, on a device, in a dtype, in slices of the batch.
 
     Args:
-        p, q: laws [V] or [B, V] (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists
-            that torch.as_tensor takes.
+        p, q: distributions [V] or [B, V] (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays
+            and lists that torch.as_tensor takes.
         u: uniforms [B, k + 1] in [0, 1], as `spechub_lp.draw` reads them.
         device, dtype: where and in what precision to work; by default those of p.
         memory: bytes to stay below, beside the inputs.
 
     Raises:
-        LawError, SpecHubError: as `spechub_lp.draw`.
+        InvalidDistribution, SpecHubError: as `spechub_lp.draw`.
     """
     p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
     p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))

@@ -51,7 +51,9 @@ def hunt_command(
     where: Where = "",
     tokens: Annotated[int, typer.Option(min=1, max=8)] = 3,
     k: Annotated[int, typer.Option(min=1, max=4, help="Number of drafts.")] = 2,
-    denominator: Annotated[int, typer.Option(min=0, help="Exhaust all laws up to this common denominator.")] = 12,
+    denominator: Annotated[
+        int, typer.Option(min=0, help="Exhaust all distributions up to this common denominator.")
+    ] = 12,
     climbs: Annotated[int, typer.Option(min=0, help="Climbers of the random search; 0 leaves it out.")] = 256,
     seed: int = 0,
     certificate: Annotated[
@@ -82,7 +84,7 @@ def recheck_command(
 ) -> None:
     """Check a hunt's certificate and recompute both sides of the statement there, exactly. Exit code 2: not refuted."""
     found = recheck(read(claim, where), file)
-    print("\n".join(["refuted, recomputed from the enumerated laws:", *describe(found)]))
+    print("\n".join(["refuted, recomputed from the enumerated distributions:", *describe(found)]))
 
 
 @app.command("hunts")

@@ -23,7 +23,7 @@ from spechub_lp.capture import store
 from spechub_lp.drafts import by_name
 from spechub_lp.optimum import subsets
 from spechub_lp.theorems import checks
-from theory.hunt import laws_over
+from theory.hunt import distributions_over
 from theory.values import Batch, sorted_by_q
 
 Array = Any
@@ -51,7 +51,7 @@ class Loss:
     k: int
     tokens: int
     denominator: int
-    """q ranges over every law with a common denominator up to this."""
+    """q ranges over every distribution with a common denominator up to this."""
     loss: Fraction
     q: tuple[Fraction, ...]
     A: tuple[int, ...]
@@ -60,12 +60,12 @@ class Loss:
 
 
 def largest_loss(rival: str, k: int, tokens: int, denominator: int) -> Loss:
-    """Over all p exactly, over q by enumeration: floats find the best law, rationals state the loss there."""
+    """Over all p exactly, over q by enumeration: floats find the best distribution, rationals state the loss there."""
     H = (np.arange(2**tokens)[:, None] >> np.arange(tokens)) % 2 == 1
     policies = [by_name(name) for name in (rival, "greedy")]
     best: tuple[float, Any] = (-1.0, None)
     for over in range(1, denominator + 1):
-        for whole in laws_over(tokens, over, falling=True):
+        for whole in distributions_over(tokens, over, falling=True):
             q = (whole / over)[None]
             gain = np.max(policies[1].inside(q, H, k) - policies[0].inside(q, H, k))
             if gain > best[0] + 1e-12:
@@ -122,15 +122,15 @@ def measure(shape: str, top: float, prior: float, draws: int = 4000, tokens: int
 
 
 def on_captured(rows: int = 200, seed: int = 0, temperature: float = 1.0) -> list[dict[str, Any]]:
-    """On the shipped language model's laws: share of positions where SpecHub is at least as good, by q(a)."""
+    """On the shipped language model's distributions: share of positions where SpecHub is at least as good, by q(a)."""
     stored = store.load_rows(resources.path("captured/smollm2.safetensors"))
     which = np.sort(np.random.default_rng(seed).choice(len(stored), size=min(rows, len(stored)), replace=False))
     edges = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
     gaps = []
     for i in which.tolist():
-        p, q = stored.laws(i, temperature)
+        p, q = stored.distributions(i, temperature)
         order = subsets.rising(p, q)
-        P, Q = (np.concatenate([[0.0], np.cumsum(law[order])]) for law in (p, q))
+        P, Q = (np.concatenate([[0.0], np.cumsum(distribution[order])]) for distribution in (p, q))
         hub = samplers.by_name("spechub").acceptance(p[None], q[None])
         assert hub is not None
         gaps.append((q.max(), float(hub[0]) - (1 + (P - Q**2).min())))
@@ -168,7 +168,7 @@ def build(full: bool = False, seed: int = 0, progress: Progress = lambda line: N
     priors = (0.1, 1.0) if full else (1.0,)
     shapes = [("flat", t) for t in tops] + [("falling", t) for t in tops if t >= 0.35]
     measured = [asdict(draw(shape, top, prior)) for prior in priors for shape, top in shapes]
-    progress("captured laws")
+    progress("captured distributions")
     bounds = [{"t": t, "iid": loss_below(t), "without replacement": loss_to_without_replacement(t)} for t in tops]
     return {
         "seed": seed,

@@ -1,4 +1,4 @@
-"""The counterexample hunter: the simplest rational law pair that refutes a statement.
+"""The counterexample hunter: the simplest rational distribution pair that refutes a statement.
 
 Simplest: the larger of the two common denominators is smallest, then the other, then lexicographic order. Up to the
 denominator asked for the search is exhaustive over all p and all falling q (relabelling tokens changes nothing), zeros
@@ -25,7 +25,7 @@ from theory.statement import OTM, Statement
 from theory.values import Batch, proved, sorted_by_q
 
 Array = Any
-Law = tuple[Fraction, ...]
+Distribution = tuple[Fraction, ...]
 
 LOOKS_TIED = 1e-6
 """Float slack below which rationals decide. Far above rounding; K-SEQ's bisection leaves 1e-7."""
@@ -37,10 +37,10 @@ LIGHTEST = 1e-8
 
 @dataclass(frozen=True)
 class Found:
-    """A law pair at which the statement fails, proved in rationals."""
+    """A distribution pair at which the statement fails, proved in rationals."""
 
-    p: Law
-    q: Law
+    p: Distribution
+    q: Distribution
     k: int
     values: dict[str, tuple[Fraction, Fraction]]
     """Bounds of each value in the statement; equal unless it is K-SEQ's."""
@@ -58,16 +58,16 @@ class Hunt:
     exhausted: int = 0
     """Every pair with common denominators up to this was checked (none when 0)."""
     pairs: int = 0
-    """Law pairs that the exhaustive search met and that satisfy the conditions."""
+    """Distribution pairs that the exhaustive search met and that satisfy the conditions."""
     ties: int = 0
     """Of these, the ones that floats could not tell from equality and rationals decided."""
     undecided: int = 0
     """Ties that K-SEQ's bounds leave open: at most 2e-7 wide."""
     climbed: int = 0
-    """Law pairs that the hill climb looked at, in floats."""
+    """Distribution pairs that the hill climb looked at, in floats."""
     seed: int = 0
     smallest_slack: float = field(default=float("inf"))
-    """The slack, in rationals, of the best law pair of the hill climb; 0 is a tie."""
+    """The slack, in rationals, of the best distribution pair of the hill climb; 0 is a tie."""
     found: Found | None = None
 
 
@@ -83,13 +83,13 @@ def hunt(
     return result
 
 
-def laws_over(tokens: int, denominator: int, falling: bool = False) -> Array:
-    """Every law whose common denominator is exactly this, as whole numbers [N, V]."""
-    return _laws_over(tokens, denominator, falling)
+def distributions_over(tokens: int, denominator: int, falling: bool = False) -> Array:
+    """Every distribution whose common denominator is exactly this, as whole numbers [N, V]."""
+    return _distributions_over(tokens, denominator, falling)
 
 
 @lru_cache(maxsize=256)
-def _laws_over(tokens: int, denominator: int, falling: bool) -> Array:
+def _distributions_over(tokens: int, denominator: int, falling: bool) -> Array:
     rows = [w for w in _parts(denominator, tokens, denominator if falling else None) if gcd(*w) == 1]
     return np.asarray(rows, dtype=np.int64).reshape(-1, tokens)
 
@@ -108,12 +108,12 @@ def _exhaust(statement: Statement, result: Hunt, denominator: int) -> Found | No
     for larger in range(1, denominator + 1):
         shapes = {(small, larger) for small in range(1, larger + 1)} | {(larger, small) for small in range(1, larger)}
         for over_p, over_q in sorted(shapes, key=lambda s: (sum(s), s)):
-            P = laws_over(result.tokens, over_p)
-            for q in laws_over(result.tokens, over_q, falling=True):
+            P = distributions_over(result.tokens, over_p)
+            for q in distributions_over(result.tokens, over_q, falling=True):
                 at = _first_refuted(statement, result, P, over_p, q[None], over_q)
                 if at is not None:
-                    p_law = tuple(Fraction(int(m), over_p) for m in P[at])
-                    return prove(statement, p_law, tuple(Fraction(int(m), over_q) for m in q), result.k, True)
+                    p_distribution = tuple(Fraction(int(m), over_p) for m in P[at])
+                    return prove(statement, p_distribution, tuple(Fraction(int(m), over_q) for m in q), result.k, True)
         result.exhausted = larger
     return None
 
@@ -169,11 +169,13 @@ def _climb(statement: Statement, result: Hunt, climbs: int, steps: int) -> Found
         size = 2.0 * 0.985**step
         factor = np.exp(size * rng.standard_normal((2, climbs, V)) * (rng.random((2, climbs, V)) < 0.6))
         factor[rng.random((2, climbs, V)) < 0.01] = 0
-        fresh = [law * f + LIGHTEST for law, f in zip((p, q), factor, strict=True)]
-        slack, *laws = look(*[law / law.sum(axis=1, keepdims=True) for law in fresh])
+        fresh = [distribution * f + LIGHTEST for distribution, f in zip((p, q), factor, strict=True)]
+        slack, *distributions = look(
+            *[distribution / distribution.sum(axis=1, keepdims=True) for distribution in fresh]
+        )
         better = slack < best
         best = np.where(better, slack, best)
-        p, q = (np.where(better[:, None], new, old) for new, old in zip(laws, (p, q), strict=True))
+        p, q = (np.where(better[:, None], new, old) for new, old in zip(distributions, (p, q), strict=True))
     for n in np.argsort(best)[:8]:
         slack = _exact_slack(statement, p[n], q[n], result.k)
         result.smallest_slack = min(result.smallest_slack, float(slack))
@@ -184,7 +186,7 @@ def _climb(statement: Statement, result: Hunt, climbs: int, steps: int) -> Found
 
 def _exact_slack(statement: Statement, p: Array, q: Array, k: int) -> Any:
     """The slack at a float pair, the floats taken for the rationals they are and divided by their sum."""
-    row, draft = (np.asarray([[RATIONAL(float(m)) for m in law]], dtype=object) for law in (p, q))
+    row, draft = (np.asarray([[RATIONAL(float(m)) for m in distribution]], dtype=object) for distribution in (p, q))
     batch = Batch(row / row.sum(), draft / draft.sum(), k)
     if not np.atleast_1d(statement.met(batch, batch.number)).all():
         return float("inf")
@@ -194,24 +196,24 @@ def _exact_slack(statement: Statement, p: Array, q: Array, k: int) -> Any:
 def simplify(statement: Statement, p: Array, q: Array, k: int) -> Found | None:
     """The float pair rounded to the smallest common denominator at which it still refutes the statement."""
     for denominator in ROUNDINGS:
-        laws = [_nearest(law, denominator) for law in (p, q)]
-        found = prove(statement, laws[0], laws[1], k, False, or_none=True)
+        distributions = [_nearest(distribution, denominator) for distribution in (p, q)]
+        found = prove(statement, distributions[0], distributions[1], k, False, or_none=True)
         if found:
             return found
     return None
 
 
-def _nearest(law: Array, denominator: int) -> Law:
-    """The closest law over this denominator: round down, then give the rest to the largest remainders."""
-    scaled = np.asarray(law) * denominator
+def _nearest(distribution: Array, denominator: int) -> Distribution:
+    """The closest distribution over this denominator: round down, then give the rest to the largest remainders."""
+    scaled = np.asarray(distribution) * denominator
     whole = np.floor(scaled + 1e-9).astype(int)
     for y in np.argsort(whole - scaled, kind="stable")[: denominator - whole.sum()]:
         whole[y] += 1
     return tuple(Fraction(int(m), denominator) for m in whole)
 
 
-def prove(statement: Statement, p: Law, q: Law, k: int, minimal: bool, or_none: bool = False) -> Any:
-    """Recompute a counterexample from enumerated laws and certified optima.
+def prove(statement: Statement, p: Distribution, q: Distribution, k: int, minimal: bool, or_none: bool = False) -> Any:
+    """Recompute a counterexample from enumerated distributions and certified optima.
 
     Raises:
         SpecHubError: the statement is not refuted there (with or_none: returns None instead).
@@ -271,5 +273,5 @@ def describe(found: Found) -> Sequence[str]:
     return lines
 
 
-def _show(law: Law) -> str:
-    return ",".join(map(str, law))
+def _show(distribution: Distribution) -> str:
+    return ",".join(map(str, distribution))

@@ -10,16 +10,16 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
 from spechub_lp.theorems import checks, hockey_stick
-from spechub_lp.theorems.checks import Law, Theorem, accepts, alpha, hit
+from spechub_lp.theorems.checks import Distribution, Theorem, accepts, alpha, hit
 from spechub_lp.theorems.instances import Instance, family
 
 
-def single_tokens_cut(p: Law, q: Law, k: int) -> bool:
+def single_tokens_cut(p: Distribution, q: Distribution, k: int) -> bool:
     f, V = hit(q, k, "iid"), frozenset(range(len(q)))
     return alpha(p, q, k, "iid") == min(sum(p[y] for y in H) + f[V - H] for H in f if len(H) <= 1)
 
 
-def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
+def prefix_for_top_k(p: Distribution, q: Distribution, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
     order = subsets.rising(row, draft[0]).tolist()
     f = hit(q, k, "top_k")
@@ -27,7 +27,7 @@ def prefix_for_top_k(p: Law, q: Law, k: int) -> bool:
     return alpha(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
 
 
-def moved_border(p: Law, q: Law, k: int) -> bool:
+def moved_border(p: Distribution, q: Distribution, k: int) -> bool:
     """sharp_border with 21/20 in place of 1."""
     top = set(checks.tops(q, k - 1))
     rest = 1 - sum(q[y] for y in top)
@@ -37,48 +37,48 @@ def moved_border(p: Law, q: Law, k: int) -> bool:
     return True
 
 
-def one_draft_more(p: Law, q: Law, k: int) -> bool:
+def one_draft_more(p: Distribution, q: Distribution, k: int) -> bool:
     return alpha(p, q, k, "without_replacement") >= alpha(p, q, k + 1, "iid")
 
 
-def rrs_takes_any_drafts(p: Law, q: Law, k: int) -> bool:
+def rrs_takes_any_drafts(p: Distribution, q: Distribution, k: int) -> bool:
     return exact(by_name("rrs", k).with_drafts("without_replacement"), p, q).is_lossless
 
 
-def rrsw_beats_one_more(p: Law, q: Law, k: int) -> bool:
+def rrsw_beats_one_more(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k + 1)
 
 
-def kseq_at_k_beats_rrs(p: Law, q: Law, k: int) -> bool:
+def kseq_at_k_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
     beta = sum(min(m / k, offer) for m, offer in zip(p, q, strict=True))
     return 1 - (1 - beta) ** k >= accepts("rrs", p, q, k)
 
 
-def rrs_beats_nss_with_one_more(p: Law, q: Law, k: int) -> bool:
+def rrs_beats_nss_with_one_more(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrs", p, q, k) >= accepts("nss", p, q, k + 1)
 
 
-def promise_of_nine_tenths(p: Law, q: Law, k: int) -> bool:
+def promise_of_nine_tenths(p: Distribution, q: Distribution, k: int) -> bool:
     return hockey_stick.kseq_accepts(p, q, k, Fraction(9, 10) * alpha(p, q, k, "iid"))
 
 
-def rrs_share_raised(p: Law, q: Law, k: int) -> bool:
+def rrs_share_raised(p: Distribution, q: Distribution, k: int) -> bool:
     """24/27 for RRS, the share of K-SEQ."""
     return accepts("rrs", p, q, k) >= Fraction(24, 27) * alpha(p, q, k, "iid")
 
 
-def worst_target_on_one_token(p: Law, q: Law, k: int) -> bool:
+def worst_target_on_one_token(p: Distribution, q: Distribution, k: int) -> bool:
     good, bad = hit(q, k, "iid"), hit(q, k, "greedy")
     return checks.worst_target(q, k, "iid", "greedy")[0] <= max(
         [Fraction(0), *(good[A] - bad[A] for A in good if len(A) == 1)]
     )
 
 
-def every_target_is_served(p: Law, q: Law, k: int) -> bool:
+def every_target_is_served(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrs", p, q, k) == hit(q, k, "iid")[frozenset(y for y, m in enumerate(p) if m > 0)]
 
 
-def _at_least(q: Law, n: int, share: Fraction) -> bool:
+def _at_least(q: Distribution, n: int, share: Fraction) -> bool:
     return sum(sorted(q)[-n:]) >= share
 
 
@@ -143,7 +143,7 @@ def trials(count: int, seed: int) -> Iterator[tuple[Instance, int]]:
 
 
 def attack(statement: Theorem, count: int, seed: int = 0) -> Attack:
-    """Test a theorem or a twin on `count` seeded law pairs, until it fails."""
+    """Test a theorem or a twin on `count` seeded distribution pairs, until it fails."""
     checked = 0
     for instance, k in trials(count, seed):
         if statement.applies(instance.p, instance.q, k):

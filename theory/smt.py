@@ -1,8 +1,8 @@
 """T3, T4 and T8 for n tokens and every real p and q, proved by z3 and by cvc5 (extra `smt`).
 
 SMT-LIB scripts, the same text for both solvers. Token 0, 1, ... are numbered by falling q, so the tops are the first
-k-1. A script says that p and q are laws, states the hypothesis, and asserts the *negation* of the claim; `unsat` proves
-the claim. Without the negation the script must be `sat`, or the proof is vacuous.
+k-1. A script says that p and q are distributions, states the hypothesis, and asserts the *negation* of the claim;
+`unsat` proves the claim. Without the negation the script must be `sat`, or the proof is vacuous.
 
     hub      the closed form  p(Top) + sum over the rest of min(p(x), h(x)),   h(x) (1 - q(Top)) = q(x)
     plain    hub < alpha*_iid  is one inequality a set H:  hub < 1 + p(H) - q(H)^k
@@ -68,13 +68,13 @@ def beyond_border(n: int, k: int = 2) -> Query:
     x = n - 1
     beyond = f"(assert (> q{x} 0))\n(assert (> (* (- 1 {_top(k)}) {_geometric(x, k)}) 1))\n"
     served = f"(assert (>= h{x} (- 1 {_power(f'(- 1 q{x})', k)})))\n"
-    hypotheses = _laws(n, k - 1, target=False, ordered=False) + beyond
+    hypotheses = _distributions(n, k - 1, target=False, ordered=False) + beyond
     return Query(f"{_name(k)} beyond, n = {n}, k = {k}", n, hypotheses, (served,))
 
 
 def below_half(n: int) -> Query:
     """T3 with q(a) < 1/2: false from three tokens on; with two the hypothesis cannot be met, and proves anything."""
-    hypotheses = _laws(n, 1) + "(assert (< q0 (/ 1 2)))\n"
+    hypotheses = _distributions(n, 1) + "(assert (< q0 (/ 1 2)))\n"
     return Query(f"q(a) < 1/2, n = {n}", n, hypotheses, (below_every_cut(n, 2),))
 
 
@@ -118,7 +118,7 @@ def ask(query: Query, solver: str, limit: float = 60.0) -> Answer:
 
 
 def _dominance(name: str, n: int, k: int, hypothesis: str, plain: bool) -> Query:
-    hypotheses = _laws(n, k - 1) + hypothesis
+    hypotheses = _distributions(n, k - 1) + hypothesis
     if plain:
         solvers = ("z3", "cvc5") if n < 4 or k == 3 else ("cvc5",)
         return Query(f"{name}, plain", n, hypotheses, (below_every_cut(n, k),), solvers)
@@ -153,8 +153,9 @@ def _name(k: int) -> str:
     return "T4" if k == 2 else "T8"
 
 
-def _laws(n: int, tops: int, target: bool = True, ordered: bool = True) -> str:
-    """p and q are laws; the tops are the heaviest; h is the last draft's law. Logic: nonlinear real arithmetic."""
+def _distributions(n: int, tops: int, target: bool = True, ordered: bool = True) -> str:
+    """p and q are distributions; the tops are the heaviest; h is the last draft's distribution. Logic: nonlinear real
+    arithmetic."""
     tokens = range(n)
     lines = ["(set-logic QF_NRA)"]
     lines += [f"(declare-const {v}{y} Real)(assert (>= {v}{y} 0))" for v in ("pq" if target else "q") for y in tokens]
@@ -225,11 +226,11 @@ SOLVERS: dict[str, Callable[[str, float], tuple[str, str]]] = {"z3": _z3, "cvc5"
 
 
 def is_below_at(p: Sequence[Fraction], q: Sequence[Fraction], k: int) -> bool:
-    """Whether the plain script says hub < alpha*_iid at one rational law pair, q falling: for comparing it with the
-    certified optima."""
+    """Whether the plain script says hub < alpha*_iid at one rational distribution pair, q falling: for comparing it
+    with the certified optima."""
     fixed = "".join(
         f"(assert (= {v}{y} (/ {m.numerator} {m.denominator})))\n"
-        for v, law in (("p", p), ("q", q))
-        for y, m in enumerate(law)
+        for v, distribution in (("p", p), ("q", q))
+        for y, m in enumerate(distribution)
     )
-    return _z3(_laws(len(p), k - 1) + below_every_cut(len(p), k) + fixed, 10.0)[0] == "sat"
+    return _z3(_distributions(len(p), k - 1) + below_every_cut(len(p), k) + fixed, 10.0)[0] == "sat"

@@ -68,7 +68,7 @@ class Statement:
         return tuple(dict.fromkeys(name for name in found if is_value(name)))
 
     def slack(self, value: Lookup, number: Callable[[str], Any]) -> Array:
-        """How far the claim is from being refuted at each law pair, at most; negative means refuted.
+        """How far the claim is from being refuted at each distribution pair, at most; negative means refuted.
 
         For > and <, 0 means refuted too.
         """
@@ -83,7 +83,7 @@ class Statement:
         return slack <= 0 if self.claim.relation in (">", "<") else slack < 0
 
     def met(self, value: Lookup, number: Callable[[str], Any]) -> Array:
-        """Whether the conditions hold at each law pair."""
+        """Whether the conditions hold at each distribution pair."""
         out: Array = np.asarray(True)
         for part in self.where:
             left, right = (evaluate(side, value, number) for side in (part.left, part.right))

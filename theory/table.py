@@ -41,9 +41,9 @@ ROCQ = {
 }
 """Theorem -> its proofs for every number of tokens; T7's are losslessness of naive rejection and of SpecHub."""
 FAST, FULL = 60, 600
-"""Law pairs a theorem, each with k = 2 and 3."""
+"""Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800
-"""Law pairs within which a sabotaged twin must fall."""
+"""Distribution pairs within which a sabotaged twin must fall."""
 
 
 @dataclass(frozen=True)

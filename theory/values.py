@@ -1,7 +1,7 @@
-"""Acceptances and optima of many law pairs at once, in floats to look and in rationals to decide.
+"""Acceptances and optima of many distribution pairs at once, in floats to look and in rationals to decide.
 
-`batch` uses closed forms; `proved` recomputes one pair from the sampler's enumerated law and the certified optimum, so
-that what a hunt reports rests on neither the closed forms nor floats.
+`batch` uses closed forms; `proved` recomputes one pair from the sampler's enumerated distribution and the certified
+optimum, so that what a hunt reports rests on neither the closed forms nor floats.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ OPTIMAL = ("two_step", "lp_table", "border", "border_wor")
 
 
 class Batch:
-    """Values at the law pairs p [B, V], q [B, V], or one q [1, V] for all p; q falls along the tokens."""
+    """Values at the distribution pairs p [B, V], q [B, V], or one q [1, V] for all p; q falls along the tokens."""
 
     def __init__(self, p: Array, q: Array, k: int):
         self.p, self.q, self.k = p, q, k
@@ -61,14 +61,14 @@ class Batch:
         value = sampler.acceptance(self.p, q) if name in CLOSED_FORMS else by_tuples(sampler, self.p, q)
         return value, value
 
-    def _tokens(self, law: Array, which: str) -> Array:
+    def _tokens(self, distribution: Array, which: str) -> Array:
         if which in ("a", "Top"):
             chosen = slice(0, 1 if which == "a" else self.k - 1)
-        elif int(which) < law.shape[1]:
+        elif int(which) < distribution.shape[1]:
             chosen = slice(int(which), int(which) + 1)
         else:
-            raise SpecHubError(f"token {which} does not exist; there are {law.shape[1]}, numbered from 0")
-        return law[:, chosen].sum(axis=1)
+            raise SpecHubError(f"token {which} does not exist; there are {distribution.shape[1]}, numbered from 0")
+        return distribution[:, chosen].sum(axis=1)
 
     def _optimum(self, drafts: str) -> Array:
         policy, H = policies.by_name(drafts), subsets(self.p.shape[1])
@@ -104,8 +104,9 @@ def by_tuples(sampler: Sampler, p: Array, q: Array) -> Array:
 
 
 def proved(name: str, p: Sequence[Fraction], q: Sequence[Fraction], k: int) -> Bounds:
-    """The same names at one law pair, from the enumerated law or the certified optimum. Bounds are [1]."""
-    row, draft = (np.asarray([[RATIONAL(m) for m in law]], dtype=object) for law in (p, q))
+    """The same names at one distribution pair, from the enumerated distribution or the certified optimum. Bounds are
+    [1]."""
+    row, draft = (np.asarray([[RATIONAL(m) for m in distribution]], dtype=object) for distribution in (p, q))
     if name == "k" or name.endswith(")") or name == "kseq":
         return Batch(row, draft, k)(name)
     if name in OTM:

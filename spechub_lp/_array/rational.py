@@ -12,6 +12,6 @@ Array = Any
 RATIONAL = type(mpq(0))
 
 
-def rational_row(law: Any) -> Array:
-    """A law as one row [1, V] (k laws as [1, k, V]) of the exact face's rationals."""
-    return np.vectorize(RATIONAL, otypes=[object])(np.asarray([law], dtype=object))
+def rational_row(distribution: Any) -> Array:
+    """A distribution as one row [1, V] (k distributions as [1, k, V]) of the exact face's rationals."""
+    return np.vectorize(RATIONAL, otypes=[object])(np.asarray([distribution], dtype=object))

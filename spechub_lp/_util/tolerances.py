@@ -1,7 +1,7 @@
 """The float tolerances that more than one room relies on, each with the dtype it is for and the bound it comes from.
 
 Exact paths have none. Three more belong to one method each and stand beside it: otm/prefix (the quadrature of drafts
-without replacement), otm/highs (what HiGHS is asked for, before its basis is made exact) and refusals (classes of
+without replacement), otm/highs (what HiGHS is asked for, before its basis is made exact) and rejections (classes of
 tokens). The gate's are about engines in float32 and stand in gate/node_check, gate/problem and gate/streams.
 """
 
@@ -25,6 +25,6 @@ DRAW = 1e-9
 without replacement), 2e-12 for its other drafts."""
 LARGEST_EXCESS = 1e-6
 """float64: what an acceptance may be above its optimum before a replay calls it wrong. rrsw works on classes of tokens,
-good to 1e-8 (refusals); a rule that is wrong is wrong by more."""
+good to 1e-8 (rejections); a rule that is wrong is wrong by more."""
 AGREEMENT = 1e-9
 """float64: float solvers against the exact optimum. HiGHS is asked for 1e-10; the worst error seen is 1e-14."""

@@ -1,7 +1,8 @@
-"""The audit: every sampler on rational instances, on real n-gram laws and on a language model's logits.
+"""The audit: every sampler on rational instances, on real n-gram distributions and on a language model's logits.
 
-Exact parts enumerate the sampler's law in rationals and compare it with the certified optimum of its drafts. At full
-vocabulary a language model's rows are floats: there the closed forms of acceptance stand beside the certified cut.
+Exact parts enumerate the sampler's distribution in rationals and compare it with the certified optimum of its drafts.
+At full vocabulary a language model's rows are floats: there the closed forms of acceptance stand beside the certified
+cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from spechub_lp.samplers.base import Sampler
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import family
 
-Law = tuple[Fraction, ...]
+Distribution = tuple[Fraction, ...]
 Progress = Callable[[str, int, int], None]
 """(what is being done, how much is done, of how much)."""
 
@@ -56,7 +57,7 @@ class Record:
     membership: Fraction
     optimum: Fraction
     distance: Fraction
-    """Total variation between output law and target: 0 means lossless."""
+    """Total variation between output distribution and target: 0 means lossless."""
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Line:
     gap: float = 0.0
     """Worst optimum - acceptance over the lossless instances."""
     distance: float = 0.0
-    """Worst distance from the target law."""
+    """Worst distance from the target distribution."""
 
     def add(self, record: Record) -> None:
         n = self.instances
@@ -161,11 +162,11 @@ class Audit:
 
 @dataclass(frozen=True)
 class Task:
-    """One law pair and what to run on it."""
+    """One distribution pair and what to run on it."""
 
     source: str
-    p: Law
-    q: Law
+    p: Distribution
+    q: Distribution
     k: int
     wrong_pairs: bool = False
     theorems: bool = False
@@ -202,7 +203,7 @@ def run(
     theorems = {t.id: TheoremLine(t.id, t.statement) for t in checks.ALL}
     worth_showing: dict[tuple[str, str, int], tuple[Record, Task]] = {}
     for done, (task, (records, verdicts, checked)) in enumerate(zip(tasks, _map(_work, tasks, jobs), strict=True), 1):
-        progress("exact laws", done, len(tasks))
+        progress("exact distributions", done, len(tasks))
         audit.certificates += checked
         _keep_best(worth_showing, task, records)
         for record in records:
@@ -247,7 +248,7 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
     train, held_out = split(text)
     model = WittenBell.fit(train, TARGET_ORDER)
     for n, context in enumerate(positions(held_out, count, TARGET_ORDER - 1, seed)):
-        p, q = model.law(context), model.law(context[len(context) - DRAFT_ORDERS[n % 3] + 1 :])
+        p, q = model.distribution(context), model.distribution(context[len(context) - DRAFT_ORDERS[n % 3] + 1 :])
         yield Task(NGRAM, p, q, 2, check=n)
         if n % 4 == 0:
             p, q = distributions.restrict((p, q), 6)
@@ -257,7 +258,7 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
 def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
     rng = np.random.default_rng(seed)
     for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
-        p, q = (tuple(map(Fraction, law.tolist())) for law in rows.laws(i))
+        p, q = (tuple(map(Fraction, distribution.tolist())) for distribution in rows.distributions(i))
         p, q = distributions.restrict((p, q), TOP_TOKENS)
         for k in (2, 3):
             yield Task(TOP, p, q, k)

@@ -1,7 +1,7 @@
-"""What a sampler draws beside the law that it should draw from.
+"""What a sampler draws beside the distribution that it should draw from.
 
 Losslessness is decided once, on the rationals as given. Draws are made from float64 rows, where a tie or an edge can
-fall otherwise; so they are compared with the law of those rows, at a stated rate of false alarms.
+fall otherwise; so they are compared with the distribution of those rows, at a stated rate of false alarms.
 """
 
 from collections.abc import Callable
@@ -21,21 +21,22 @@ from spechub_lp.sampling import draw
 CHUNK = 100_000
 
 FALSE_ALARM = 1e-6
-"""Probability at most that the counts of a correct draw are called implausible, whatever the laws and the draws."""
+"""Probability at most that the counts of a correct draw are called implausible, whatever the distributions and the
+draws."""
 
 ROUNDING = 1e-9
-"""Laws in float64 and in rationals that are further apart than this differ by a decision, not by rounding."""
+"""Distributions in float64 and in rationals that are further apart than this differ by a decision, not by rounding."""
 
 
 @dataclass(frozen=True)
 class Sampling:
     sampler: Sampler
     q: tuple[Any, ...]
-    """The draft law [V], or the laws [k, V] of different drafters."""
+    """The draft distribution [V], or the distributions [k, V] of different drafters."""
     coupling: Coupling
-    """The exact law of p and q as given."""
+    """The exact distribution of p and q as given."""
     drawn: Coupling
-    """The law in float64, as the draws compute it."""
+    """The distribution in float64, as the draws compute it."""
     draws: int
     seed: int
     counts: tuple[int, ...]
@@ -54,12 +55,12 @@ class Sampling:
 
     @property
     def decided_otherwise(self) -> float:
-        """How far the law of the float64 rows is from the exact one where they decide otherwise, else 0."""
+        """How far the distribution of the float64 rows is from the exact one where they decide otherwise, else 0."""
         gaps = [
             abs(float(a) - b)
             for a, b in zip(
-                (*self.coupling.output_law, self.coupling.acceptance),
-                (*self.drawn.output_law, self.drawn.acceptance),
+                (*self.coupling.output_distribution, self.coupling.acceptance),
+                (*self.drawn.output_distribution, self.drawn.acceptance),
                 strict=True,
             )
         ]
@@ -72,7 +73,7 @@ class Sampling:
 
     @property
     def _counts_and_masses(self) -> list[tuple[int, float]]:
-        masses = (*self.drawn.output_law, self.drawn.acceptance)
+        masses = (*self.drawn.output_distribution, self.drawn.acceptance)
         return [(n, min(max(m, 0.0), 1.0)) for n, m in zip((*self.counts, self.accepted), masses, strict=True)]
 
     def document(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class Sampling:
             "seed": self.seed,
             "p": list(map(str, c.p)),
             "q": self.q,
-            "output_law": c.output_law,
+            "output_distribution": c.output_distribution,
             "counts": self.counts,
             "acceptance": c.acceptance,
             "accepted": self.accepted,
@@ -96,14 +97,15 @@ class Sampling:
 
 
 def sample_and_compare(
-    sampler: Sampler, p: Any, q: Any, draws: int, seed: int, normalise: bool, progress: Callable[[str, int, int], None]
+    sampler: Sampler, p: Any, q: Any, draws: int, seed: int, normalize: bool, progress: Callable[[str, int, int], None]
 ) -> Sampling:
-    """Draw `draws` outputs from numpy uniforms of `seed`; enumerate the exact law, and that of the float64 rows.
+    """Draw `draws` outputs from numpy uniforms of `seed`; enumerate the exact distribution, and that of the float64
+    rows.
 
     Raises:
         As `exact`.
     """
-    target, draft = distributions.pair(p, q, normalise)
+    target, draft = distributions.pair(p, q, normalize)
     coupling = exact(sampler, target, draft)
     rows = np.asarray(target, dtype=float), np.asarray(draft, dtype=float)
     drawn = reference(sampler, *rows)

@@ -1,6 +1,6 @@
-"""Real next-token laws that are exactly rational: a character n-gram with Witten-Bell interpolation.
+"""Real next-token distributions that are exactly rational: a character n-gram with Witten-Bell interpolation.
 
-A law of a neural model is a rounded thing. This one is a ratio of counts, so it can be fed to every exact
+A distribution of a neural model is a rounded thing. This one is a ratio of counts, so it can be fed to every exact
 face: real shapes, real ties, not one rounded entry. With context h, h' = h without its first character,
 N(h) the number of times that h was followed by a character and T(h) the number of different ones,
 
@@ -46,9 +46,9 @@ def positions(held_out: str, n_positions: int, context: int, seed: int) -> list[
 
 @dataclass(frozen=True)
 class WittenBell:
-    """`order`: the longest gram, so that a law sees order - 1 characters. `count`: N of every gram up to it.
+    """`order`: the longest gram, so that a distribution sees order - 1 characters. `count`: N of every gram up to it.
 
-    A model of lower order needs no second fit: it is the same law on a shorter context.
+    A model of lower order needs no second fit: it is the same distribution on a shorter context.
     """
 
     order: int
@@ -65,25 +65,25 @@ class WittenBell:
             count.update(map("".join, zip(*(text[i:] for i in range(n)), strict=False)))
         return cls(order, count)
 
-    def law(self, context: str) -> tuple[Fraction, ...]:
-        """[V] the law of the character after `context`, in the order of `ALPHABET`; it sums to exactly 1.
+    def distribution(self, context: str) -> tuple[Fraction, ...]:
+        """[V] the distribution of the character after `context`, in the order of `ALPHABET`; it sums to exactly 1.
 
         From the empty context upwards, on one common denominator:
-        1. start from the uniform law;
-        2. add the counts of one more character of context to T times the law so far;
+        1. start from the uniform distribution;
+        2. add the counts of one more character of context to T times the distribution so far;
         3. stop at the context that was never seen, since none that ends in it was.
         """
         _check(context)
-        law, total = [1] * len(ALPHABET), len(ALPHABET)
+        distribution, total = [1] * len(ALPHABET), len(ALPHABET)
         for n in range(min(self.order - 1, len(context)) + 1):
             h = context[len(context) - n :]
             seen = [self.count.get(h + c, 0) for c in ALPHABET]
             types = len(seen) - seen.count(0)
             if not types:
                 break
-            law = [s * total + types * m for s, m in zip(seen, law, strict=True)]
+            distribution = [s * total + types * m for s, m in zip(seen, distribution, strict=True)]
             total *= sum(seen) + types
-        return tuple(Fraction(m, total) for m in law)
+        return tuple(Fraction(m, total) for m in distribution)
 
 
 def _check(text: str) -> None:

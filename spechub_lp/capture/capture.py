@@ -1,4 +1,5 @@
-"""Capture the next-token laws of a model pair at places of some texts, in shards that a stopped run leaves behind.
+"""Capture the next-token distributions of a model pair at places of some texts, in shards that a stopped run leaves
+behind.
 
 1. Each text becomes tokens, cut into contexts of at most `max_tokens`; in each document places are drawn.
 2. Contexts are put together into shards of about `shard` positions; target and draft run over each shard's contexts.
@@ -61,7 +62,7 @@ class Context:
     """Its first token, counted in the document."""
     tokens: list[int]
     places: list[int]
-    """Tokens of the context, counted in it, whose laws are wanted."""
+    """Tokens of the context, counted in it, whose distributions are wanted."""
 
 
 def capture(
@@ -104,7 +105,7 @@ def capture(
             continue
         if number < len(done):
             say(f"{done[number]['file']} {fault}: making it again")
-        tensors = _laws(pair, group, settings, batch, seconds)
+        tensors = _distributions(pair, group, settings, batch, seconds)
         started = time.perf_counter()
         entry = shards.write_shard(out, number, tensors)
         done[number : number + 1] = [entry]
@@ -152,7 +153,7 @@ def plan(texts: Sequence[Path], tokenizer: Any, settings: Settings) -> tuple[lis
     return documents, contexts
 
 
-def _laws(
+def _distributions(
     pair: Pair, group: Sequence[Context], settings: Settings, batch: int, seconds: dict[str, float]
 ) -> dict[str, torch.Tensor]:
     """The tensors of one shard."""
@@ -160,7 +161,7 @@ def _laws(
     tensors = {}
     for name, runner in (("target", pair.target), ("draft", pair.draft)):
         started = time.perf_counter()
-        rows = runner.log_laws(texts, places, batch)
+        rows = runner.log_distributions(texts, places, batch)
         seconds[name] += time.perf_counter() - started
         started = time.perf_counter()
         if bool(torch.isnan(rows).any()):

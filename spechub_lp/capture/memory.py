@@ -42,7 +42,7 @@ def check_memory(paths: Sequence[Path], device: str, dtype: torch.dtype, tokens:
     """Raise SpecHubError when the models at `paths`, different ones, cannot be held on `device` in `dtype`.
 
     A path is a folder with .safetensors or a .gguf; a model whose files say nothing is left out. Beside the weights
-    count `tokens` that are read at once and `rows` laws at full vocabulary.
+    count `tokens` that are read at once and `rows` distributions at full vocabulary.
     """
     found = [weights for path in paths if (weights := weights_of(path))]
     if not found:

@@ -55,9 +55,11 @@ class Runner:
     context: int | None = None
     """It sees so many tokens before the one that it predicts; None: all."""
     temperature: float = 1.0
-    """Its law is softmax(logits / temperature)."""
+    """Its distribution is softmax(logits / temperature)."""
 
-    def log_laws(self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]], batch: int) -> torch.Tensor:
+    def log_distributions(
+        self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]], batch: int
+    ) -> torch.Tensor:
         """[positions, V] float32 log-probabilities of the tokens at `places` of each text, text after text."""
         with torch.inference_mode(), enough_memory(max(map(len, tokens))):
             if self.context is None:
@@ -102,8 +104,8 @@ def load_pair(
     """Load a pair and see that both read the same tokens.
 
     Args:
-        tokens, rows: what will be read at once, and how many laws at full vocabulary come of it, to see beforehand
-            whether memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
+        tokens, rows: what will be read at once, and how many distributions at full vocabulary come of it, to see
+            beforehand whether memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
 
     Raises:
         SpecHubError: no memory, a model cannot be loaded, or the vocabularies differ. MissingPackage: no transformers.

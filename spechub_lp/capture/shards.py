@@ -1,11 +1,11 @@
-"""Full-vocabulary laws as they came from the models: a folder of safetensors shards and a manifest.
+"""Full-vocabulary distributions as they came from the models: a folder of safetensors shards and a manifest.
 
     manifest.json            models, documents, settings, and for each finished shard its positions, bytes and sha256
     shard-00000.safetensors  target [n, V], draft [n, V] log-probabilities at T = 1; document [n], index [n] int32
 
-Kept are log-probabilities, not logits: near a law's top they are small, so float16 rounds the tokens that matter least.
-Measured on SmolLM2-135M (mean total variation of the stored from the true law at T = 1, 150 positions): float16
-log-probabilities 2.1e-4, float16 logits 1.2e-3, bfloat16 log-probabilities 1.7e-3, float32 2.4e-8.
+Kept are log-probabilities, not logits: near a distribution's top they are small, so float16 rounds the tokens that
+matter least. Measured on SmolLM2-135M (mean total variation of the stored from the true distribution at T = 1, 150
+positions): float16 log-probabilities 2.1e-4, float16 logits 1.2e-3, bfloat16 log-probabilities 1.7e-3, float32 2.4e-8.
 
 A folder is read only when manifest and shards say the same: `load` and `damage` list what is compared.
 """
@@ -59,7 +59,7 @@ class Shards:
 
     @cached_property
     def index(self) -> NDArray[Any]:
-        """[N] the token of its document that the two laws predict."""
+        """[N] the token of its document that the two distributions predict."""
         return self._column("index")
 
     @property
@@ -79,14 +79,14 @@ class Shards:
         return np.concatenate(parts[0]), np.concatenate(parts[1])
 
     def batch(self, which: int | slice | NDArray[Any], temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) target and draft laws at `which` positions: an integer, a slice or an array."""
+        """([B, V], [B, V]) target and draft distributions at `which` positions: an integer, a slice or an array."""
         if not temperature > 0:
-            raise SpecHubError(f"temperature = {temperature}; a law needs T > 0 (T = 0 is the argmax)")
+            raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
         p, q = (_softmax(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
         return p, q
 
-    def laws(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([V], [V]) target and draft law at position i."""
+    def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([V], [V]) target and draft distribution at position i."""
         p, q = self.batch(i, temperature)
         return p[0], q[0]
 
@@ -254,5 +254,5 @@ def _handle(path: Path, _written: tuple[int, ...]) -> Any:
 
 
 def _softmax(log: Floats) -> Floats:
-    law = np.exp(log - log.max(axis=1, keepdims=True))
-    return np.asarray(law / law.sum(axis=1, keepdims=True))
+    distribution = np.exp(log - log.max(axis=1, keepdims=True))
+    return np.asarray(distribution / distribution.sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Pairs of full-vocabulary laws in a file small enough for git, and back.
+"""Pairs of full-vocabulary distributions in a file small enough for git, and back.
 
 A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not belong in git. Kept are
 
@@ -6,12 +6,12 @@ A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not bel
 2. for p and for q, the log-mass of all other tokens, the rest, and the largest log-probability among them;
 3. what the rest looks like: `rank` coefficients of p and of q on a background that all rows share.
 
-A law is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens in
-proportion to exp(background), capped at their largest. So p and q stay two different laws on all V tokens,
+A distribution is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens in
+proportion to exp(background), capped at their largest. So p and q stay two different distributions on all V tokens,
 and each sums to 1. The background is the mean of all rows' log-probabilities plus coefficients times their
 first `rank` singular directions, as int8.
 
-A temperature is applied to the rebuilt law: p^(1/T), normalised. Towards T = 0 the rest vanishes, and the
+A temperature is applied to the rebuilt distribution: p^(1/T), normalized. Towards T = 0 the rest vanishes, and the
 error of the background with it; above T = 1 both grow. The manifest says how large they were measured.
 """
 
@@ -84,7 +84,7 @@ class Rows:
     document: NDArray[np.uint8]
     """[N] index into `manifest["documents"]`."""
     index: NDArray[np.uint16]
-    """[N] the token of its document that the two laws predict, from all the tokens before it."""
+    """[N] the token of its document that the two distributions predict, from all the tokens before it."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,28 +98,28 @@ class Rows:
         """[N] the domain of each position."""
         return [self.manifest["documents"][d]["domain"] for d in self.document]
 
-    def laws(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([V], [V]) target and draft law at position i."""
+    def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
+        """([V], [V]) target and draft distribution at position i."""
         p, q = self.batch(i, temperature)
         return p[0], q[0]
 
     def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) target and draft laws at `which` positions: an integer, a slice or an array."""
+        """([B, V], [B, V]) target and draft distributions at `which` positions: an integer, a slice or an array."""
         if not temperature > 0:
-            raise SpecHubError(f"temperature = {temperature}; a law needs T > 0 (T = 0 is the argmax)")
+            raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
         rows = np.atleast_1d(np.arange(len(self))[which])
-        return self._law(0, rows, temperature), self._law(1, rows, temperature)
+        return self._distribution(0, rows, temperature), self._distribution(1, rows, temperature)
 
     def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
         """([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
         rows = np.asarray(rows)
         return self._log(0, rows), self._log(1, rows)
 
-    def _law(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
-        """[B, V] one model's rebuilt laws."""
+    def _distribution(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
+        """[B, V] one model's rebuilt distributions."""
         log = self._log(model, rows) / temperature
-        law = np.exp(log - log.max(axis=1, keepdims=True))
-        return np.asarray(law / law.sum(axis=1, keepdims=True))
+        distribution = np.exp(log - log.max(axis=1, keepdims=True))
+        return np.asarray(distribution / distribution.sum(axis=1, keepdims=True))
 
     @cached_property
     def _background(self) -> tuple[Floats, Floats]:
@@ -177,7 +177,7 @@ def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
 def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
     """Write `path` (.safetensors), then its manifest beside it (.json) with the file's sha256.
 
-    Each appears whole or not at all, the manifest last: after a crash in between, `load` refuses the pair.
+    Each appears whole or not at all, the manifest last: after a crash in between, `load` rejects the pair.
     """
     path = Path(path)
     data = save_tensors(tensors)

@@ -20,7 +20,7 @@ from spechub_lp.cli.verify import verify
 
 app = typer.Typer(
     name="spechub-lp",
-    help="Exact laws, certified optima and tests for multi-draft speculative decoding samplers.",
+    help="Exact distributions, certified optima and tests for multi-draft speculative decoding samplers.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

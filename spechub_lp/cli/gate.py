@@ -50,9 +50,11 @@ def gate(
     ] = None,
     temperature: Annotated[list[float] | None, typer.Option(help="With --logits: temperature; again for more.")] = None,
     positions: Annotated[int | None, typer.Option(help="With --logits: how many positions; 8 by default.")] = None,
-    top: Annotated[int | None, typer.Option(help="With --logits: tokens kept where the law is enumerated.")] = None,
+    top: Annotated[
+        int | None, typer.Option(help="With --logits: tokens kept where the distribution is enumerated.")
+    ] = None,
 ) -> None:
-    """Test somebody's verification rule against the exact law and the optimum.
+    """Test somebody's verification rule against the exact distribution and the optimum.
 
     Exit codes: 0 pass, 1 biased (or below the acceptance asked for), 2 misuse, 3 inconclusive.
 

@@ -39,14 +39,14 @@ Drafts = Annotated[
         help=f"{', '.join(names.DRAFTS[:-1])} or {names.DRAFTS[-1]}.", autocompletion=one_of(names.DRAFTS)
     ),
 ]  # fmt: skip
-LawOption = Annotated[str, typer.Option(help="Law as rationals or decimals: 0,1/5,4/5")]
-Normalise = Annotated[bool, typer.Option("--normalise", help="Divide the laws by their sums.")]
+DistributionOption = Annotated[str, typer.Option(help="Distribution as rationals or decimals: 0,1/5,4/5")]
+Normalize = Annotated[bool, typer.Option("--normalize", help="Divide the distributions by their sums.")]
 
 DEVICES = ("cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def draft_laws(text: str) -> Any:
+def draft_distributions(text: str) -> Any:
     """q as it is typed: one distribution, or k of them with ; between."""
     return [row.split(",") for row in text.split(";")] if ";" in text else text
 

@@ -22,11 +22,13 @@ def replay(
     ] = "all",
     temperatures: Annotated[str, typer.Option(help="Temperatures, with commas between.")] = "0.3,0.6,1,1.5,2",
     k: Annotated[str, typer.Option("--k", help="Numbers of drafts, with commas between.")] = "2",
-    top_k: Annotated[int | None, typer.Option(min=1, help="Keep both laws' most likely tokens only.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Keep both laws' nucleus of this mass.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Keep both distributions' most likely tokens only.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Keep both distributions' nucleus of this mass.")] = None,
     positions: Annotated[int | None, typer.Option(min=1, help="Positions, spread evenly; all by default.")] = None,
     draws: Annotated[int, typer.Option(min=2, help="Draft tuples a position where verdicts are averaged.")] = 8,
-    exact_every: Annotated[int, typer.Option(min=0, help="Exact law at every so many positions; 0 never.")] = 16,
+    exact_every: Annotated[
+        int, typer.Option(min=0, help="Exact distribution at every so many positions; 0 never.")
+    ] = 16,
     device: Annotated[
         str | None,
         typer.Option(help="A torch device such as cuda; numpy by default.", autocompletion=one_of(DEVICES)),
@@ -37,7 +39,8 @@ def replay(
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Replay captured laws through every sampler at full vocabulary: acceptance against the optimum of its drafts.
+    """Replay captured distributions through every sampler at full vocabulary: acceptance against the optimum of its
+    drafts.
 
     Example: spechub-lp replay validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """

@@ -6,7 +6,7 @@ import typer
 
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli import names
-from spechub_lp.cli.options import Json, LawOption, Normalise, Seed, draft_laws, one_of
+from spechub_lp.cli.options import DistributionOption, Json, Normalize, Seed, draft_distributions, one_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 
 
@@ -18,8 +18,8 @@ def sample(
             autocompletion=one_of((*names.SAMPLERS, *names.VARIANTS)),
         ),
     ],
-    p: LawOption,
-    q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
+    p: DistributionOption,
+    q: Annotated[str, typer.Option(help="Draft distribution; for product drafts k distributions with ; between them.")],
     k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
     drafts: Annotated[
         str | None,
@@ -27,10 +27,10 @@ def sample(
     ] = None,
     n: Annotated[int, typer.Option("-n", "--draws", min=1, help="Number of draws.")] = 100_000,
     seed: Seed = 0,
-    normalise: Normalise = False,
+    normalize: Normalize = False,
     json: Json = None,
 ) -> None:
-    """Draw from a sampler and show what came out beside its exact law.
+    """Draw from a sampler and show what came out beside its exact distribution.
 
     Exit code 1: biased, exactly; or the draws do not fit (a right draw fails so in one run of a million at most).
 
@@ -44,7 +44,7 @@ def sample(
     chosen = samplers.by_name(sampler, k)
     chosen = chosen.with_drafts(drafts) if drafts else chosen
     with ProgressBar() as report:
-        result = sample_and_compare(chosen, p, draft_laws(q), n, seed, normalise, report)
+        result = sample_and_compare(chosen, p, draft_distributions(q), n, seed, normalize, report)
     save({**about("sample"), **result.document()}, json)
     show_sample(console_beside(json), result)
     raise typer.Exit(not (result.coupling.is_lossless and result.plausible))

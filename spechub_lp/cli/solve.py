@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from spechub_lp._util.io import check_outputs, write_json, write_text
-from spechub_lp.cli.options import Drafts, Json, LawOption, Normalise, draft_laws
+from spechub_lp.cli.options import DistributionOption, Drafts, Json, Normalize, draft_distributions
 from spechub_lp.cli.terminal import about, console_beside, save
 
 
 def solve(
-    p: LawOption,
-    q: Annotated[str, typer.Option(help="Draft law; for product drafts k laws with ; between them.")],
+    p: DistributionOption,
+    q: Annotated[str, typer.Option(help="Draft distribution; for product drafts k distributions with ; between them.")],
     k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
     drafts: Drafts = "iid",
     full: Annotated[bool, typer.Option("--full", help="Solve the full coupling too, V^(k+1) variables.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="Write the certificate to this file.")] = None,
     lp: Annotated[Path | None, typer.Option(help="Write the program in rationals, for QSopt_ex, to this file.")] = None,
-    normalise: Normalise = False,
+    normalize: Normalize = False,
     json: Json = None,
 ) -> None:
     """The optimum by every method, with sizes and times, and its certificate.
@@ -29,7 +29,7 @@ def solve(
     from spechub_lp.optimum.compare import solve_every_way
     from spechub_lp.report.text.tables import show_solution
 
-    result = solve_every_way(p, draft_laws(q), k, drafts, full, normalise)
+    result = solve_every_way(p, draft_distributions(q), k, drafts, full, normalize)
     if certificate:
         write_json(certificate, result.optimum.certificate())
     if lp:

@@ -31,7 +31,7 @@ class Generation:
     """Tokens that the target read in these calls."""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     """Wall clock: calls of the draft; its softmax and drawing from it; calls of the target; its softmax and verifying;
-    taking refused branches out of both caches."""
+    taking rejected branches out of both caches."""
 
     @property
     def efficiency(self) -> float:
@@ -45,7 +45,8 @@ def generate(
 ) -> Generation:  # fmt: skip
     """Generate `length` tokens behind `prompt` (one token at least).
 
-    1. The draft reads what it has not read yet; from its law the root's children are drawn, and so on level by level.
+    1. The draft reads what it has not read yet; from its distribution the root's children are drawn, and so on level by
+       level.
     2. The target reads the last token and the whole tree in one call.
     3. The rule says where the accepted path ends and which token follows. Both models keep the path.
     """
@@ -61,7 +62,7 @@ def generate(
         drafted = _Drafting(draft, pending, shape, rule, setting, rng, clock)
         logits = target.read([pending[-1], *drafted.tokens[1:]], shape.parents)
         clock.stop("target")
-        tree = Drafted(shape.parents, drafted.tokens, _Laws(logits, setting), drafted.laws)
+        tree = Drafted(shape.parents, drafted.tokens, _Distributions(logits, setting), drafted.distributions)
         node, token = rule.draw(tree, rng.random(shape.depth + 2).tolist())
         clock.stop("verify")
         path = tree.path(node)
@@ -77,7 +78,7 @@ def generate(
 
 
 class _Drafting:
-    """One tree, drawn level by level; leaves are not read by the draft, whose law there nobody asks for."""
+    """One tree, drawn level by level; leaves are not read by the draft, whose distribution there nobody asks for."""
 
     def __init__(
         self, draft: Reader, pending: list[int], shape: Shape, rule: Rule, setting: Setting, rng: Any, clock: "_Clock"
@@ -92,12 +93,12 @@ class _Drafting:
         self.number = {0: len(pending) - 1}
         """Node of the tree -> node of the draft's reader."""
         read, level = len(pending), [0]
-        laws: dict[int, Array] = {}
+        distributions: dict[int, Array] = {}
         while level:
             below = []
             for node, row in zip(level, logits, strict=True):
-                laws[node] = _law(row, setting)
-                drawn = draw_children(rule.policy(len(children[node])), laws[node], len(children[node]), rng)
+                distributions[node] = _distribution(row, setting)
+                drawn = draw_children(rule.policy(len(children[node])), distributions[node], len(children[node]), rng)
                 for child, token in zip(children[node], drawn, strict=True):
                     self.tokens[child] = token
                 below += [child for child in children[node] if children[child]]
@@ -108,8 +109,8 @@ class _Drafting:
                 read += len(below)
                 clock.stop("draft")
             level = below
-        root = laws[0]
-        self.laws = [laws.get(node, root) for node in range(len(self.parents))]
+        root = distributions[0]
+        self.distributions = [distributions.get(node, root) for node in range(len(self.parents))]
 
     def keep(self, node: int) -> list[int]:
         """Keep the path to a node; returns the tokens of it that the draft has not read."""
@@ -122,13 +123,13 @@ class _Drafting:
 
 
 def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> list[int]:
-    """k drafts from a law q [V], by a draft policy."""
+    """k drafts from a distribution q [V], by a draft policy."""
     drafts: list[int] = draw_drafts(policy, q[None], rng.random((1, k)))[0].tolist()
     return drafts
 
 
-class _Laws(Sequence[Array]):
-    """The target's laws [N, V], each made when a rule first asks: most nodes of a tree are never visited."""
+class _Distributions(Sequence[Array]):
+    """The target's distributions [N, V], each made when a rule first asks: most nodes of a tree are never visited."""
 
     def __init__(self, logits: Any, setting: Setting):
         self.logits, self.setting = logits, setting
@@ -139,13 +140,13 @@ class _Laws(Sequence[Array]):
 
     def __getitem__(self, node: Any) -> Any:
         if node not in self.made:
-            self.made[node] = _law(self.logits[node], self.setting)
+            self.made[node] = _distribution(self.logits[node], self.setting)
         return self.made[node]
 
 
-def _law(logits: Any, setting: Setting) -> Array:
+def _distribution(logits: Any, setting: Setting) -> Array:
     row = np.asarray(logits.cpu() if hasattr(logits, "cpu") else logits, dtype=np.float64)[None]
-    return setting.law(row)[0]
+    return setting.distribution(row)[0]
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""Models that read trees of tokens: what was read stays in a cache, and refused branches are taken out of it again."""
+"""Models that read trees of tokens: what was read stays in a cache, and rejected branches are taken out of it again."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ class WindowReader:
         for token, parent in zip(tokens, parents, strict=True):
             self.paths.append([*(self.paths[parent] if parent >= 0 else []), token])
         texts = [self.text + path for path in self.paths[before:]]
-        return self.runner.log_laws(texts, [[len(text)] for text in texts], batch=8)
+        return self.runner.log_distributions(texts, [[len(text)] for text in texts], batch=8)
 
     def keep(self, node: int) -> None:
         self.text += self.paths[node] if node >= 0 else []

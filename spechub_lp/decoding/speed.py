@@ -126,8 +126,8 @@ def plain_seconds(pair: Pair, prompt: Sequence[int], length: int, setting: Setti
         started = time.perf_counter()
         logits = target.read([token], [-1])
         target.keep(0)
-        law = setting.law(np.asarray(logits.cpu(), dtype=np.float64))[0]
-        token = pick(law, float(rng.random()))
+        distribution = setting.distribution(np.asarray(logits.cpu(), dtype=np.float64))[0]
+        token = pick(distribution, float(rng.random()))
         spent.append(time.perf_counter() - started)
     return median(spent)
 

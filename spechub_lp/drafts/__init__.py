@@ -1,4 +1,4 @@
-"""Draft policies: how the k candidate tokens are drawn from the draft law q. One policy a file."""
+"""Draft policies: how the k candidate tokens are drawn from the draft distribution q. One policy a file."""
 
 from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.drafts.greedy import Greedy

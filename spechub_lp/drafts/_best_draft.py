@@ -1,20 +1,20 @@
-"""The law of the best draft: Pr[the best of k drafts is token j], for n tokens in any order of preference.
+"""The distribution of the best draft: Pr[the best of k drafts is token j], for n tokens in any order of preference.
 
 Its running sums are F_j = 1 - Q(all but the first j), all that the cut and Border ask of a draft policy. Sums of terms
 >= 0 throughout, so every entry is good to a few roundings of its own size, far in the tail too.
 
-Successive sampling is a race (theory/border): token i rings at a time of law Exp(q_i), the first k rings are the
-drafts. With H the tokens behind i, A those before it, pi_j the probability that j of H have rung and r_j the rate of
-going from j to j + 1,
+Successive sampling is a race (theory/border): token i rings at a time of distribution Exp(q_i), the first k rings are
+the drafts. With H the tokens behind i, A those before it, pi_j the probability that j of H have rung and r_j the rate
+of going from j to j + 1,
 
     f_i = int_0^inf e^{-q(A) t} [(1 - e^{-q_i t}) r_{k-2}(t) + q_i e^{-q_i t} pi_{k-1}(t)] dt,
 
 the time of the k-th ring, by the trapezoidal rule in log t.
 
 **The error of the rule.** Let E be any event of the drafts, x_1..x_k drafts in E and L_j = 1 - q(x_1) - ... - q(x_j).
-Given x, the k-th ring comes after gaps s_j of laws Exp(L_j), so its density is an integral of prod L_j e^{-L_j s_j}.
-At the complex time r e^{i d} each factor is at most L_j e^{-L_j s_j cos d}, and the integral over r of the whole is at
-most (cos d)^-k. Hence the integrand of E, at the angle d < pi/2, has at most the norm Pr[E] (cos d)^-k, and the
+Given x, the k-th ring comes after gaps s_j of distributions Exp(L_j), so its density is an integral of prod L_j e^{-L_j
+s_j}. At the complex time r e^{i d} each factor is at most L_j e^{-L_j s_j cos d}, and the integral over r of the whole
+is at most (cos d)^-k. Hence the integrand of E, at the angle d < pi/2, has at most the norm Pr[E] (cos d)^-k, and the
 trapezoidal rule with step h errs by at most (Trefethen and Weideman, SIAM Review 56 (2014), theorem 5.1)
 
     2 Pr[E] (cos d)^-k / (e^{2 pi d / h} - 1),    least at tan d = 2 pi / (h k).
@@ -48,7 +48,8 @@ FINEST = 4096
 def scaled(q: Array) -> Array:
     """Float rows times the power of 2 that brings their largest entry to 2^LARGEST; rationals as they are.
 
-    Nothing is rounded. The order by p/q, the law of drafts and of the best one do not depend on the scale of q.
+    Nothing is rounded. The order by p/q, the distribution of drafts and of the best one do not depend on the scale of
+    q.
     """
     if q.dtype == object:
         return q
@@ -74,7 +75,9 @@ def best_draft(policy: Any, q: Array, k: int) -> Array:
     if policy.name == IID.name:
         return _iid(q / q.sum(), k)
     if policy.name != WithoutReplacement.name:
-        raise SpecHubError(f"the best draft's law is known for iid and without_replacement drafts, not {policy.name}")
+        raise SpecHubError(
+            f"the best draft's distribution is known for iid and without_replacement drafts, not {policy.name}"
+        )
     if k == 1:
         return q / q.sum()
     if len(q) <= k:

@@ -1,10 +1,10 @@
-"""What a draft policy is, and the two laws that policies share."""
+"""What a draft policy is, and the two distributions that policies share."""
 
 from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import argmax, normalise, one_hot, pick, without
+from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
 from spechub_lp.distributions import count
 from spechub_lp.errors import SpecHubError
 
@@ -12,12 +12,13 @@ Array = Any
 
 
 class DraftPolicy:
-    """The law of the k drafts, given one draft at a time. Only q may decide, never p."""
+    """The distribution of the k drafts, given one draft at a time. Only q may decide, never p."""
 
     name: ClassVar[str]
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
-        """Law [B, V] of the next of k drafts, given the draft law q [B, V] and the drafts so far x [B, j]."""
+        """Distribution [B, V] of the next of k drafts, given the draft distribution q [B, V] and the drafts so far x
+        [B, j]."""
         raise NotImplementedError
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
@@ -34,21 +35,24 @@ class DraftPolicy:
         if q.ndim != 2:
             product = q.ndim == 3 and q.shape[1] == k
             hint = (
-                "use drafts='product' for a law a draft" if product else f"join the axes: q.reshape(-1, {q.shape[-1]})"
+                "use drafts='product' for a distribution a draft"
+                if product
+                else f"join the axes: q.reshape(-1, {q.shape[-1]})"
             )
             raise SpecHubError(
-                f"{self.name} drafts come from one law, [V] or [B, V]; q has shape {tuple(q.shape)}: {hint}"
+                f"{self.name} drafts come from one distribution, [V] or [B, V]; q has shape {tuple(q.shape)}: {hint}"
             )
 
 
 def drafter(q: Array, j: int) -> Array:
-    """The law of drafter j: q itself, or q[:, j] where every draft has a law of its own ([B, k, V])."""
+    """The distribution of drafter j: q itself, or q[:, j] where every draft has a distribution of its own ([B, k,
+    V])."""
     return q if q.ndim == 2 else q[:, j, :]
 
 
 def left(q: Array, x: Array) -> Array:
-    """q on the tokens not drafted yet, renormalised; where none is left, the most likely token again."""
-    return normalise(without(q, x), one_hot(q, argmax(q)))
+    """q on the tokens not drafted yet, renormalized; where none is left, the most likely token again."""
+    return normalize(without(q, x), one_hot(q, argmax(q)))
 
 
 def next_top(q: Array, x: Array) -> Array:

@@ -23,7 +23,7 @@ class Greedy(DraftPolicy):
         return left(q, x) if x.shape[1] == k - 1 else one_hot(q, next_top(q, x))
 
     def drafted(self, q: Array, k: int) -> Array:
-        """1 for the tops, and the law of the last draft for the rest."""
+        """1 for the tops, and the distribution of the last draft for the rest."""
         if k == 1:
             return left(q, most_likely(q, 0))
         return maximum(TopK().drafted(q, k - 1), left(q, most_likely(q, k - 1)))

@@ -36,7 +36,9 @@ class Product(DraftPolicy):
         count(k, hint="a sampler needs at least one draft")
         if q.ndim not in (2, 3):
             raise SpecHubError(
-                f"q has shape {tuple(q.shape)}; the laws of {k} drafters come as [{k}, V] or [B, {k}, V]"
+                f"q has shape {tuple(q.shape)}; the distributions of {k} drafters come as [{k}, V] or [B, {k}, V]"
             )
         if q.ndim == 3 and q.shape[1] != k:
-            raise SpecHubError(f"product drafts need one law a draft; k = {k} and q has {q.shape[1]} laws")
+            raise SpecHubError(
+                f"product drafts need one distribution a draft; k = {k} and q has {q.shape[1]} distributions"
+            )

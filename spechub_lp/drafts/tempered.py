@@ -12,9 +12,10 @@ Array = Any
 
 @dataclass
 class Tempered(DraftPolicy):
-    """Drafts without replacement from q^power, normalised; power > 1 is a draft temperature below 1.
+    """Drafts without replacement from q^power, normalized; power > 1 is a draft temperature below 1.
 
-    Rational laws stay rational when the power is a whole number. Q(H) is that of the tempered law. (theory/border)
+    Rational distributions stay rational when the power is a whole number. Q(H) is that of the tempered distribution.
+    (theory/border)
     """
 
     name = "tempered"

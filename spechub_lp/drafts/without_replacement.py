@@ -3,7 +3,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import argmax, normalise, one, others, pick, ratio, total, without, zero
+from spechub_lp._array.ops import argmax, normalize, one, others, pick, ratio, total, without, zero
 from spechub_lp.drafts.base import DraftPolicy, left
 
 Array = Any
@@ -25,7 +25,7 @@ class WithoutReplacement(DraftPolicy):
         """k = 1: q. k = 2: q(y) + sum over x other than y of q(x) q(y) / (1 - q(x)). None for more drafts."""
         if k > 2:
             return None
-        q = normalise(q, q)
+        q = normalize(q, q)
         if k == 1:
             return q
         a = argmax(q)
@@ -40,7 +40,7 @@ class WithoutReplacement(DraftPolicy):
         With k = 2 this is q(H) sum_H q/(1-q) - sum_H q^2/(1-q).
         """
         xp = array_namespace(q)
-        q = normalise(q, q)
+        q = normalize(q, q)
         inside = xp.where(H, q, zero(q))
         if k == 1:
             return total(inside)[:, 0]

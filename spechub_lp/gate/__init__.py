@@ -1,4 +1,4 @@
-"""Other people's fast samplers against the exact law and the optimum. Start with README.md in this folder."""
+"""Other people's fast samplers against the exact distribution and the optimum. Start with README.md in this folder."""
 
 from typing import TYPE_CHECKING
 

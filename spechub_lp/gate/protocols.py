@@ -25,10 +25,11 @@ class TreeBatch:
     token: torch.Tensor
     """[B, N] the drafted token of each node; -1 for the root and for padding."""
     p: torch.Tensor
-    """[B, N, V] target law after each node, float64."""
+    """[B, N, V] target distribution after each node, float64."""
     q: torch.Tensor | None
-    """[B, N, V] law from which the children of each node were drawn (NaN at leaves), or None for drafts without one."""
-    draft_law: str
+    """[B, N, V] distribution from which the children of each node were drawn (NaN at leaves), or None for drafts
+    without one."""
+    draft_distribution: str
     """The draft policy of siblings, by name."""
     logits_of_p: torch.Tensor | None = None
     """[B, N, V] float32 with softmax p, where the problem is about logits; `logits` has them or log p."""

@@ -17,7 +17,7 @@ class Finding:
     """A short name: "bias", "zero-probability token", "above the optimum", "crash", "kept noise", ..."""
     message: str
     proof: bool = True
-    """Whether it refuses the engine; notes do not."""
+    """Whether it rejects the engine; notes do not."""
     distance: float | None = None
     case: dict[str, Any] | None = None
     """The smallest failing input, for `--replay`."""
@@ -37,7 +37,7 @@ class Row:
 
     problem: str
     level: int
-    """1: exact law. 2: draws."""
+    """1: exact distribution. 2: draws."""
     distance: float
     """Level 1: the exact distance. Level 2: that of the frequencies."""
     bound: float
@@ -66,9 +66,9 @@ class Report:
     level: str = ""
     """Which level decided, in words."""
     smallest_caught: float = 1.0
-    """The smallest distance that this run would have refused with the asked power (.99 by default)."""
+    """The smallest distance that this run would have rejected with the asked power (.99 by default)."""
     scope: str = ""
-    """What that distance is measured in, where it is not the whole law."""
+    """What that distance is measured in, where it is not the whole distribution."""
     inconclusive: list[str] = field(default_factory=list)
     """Why a run without proof of bias is no pass either."""
     calls: int = 0

@@ -54,7 +54,7 @@ class Logits:
     temperatures: tuple[float, ...] = (1.0,)
     positions: int = 8
     top: int | None = None
-    """Tokens kept where the law is enumerated; None: at most 8, and fewer for more drafts."""
+    """Tokens kept where the distribution is enumerated; None: at most 8, and fewer for more drafts."""
     only: tuple[tuple[int, float, str], ...] = ()
     """A replay: these rows at full vocabulary and nothing else, as (position, temperature, sha256 of the file)."""
     first: Any = None

@@ -27,13 +27,13 @@ class Checked:
     report: Report
     problem: Problem
     output: tuple[float, ...] | None
-    """[V] the exact law of the output; None when it could not be found."""
+    """[V] the exact distribution of the output; None when it could not be found."""
 
 
 def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Checked:
     """Gate the function `verify(p, q, drafts) -> (token, slot)` that a python text defines. cases: its problems.
 
-    A text that does not compile, or has no such function, ends its process or hangs is refused, not raised.
+    A text that does not compile, or has no such function, ends its process or hangs is rejected, not raised.
     """
     first = cases[0]
     empty = Report(NAME, "node", first.drafts.name, first.k, settings=vars(settings))
@@ -46,15 +46,15 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         try:
             exec(compile(text, NAME, "exec"), room)
         except BaseException as error:
-            return Checked(_refused(empty, crashed(error)), first, None)
+            return Checked(_rejected(empty, crashed(error)), first, None)
         if "verify" not in room:
-            return Checked(_refused(empty, "it defines no function verify(p, q, drafts)"), first, None)
+            return Checked(_rejected(empty, "it defines no function verify(p, q, drafts)"), first, None)
         verify = room["verify"]
         if not callable(verify):
-            return Checked(_refused(empty, f"verify is {verify!r}, which cannot be called"), first, None)
+            return Checked(_rejected(empty, f"verify is {verify!r}, which cannot be called"), first, None)
         report = check_node(verify, first.drafts.name, first.k, name=NAME, settings=settings, cases=cases, journal=tell)
         problem = Problem.read(report.case["problem"]) if report.case else first
-        return Checked(report, problem, output_law(verify, problem, settings))
+        return Checked(report, problem, output_distribution(verify, problem, settings))
 
     try:
         return in_child(work, 2 * settings.seconds + settings.time_limit)
@@ -63,20 +63,20 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         return Checked(report, Problem.read(report.case["problem"]) if report.case else first, None)
 
 
-def output_law(verify: Any, problem: Problem, settings: Settings) -> tuple[float, ...] | None:
-    """[V] the exact law of what a function puts out; None when its noise cannot be scripted, or it fails."""
+def output_distribution(verify: Any, problem: Problem, settings: Settings) -> tuple[float, ...] | None:
+    """[V] the exact distribution of what a function puts out; None when its noise cannot be scripted, or it fails."""
     engine = NodeEngine(verify, settings.time_limit)
     try:
         with one_thread():
             explorer = Explorer(
                 lambda calls: engine.scripted(problem, calls), most_calls=MOST_CALLS * len(problem.tuples)
             )
-            found, _ = explorer.laws(problem.tuples, seed=settings.seed)
+            found, _ = explorer.distributions(problem.tuples, seed=settings.seed)
     except (Hung, OutOfTime, Unscripted):
         return None
     table = Table.build(problem, [found[x] for x in problem.tuples])
     return tuple(np.asarray(table.output).tolist())
 
 
-def _refused(report: Report, message: str) -> Report:
+def _rejected(report: Report, message: str) -> Report:
     return replace(report, findings=[Finding(0, "crash", message)])

@@ -63,14 +63,14 @@ class Solutions:
         }
 
 
-def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, normalise: bool = False) -> Solutions:
+def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, normalize: bool = False) -> Solutions:
     """The certified optimum, and what each other method says. Arguments as `spechub_lp.optimum`.
 
     Raises:
-        LawError, UnknownName: bad input. TooLarge: with `full`, V^(k+1) variables are too many.
+        InvalidDistribution, UnknownName: bad input. TooLarge: with `full`, V^(k+1) variables are too many.
     """
     policy = policies.by_name(drafts)
-    target, draft = distributions.pair(p, q, normalise)
+    target, draft = distributions.pair(p, q, normalize)
     row, draft_row = rational_row(target)[0], rational_row(draft)
     solves, skipped = [], []
 

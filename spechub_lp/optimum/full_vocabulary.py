@@ -47,19 +47,20 @@ def cut(
 ) -> Cut:
     """The optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
 
-    p, q are taken for the laws that they are after division by their sums. Sums run in float64 for every dtype; numpy
-    in, numpy out; torch in, torch out, on the same device. Rows on the CPU go through bucket selection
+    p, q are taken for the distributions that they are after division by their sums. Sums run in float64 for every
+    dtype; numpy in, numpy out; torch in, torch out, on the same device. Rows on the CPU go through bucket selection
     (optimum/bucket_scan.py) where numba is installed, all others through a sort. Apply temperature, top-k and top-p
     with `distributions.from_logits`.
 
     Args:
-        p, q: laws [V] or [B, V], numpy or torch; a batch of one serves the other's.
+        p, q: distributions [V] or [B, V], numpy or torch; a batch of one serves the other's.
         drafts: iid, without_replacement, hub, greedy or top_k.
         sort: sort even where the buckets would do; the plain way, to compare with.
         memory: budget in bytes beside inputs and answer.
 
     Raises:
-        LawError: a row holds a NaN or a negative entry (the message names row and token) or does not sum to 1.
+        InvalidDistribution: a row holds a NaN or a negative entry (the message names row and token) or does not sum to
+        1.
         SpecHubError: another policy, or k drafts cannot be made.
     """
     policy, k = policies.by_name(drafts), distributions.count(k)
@@ -182,7 +183,7 @@ def _pair(summed: list[Array], part: Array, others: Array) -> Array:
 
 
 def _by_race(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
-    """More than two drafts without replacement: the law of the best draft, row by row on the CPU.
+    """More than two drafts without replacement: the distribution of the best draft, row by row on the CPU.
 
     q is not divided by its sum: that would round subnormal entries, which count where they must be drafted.
     """

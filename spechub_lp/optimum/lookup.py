@@ -1,4 +1,4 @@
-"""Solved programs as arrays that a sampler can index, in the arithmetic of the laws it was given."""
+"""Solved programs as arrays that a sampler can index, in the arithmetic of the distributions it was given."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ LARGEST_TABLE = 1_000_000
 def solved_accept(policy: DraftPolicy, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
     """The optimal verdicts on the drafts x [B, k]: accept [B, k], and what all of them leave of p, [B, V] or [1, V].
 
-    Solves one program for each row of p and q. Float laws are solved as the rationals they are.
+    Solves one program for each row of p and q. Float distributions are solved as the rationals they are.
 
     Raises:
         TooLarge: V^k verdicts do not fit.
@@ -29,18 +29,19 @@ def solved_accept(policy: DraftPolicy, p: Array, q: Array, x: Array) -> tuple[Ar
 
 
 def solved_choice(policy: DraftPolicy, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
-    """Weights [B, k] that choose one draft of each tuple so that sum_y min(p, b) is the optimum, and the law b of the
-    chosen token, [B, V] or [1, V]: the optimal verdicts, with the refused mass of a tuple shared among its tokens."""
+    """Weights [B, k] that choose one draft of each tuple so that sum_y min(p, b) is the optimum, and the distribution b
+    of the chosen token, [B, V] or [1, V]: the optimal verdicts, with the rejected mass of a tuple shared among its
+    tokens."""
     return _look_up(policy, p, q, x, _choice)
 
 
 def _choice(best: Optimum) -> tuple[Array, Array]:
     first = np.stack([~(best.tuples[:, :j] == best.tuples[:, j : j + 1]).any(axis=1) for j in range(best.k)], axis=1)
-    refused = 1 - best.accept.sum(axis=1)
-    weights = best.accept + first * (refused / first.sum(axis=1))[:, None]
-    law = best.unserved * 0
-    np.add.at(law, best.tuples, best.weights[:, None] * weights)
-    return weights, law
+    rejected = 1 - best.accept.sum(axis=1)
+    weights = best.accept + first * (rejected / first.sum(axis=1))[:, None]
+    distribution = best.unserved * 0
+    np.add.at(distribution, best.tuples, best.weights[:, None] * weights)
+    return weights, distribution
 
 
 def _look_up(
@@ -49,21 +50,21 @@ def _look_up(
     p, q = some(p), some(q)
     xp, k, vocabulary = array_namespace(p), x.shape[1], p.shape[-1]
     check_tuples(vocabulary, k, LARGEST_TABLE, "verdicts", "a solved table has one for each tuple")
-    tables, laws = [], []
+    tables, distributions = [], []
     for b in range(max(p.shape[0], q.shape[0])):
         p_row, q_row = (as_float64(a[min(b, a.shape[0] - 1)]).tolist() for a in (p, q))
-        best = shared_optimum(p_row, q_row, k, policy, normalise=True)
+        best = shared_optimum(p_row, q_row, k, policy, normalize=True)
         per_tuple, per_token = parts(best)
         table = np.full((vocabulary**k, k), best.weights[0] * 0, dtype=object)
         table[_position(best.tuples, vocabulary)] = per_tuple
         tables.append(table)
-        laws.append(per_token)
-    table, law = (
+        distributions.append(per_token)
+    table, distribution = (
         a if p.dtype == object else xp.asarray(a.astype(float), dtype=p.dtype, device=device(p))
-        for a in (np.stack(tables), np.stack(laws))
+        for a in (np.stack(tables), np.stack(distributions))
     )
     row = 0 if len(tables) == 1 else xp.arange(len(tables), device=device(p))
-    return table[row, _position(x, vocabulary)], law
+    return table[row, _position(x, vocabulary)], distribution
 
 
 def _position(x: Array, vocabulary: int) -> Array:

@@ -6,9 +6,9 @@ Both have the same shape. A variable is a pair (draft row r, token y); it carrie
     s.t. sum_{i: row[i] = r} S[i] <= supply[r],   sum_{i: token[i] = y} S[i] <= demand[y],   S >= 0
 
 The full program has every pair and gains 1 where y was drafted; its marginals are equalities in the paper, but a
-sub-coupling always completes without losing value, and HiGHS calls the equalities of a peaked law infeasible. The
-compact program has the drafted pairs only. The supply rows are draft tuples, or, merged, the sets of drafted tokens:
-permuted tuples have the same variables, so only the set matters.
+sub-coupling always completes without losing value, and HiGHS calls the equalities of a peaked distribution infeasible.
+The compact program has the drafted pairs only. The supply rows are draft tuples, or, merged, the sets of drafted
+tokens: permuted tuples have the same variables, so only the set matters.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Program:
     supply: Array
     """[R] Q of each row."""
     demand: Array
-    """[V] the target law p."""
+    """[V] the target distribution p."""
     row: Array
     """[n] draft row of each variable."""
     token: Array

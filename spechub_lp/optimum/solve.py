@@ -74,14 +74,16 @@ class Optimum:
 
     @cached_property
     def coupling(self) -> Coupling:
-        """The optimum as a sampler's law: what is refused is spread over the unserved tokens."""
+        """The optimum as a sampler's distribution: what is rejected is spread over the unserved tokens."""
         n, vocabulary = len(self.weights), len(self.p)
         if n * vocabulary > LARGEST_COUPLING:
             raise TooLarge(f"a coupling of {n:,} tuples by {vocabulary} tokens is too large; use .certificate()")
         rest = self.unserved
-        refused = 1 - self.accept.sum(axis=1)
-        law = rest / (rest.sum() if rest.sum() else 1)
-        return Coupling(self.program.demand, self.tuples, self.weights, self.accept, refused[:, None] * law[None, :])
+        rejected = 1 - self.accept.sum(axis=1)
+        distribution = rest / (rest.sum() if rest.sum() else 1)
+        return Coupling(
+            self.program.demand, self.tuples, self.weights, self.accept, rejected[:, None] * distribution[None, :]
+        )
 
     def entries(self) -> list[tuple[tuple[int, ...], int, Fraction]]:
         """A full coupling as its few positive entries (drafts, output, mass).
@@ -122,16 +124,18 @@ class Optimum:
         if common >= 10**MAX_DIGITS:
             raise TooLarge(
                 f"the common denominator of p and of the {len(self.weights):,} draft tuples has more than the "
-                f"{MAX_DIGITS:,} digits that a certificate may have; give the laws as short rationals"
+                f"{MAX_DIGITS:,} digits that a certificate may have; give the distributions as short rationals"
             )
         coupling = [[list(x), y, _text(mass)] for x, y, mass in self.entries()]
         known = self.drafts in policies.ALL
-        law = [] if known else [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
-        written = sum(len(entry[-1]) + self._line() for entry in (*coupling, *law))
+        distribution = (
+            [] if known else [[x, _text(mass)] for x, mass in zip(self.tuples.tolist(), self.weights, strict=True)]
+        )
+        written = sum(len(entry[-1]) + self._line() for entry in (*coupling, *distribution))
         if written > MAX_BYTES:
             raise TooLarge(
                 f"a certificate of {written:,} bytes is larger than the {MAX_BYTES:,} that checkers read; restrict the "
-                "laws to their top tokens"
+                "distributions to their top tokens"
             )
         rows = [list(map(_text, row)) for row in self._draft_rows()]
         return {
@@ -139,7 +143,7 @@ class Optimum:
             "claim": {
                 "p": list(map(_text, self.p)),
                 "q": rows if isinstance(self.q[0], tuple) else rows[0],
-                "drafts": self.drafts.name if known else law,
+                "drafts": self.drafts.name if known else distribution,
                 "k": self.k,
                 "alpha": _text(self.alpha),
             },
@@ -156,29 +160,30 @@ class Optimum:
 
 
 def optimum(
-    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalize: bool = False
 ) -> Optimum:
     """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (theory/T1_one_optimum)
 
     Args:
-        p: target law [V], as rationals, strings or floats (see laws.law).
-        q: draft law [V], or [k, V] for product drafts.
+        p: target distribution [V], as rationals, strings or floats (see distributions.parse).
+        q: draft distribution [V], or [k, V] for product drafts.
         method: "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
 
     Raises:
-        LawError: p or q is not a law. TooLarge: V^k tuples do not fit. UnknownName: no such policy or method.
+        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit. UnknownName: no such policy
+        or method.
     """
-    return _copy(shared_optimum(p, q, k, drafts, method=method, normalise=normalise))
+    return _copy(shared_optimum(p, q, k, drafts, method=method, normalize=normalize))
 
 
 def shared_optimum(
-    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalise: bool = False
+    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalize: bool = False
 ) -> Optimum:
     """`optimum` for readers of its arrays: they are read-only, and the same for all who ask for the same optimum."""
     policy = policies.by_name(drafts)
     if method not in ("highs", "flow"):
         raise UnknownName("method", method, ["highs", "flow"])
-    target, draft = distributions.pair(p, q, normalise)
+    target, draft = distributions.pair(p, q, normalize)
     solve = _remembered if _is_value(policy) else _solve
     return solve(target, draft, distributions.count(k), copy(policy), repr(policy), method)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp import distributions as laws
+from spechub_lp import distributions as distributions
 from spechub_lp import samplers
 from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, total, without
@@ -37,26 +37,27 @@ OPTIMA = (*POLICIES, "adaptive", "tempered")
 BINS = 20
 """Bins of the histogram of q(a)."""
 TOP_TOKENS = {1: 8, 2: 8, 3: 5, 4: 4}
-"""Tokens on which the exact law is enumerated, by k."""
+"""Tokens on which the exact distribution is enumerated, by k."""
 REGIONS = ("half", "border", "beyond")
 """q(a) >= 1/2 (k drafts: q(Top) >= 1 - 1/k); only inside the sharp border (theorems T4, T8); beyond it."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How laws are made of logits."""
+    """How distributions are made of logits."""
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
 
-    def laws(self, logits: tuple[Array, Array]) -> tuple[Array, Array]:
-        """([B, V], [B, V]) target and draft, truncated alike. A truncated law is on all V tokens, with zeros."""
-        return self.law(logits[0]), self.law(logits[1])
+    def distributions(self, logits: tuple[Array, Array]) -> tuple[Array, Array]:
+        """([B, V], [B, V]) target and draft, truncated alike. A truncated distribution is on all V tokens, with
+        zeros."""
+        return self.distribution(logits[0]), self.distribution(logits[1])
 
-    def law(self, logits: Array) -> Array:
-        """Laws [B, V] of logits [B, V]."""
-        return laws.from_logits(logits, self.temperature, self.top_k, self.top_p)
+    def distribution(self, logits: Array) -> Array:
+        """Distributions [B, V] of logits [B, V]."""
+        return distributions.from_logits(logits, self.temperature, self.top_k, self.top_p)
 
 
 def chosen(names: Sequence[str], k: int) -> list[Sampler]:
@@ -185,21 +186,22 @@ def draw_verdicts(
 
 
 def losslessness(tally: Tally, document: str, p: Array, q: Array, label: float, k: int, names: Sequence[str]) -> None:
-    """The laws of the rules on one position's top tokens, p and q [V]: exact in rationals, rounded in small floats.
+    """The distributions of the rules on one position's top tokens, p and q [V]: exact in rationals, rounded in small
+    floats.
 
-    The laws are restricted to the TOP_TOKENS[k] tokens that matter most, turned into the rationals that they are and
-    renormalised exactly. Columns: the share that is exactly lossless; the total variation between target and output in
-    float32 and bfloat16, against p as that dtype holds it.
+    The distributions are restricted to the TOP_TOKENS[k] tokens that matter most, turned into the rationals that they
+    are and renormalized exactly. Columns: the share that is exactly lossless; the total variation between target and
+    output in float32 and bfloat16, against p as that dtype holds it.
     """
     import torch
 
-    small = laws.restrict((p, q), TOP_TOKENS.get(k, 4))
+    small = distributions.restrict((p, q), TOP_TOKENS.get(k, 4))
     for sampler in chosen(names, k):
         coupling = exact(sampler, *small)
         tally.add(document, (label, k, "lossless", sampler.name), float(coupling.is_lossless))
         tally.largest((label, k, "exact distance", sampler.name), float(coupling.distance))
         for dtype in (torch.float32, torch.bfloat16):
-            rows = (torch.tensor([float(m) for m in law], dtype=dtype) for law in small)
+            rows = (torch.tensor([float(m) for m in distribution], dtype=dtype) for distribution in small)
             name = str(dtype).removeprefix("torch.")
             distance = float(reference(sampler, *rows).distance)
             tally.add(document, (label, k, "distance", sampler.name, name), distance)

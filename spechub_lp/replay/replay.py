@@ -1,4 +1,4 @@
-"""Replay: stored laws of a model pair through every sampler, at full vocabulary.
+"""Replay: stored distributions of a model pair through every sampler, at full vocabulary.
 
 The positions are cut into blocks. A block is a pure function of the file, the plan and its number, and gives a Tally;
 tallies are merged in the order of the blocks. So the result is the same to the last bit on one core, on all of them,
@@ -48,7 +48,7 @@ class Plan:
     verdict_every: int = 4
     """Rules with a closed form have their verdicts drawn at every so many positions, for acceptance by draft index."""
     exact_every: int = 16
-    """The exact law is enumerated at every so many positions; 0 never."""
+    """The exact distribution is enumerated at every so many positions; 0 never."""
     positions: int | None = None
     """Positions to replay, spread evenly; None all."""
     seed: int = 0
@@ -67,7 +67,7 @@ class Plan:
                 raise SpecHubError(f"{name} {twice[0]} is there twice, and would be counted twice")
         for t in self.temperatures:
             if not t > 0:
-                raise SpecHubError(f"temperature = {t}; a law needs T > 0 (T = 0 is the argmax)")
+                raise SpecHubError(f"temperature = {t}; a distribution needs T > 0 (T = 0 is the argmax)")
         if self.device is not None and self.device.startswith("mps"):
             raise SpecHubError("device 'mps': a replay works in float64, which mps has not; leave --device out (numpy)")
         if self.draws < 2:
@@ -187,7 +187,7 @@ def work(path: Path, plan: Plan, positions: Sequence[int], expected: str | None 
 def _slab(
     tally: Tally, plan: Plan, here: Sequence[int], documents: list[str], t: float, logits: tuple[Any, Any]
 ) -> None:
-    p, q = Setting(t, plan.top_k, plan.top_p).laws(logits)
+    p, q = Setting(t, plan.top_k, plan.top_p).distributions(logits)
     numpy_p, numpy_q = p, q
     if plan.device is not None:
         p, q = _on_device(plan.device, p, q)

@@ -1,4 +1,5 @@
-"""Verification rules: what is done with the drafts so that the output follows the target law. One rule a file."""
+"""Verification rules: what is done with the drafts so that the output follows the target distribution. One rule a
+file."""
 
 from spechub_lp.errors import UnknownName
 from spechub_lp.samplers.base import Sampler, Verdict

@@ -17,7 +17,7 @@ class Verdict:
     accept: Array
     """[B, k] probability to output draft j as an accepted draft."""
     residual: Array
-    """[B, V] probability to output token y after all drafts were refused: the refused mass times its law."""
+    """[B, V] probability to output token y after all drafts were rejected: the rejected mass times its distribution."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Sampler:
     """A draft policy and a verification rule.
 
     Subclasses define `verify` over the array namespace of what they are given; p and q may have a batch of one, which
-    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target law, and may define
-    `closed_form`, the acceptance with those.
+    serves every tuple of a table. They name `own`, the policies for which the rule keeps the target distribution, and
+    may define `closed_form`, the acceptance with those.
     """
 
     k: int = 2

@@ -3,7 +3,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import columns, minimum, normalise, one, pick, positive, power, ratio, share, total
+from spechub_lp._array.ops import columns, minimum, normalize, one, pick, positive, power, ratio, share, total
 from spechub_lp.drafts import IID
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -23,7 +23,7 @@ class KSeq(Sampler):
 
     1. Find rho by bisection.
     2. Accept draft x_j with probability min(1, p(x_j) / (rho q(x_j))).
-    3. After the last draft, draw from p - min(p / rho, q) (1 - (1 - beta)^k) / beta, normalised.
+    3. After the last draft, draw from p - min(p / rho, q) (1 - (1 - beta)^k) / beta, normalized.
     """
 
     name = "kseq"
@@ -34,13 +34,13 @@ class KSeq(Sampler):
         rho = self.discount(p, q)
         taken = minimum(p / rho, q)
         beta = total(taken)
-        need = normalise(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
-        accept, refused = [], one(p)
+        need = normalize(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
+        accept, rejected = [], one(p)
         for j in range(self.k):
             kept = share(pick(p, x[:, j]), pick(rho * q, x[:, j]))
-            accept.append(refused * kept)
-            refused = refused * (1 - kept)
-        return Verdict(columns(*accept), refused[:, None] * need)
+            accept.append(rejected * kept)
+            rejected = rejected * (1 - kept)
+        return Verdict(columns(*accept), rejected[:, None] * need)
 
     def discount(self, p: Array, q: Array) -> Array:
         """The smallest valid rho, from above: [B, V], [B, V] -> [B, 1]."""

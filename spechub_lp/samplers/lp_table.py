@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spechub_lp._array.ops import normalise, total
+from spechub_lp._array.ops import normalize, total
 from spechub_lp.drafts import ALL
 from spechub_lp.optimum.lookup import solved_accept
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -19,7 +19,7 @@ class LPTable(Sampler):
 
     1. Solve the program, exactly.
     2. Accept draft j of tuple x with probability S(x, j) / Q(x).
-    3. Else draw from what the accepted drafts leave of p, normalised.
+    3. Else draw from what the accepted drafts leave of p, normalized.
     """
 
     name = "lp_table"
@@ -27,5 +27,5 @@ class LPTable(Sampler):
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         accept, rest = solved_accept(self.drafts, p, q, x)
-        refused = 1 - total(accept)
-        return Verdict(accept, refused * normalise(rest, empty=p))
+        rejected = 1 - total(accept)
+        return Verdict(accept, rejected * normalize(rest, empty=p))

@@ -19,7 +19,7 @@ class Naive(Sampler):
     Leviathan et al., arXiv 2211.17192, algorithm 1; Chen et al., arXiv 2302.01318.
 
     1. Accept draft x with probability min(1, p(x) / q(x)).
-    2. Else draw from (p - q)+, normalised.
+    2. Else draw from (p - q)+, normalized.
     """
 
     k: int = 1

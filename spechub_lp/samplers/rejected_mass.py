@@ -1,13 +1,13 @@
-"""How often recursive rejection without replacement (RRSw) refuses all of its k drafts, given p and q.
+"""How often recursive rejection without replacement (RRSw) rejects all of its k drafts, given p and q.
 
-Write E(c) = sum_y (p(y) - c q(y))+. After j refusals the need is (p - c_j q)+ / E(c_j), whatever was drafted, with
+Write E(c) = sum_y (p(y) - c q(y))+. After j rejections the need is (p - c_j q)+ / E(c_j), whatever was drafted, with
 
     c_0 = 0,    c_(j+1) = c_j + E(c_j) / (1 - q(x_1) - ... - q(x_j)),
 
-because a refused token is one that is needed no more: taking it out of q changes only the scale of the offer. So
+because a rejected token is one that is needed no more: taking it out of q changes only the scale of the offer. So
 
-    Pr[draft j+1 is refused | x_1..x_j]  =  E(c_(j+1)) / E(c_j)
-    Pr[it is x, and refused | x_1..x_j]  =  s q(x) - [(p - c_j q)+(x) - (p - c_(j+1) q)+(x)] / E(c_j),
+    Pr[draft j+1 is rejected | x_1..x_j]  =  E(c_(j+1)) / E(c_j)
+    Pr[it is x, and rejected | x_1..x_j]  =  s q(x) - [(p - c_j q)+(x) - (p - c_(j+1) q)+(x)] / E(c_j),
 
 s = 1 / (1 - q(x_1) - ... - q(x_j)).
 
@@ -43,11 +43,11 @@ change the scale of the next offer by no more than this."""
 NEGLIGIBLE = 1e-14
 """Probability of the draft tuples of float rows that are left out, for each draft."""
 ROUNDING = 1e-15
-"""An E(c) of floats below this is 0. Drafts that lead to such a c are refused with no more probability than that."""
+"""An E(c) of floats below this is 0. Drafts that lead to such a c are rejected with no more probability than that."""
 
 
-def all_refused(p: Array, q: Array, k: int) -> Array:
-    """Pr[all k drafts are refused] [B] for rows p, q [B, V] or [1, V] of any namespace, and k of CLASSES.
+def all_rejected(p: Array, q: Array, k: int) -> Array:
+    """Pr[all k drafts are rejected] [B] for rows p, q [B, V] or [1, V] of any namespace, and k of CLASSES.
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
     """
@@ -69,8 +69,8 @@ def _row(p: Array, q: Array, k: int) -> Any:
     for later in range(k - 2, -1, -1):
         before = tokens.excess(c)
         after = c + _over(before, left)
-        mass, sized = tokens.refused(c, after, before, (_over(a, left[:, None]) for a in (held, moment)))
-        lost += weight[(before > 0) & ~(left > 0)].sum()  # q is used up: the same token is drafted again, and refused
+        mass, sized = tokens.rejected(c, after, before, (_over(a, left[:, None]) for a in (held, moment)))
+        lost += weight[(before > 0) & ~(left > 0)].sum()  # q is used up: the same token is drafted again, and rejected
         likely = weight[:, None] * mass
         floor = 0 if p.dtype == object else NEGLIGIBLE / max(1, likely.size)
         state, at = np.nonzero((likely > floor) & (before > 0)[:, None] & (count > 0))
@@ -111,9 +111,9 @@ class _Tokens:
         found = self.never + self.p[at] - c * self.q[at]
         return np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
 
-    def refused(self, c: Array, after: Array, before: Array, offers: Iterable[Array]) -> Iterator[Array]:
-        """Of the next draft, by class: Pr[it is in the class, and refused] [S, kinds], and the same times its q over
-        the largest q of the class. Offers: the same two, whether it is refused or not."""
+    def rejected(self, c: Array, after: Array, before: Array, offers: Iterable[Array]) -> Iterator[Array]:
+        """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q over
+        the largest q of the class. Offers: the same two, whether it is rejected or not."""
         low = self.bounds[:-1]
         served = [0, 0]
         for sign, level in ((1, c), (-1, after)):

@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spechub_lp._array.ops import minimum, normalise, one, positive, total
+from spechub_lp._array.ops import minimum, normalize, one, positive, total
 from spechub_lp.drafts import IID, Product
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -17,7 +17,7 @@ class RRS(Sampler):
     SpecInfer's multi-step speculative sampling, arXiv 2305.09781, algorithm 2. The need starts as p.
 
     1. Accept draft x_j with probability min(1, need(x_j) / q(x_j)).
-    2. If refused, the need becomes (need - q)+, normalised; go on with the next draft.
+    2. If rejected, the need becomes (need - q)+, normalized; go on with the next draft.
     3. After the last draft, draw from the need.
     """
 
@@ -29,9 +29,9 @@ class RRS(Sampler):
 
     def closed_form(self, p: Array, q: Array) -> Array:
         """1 - prod_j (1 - sum min(need_j, q_j))."""
-        need, refused = p, one(p)
+        need, rejected = p, one(p)
         for j in range(self.k):
             offer = drafter(q, j)
-            refused = refused * (1 - total(minimum(need, offer))[:, 0])
-            need = normalise(positive(need - offer), empty=need)
-        return 1 - refused
+            rejected = rejected * (1 - total(minimum(need, offer))[:, 0])
+            need = normalize(positive(need - offer), empty=need)
+        return 1 - rejected

@@ -3,7 +3,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import argmax, columns, minimum, normalise, one, pick, positive, share, total, without, zero
+from spechub_lp._array.ops import argmax, columns, minimum, normalize, one, pick, positive, share, total, without, zero
 from spechub_lp.drafts import Hub
 from spechub_lp.drafts.base import drafter
 from spechub_lp.errors import SpecHubError
@@ -38,7 +38,7 @@ class SpecHub(Sampler):
         a = argmax(q)
         hub_mass, hub_need = pick(q, a), pick(p, a)
         others, need = without(q, a[:, None]), without(p, a[:, None])
-        hub_first = hub_mass[:, None] * normalise(others, empty=others)
+        hub_first = hub_mass[:, None] * normalize(others, empty=others)
         by_first = minimum(need, others)
         by_second = minimum(need - by_first, hub_first)
 
@@ -57,11 +57,11 @@ class SpecHub(Sampler):
         )
         hub = (1 - keep) * xp.where(starts, hub_if_first, xp.where(ends, hub_if_second, zero(p)))
         accept = columns(xp.where(starts, hub, keep), xp.where(starts, keep, hub))
-        unserved = normalise(positive(need - by_first - by_second), empty=p)
+        unserved = normalize(positive(need - by_first - by_second), empty=p)
         return Verdict(accept, (one(p) - keep - hub)[:, None] * unserved)
 
     def closed_form(self, p: Array, q: Array) -> Array:
         q = drafter(q, 0)
         a = argmax(q)[:, None]
         others = without(q, a)
-        return pick(p, a[:, 0]) + total(minimum(without(p, a), normalise(others, empty=others)))[:, 0]
+        return pick(p, a[:, 0]) + total(minimum(without(p, a), normalize(others, empty=others)))[:, 0]

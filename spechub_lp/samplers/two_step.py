@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spechub_lp._array.ops import columns, normalise, pick, positive, share, total
+from spechub_lp._array.ops import columns, normalize, pick, positive, share, total
 from spechub_lp.drafts import ALL
 from spechub_lp.errors import SpecHubError
 from spechub_lp.optimum.lookup import solved_choice
@@ -14,13 +14,14 @@ Array = Any
 class TwoStep(Sampler):
     """Choose one of two drafts by importance weights, then verify it alone; the optimum of its drafts, at small V.
 
-        max  sum_y min(p(y), b(y))   over the laws b of the chosen draft
+        max  sum_y min(p(y), b(y))   over the distributions b of the chosen draft
 
     Khisti et al., arXiv 2410.18234, theorem 1 (importance sampling, then speculative sampling).
 
-    1. Choose draft j of the pair x with weight beta_x[j]; the weights sum to 1, and the chosen token has law b.
+    1. Choose draft j of the pair x with weight beta_x[j]; the weights sum to 1, and the chosen token has distribution
+       b.
     2. Accept the chosen token y with probability min(1, p(y) / b(y)).
-    3. Else draw from (p - b)+, normalised.
+    3. Else draw from (p - b)+, normalized.
     """
 
     name = "two_step"
@@ -34,4 +35,4 @@ class TwoStep(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         beta, b = solved_choice(self.drafts, p, q, x)
         accept = columns(*[beta[:, j] * share(pick(p, x[:, j]), pick(b, x[:, j])) for j in range(2)])
-        return Verdict(accept, (1 - total(accept)) * normalise(positive(p - b), empty=p))
+        return Verdict(accept, (1 - total(accept)) * normalize(positive(p - b), empty=p))

@@ -1,19 +1,20 @@
-"""Hypothesis strategies for laws and instances; they seek the boundaries, where rules and proofs break first."""
+"""Hypothesis strategies for distributions and instances; they seek the boundaries, where rules and proofs break
+first."""
 
 from fractions import Fraction
 from typing import Any
 
 from hypothesis import strategies as st
 
-Law = tuple[Fraction, ...]
+Distribution = tuple[Fraction, ...]
 
 # Zeros for the support, ones for ties, a large weight for peaks; 10^6 makes products that float tolerances miss.
 _WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
 
 
 @st.composite
-def laws(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Law:
-    """A rational law on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks."""
+def distributions(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Distribution:
+    """A rational distribution on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks."""
     size = tokens or draw(st.integers(1, max_tokens))
     weights = draw(st.one_of(st.lists(_WEIGHTS, min_size=size, max_size=size), st.just([0] * size)))
     if not any(weights):
@@ -23,20 +24,20 @@ def laws(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Law:
 
 
 @st.composite
-def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Law, Law]:
-    """A target p and a draft law q on one vocabulary; now and then equal, disjoint, or with q(a) about 1/2."""
+def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Distribution, Distribution]:
+    """A target p and a draft distribution q on one vocabulary; now and then equal, disjoint, or with q(a) about 1/2."""
     size = tokens or draw(st.integers(1, max_tokens))
-    p, q = draw(laws(size)), draw(laws(size))
+    p, q = draw(distributions(size)), draw(distributions(size))
     kind = draw(st.sampled_from(["free"] * 6 + ["equal", "disjoint", "half"]))
     if kind == "equal":
         return p, p
     if kind == "disjoint" and size > 1:
         cut = draw(st.integers(1, size - 1))
         none = (Fraction(0),) * size
-        return draw(laws(cut)) + none[cut:], none[:cut] + draw(laws(size - cut))
+        return draw(distributions(cut)) + none[cut:], none[:cut] + draw(distributions(size - cut))
     if kind == "half" and size > 1:
         hub = Fraction(draw(st.sampled_from([48, 49, 50, 51, 52])), 100)
-        return p, (hub, *(m * (1 - hub) for m in draw(laws(size - 1))))
+        return p, (hub, *(m * (1 - hub) for m in draw(distributions(size - 1))))
     return p, q
 
 

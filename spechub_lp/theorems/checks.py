@@ -21,8 +21,8 @@ from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.theorems import hockey_stick
 
-Law = Sequence[Fraction]
-Check = Callable[[Law, Law, int], bool]
+Distribution = Sequence[Fraction]
+Check = Callable[[Distribution, Distribution, int], bool]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Theorem:
     """(p, q, k) -> whether the assumptions are met there."""
 
 
-def alpha(p: Law, q: Law, k: int, drafts: str) -> Fraction:
+def alpha(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
     """The certified optimum of a draft policy."""
     return optimum(p, q, k, drafts).alpha
 
 
-def tops(q: Law, n: int) -> list[int]:
+def tops(q: Distribution, n: int) -> list[int]:
     """The n most likely tokens; lowest index wins ties, and with too small a support the first repeats."""
     return most_likely(rational_row(q), n)[0].tolist()
 
@@ -50,12 +50,12 @@ def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
     return tuple(Fraction(y == token) for y in range(length))
 
 
-def accepts(sampler: str, p: Law, q: Law, k: int) -> Fraction:
+def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
     """The exact acceptance of a sampler with its own drafts."""
     return exact(samplers.by_name(sampler, k), p, q).acceptance
 
 
-def hit(q: Law, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
+def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
     """f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A."""
     sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
     H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
@@ -63,7 +63,7 @@ def hit(q: Law, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
     return {A: 1 - plain(m) for A, m in zip(sets, inside, strict=True)}
 
 
-def restricted(q: Law, A: frozenset[int]) -> tuple[Fraction, ...]:
+def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
     """q given A."""
     mass = sum(q[y] for y in A)
     return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
@@ -72,7 +72,7 @@ def restricted(q: Law, A: frozenset[int]) -> tuple[Fraction, ...]:
 # T1, T2: one optimum
 
 
-def four_ways_agree(p: Law, q: Law, k: int) -> bool:
+def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
     policies = ["iid", "without_replacement", "greedy", "top_k", *(["hub"] if k == 2 else [])]
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
@@ -83,7 +83,7 @@ def four_ways_agree(p: Law, q: Law, k: int) -> bool:
     )
 
 
-def prefix_is_optimal(p: Law, q: Law, k: int) -> bool:
+def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
         sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
@@ -94,18 +94,18 @@ def prefix_is_optimal(p: Law, q: Law, k: int) -> bool:
 # T3, T4, T8: dominance of the hub, and of greedy hubs, over iid drafts
 
 
-def hub_dominates_iid(p: Law, q: Law, k: int = 2) -> bool:
+def hub_dominates_iid(p: Distribution, q: Distribution, k: int = 2) -> bool:
     return alpha(p, q, 2, "hub") >= alpha(p, q, 2, "iid")
 
 
-def beyond_border(q: Law, k: int) -> list[int]:
+def beyond_border(q: Distribution, k: int) -> list[int]:
     """Tokens x outside Top, q(x) > 0, with (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) > 1."""
     top = set(tops(q, k - 1))
     rest = 1 - sum(q[y] for y in top)
     return [x for x, m in enumerate(q) if x not in top and m > 0 and rest * sum((1 - m) ** j for j in range(k)) > 1]
 
 
-def sharp_border(p: Law, q: Law, k: int) -> bool:
+def sharp_border(p: Distribution, q: Distribution, k: int) -> bool:
     """Inside the border greedy hubs dominate at p; beyond it at x, the target that sits on x is a counterexample."""
     beyond = beyond_border(q, k)
     if not beyond:
@@ -116,14 +116,14 @@ def sharp_border(p: Law, q: Law, k: int) -> bool:
 # T5, T6, T7
 
 
-def hub_loses_somewhere(p: Law, q: Law, k: int) -> bool:
+def hub_loses_somewhere(p: Distribution, q: Distribution, k: int) -> bool:
     """A target on any token outside Top is served better by drafts without replacement."""
     top = set(tops(q, k - 1))
     targets = [one_hot(len(q), x) for x, m in enumerate(q) if x not in top and m > 0]
     return all(alpha(t, q, k, "greedy") < alpha(t, q, k, "without_replacement") for t in targets)
 
 
-def orders_and_ends(p: Law, q: Law, k: int) -> bool:
+def orders_and_ends(p: Distribution, q: Distribution, k: int) -> bool:
     iid, wor = (alpha(p, q, k, name) for name in sets.PREFIX_POLICIES)
     longer = [alpha(p, q, k + 1, name) for name in sets.PREFIX_POLICIES]
     single = sum(map(min, p, q))
@@ -136,7 +136,7 @@ def orders_and_ends(p: Law, q: Law, k: int) -> bool:
     )
 
 
-def nothing_beats_optimum(p: Law, q: Law, k: int) -> bool:
+def nothing_beats_optimum(p: Distribution, q: Distribution, k: int) -> bool:
     for sampler in samplers.ALL:
         if k == 2 or sampler.name not in ("spechub", "two_step"):
             c = exact(samplers.by_name(sampler.name, k), p, q)
@@ -148,27 +148,27 @@ def nothing_beats_optimum(p: Law, q: Law, k: int) -> bool:
 # T9 to T12: the practical rules compared
 
 
-def rrsw_beats_rrs(p: Law, q: Law, k: int) -> bool:
+def rrsw_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k)
 
 
-def kseq_beats_rrs(p: Law, q: Law, k: int) -> bool:
+def kseq_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
     """K-SEQ at its root; and RRS is the level t_k that the proof says it is."""
     rrs = accepts("rrs", p, q, k)
     served = 1 - hockey_stick.unserved(p, q, hockey_stick.rrs_level(p, q, k))
     return rrs == served and hockey_stick.kseq_accepts(p, q, k, rrs)
 
 
-def rrs_beats_nss(p: Law, q: Law, k: int) -> bool:
+def rrs_beats_nss(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrs", p, q, k) >= accepts("nss", p, q, k)
 
 
-def promise_is_kept(p: Law, q: Law, k: int) -> bool:
+def promise_is_kept(p: Distribution, q: Distribution, k: int) -> bool:
     least = hockey_stick.promise(k) * alpha(p, q, k, "iid")
     return accepts("rrs", p, q, k) >= least and accepts("kseq", p, q, k) >= least
 
 
-def sharp_shares_are_kept(p: Law, q: Law, k: int) -> bool:
+def sharp_shares_are_kept(p: Distribution, q: Distribution, k: int) -> bool:
     best = alpha(p, q, k, "iid")
     rrs = accepts("rrs", p, q, k)
     return hockey_stick.keeps_sharp_rrs_share(rrs, best, k) and hockey_stick.kseq_accepts(
@@ -179,7 +179,9 @@ def sharp_shares_are_kept(p: Law, q: Law, k: int) -> bool:
 # T13, T14: the worst target
 
 
-def worst_target(q: Law, k: int, better: str, worse: str) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
+def worst_target(
+    q: Distribution, k: int, better: str, worse: str
+) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
     """The largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
 
     The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p serves the tokens of A, one after
@@ -195,7 +197,7 @@ def worst_target(q: Law, k: int, better: str, worse: str) -> tuple[Fraction, fro
     return good[A] - bad[A], A, tuple(p)
 
 
-def worst_target_is_attained(p: Law, q: Law, k: int) -> bool:
+def worst_target_is_attained(p: Distribution, q: Distribution, k: int) -> bool:
     for better, worse in (("iid", "greedy"), ("without_replacement", "greedy"), ("greedy", "without_replacement")):
         most, _, at = worst_target(q, k, better, worse)
         gaps = [_cut(target, q, k, better) - _cut(target, q, k, worse) for target in (p, at)]
@@ -204,11 +206,11 @@ def worst_target_is_attained(p: Law, q: Law, k: int) -> bool:
     return True
 
 
-def _cut(p: Law, q: Law, k: int, drafts: str) -> Fraction:
+def _cut(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
     return plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
 
 
-def restricted_targets_are_served(p: Law, q: Law, k: int) -> bool:
+def restricted_targets_are_served(p: Distribution, q: Distribution, k: int) -> bool:
     """On q given A, with A the tokens of positive p."""
     A = frozenset(y for y, m in enumerate(p) if m > 0)
     if not sum(q[y] for y in A):
@@ -319,13 +321,13 @@ ALL: tuple[Theorem, ...] = (
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A false statement "left >= right for every p" and the law pair that refutes it."""
+    """A false statement "left >= right for every p" and the distribution pair that refutes it."""
 
     statement: str
     p: tuple[Fraction, ...]
     q: tuple[Fraction, ...]
-    left: Callable[[Law, Law], Fraction]
-    right: Callable[[Law, Law], Fraction]
+    left: Callable[[Distribution, Distribution], Fraction]
+    right: Callable[[Distribution, Distribution], Fraction]
 
     @property
     def values(self) -> tuple[Fraction, Fraction]:
@@ -333,21 +335,21 @@ class Counterexample:
         return self.left(self.p, self.q), self.right(self.p, self.q)
 
 
-def _accepts(name: str) -> Callable[[Law, Law], Fraction]:
+def _accepts(name: str) -> Callable[[Distribution, Distribution], Fraction]:
     return lambda p, q: exact(samplers.by_name(name), p, q).acceptance
 
 
-def _best(drafts: str) -> Callable[[Law, Law], Fraction]:
+def _best(drafts: str) -> Callable[[Distribution, Distribution], Fraction]:
     return lambda p, q: alpha(p, q, 2, drafts)
 
 
-def _laws(p: Any, q: Any) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+def _distributions(p: Any, q: Any) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
     return tuple(Fraction(v) for v in p.split()), tuple(Fraction(v) for v in q.split())
 
 
-_T5 = _laws("0 1/5 4/5", "3/5 3/10 1/10")
-_BELOW = _laws(".41626 .29052 .0519 .07658 .16474", ".13172 .1612 .26083 .28605 .1602")
-_HUB_ONLY = _laws("1 0 0", "1/3 1/3 1/3")
+_T5 = _distributions("0 1/5 4/5", "3/5 3/10 1/10")
+_BELOW = _distributions(".41626 .29052 .0519 .07658 .16474", ".13172 .1612 .26083 .28605 .1602")
+_HUB_ONLY = _distributions("1 0 0", "1/3 1/3 1/3")
 
 FALSE: tuple[Counterexample, ...] = (
     Counterexample("spechub >= rrsw", *_T5, _accepts("spechub"), _accepts("rrsw")),
@@ -355,7 +357,7 @@ FALSE: tuple[Counterexample, ...] = (
     Counterexample("spechub >= rrs when q(a) < 1/2", *_BELOW, _accepts("spechub"), _accepts("rrs")),
     Counterexample("OTM without replacement >= spechub", *_HUB_ONLY, _best("without_replacement"), _accepts("spechub")),
     Counterexample("greedy >= OTM without replacement", *_T5, _best("greedy"), _best("without_replacement")),
-    Counterexample("rrsw >= kseq", *_laws("1/2 1/2 0", "1/2 1/4 1/4"), _accepts("rrsw"), _accepts("kseq")),
-    Counterexample("kseq >= rrsw", *_laws("1 0 0", "1/2 1/2 0"), _accepts("kseq"), _accepts("rrsw")),
-    Counterexample("rrsw >= OTM iid", *_laws("2/3 1/3 0", "1/3 1/3 1/3"), _accepts("rrsw"), _best("iid")),
+    Counterexample("rrsw >= kseq", *_distributions("1/2 1/2 0", "1/2 1/4 1/4"), _accepts("rrsw"), _accepts("kseq")),
+    Counterexample("kseq >= rrsw", *_distributions("1 0 0", "1/2 1/2 0"), _accepts("kseq"), _accepts("rrsw")),
+    Counterexample("rrsw >= OTM iid", *_distributions("2/3 1/3 0", "1/3 1/3 1/3"), _accepts("rrsw"), _best("iid")),
 )

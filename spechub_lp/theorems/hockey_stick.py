@@ -9,26 +9,26 @@ Both rules for iid drafts serve every token up to one level t and accept 1 - G(t
 from collections.abc import Sequence
 from fractions import Fraction
 
-Law = Sequence[Fraction]
+Distribution = Sequence[Fraction]
 
 PRECISION = 40
 """Bits to which an irrational constant is bounded."""
 
 
-def unserved(p: Law, q: Law, t: Fraction) -> Fraction:
+def unserved(p: Distribution, q: Distribution, t: Fraction) -> Fraction:
     """G(t): convex, from G(0) = 1 down to p(where q = 0)."""
     return sum((max(need - t * offer, Fraction(0)) for need, offer in zip(p, q, strict=True)), Fraction(0))
 
 
-def rrs_level(p: Law, q: Law, k: int) -> Fraction:
-    """t_k, the level up to which RRS serves every token: one step for each refused draft."""
+def rrs_level(p: Distribution, q: Distribution, k: int) -> Fraction:
+    """t_k, the level up to which RRS serves every token: one step for each rejected draft."""
     t = Fraction(0)
     for _ in range(k):
         t += unserved(p, q, t)
     return t
 
 
-def level_that_serves(p: Law, q: Law, mass: Fraction) -> Fraction | None:
+def level_that_serves(p: Distribution, q: Distribution, mass: Fraction) -> Fraction | None:
     """The smallest t with 1 - G(t) >= mass, or None when no level serves so much."""
     if mass <= 0:
         return Fraction(0)
@@ -41,7 +41,7 @@ def level_that_serves(p: Law, q: Law, mass: Fraction) -> Fraction | None:
     return None
 
 
-def kseq_accepts(p: Law, q: Law, k: int, mass: Fraction) -> bool:
+def kseq_accepts(p: Distribution, q: Distribution, k: int, mass: Fraction) -> bool:
     """Whether K-SEQ at its root accepts at least `mass`, exactly, although the root is seldom rational.
 
     At its root K-SEQ accepts 1 - G(rho) = 1 - (1 - beta(rho))^k. The first side grows with the level, the second falls;

@@ -1,19 +1,19 @@
-"""A seeded family of rational law pairs that seeks the boundaries: where samplers and proofs break first."""
+"""A seeded family of rational distribution pairs that seeks the boundaries: where samplers and proofs break first."""
 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-Law = tuple[Fraction, ...]
+Distribution = tuple[Fraction, ...]
 
 
 @dataclass(frozen=True)
 class Instance:
     kind: str
     """What is special about it, one of KINDS."""
-    p: Law
-    q: Law
+    p: Distribution
+    q: Distribution
 
 
 def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) -> Iterator[Instance]:
@@ -25,54 +25,54 @@ def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) ->
         yield Instance(kind, p, q)
 
 
-def law(rng: random.Random, size: int, weights: tuple[int, ...] = (1, 2, 3, 4, 6, 12)) -> Law:
-    """A law on `size` tokens with small whole-number weights."""
+def distribution(rng: random.Random, size: int, weights: tuple[int, ...] = (1, 2, 3, 4, 6, 12)) -> Distribution:
+    """A distribution on `size` tokens with small whole-number weights."""
     drawn = [rng.choice(weights) for _ in range(size)]
     drawn = drawn if any(drawn) else [1, *drawn[1:]]
     return tuple(Fraction(w, sum(drawn)) for w in drawn)
 
 
-def _plain(rng: random.Random, size: int) -> tuple[Law, Law]:
-    return law(rng, size), law(rng, size)
+def _plain(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
+    return distribution(rng, size), distribution(rng, size)
 
 
-def _zeros(rng: random.Random, size: int) -> tuple[Law, Law]:
+def _zeros(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
     weights = (0, 0, 1, 2, 5)
-    return law(rng, size, weights), law(rng, size, weights)
+    return distribution(rng, size, weights), distribution(rng, size, weights)
 
 
-def _ties(rng: random.Random, size: int) -> tuple[Law, Law]:
-    return law(rng, size, (1, 1, 2)), law(rng, size, (1, 1, 1, 2))
+def _ties(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
+    return distribution(rng, size, (1, 1, 2)), distribution(rng, size, (1, 1, 1, 2))
 
 
-def _equal(rng: random.Random, size: int) -> tuple[Law, Law]:
-    p = law(rng, size, (0, 1, 2, 3, 7))
+def _equal(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
+    p = distribution(rng, size, (0, 1, 2, 3, 7))
     return p, p
 
 
-def _one_hot(rng: random.Random, size: int) -> tuple[Law, Law]:
+def _one_hot(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
     sharp = [Fraction(0)] * size
     sharp[rng.randrange(size)] = Fraction(1)
-    return (tuple(sharp), law(rng, size)) if rng.random() < 0.7 else (law(rng, size), tuple(sharp))
+    return (tuple(sharp), distribution(rng, size)) if rng.random() < 0.7 else (distribution(rng, size), tuple(sharp))
 
 
-def _disjoint(rng: random.Random, size: int) -> tuple[Law, Law]:
+def _disjoint(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
     cut = rng.randrange(1, size)
     none = (Fraction(0),) * size
-    return law(rng, cut) + none[cut:], none[:cut] + law(rng, size - cut)
+    return distribution(rng, cut) + none[cut:], none[:cut] + distribution(rng, size - cut)
 
 
-def _hub_at_half(rng: random.Random, size: int) -> tuple[Law, Law]:
+def _hub_at_half(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
     hub = Fraction(rng.choice((44, 46, 48, 49, 50, 50, 50, 51, 52, 56)), 100)
-    return law(rng, size), (hub, *(m * (1 - hub) for m in law(rng, size - 1)))
+    return distribution(rng, size), (hub, *(m * (1 - hub) for m in distribution(rng, size - 1)))
 
 
-def _peaked(rng: random.Random, size: int) -> tuple[Law, Law]:
+def _peaked(rng: random.Random, size: int) -> tuple[Distribution, Distribution]:
     weights = (1, 10, 1000, 10**6)
-    return law(rng, size, weights), law(rng, size, weights)
+    return distribution(rng, size, weights), distribution(rng, size, weights)
 
 
-_MAKE: dict[str, Callable[[random.Random, int], tuple[Law, Law]]] = {
+_MAKE: dict[str, Callable[[random.Random, int], tuple[Distribution, Distribution]]] = {
     "plain": _plain,
     "zeros": _zeros,
     "ties": _ties,

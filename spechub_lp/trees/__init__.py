@@ -7,16 +7,32 @@ drafted tree, where the accepted path ends and which token is added behind it.
     node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
     jointly         block and traversal verification, in `joint.py`
 
-`decoding.step_law` and `decoding.loop_law` enumerate all of it for a small tabular model, so that a whole decoding loop
-can be compared with the target's joint distribution as rationals.
+`decoding.step_distribution` and `decoding.loop_distribution` enumerate all of it for a small tabular model, so that a
+whole decoding loop can be compared with the target's joint distribution as rationals.
 """
 
-from spechub_lp.trees.decoding import every_drafted, loop_law, step_law, target_law, tokens_per_call
+from spechub_lp.trees.decoding import (
+    every_drafted,
+    loop_distribution,
+    step_distribution,
+    target_distribution,
+    tokens_per_call,
+)
 from spechub_lp.trees.drafted import Drafted, Outcome
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 
 __all__ = [
-    "Drafted", "NodeByNode", "Outcome", "Shape", "best_shape", "chain", "every_drafted", "full", "loop_law", "step_law",
-    "target_law", "tokens_per_call",
-]  # fmt: skip
+    "Drafted",
+    "NodeByNode",
+    "Outcome",
+    "Shape",
+    "best_shape",
+    "chain",
+    "every_drafted",
+    "full",
+    "loop_distribution",
+    "step_distribution",
+    "target_distribution",
+    "tokens_per_call",
+]

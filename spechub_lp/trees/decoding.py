@@ -14,50 +14,53 @@ Array = Any
 
 
 def every_drafted(model: Model, context: Tokens, shape: Shape, rule: Any) -> Iterator[tuple[Any, Drafted]]:
-    """Every filling of a shape and its probability; the laws decide the arithmetic. Only for tiny models."""
+    """Every filling of a shape and its probability; the distributions decide the arithmetic. Only for tiny models."""
     for mass, nodes in _fillings(model, context, shape, rule):
         parents, tokens, p, q = zip(*_by_level(nodes), strict=True)
         yield mass, Drafted(parents, tokens, np.stack(p), np.stack(q))
 
 
-def step_law(model: Model, context: Tokens, shape: Shape, rule: Any) -> dict[Tokens, Any]:
-    """The law of the tokens that one call gives (accepted path and the token behind it), by enumeration."""
-    law: dict[Tokens, Any] = {}
+def step_distribution(model: Model, context: Tokens, shape: Shape, rule: Any) -> dict[Tokens, Any]:
+    """The distribution of the tokens that one call gives (accepted path and the token behind it), by enumeration."""
+    distribution: dict[Tokens, Any] = {}
     for mass, tree in every_drafted(model, context, shape, rule):
         for outcome in rule.outcomes(tree):
             path = tree.path(outcome.node)
             for token, weight in enumerate(outcome.weights):
                 if weight:
                     out = (*path, token)
-                    law[out] = law.get(out, mass * 0) + mass * weight
-    return law
+                    distribution[out] = distribution.get(out, mass * 0) + mass * weight
+    return distribution
 
 
-def loop_law(model: Model, shape: Shape, rule: Any, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
-    """The law of the first `length` tokens of a decoding loop: calls until there are enough, what is over cut off."""
-    law: dict[Tokens, Any] = {}
-    for step, mass in step_law(model, context, shape, rule).items():
+def loop_distribution(model: Model, shape: Shape, rule: Any, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
+    """The distribution of the first `length` tokens of a decoding loop: calls until there are enough, what is over cut
+    off."""
+    distribution: dict[Tokens, Any] = {}
+    for step, mass in step_distribution(model, context, shape, rule).items():
         head = step[:length]
-        rest = loop_law(model, shape, rule, length - len(head), context + head) if len(head) < length else {(): 1}
+        rest = (
+            loop_distribution(model, shape, rule, length - len(head), context + head) if len(head) < length else {(): 1}
+        )
         for tail, more in rest.items():
-            law[head + tail] = law.get(head + tail, 0) + mass * more
-    return law
+            distribution[head + tail] = distribution.get(head + tail, 0) + mass * more
+    return distribution
 
 
-def target_law(model: Model, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
-    """The law of the next `length` tokens under the target alone."""
-    law: dict[Tokens, Any] = {}
+def target_distribution(model: Model, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
+    """The distribution of the next `length` tokens under the target alone."""
+    distribution: dict[Tokens, Any] = {}
     for token, mass in enumerate(model(context)[0]):
         if mass:
-            rest = target_law(model, length - 1, (*context, token)) if length > 1 else {(): 1}
+            rest = target_distribution(model, length - 1, (*context, token)) if length > 1 else {(): 1}
             for tail, more in rest.items():
-                law[(token, *tail)] = mass * more
-    return law
+                distribution[(token, *tail)] = mass * more
+    return distribution
 
 
-def tokens_per_call(law: Mapping[Tokens, Any]) -> Any:
+def tokens_per_call(distribution: Mapping[Tokens, Any]) -> Any:
     """The mean number of tokens that a call gives."""
-    return sum(len(tokens) * mass for tokens, mass in law.items())
+    return sum(len(tokens) * mass for tokens, mass in distribution.items())
 
 
 _Node = tuple[int, Array, Array, list[Any]]

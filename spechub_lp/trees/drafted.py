@@ -14,21 +14,22 @@ Tokens = tuple[int, ...]
 
 
 Model = Callable[[Tokens], tuple[Array, Array]]
-"""context -> (target law [V], draft law [V])."""
+"""context -> (target distribution [V], draft distribution [V])."""
 
 
 @dataclass(frozen=True)
 class Drafted:
-    """A shape filled with tokens, and the laws at its nodes. Node 0 is the root; parents come before children."""
+    """A shape filled with tokens, and the distributions at its nodes. Node 0 is the root; parents come before
+    children."""
 
     parents: Sequence[int]
     """[N] parent of each node; -1 for the root."""
     tokens: Sequence[int]
     """[N] token of each node; the root's is of no use."""
     p: Array
-    """[N, V] target law after each node."""
+    """[N, V] target distribution after each node."""
     q: Array
-    """[N, V] draft law after each node, from which its children were drawn."""
+    """[N, V] draft distribution after each node, from which its children were drawn."""
 
     @cached_property
     def children(self) -> list[list[int]]:

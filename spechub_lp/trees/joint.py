@@ -1,8 +1,9 @@
-"""Verifying a chain or a tree as a whole: a refused leaf may still leave its parent accepted.
+"""Verifying a chain or a tree as a whole: a rejected leaf may still leave its parent accepted.
 
 Block verification (Sun et al., arXiv 2403.10444, algorithm 2) accepts the longest prefix of a chain that passes; it is
 optimal for chains. Traversal verification (Weng et al., arXiv 2505.12398, algorithm 1) carries it over to trees: leaves
-first, left to right. Both promise the joint law of all tokens, not a law at each node; `trees.loop_law` checks it.
+first, left to right. Both promise the joint distribution of all tokens, not a distribution at each node;
+`trees.loop_distribution` checks it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp._array.ops import normalise, one_hot, positive, share, total, without
+from spechub_lp._array.ops import normalize, one_hot, positive, share, total, without
 from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
 from spechub_lp.errors import SpecHubError
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
@@ -23,8 +24,8 @@ Array = Any
 class Traversal:
     """Leaves first: accept the whole path to the first leaf, or drop the leaf and pass what it leaves to its parent.
 
-    Each node has a target `p`, a draft law `q` and a weight `w`, which is 1 at the root and min(1, w p(x) / q(x)) at a
-    child x.
+    Each node has a target `p`, a draft distribution `q` and a weight `w`, which is 1 at the root and min(1, w p(x) /
+    q(x)) at a child x.
 
     1. Take the leftmost leaf. Accept the path to it with probability w; the token behind it is drawn from its p.
     2. Else drop it. With s = sum (w p - q)+ at its parent, the parent's p becomes (w p - q)+ / s and its w becomes
@@ -42,21 +43,22 @@ class Traversal:
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         """Every end and its weights, given the drafted tree."""
         left = tree.p[0][0] * 0 + 1
-        for node, law, weight in self._leaves(tree):
-            yield Outcome(node, left * weight * law)
+        for node, distribution, weight in self._leaves(tree):
+            yield Outcome(node, left * weight * distribution)
             left = left * (1 - weight)
 
     def draw(self, tree: Drafted, u: Sequence[float]) -> tuple[int, int]:
         """(last node of the accepted path, token behind it) from two uniforms: one chooses the end, one the token."""
         at = u[0]
-        for node, law, weight in self._leaves(tree):
+        for node, distribution, weight in self._leaves(tree):
             if at < weight or node == 0:
-                return node, pick(law, u[1])
+                return node, pick(distribution, u[1])
             at = (at - weight) / (1 - weight)  # what is left of u is uniform again
         raise AssertionError("the root accepts")
 
     def _leaves(self, tree: Drafted) -> Iterator[tuple[int, Array, Any]]:
-        """The leaves in the order in which they are tried: (node, its target law [V] by then, weight to accept)."""
+        """The leaves in the order in which they are tried: (node, its target distribution [V] by then, weight to
+        accept)."""
         p, q = list(tree.p), list(tree.q)
         children = [list(c) for c in tree.children]
         whole = p[0][0] * 0 + 1
@@ -78,7 +80,7 @@ class Traversal:
             if parent:
                 rest = mass + 1 - weight[parent]
                 weight[parent] = mass / rest if rest > 0 else whole * 0
-            p[parent] = normalise(need[None], p[parent][None])[0]
+            p[parent] = normalize(need[None], p[parent][None])[0]
             if self.drafts.name == WithoutReplacement.name:
                 q[parent] = _drop(q[parent], tree.tokens[node])
             node = parent
@@ -92,7 +94,7 @@ class Block:
 
     1. prefix i of a chain of n passes with probability h_i = s_i / (s_i + 1 - w_i), and h_n = w_n;
     2. keep the longest prefix i that passed (none: i = 0);
-    3. draw the next token from (w_i p - q)+, normalised; behind the whole chain from p.
+    3. draw the next token from (w_i p - q)+, normalized; behind the whole chain from p.
     """
 
     name = "block"
@@ -105,24 +107,24 @@ class Block:
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         """Every end and its weights, given the drafted chain."""
         whole = tree.p[0][0] * 0 + 1
-        weight, passes, laws = whole, [whole], []
+        weight, passes, distributions = whole, [whole], []
         for node in range(len(tree.parents)):
             p, q = tree.p[node], tree.q[node]
             if node:
                 x, before = tree.tokens[node], node - 1
                 weight = share(weight * tree.p[before][x : x + 1], tree.q[before][x : x + 1])[0]
             if not tree.children[node]:
-                laws.append(p)
+                distributions.append(p)
                 passes.append(weight)
             else:
                 need = positive(weight * p - q)
                 mass = total(need)[0]
-                laws.append(normalise(need[None], p[None])[0])
+                distributions.append(normalize(need[None], p[None])[0])
                 rest = mass + 1 - weight
                 passes.append((mass / rest if rest > 0 else whole * 0) if node else whole)
         left = whole
         for node in range(len(tree.parents) - 1, -1, -1):
-            yield Outcome(node, left * passes[node + 1] * laws[node])
+            yield Outcome(node, left * passes[node + 1] * distributions[node])
             left = left * (1 - passes[node + 1])
 
     def draw(self, tree: Drafted, u: Sequence[float]) -> tuple[int, int]:
@@ -134,4 +136,4 @@ class Block:
 
 def _drop(q: Array, token: int) -> Array:
     """q [V] without a token; where nothing is left, the most likely token again, as the draft policy does."""
-    return normalise(without(q[None], np.asarray([[token]])), one_hot(q[None], q[None].argmax(axis=-1)))[0]
+    return normalize(without(q[None], np.asarray([[token]])), one_hot(q[None], q[None].argmax(axis=-1)))[0]

@@ -21,7 +21,7 @@ class NodeByNode:
 
     name: str
     """Name of the sampler. With one child every rule but target-only is naive; spechub with three or more is greedy
-    hubs, with the same law on the drafted set where both exist."""
+    hubs, with the same distribution on the drafted set where both exist."""
 
     def rule(self, k: int) -> Sampler:
         """The sampler at a node with k children."""

@@ -29,9 +29,9 @@ def run(sampler, p, q, draws=1000, seed=0):
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
-@pytest.mark.parametrize("law", LAWS)
-def test_a_lossless_rule_passes(sampler, law):
-    result = run(sampler, *law)
+@pytest.mark.parametrize("distribution", LAWS)
+def test_a_lossless_rule_passes(sampler, distribution):
+    result = run(sampler, *distribution)
     assert result.coupling.is_lossless
     assert result.plausible
 
@@ -72,7 +72,7 @@ def test_the_rate_of_false_alarms_is_kept(mass):
 
     def called(count):
         drawn = dataclasses.replace(result.drawn, weights=result.drawn.weights * 1.0)
-        drawn.__dict__.update(output_law=(mass,), acceptance=1.0)
+        drawn.__dict__.update(output_distribution=(mass,), acceptance=1.0)
         return not dataclasses.replace(result, drawn=drawn, counts=(count,), accepted=draws).plausible
 
     counts = range(draws + 1)

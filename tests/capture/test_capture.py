@@ -108,7 +108,7 @@ def test_long_texts_are_cut_and_half_precision_is_close(pair, texts, tmp_path):
     for i in range(0, len(rows), 17):
         tokens = after(texts, rows, i)
         start = len(tokens) // 40 * 40
-        p, _ = rows.laws(i)
+        p, _ = rows.distributions(i)
         assert abs(torch.exp(direct(pair[0], tokens[start:])).numpy() - p).sum() / 2 < 2e-3
 
 
@@ -171,7 +171,7 @@ def test_a_manifest_names_no_folder_of_this_machine(pair, texts, tmp_path):
     assert len(rows.manifest["target"]["files"]["model.safetensors"]) == 64
 
 
-def test_models_that_do_not_fit_are_refused(pair, texts, tmp_path):
+def test_models_that_do_not_fit_are_rejected(pair, texts, tmp_path):
     shuffled = small_model(tmp_path / "other", letters=LETTERS[::-1])
     padded = small_model(tmp_path / "padded", padded=3)
     for draft, text in (
@@ -217,7 +217,7 @@ def test_too_little_memory_keeps_the_finished_shards(pair, texts, tmp_path, monk
     assert len(store.load(tmp_path / "rows")) > 0
 
 
-def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(pair, texts, tmp_path, monkeypatch):
+def test_a_pair_that_does_not_fit_is_rejected_before_it_is_loaded(pair, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(models, "load_model", lambda *args: pytest.fail("a model was loaded"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 250 * memory.MEBI)
     with pytest.raises(SpecHubError, match=r"need about 2[0-9]{2} MiB on cpu in float32 .* 250 MiB are free: try"):
@@ -257,7 +257,7 @@ def test_weights_are_counted_from_headers(pair, tmp_path):
     assert 0 < memory.free_memory("cpu") < 1 << 50
 
 
-def test_bad_texts_and_settings_are_refused(pair, texts, tmp_path):
+def test_bad_texts_and_settings_are_rejected(pair, texts, tmp_path):
     (tmp_path / "short_1.txt").write_text("abc", encoding="utf-8")
     (tmp_path / "bytes_1.txt").write_bytes(b"\xff\xfe")
     for files, given, text in (
@@ -361,10 +361,10 @@ def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts,
     weights = manifest["target"]["files"]["model.safetensors"]
     manifest["target"]["files"] = {"model.safetensors": weights}
     manifest["arithmetic"] = "float32 on cpu, torch 1.0"
-    for known, refused in ((weights, False), (weights[::-1], True)):
+    for known, rejected in ((weights, False), (weights[::-1], True)):
         manifest["target"]["files"]["model.safetensors"] = known
         file.write_text(json.dumps(manifest), encoding="utf-8")
-        if refused:
+        if rejected:
             with pytest.raises(SpecHubError, match=r"model\.safetensors has sha256"):
                 run(texts, tmp_path / "rows", given)
         else:
@@ -418,7 +418,7 @@ def test_damaged_settings_of_a_model_are_one_error(texts, tmp_path, file, text):
         run(texts, tmp_path / "rows", Settings(str(folder), "skip:1"))
 
 
-def test_texts_beyond_the_positions_of_a_model_are_refused(texts, tmp_path):
+def test_texts_beyond_the_positions_of_a_model_are_rejected(texts, tmp_path):
     folder = small_model(tmp_path / "m")
     texts[0].write_text("abcdefgh " * 40)
     with pytest.raises(SpecHubError, match=r"texts of \d+ tokens, and .*m has 256 positions: try --max-tokens 256"):
@@ -426,7 +426,7 @@ def test_texts_beyond_the_positions_of_a_model_are_refused(texts, tmp_path):
     assert len(run(texts, tmp_path / "rows", Settings(folder, "skip:1", per_document=2, max_tokens=256))) == 6
 
 
-def test_a_token_without_an_embedding_is_refused(texts, tmp_path):
+def test_a_token_without_an_embedding_is_rejected(texts, tmp_path):
     folder = small_model(tmp_path / "m")
     small_model(tmp_path / "spare", letters=LETTERS[:9])
     for file in ("model.safetensors", "config.json"):
@@ -435,7 +435,7 @@ def test_a_token_without_an_embedding_is_refused(texts, tmp_path):
         run(texts, tmp_path / "rows", Settings(folder, "skip:1"))
 
 
-def test_devices_without_numbers_are_refused(pair, texts, tmp_path):
+def test_devices_without_numbers_are_rejected(pair, texts, tmp_path):
     for device in ("meta", "cuda:99", "nowhere", "meta:x"):
         with pytest.raises(SpecHubError, match=f"device '{device}' cannot be used"):
             capture(texts, tmp_path / "rows", settings(pair), device=device)

@@ -1,4 +1,4 @@
-"""Stored rows are laws close to what was stored, damage is refused, the shipped capture is what it says."""
+"""Stored rows are distributions close to what was stored, damage is rejected, the shipped capture is what it says."""
 
 import hashlib
 import json
@@ -28,8 +28,8 @@ def logits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    law = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return law / law.sum(axis=1, keepdims=True)
+    distribution = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return distribution / distribution.sum(axis=1, keepdims=True)
 
 
 def stored(path: Path, keep: int = KEEP, rank: int = RANK) -> Rows:
@@ -50,31 +50,31 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("temperature", [0.05, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize(("keep", "rank"), [(1, 0), (60, 3), (299, 24)])
-def test_rebuilt_rows_are_laws_at_any_temperature(path, keep, rank, temperature):
-    for law in stored(path, keep, rank).batch(slice(None), temperature):
-        assert law.shape == (N, V)
-        assert law.dtype == np.float64
-        assert (law > 0).all()
-        assert np.abs(law.sum(axis=1) - 1).max() < 1e-12
+def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, temperature):
+    for distribution in stored(path, keep, rank).batch(slice(None), temperature):
+        assert distribution.shape == (N, V)
+        assert distribution.dtype == np.float64
+        assert (distribution > 0).all()
+        assert np.abs(distribution.sum(axis=1) - 1).max() < 1e-12
 
 
 def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
     """float16 rounds a log-probability in -16..-8 by 2^-8 at most; scaling to 1 - rest may double that."""
     rows = stored(path)
-    for model, law in enumerate(rows.batch(slice(None))):
+    for model, distribution in enumerate(rows.batch(slice(None))):
         true = softmax(logits()[model], 1.0)
-        kept = np.take_along_axis(law, rows.ids.astype(int), axis=1)
+        kept = np.take_along_axis(distribution, rows.ids.astype(int), axis=1)
         assert np.abs(np.log(kept) - np.log(np.take_along_axis(true, rows.ids.astype(int), axis=1))).max() < 2**-7
         true_rest = 1 - np.take_along_axis(true, rows.ids.astype(int), axis=1).sum(axis=1)
         assert np.abs(np.exp(rows.rest[model]) - true_rest).max() < 1e-12
         assert np.abs(1 - kept.sum(axis=1) - true_rest).max() < 1e-12
 
 
-def test_with_all_directions_the_whole_law_comes_back(path):
+def test_with_all_directions_the_whole_distribution_comes_back(path):
     """2 N directions span all rows: only the rounding to int8 and float16 is lost."""
     rows = stored(path, KEEP, 2 * N)
-    for law, true in zip(rows.batch(slice(None)), logits(), strict=True):
-        assert np.abs(law - softmax(true, 1.0)).sum(axis=1).max() / 2 < 0.005
+    for distribution, true in zip(rows.batch(slice(None)), logits(), strict=True):
+        assert np.abs(distribution - softmax(true, 1.0)).sum(axis=1).max() / 2 < 0.005
 
 
 def test_one_row_a_slice_and_an_array_agree(path):
@@ -85,11 +85,11 @@ def test_one_row_a_slice_and_an_array_agree(path):
     p, q = rows.batch(slice(2, 8), 0.7)
     for one, many in zip(rows.batch(np.arange(2, 8), 0.7), (p, q), strict=True):
         assert np.array_equal(one, many)
-    for one, many in zip(rows.laws(4, 0.7), (p[2], q[2]), strict=True):
+    for one, many in zip(rows.distributions(4, 0.7), (p[2], q[2]), strict=True):
         assert np.allclose(one, many, rtol=1e-12, atol=0)
 
 
-def test_a_damaged_file_is_refused(path):
+def test_a_damaged_file_is_rejected(path):
     stored(path)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_refused(path):
         load(path)
 
 
-def test_a_missing_half_is_refused(path):
+def test_a_missing_half_is_rejected(path):
     stored(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(SpecHubError, match=r"rows\.json is missing"):
@@ -119,14 +119,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     assert sorted(p.name for p in path.parent.iterdir()) == ["rows.json", "rows.safetensors"]
 
 
-def test_wrong_input_is_refused_with_its_value(path):
+def test_wrong_input_is_rejected_with_its_value(path):
     target, draft = logits()
     with pytest.raises(SpecHubError, match="keep = 300 of V = 300"):
         pack(target, draft, V, RANK)
     with pytest.raises(SpecHubError, match="infinite or nan"):
         pack(np.where(target > 3, -np.inf, target), draft, KEEP, RANK)
     with pytest.raises(SpecHubError, match="temperature = 0"):
-        stored(path).laws(0, 0)
+        stored(path).distributions(0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, tempera
     for start in range(0, len(shipped), 32):
         p, q = shipped.batch(slice(start, start + 32), temperature)
         assert p.shape[1] == shipped.vocabulary == shipped.manifest["model"]["vocabulary"]
-        assert max(np.abs(law.sum(axis=1) - 1).max() for law in (p, q)) < 1e-12
+        assert max(np.abs(distribution.sum(axis=1) - 1).max() for distribution in (p, q)) < 1e-12
         single += np.minimum(p, q).sum()
     assert abs(single / len(shipped) - measured["stored"]) < 1e-6
     assert abs(measured["stored"] - measured["models"]) < 0.005

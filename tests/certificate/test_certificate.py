@@ -1,4 +1,4 @@
-"""A certificate that is right is accepted; any corruption is refused; the checker imports no solver."""
+"""A certificate that is right is accepted; any corruption is rejected; the checker imports no solver."""
 
 import copy
 import io
@@ -75,7 +75,7 @@ CORRUPTIONS = {
     "H with a foreign token": (lambda d: d.update(H=[0, 7]), "7 is not a token below 3"),
     "H twice": (lambda d: d.update(H=[0, 0, 1]), "not a set"),
     "p": (lambda d: d["claim"].update(p=["1/5", "0", "4/5"]), "token 0 gets"),
-    "p no law": (lambda d: d["claim"].update(p=["1/5", "1/5", "4/5"]), "not a probability law"),
+    "p no distribution": (lambda d: d["claim"].update(p=["1/5", "1/5", "4/5"]), "not a probability distribution"),
     "p negative": (lambda d: d["claim"].update(p=["-1/5", "2/5", "4/5"]), "'-1/5' is not a rational >= 0"),
     "p shorter": (lambda d: d["claim"].update(p=["1/5", "4/5"]), "differ in length"),
     "q": (lambda d: d["claim"].update(q=["3/10", "3/5", "1/10"]), "their probability is"),
@@ -95,7 +95,7 @@ CORRUPTIONS = {
     "no H": (lambda d: d.pop("H"), "fields"),
     "a field more": (lambda d: d.update(extra=1), "fields"),
     "format": (lambda d: d.update(format="spechub-lp certificate 2"), "is not 'spechub-lp certificate 1'"),
-    "coupling of one drafts' law for the other": (
+    "coupling of one drafts' distribution for the other": (
         lambda d: d["claim"].update(drafts=[[[0, 1], "1/2"], [[1, 0], "1/2"]]),
         "have probability 0|their probability",
     ),
@@ -110,13 +110,13 @@ def test_the_good_one_is_accepted():
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corruptions_are_refused(name):
+def test_corruptions_are_rejected(name):
     change, message = CORRUPTIONS[name]
     with pytest.raises(CertificateError, match=message):
         certificate.check(corrupt(change))
 
 
-def test_any_changed_digit_is_refused(tmp_path):
+def test_any_changed_digit_is_rejected(tmp_path):
     text, file = json.dumps(GOOD), tmp_path / "changed.json"
     for i in [i for i, c in enumerate(text) if c.isdigit()]:
         for digit in set("0123456789") - {text[i]}:
@@ -236,8 +236,8 @@ def test_false_and_unreadable_are_two_errors():
 # Small input, bounded work
 
 
-def claim(V: int, k: int, coupling: list, law: str | None = None) -> dict:
-    row = [law or f"1/{V}"] * V
+def claim(V: int, k: int, coupling: list, distribution: str | None = None) -> dict:
+    row = [distribution or f"1/{V}"] * V
     parts = {"p": row, "q": row, "drafts": "iid", "k": k, "alpha": "1"}
     return {"format": certificate.FORMAT, "claim": parts, "coupling": coupling, "H": []}
 
@@ -252,7 +252,10 @@ def claim(V: int, k: int, coupling: list, law: str | None = None) -> dict:
         (claim(1000, 3, [[[0, 0, 0], 0, "1"]]), "carry 1 in the coupling; their probability is 1/1000000000"),
         (claim(1, 2, [], "1e-99999999"), "is not a rational"),
         (claim(1, 2, [], f"1/1{'0' * 100_000}"), "an integer of more than 100,000 digits"),
-        (claim(1, 10**5, [[[0] * 10**5, 0, "1"]], "1/2"), "q is not a probability law|p is not a probability law"),
+        (
+            claim(1, 10**5, [[[0] * 10**5, 0, "1"]], "1/2"),
+            "q is not a probability distribution|p is not a probability distribution",
+        ),
     ],
 )
 def test_endless_work_is_none(document, message):
@@ -321,7 +324,7 @@ def float_instance(V: int):
     return rng.dirichlet([0.3] * V), rng.dirichlet([0.3] * V)
 
 
-def test_certificates_of_float_laws_have_long_integers(short_integers, tmp_path):
+def test_certificates_of_float_distributions_have_long_integers(short_integers, tmp_path):
     best = optimum(*float_instance(12), 3, "without_replacement")
     document = best.certificate()
     assert max(len(mass) for _, _, mass in document["coupling"]) > 2_000
@@ -352,7 +355,9 @@ def test_what_the_writer_writes_the_checker_reads(monkeypatch):
     monkeypatch.setattr(certificate, "_LARGEST", 10**digits)
     assert certificate.check(document).alpha == best.alpha
     monkeypatch.setattr(writer, "MAX_DIGITS", digits - 1)
-    with pytest.raises(TooLarge, match=r"digits that a certificate may have; give the laws as short rationals"):
+    with pytest.raises(
+        TooLarge, match=r"digits that a certificate may have; give the distributions as short rationals"
+    ):
         best.certificate()
 
 

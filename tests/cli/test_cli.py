@@ -90,7 +90,7 @@ def test_solve_certify_verify(tmp_path):
     file.write_text(file.read_text().replace('"39/100"', '"40/100"'))
     done = run("verify", file)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: certificate refused: the coupling accepts 39/100; the claim is alpha = 2/5\n"
+    assert done.stderr == "error: certificate rejected: the coupling accepts 39/100; the claim is alpha = 2/5\n"
 
 
 def test_solve_other_drafts():
@@ -109,7 +109,7 @@ def test_sample(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "lossless, exactly" in done.stdout
     document = json.loads(figures.read_text())
-    assert document["output_law"] == ["0", "1/5", "4/5"]
+    assert document["output_distribution"] == ["0", "1/5", "4/5"]
     assert sum(document["counts"]) == 20000
     done = run("sample", "--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 1000)
     assert done.returncode == 1
@@ -120,7 +120,7 @@ def test_audit_small(tmp_path):
     figures = tmp_path / "a.json"
     done = run("audit", "--instances", 16, "--positions", 2, "--rows", 0, "--jobs", 1, "--json", figures)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "PASS  every sampler keeps the target law with its own drafts, exactly" in done.stdout
+    assert "PASS  every sampler keeps the target distribution with its own drafts, exactly" in done.stdout
     document = json.loads(figures.read_text())
     assert document["failures"] == []
     record = document["records"][0]
@@ -171,7 +171,7 @@ def test_bad_values_are_named_in_one_line():
             ["solve", "--p", "1", "--q", "1", "--ful"],
             "error: no such option: --ful (Possible options: --full, --lp) ",
         ),
-        (["solve", "--p", "2,3", "--q", "1,0"], "error: p sums to 5, not 1; pass normalise=True (--normalise) to "),
+        (["solve", "--p", "2,3", "--q", "1,0"], "error: p sums to 5, not 1; pass normalize=True (--normalize) to "),
         (["solve", "--p", "2,3", "--q", "1,0"], "Did you pass logits, or counts?"),
         (["sample", "--sampler", "rrs", "--p", "1", "--q", "1", "--seed", "-1"], "error: invalid value '-1' for '--s"),
         (["audit", "--instances", "0", "--positions", "0", "--rows", "0"], "leave nothing to audit"),
@@ -229,7 +229,7 @@ def test_a_pipe_gets_plain_text():
     assert done.stderr == ""
 
 
-def test_colours_can_be_forced_and_refused():
+def test_colours_can_be_forced_and_rejected():
     assert ESCAPE in run(*SOLVE, FORCE_COLOR="1").stdout
     assert not LINES_AND_BLOCKS.search(run(*SOLVE, FORCE_COLOR="1").stdout)
     code, shown = OnTerminal(*SOLVE).finish()
@@ -317,7 +317,7 @@ def test_ctrl_c_is_one_line_and_130(command):
 @pytest.mark.slow
 def test_ctrl_c_ends_the_workers_too():
     terminal = OnTerminal("audit", "--jobs", 2)
-    terminal.until("exact laws")
+    terminal.until("exact distributions")
     children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text().split()
     assert len(children) >= 2
     os.killpg(terminal.process.pid, 2)

@@ -100,7 +100,7 @@ def test_links_are_followed_and_stay(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["new.json", "old.json"]
 
 
-def test_links_that_lead_nowhere_are_refused(tmp_path):
+def test_links_that_lead_nowhere_are_rejected(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "lost").symlink_to("no/such/folder/x.json")
     (tmp_path / "folder").symlink_to(tmp_path)
@@ -116,7 +116,7 @@ def test_links_that_lead_nowhere_are_refused(tmp_path):
         assert (tmp_path / name).is_symlink()
 
 
-def test_what_is_no_file_and_no_pipe_is_refused(tmp_path, monkeypatch):
+def test_what_is_no_file_and_no_pipe_is_rejected(tmp_path, monkeypatch):
     import socket
 
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
@@ -144,7 +144,7 @@ def test_the_check_knows_which_names_can_be_written(tmp_path, length):
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "no/such/folder", "file/x"])
-def test_the_check_refuses_what_cannot_be_a_file(tmp_path, monkeypatch, name):
+def test_the_check_rejects_what_cannot_be_a_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     with pytest.raises(SpecHubError, match="cannot write"):
@@ -200,7 +200,7 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path, monkeypatch):
     ],
     ids=lambda args: " ".join(args[:1] + args[-4:]),
 )
-def test_every_command_refuses_it_before_the_work(tmp_path, args):
+def test_every_command_rejects_it_before_the_work(tmp_path, args):
     certificate = json.dumps(optimum("1/2,1/2", "1/3,2/3").certificate())
     (tmp_path / "c.json").write_text(certificate)
     done = run(*args, cwd=tmp_path)

@@ -83,8 +83,8 @@ def in_all(path: Path) -> dict:
     return {key: (tally.count(key), round(mean.mean, 9)) for key in tally.columns() if (mean := tally.mean(key))}
 
 
-def unless_refused(call, *args):
-    """The result of a call, or None where it is refused; every other error goes through."""
+def unless_rejected(call, *args):
+    """The result of a call, or None where it is rejected; every other error goes through."""
     try:
         return call(*args)
     except SpecHubError as error:
@@ -95,15 +95,15 @@ def unless_refused(call, *args):
 
 
 def sweep(count: int, good: Path, document: dict, file: Path, call, expected) -> int:
-    """Edit a file `count` times; returns how many edits were refused."""
-    refused = 0
+    """Edit a file `count` times; returns how many edits were rejected."""
+    rejected = 0
     for seed in range(count):
         note, data = edited(document, seed)
         file.write_bytes(data)
-        found = unless_refused(call, good)
+        found = unless_rejected(call, good)
         assert found in (None, expected), note
-        refused += found is None
-    return refused
+        rejected += found is None
+    return rejected
 
 
 def slowly(few: int, many: int):
@@ -111,7 +111,7 @@ def slowly(few: int, many: int):
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_is_refused_or_changes_nothing(tmp_path, count):
+def test_an_edited_manifest_is_rejected_or_changes_nothing(tmp_path, count):
     folder = captured(tmp_path / "rows")
     document, expected = json.loads((folder / "manifest.json").read_text()), figures(folder)
     assert sweep(count, folder, document, folder / "manifest.json", figures, expected) > 0.6 * count
@@ -126,7 +126,7 @@ def test_without_a_checksum_the_shards_still_decide(tmp_path, count):
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_of_compact_rows_is_refused_or_changes_nothing(tmp_path, count):
+def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_path, count):
     path = compact(tmp_path / "rows.safetensors")
     file = path.with_suffix(".json")
     document, expected = json.loads(file.read_text()), figures(path)
@@ -138,7 +138,7 @@ def test_an_edited_manifest_of_compact_rows_is_refused_or_changes_nothing(tmp_pa
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["folder", "compact"])
-def test_damaged_tensors_are_refused_even_where_the_hash_was_made_to_fit(tmp_path, kind, count):
+def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(tmp_path, kind, count):
     if kind == "folder":
         path = captured(tmp_path / "rows")
         file, manifest = path / "shard-00001.safetensors", path / "manifest.json"
@@ -160,7 +160,7 @@ def test_damaged_tensors_are_refused_even_where_the_hash_was_made_to_fit(tmp_pat
         entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         manifest.write_text(json.dumps(document))
         entry |= before
-        rows = unless_refused(store.load, path)
+        rows = unless_rejected(store.load, path)
         if rows is not None:
             for row in rows.logits(range(len(rows))):
                 assert not np.isnan(row).any(), seed
@@ -379,14 +379,14 @@ def saved(file: Path):
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["node", "tree", "wide", "probe"])
-def test_an_edited_case_is_refused_or_changes_nothing(tmp_path, kind, count):
+def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path, kind, count):
     document, file = cases(tmp_path)[kind], tmp_path / "case.json"
     file.write_text(json.dumps(document))
     assert sweep(count, file, document, file, saved, saved(file)) > 0.6 * count
     del document[CHECKSUM]
     for seed in range(count):
         file.write_bytes(edited(document, seed)[1])
-        unless_refused(saved, file)
+        unless_rejected(saved, file)
 
 
 def test_an_edited_case_ends_the_command_with_one_line(tmp_path):
@@ -410,7 +410,7 @@ def test_a_baseline_is_checked(tmp_path):
     assert read_report(file) == good
     for seed in range(FEW):
         file.write_bytes(edited(good, seed)[1])
-        unless_refused(read_report, file)
+        unless_rejected(read_report, file)
     file.write_text(json.dumps(good | {"problems": [row]}))
     with pytest.raises(SpecHubError, match=r"problems\[0\] lacks 'draws'"):
         read_report(file)
@@ -424,4 +424,4 @@ def test_a_replay_that_is_read_back_is_checked(tmp_path):
             document = parse_json(edited(made, seed)[1].decode("utf-8", "replace"), "x")
         except SpecHubError:
             continue
-        unless_refused(Replay.read, document)
+        unless_rejected(Replay.read, document)

@@ -13,7 +13,7 @@ from spechub_lp.capture.models import Runner, load_pair
 from spechub_lp.decoding.generate import generate
 from spechub_lp.decoding.readers import CachedReader, WindowReader, cache_argument, reader
 from spechub_lp.replay.measures import Setting
-from spechub_lp.trees.decoding import step_law, target_law, tokens_per_call
+from spechub_lp.trees.decoding import step_distribution, target_distribution, tokens_per_call
 from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape, chain, full
@@ -25,8 +25,8 @@ LARGEST_Z = 5.5
 class TabularReader:
     """A tabular model as a reader; log 0 is -inf."""
 
-    def __init__(self, laws, which: int):
-        self.laws, self.which = laws, which
+    def __init__(self, distributions, which: int):
+        self.distributions, self.which = distributions, which
         self.text: tuple[int, ...] = ()
         self.paths: list[tuple[int, ...]] = []
 
@@ -36,7 +36,7 @@ class TabularReader:
         fresh = self.paths[len(self.paths) - len(tokens) :]
         with np.errstate(divide="ignore"):
             # the first token is the prompt, which the tabular model does not know
-            return np.log(np.stack([self.laws((*self.text, *p)[1:])[self.which].astype(float) for p in fresh]))
+            return np.log(np.stack([self.distributions((*self.text, *p)[1:])[self.which].astype(float) for p in fresh]))
 
     def keep(self, node):
         self.text += self.paths[node] if node >= 0 else ()
@@ -55,7 +55,7 @@ class TabularReader:
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_what_is_generated_follows_the_joint_law_of_the_target(shape, rule):
+def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape, rule):
     pair, rng, draws = model(3, 5), np.random.default_rng(0), 1500
     counts: Counter[tuple[int, ...]] = Counter()
     first = 0
@@ -63,12 +63,12 @@ def test_what_is_generated_follows_the_joint_law_of_the_target(shape, rule):
         made = generate(TabularReader(pair, 0), TabularReader(pair, 1), [0], shape, rule, 3, rng=rng)
         counts[tuple(made.tokens)] += 1
         first += made.calls[0]
-    law = target_law(pair, 3)
-    assert set(counts) <= set(law)
-    for tokens, mass in law.items():
+    distribution = target_distribution(pair, 3)
+    assert set(counts) <= set(distribution)
+    for tokens, mass in distribution.items():
         spread = sqrt(draws * mass * (1 - mass))
         assert abs(counts[tokens] - draws * mass) <= LARGEST_Z * spread, tokens
-    step = step_law(pair, (), shape, rule)
+    step = step_distribution(pair, (), shape, rule)
     mean = float(tokens_per_call(step))
     variance = float(sum(len(t) ** 2 * m for t, m in step.items())) - mean**2
     assert abs(first / draws - mean) <= LARGEST_Z * sqrt(variance / draws) + 1e-12

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spechub_lp import distributions, exact, optimum, samplers
-from spechub_lp.errors import LawError, SpecHubError, TooLarge, UnknownName
+from spechub_lp.errors import InvalidDistribution, SpecHubError, TooLarge, UnknownName
 
 RRS = samplers.by_name("rrs")
 
@@ -16,11 +16,14 @@ RRS = samplers.by_name("rrs")
 @pytest.mark.parametrize(
     ("p", "message"),
     [
-        (["1/2", "-1/7", "9/14"], r"p\[1\] = -1/7 is negative; a law needs entries >= 0\. Did you pass logits\?"),
-        (["1/2", "1/4"], "p sums to 3/4, not 1; pass normalise=True"),
-        ([3, 1, 1], "p sums to 5, not 1; pass normalise=True"),
+        (
+            ["1/2", "-1/7", "9/14"],
+            r"p\[1\] = -1/7 is negative; a distribution needs entries >= 0\. Did you pass logits\?",
+        ),
+        (["1/2", "1/4"], "p sums to 3/4, not 1; pass normalize=True"),
+        ([3, 1, 1], "p sums to 5, not 1; pass normalize=True"),
         ([0.5, 0.4], "p sums to 0.9, not 1"),
-        ([0, 0], "p sums to 0; a law needs some mass"),
+        ([0, 0], "p sums to 0; a distribution needs some mass"),
         ([], "p is empty"),
         (["1/2", "x"], r"p\[1\] = 'x' is not a number \(write 1/3, 0.2 or 0\)"),
         (["1/0", "1"], r"p\[0\] = '1/0' is not a number"),
@@ -41,13 +44,13 @@ RRS = samplers.by_name("rrs")
         (["0x1", "0"], r"it is no fraction and no decimal number"),
     ],
 )
-def test_laws(p, message):
-    with pytest.raises(LawError, match=message):
+def test_distributions(p, message):
+    with pytest.raises(InvalidDistribution, match=message):
         exact(RRS, p, ["1/2", "1/2"])
 
 
 def test_lengths():
-    with pytest.raises(LawError, match="p has 2 tokens and q has 3; both need the same vocabulary"):
+    with pytest.raises(InvalidDistribution, match="p has 2 tokens and q has 3; both need the same vocabulary"):
         exact(RRS, ["1/2", "1/2"], ["1/3", "1/3", "1/3"])
 
 
@@ -59,8 +62,8 @@ def test_lengths():
     ],
     ids=lambda p: type(p).__name__,
 )  # fmt: skip
-def test_every_kind_of_law_is_read(p):
-    read = distributions.law(p)
+def test_every_kind_of_distribution_is_read(p):
+    read = distributions.parse(p)
     assert sum(read) == 1
     assert all(type(v) is F and type(v.numerator) is int for v in read)
     assert abs(read[0] - F(1, 5)) < F(1, 10**15)
@@ -70,35 +73,35 @@ def test_every_kind_of_law_is_read(p):
     "half", ["0.5", ".5", "1/2", " 1/2 ", "5e-1", "+0.5", "50E-2", "0.50", Decimal("0.5"), "01/02"]
 )
 def test_every_way_to_write_a_number(half):
-    assert distributions.law([half, "1/2"]) == (F(1, 2), F(1, 2))
+    assert distributions.parse([half, "1/2"]) == (F(1, 2), F(1, 2))
 
 
 def test_the_smallest_float_written_out_is_read():
     written = f"{Decimal.from_float(2.0**-1074):f}"
     assert len(written) == 1076
-    assert distributions.law([written, "1"], normalise=True)[0] == F(1, 2**1074 + 1)
+    assert distributions.parse([written, "1"], normalize=True)[0] == F(1, 2**1074 + 1)
 
 
-def test_counts_are_normalised_only_when_asked():
-    assert distributions.law([3, 1, 1], normalise=True) == (F(3, 5), F(1, 5), F(1, 5))
-    assert exact(RRS, [3, 1, 1], [1, 1, 1], normalise=True).is_lossless
+def test_counts_are_normalized_only_when_asked():
+    assert distributions.parse([3, 1, 1], normalize=True) == (F(3, 5), F(1, 5), F(1, 5))
+    assert exact(RRS, [3, 1, 1], [1, 1, 1], normalize=True).is_lossless
 
 
-def test_floats_are_the_law_that_they_round():
-    assert distributions.law([0.1] * 10) == (F(1, 10),) * 10
-    assert sum(distributions.law([0.1, 0.2, 0.7])) == 1
+def test_floats_are_the_distribution_that_they_round():
+    assert distributions.parse([0.1] * 10) == (F(1, 10),) * 10
+    assert sum(distributions.parse([0.1, 0.2, 0.7])) == 1
 
 
 def test_float_rows():
-    with pytest.raises(LawError, match=r"p\[2\] = -0.5 is not a probability \(index \[1, 2\]\)"):
+    with pytest.raises(InvalidDistribution, match=r"p\[2\] = -0.5 is not a probability \(index \[1, 2\]\)"):
         distributions.float_rows(np.array([[0.5, 0.5, 0], [1, 0.5, -0.5]]))
-    with pytest.raises(LawError, match=r"q sums to 0.9.*not 1 \(row 1\)"):
+    with pytest.raises(InvalidDistribution, match=r"q sums to 0.9.*not 1 \(row 1\)"):
         distributions.float_rows(np.array([[0.5, 0.5], [0.5, 0.4]]), "q")
-    with pytest.raises(LawError, match="p has dtype int64"):
+    with pytest.raises(InvalidDistribution, match="p has dtype int64"):
         distributions.float_rows(np.array([[1, 0]]))
-    with pytest.raises(LawError, match=r"shape \(1, 0\)"):
+    with pytest.raises(InvalidDistribution, match=r"shape \(1, 0\)"):
         distributions.float_rows(np.zeros((1, 0)))
-    with pytest.raises(LawError, match=r"p\[0\] = nan"):
+    with pytest.raises(InvalidDistribution, match=r"p\[0\] = nan"):
         distributions.float_rows(torch.tensor([float("nan"), 1.0]))
 
 
@@ -116,10 +119,12 @@ def test_logits():
         ({"top_k": 0}, "top_k = 0"),
         ({"top_p": 1.5}, "top_p = 1.5"),
     ]:
-        with pytest.raises(LawError, match=message):
+        with pytest.raises(InvalidDistribution, match=message):
             distributions.from_logits(logits, **kwargs)
     for bad in ([np.nan, 0.0], [np.inf, 0.0], [-np.inf, -np.inf]):
-        with pytest.raises(LawError, match=r"row \[1\] of the logits has a NaN, a \+inf, or no finite entry"):
+        with pytest.raises(
+            InvalidDistribution, match=r"row \[1\] of the logits has a NaN, a \+inf, or no finite entry"
+        ):
             distributions.from_logits(np.array([[0.0, 1.0], bad]))
 
 
@@ -147,7 +152,7 @@ def test_logits_at_every_temperature_and_dtype():
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, True, [1.0], np.float16(1e-9)])
 def test_temperatures_that_are_none(temperature):
-    with pytest.raises(LawError, match="temperature = "):
+    with pytest.raises(InvalidDistribution, match="temperature = "):
         distributions.from_logits(np.zeros(3), temperature)
 
 
@@ -164,10 +169,10 @@ def test_temperatures_that_are_none(temperature):
     ids=lambda v: str(v)[:20],
 )  # fmt: skip
 def test_what_is_no_array_of_floats(values, message):
-    with pytest.raises(LawError, match=message):
+    with pytest.raises(InvalidDistribution, match=message):
         distributions.float_rows(values)
     if "reshape" not in message and "int64" not in message:
-        with pytest.raises(LawError, match="logits"):
+        with pytest.raises(InvalidDistribution, match="logits"):
             distributions.from_logits(values)
 
 

@@ -32,7 +32,7 @@ def pairs(seed: int, most: int = 6) -> list[tuple[np.ndarray, np.ndarray, int]]:
 
 
 def best(p: np.ndarray, q: np.ndarray, k: int) -> float:
-    target, draft = (rational_row(law) for law in distributions.pair(p, q))
+    target, draft = (rational_row(distribution) for distribution in distributions.pair(p, q))
     return float(over_prefixes(target[0], draft, WOR, k)[0])
 
 
@@ -48,7 +48,7 @@ def test_the_closed_form_of_every_set_in_floats(seed: int) -> None:
     rng = np.random.default_rng(seed)
     H = np.array(list(product([False, True], repeat=4)))
     for q in rows(rng, 4):
-        exact = rational_row(distributions.law(q))
+        exact = rational_row(distributions.parse(q))
         for k in (2, 3, 4):
             right = WOR.inside(exact, H, k).astype(float)
             assert WOR.inside(np.repeat((q / q.sum())[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-6), (
@@ -65,13 +65,13 @@ def test_border_is_optimal_and_unbiased_on_every_kind_of_row(seed: int) -> None:
         p, k = p / p.sum(), min(k, 4)
         sampler, optimum = BorderWor(k=k), best(p, q, k)
         assert sampler.acceptance(p[None], q[None])[0] == pytest.approx(optimum, abs=1e-12), (p, q, k)
-        law = reference(sampler, p, q)
-        assert law.distance < 1e-12, (p, q, k)
-        assert law.acceptance == pytest.approx(optimum, abs=1e-12), (p, q, k)
+        distribution = reference(sampler, p, q)
+        assert distribution.distance < 1e-12, (p, q, k)
+        assert distribution.acceptance == pytest.approx(optimum, abs=1e-12), (p, q, k)
 
 
 @pytest.mark.parametrize(("tokens", "k"), [(60, 3), (60, 24), (60, 59), (2000, 3), (2000, 8), (2000, 48), (400, 100)])
-def test_many_drafts_of_an_even_law(tokens: int, k: int) -> None:
+def test_many_drafts_of_an_even_distribution(tokens: int, k: int) -> None:
     """Every running sum is C(h, k) / C(V, k), to the stated error of its own size."""
     q = np.full(tokens, 1 / tokens)
     missed, bound = best_draft(WOR, q, k)[::-1].cumsum(), best_draft_error(q, k)

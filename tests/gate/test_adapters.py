@@ -40,23 +40,23 @@ def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, coins, l
             n += 1
             index[b, n] = retrive[b, n]
         counts[b] = n
-        law = p[b, n] if n == slots - 1 else (p[b, n] - q[b, n]).clamp(min=0)
-        predicts[retrive[b, n]] = by_cdf(law if law.sum() > 0 else p[b, n], last[b])
+        distribution = p[b, n] if n == slots - 1 else (p[b, n] - q[b, n]).clamp(min=0)
+        predicts[retrive[b, n]] = by_cdf(distribution if distribution.sum() > 0 else p[b, n], last[b])
 
 
 def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, coins, last, p, _, *rest):
     """SGLang's tree kernel, row by row: one coin a parent, walked along the siblings."""
     for b in range(len(candidates)):
-        node, n, law = 0, 0, None
+        node, n, distribution = 0, 0, None
         index[b, 0] = retrive[b, 0]
         while True:
-            c, passed, law = int(child[b, node]), 0.0, p[b, node].clone()
+            c, passed, distribution = int(child[b, node]), 0.0, p[b, node].clone()
             while c >= 0:
                 x = candidates[b, c]
-                passed += float(law[x])
+                passed += float(distribution[x])
                 if coins[b, node] < passed:
                     break
-                law[x] = 0
+                distribution[x] = 0
                 c = int(sibling[b, c])
             if c < 0:
                 break
@@ -64,11 +64,11 @@ def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, 
             node, n = c, n + 1
             index[b, n] = retrive[b, c]
         counts[b] = n
-        predicts[retrive[b, node]] = by_cdf(law, last[b])
+        predicts[retrive[b, node]] = by_cdf(distribution, last[b])
 
 
 class Scripted:
-    """A seeded engine whose stand-in draws from torch's own generator, so that its exact law can be had."""
+    """A seeded engine whose stand-in draws from torch's own generator, so that its exact distribution can be had."""
 
     door = "host"
 
@@ -94,8 +94,10 @@ def flashinfer_stand_in(q, x, p, *, seed, offset, generator=None):
             if i < n and torch.rand((), generator=generator) * q[row, i, x[row, i]] < p[row, i, x[row, i]]:
                 out[row, i] = x[row, i]
                 continue
-            law = p[row, i] if i == n else (p[row, i] - q[row, i]).clamp(min=0)
-            out[row, i] = int(torch.multinomial(law if law.sum() > 0 else p[row, i], 1, generator=generator))
+            distribution = p[row, i] if i == n else (p[row, i] - q[row, i]).clamp(min=0)
+            out[row, i] = int(
+                torch.multinomial(distribution if distribution.sum() > 0 else p[row, i], 1, generator=generator)
+            )
             break
     return out, None, None
 
@@ -143,21 +145,21 @@ def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, 
     for b in range(len(drafted)):
         node, n = 0, 0
         while True:
-            law, c, coin, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
+            distribution, c, coin, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
             coin = torch.rand(()) if c >= 0 else None
             while c >= 0:
                 x = int(drafted[b, c - 1])
-                passed += float(law[x])
+                passed += float(distribution[x])
                 if coin < passed:
                     break
-                law[x] = 0
+                distribution[x] = 0
                 c = int(sibling[b, c])
             if c < 0:
                 break
             tokens[b, n] = drafted[b, c - 1]
             node, n = c, n + 1
             index[b, n] = c
-        tokens[b, n] = torch.multinomial(law, 1)
+        tokens[b, n] = torch.multinomial(distribution, 1)
         counts[b] = n
 
 
@@ -181,25 +183,25 @@ def mcsd_naive(ground, offer, tokens):
 
 
 def eagle_stand_in(logits, candidates, processor):
-    """Target-only along the paths, a coin a sibling, what was refused leaves the law."""
+    """Target-only along the paths, a coin a sibling, what was rejected leaves the distribution."""
     length, best = 0, 0
-    law = processor(None, logits[0, 0]).softmax(0)
+    distribution = processor(None, logits[0, 0]).softmax(0)
     for i in range(1, candidates.shape[1]):
         same = [j for j in range(len(candidates)) if (candidates[j, :i] == candidates[best, :i]).all()]
-        law = logits[same[0], i - 1].softmax(0)
+        distribution = logits[same[0], i - 1].softmax(0)
         tried, took = set(), False
         for j in same:
             x = int(candidates[j, i])
             if x in tried or x == -1:
                 continue
             tried.add(x)
-            if random.random() < law[x]:
+            if random.random() < distribution[x]:
                 best, length, took = j, i, True
                 break
-            law[x] = 0
-            law = law / law.sum()
+            distribution[x] = 0
+            distribution = distribution / distribution.sum()
         if not took:
-            return best, length, law
+            return best, length, distribution
     return best, length, logits[best, length].softmax(0)
 
 
@@ -223,7 +225,7 @@ def test_layout_of_the_tree_kernel():
         assert report.distance < 1e-6
 
 
-def test_a_kernel_that_reads_the_row_of_another_node_is_refused():
+def test_a_kernel_that_reads_the_row_of_another_node_is_rejected():
     def other_row(*arguments):
         return tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
 
@@ -263,7 +265,7 @@ def test_layout_of_the_second_model_runner(variant, policy):
 
 
 def test_the_second_model_runner_on_a_batch_keeps_requests_apart():
-    """Two requests whose laws are one-hots: what comes out is known, and rows and slots differ."""
+    """Two requests whose distributions are one-hots: what comes out is known, and rows and slots differ."""
     problem = TreeProblem("c", 4, (1, 1))
     batch = problem.batch([0, 15])
     batch.p.copy_(torch.eye(4, dtype=torch.float64)[torch.tensor([[0, 0, 1], [3, 2, 0]])])
@@ -281,7 +283,7 @@ def test_layout_of_tensorrt_llm():
         assert report.distance < 1e-6
 
 
-def test_a_tree_that_counts_its_root_among_the_drafts_is_refused():
+def test_a_tree_that_counts_its_root_among_the_drafts_is_rejected():
     def shifted(drafted, *rest):
         return tensorrt_stand_in(drafted.roll(1, dims=1), *rest)
 
@@ -322,7 +324,8 @@ def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k):
 
 @pytest.mark.slow
 def test_transformers_is_right_but_for_two_known_defects():
-    """Up to 5.24: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The law is right to 1e-7."""
+    """Up to 5.24: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The distribution is right to
+    1e-7."""
     pytest.importorskip("transformers")
     report = check_tree(transformers.engine(), "iid", 1)
     assert report.seconds < 60
@@ -335,14 +338,14 @@ def test_transformers_is_right_but_for_two_known_defects():
 def vanishing(monkeypatch):
     """transformers' function where no token has p > q and the draft is rejected; skipped where that is no crash.
 
-    The same law from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0.
+    The same distribution from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0.
     """
     pytest.importorskip("transformers")
     q = torch.tensor([[[-1.75, 0.75, 1.25]]])
     p = (q + 7.458333333333333).expand(1, 2, 3)
-    law_p, law_q = p.softmax(-1)[0, 0], q.softmax(-1)[0, 0]
-    assert ((law_p - law_q) <= 0).all()
-    assert float(law_p[0] / law_q[0]) == 1 - 7 * 2**-24
+    distribution_p, distribution_q = p.softmax(-1)[0, 0], q.softmax(-1)[0, 0]
+    assert ((distribution_p - distribution_q) <= 0).all()
+    assert float(distribution_p[0] / distribution_q[0]) == 1 - 7 * 2**-24
     with monkeypatch.context() as patch:
         patch.setattr(torch, "rand_like", lambda a: torch.full_like(a, 1 - 2**-24))  # torch's largest uniform
         try:

@@ -1,4 +1,4 @@
-"""The gate refuses every wrong sampler of the table, at the level that should see it, and passes the right ones."""
+"""The gate rejects every wrong sampler of the table, at the level that should see it, and passes the right ones."""
 
 import pytest
 from gate_chains import CONTROLS as CHAIN_CONTROLS
@@ -18,7 +18,7 @@ def some_slow(row):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
-def test_refuses(mutant: Mutant):
+def test_rejects(mutant: Mutant):
     report = check_node(mutant.engine, mutant.drafts, mutant.k, name=mutant.what)
     assert report.exit_code == 1, text(report)
     found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
@@ -36,7 +36,7 @@ def test_passes(name, engine, drafts, k):
 
 
 @pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
-def test_refuses_on_a_chain(what, engine, drafts, level, kind, says):
+def test_rejects_on_a_chain(what, engine, drafts, level, kind, says):
     report = check_tree(engine, drafts, 1, name=what)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert report.exit_code == 1, text(report)

@@ -1,4 +1,4 @@
-"""Cells of a coin too narrow for the first search: a right engine that has them is not refused, a wrong one is."""
+"""Cells of a coin too narrow for the first search: a right engine that has them is not rejected, a wrong one is."""
 
 import numpy as np
 import pytest
@@ -48,12 +48,12 @@ def test_a_right_engine_with_hidden_cells_passes():
 
 
 @pytest.mark.slow
-def test_a_wrong_engine_is_refused_after_the_second_look():
+def test_a_wrong_engine_is_rejected_after_the_second_look():
     report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "biased", text(report)
 
 
-def test_no_refusal_when_the_time_ends_before_the_second_look(monkeypatch):
+def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch):
     monkeypatch.setattr("spechub_lp.gate.search.thresholds.Explorer.confirm", lambda *args, **kwargs: None)
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
@@ -75,10 +75,10 @@ class Chain:
         for b in range(len(batch.token)):
             x, p, q = int(batch.token[b, 1]), batch.p[b], batch.q[b, 0]
             accepted = exchanged(float(noise["coins"][b, 0])) * float(q[x]) < float(p[0, x])
-            law = p[1] if accepted else (p[0] - q).clamp(min=0)
-            law = law / law.sum()
-            last = int(np.searchsorted(law.cumsum(0).numpy(), float(noise["last"][b]), side="right"))
-            last = min(last, int(law.nonzero().max()))
+            distribution = p[1] if accepted else (p[0] - q).clamp(min=0)
+            distribution = distribution / distribution.sum()
+            last = int(np.searchsorted(distribution.cumsum(0).numpy(), float(noise["last"][b]), side="right"))
+            last = min(last, int(distribution.nonzero().max()))
             tokens[b, : 2 if accepted else 1] = torch.tensor([x, last] if accepted else [last])
             n[b] += accepted
         return Emitted(tokens, n)

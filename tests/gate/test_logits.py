@@ -87,7 +87,7 @@ def test_the_chosen_positions_are_the_hard_ones_among_candidates_that_lie_evenly
     assert captured(Logits(AUSTEN, positions=12), seed=1).chosen != opened.chosen
 
 
-def test_laws_are_restricted_to_the_tokens_that_matter_to_either():
+def test_distributions_are_restricted_to_the_tokens_that_matter_to_either():
     p, q = distributions.restrict(((0.5, 0.3, 0.1, 0.1), (0.1, 0.1, 0.2, 0.6)), 2)
     assert p == pytest.approx((0.5 / 0.6, 0.1 / 0.6))
     assert q == pytest.approx((0.1 / 0.7, 0.6 / 0.7))
@@ -98,7 +98,7 @@ def test_a_row_is_float32_and_its_problem_is_made_of_its_own_tokens():
     problem = opened.narrow(policies.by_name("iid"), 2)[0]
     position = next(iter(opened.chosen))
     assert problem.name == f"austen[{position}] T=0.7 top 3"
-    p, q = store.load(AUSTEN).laws(position, 0.7)
+    p, q = store.load(AUSTEN).distributions(position, 0.7)
     best = np.sort(np.argsort(-np.maximum(p, q))[:3])
     assert problem.p == pytest.approx(p[best] / p[best].sum(), rel=1e-6)
     assert list(problem.p) == np.asarray(problem.p, dtype=np.float32).tolist()
@@ -130,7 +130,7 @@ def test_a_chain_follows_the_document_along_the_likely_tokens():
     assert np.count_nonzero(np.diff(rows.index[order]) < 0) <= 1  # in order, but for the end of the document
     chain = opened.narrow_trees(Chain(), policies.by_name("iid"), 1)[1]
     likely = int(chain.target(()).argmax())
-    expected = rows.laws(order[1])[0]
+    expected = rows.distributions(order[1])[0]
     assert chain.target((likely,)).max() == pytest.approx(expected.max() / np.sort(expected)[-5:].sum(), abs=0.02)
     other = int(chain.target(()).argsort()[-2])
     assert not np.array_equal(chain.target((likely,)), chain.target((other,)))
@@ -152,7 +152,7 @@ SEEN = (
 
 
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.what in SEEN], ids=lambda m: m.what)
-def test_wrong_samplers_are_refused_on_captured_rows(mutant):
+def test_wrong_samplers_are_rejected_on_captured_rows(mutant):
     plan, settings = Logits(AUSTEN, (2.0,), positions=2, top=3), Settings(levels=(1,), seconds=60)
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=settings, logits=plan)
     assert report.exit_code == 1, text(report)
@@ -185,7 +185,7 @@ def test_transformers_passes_at_t_1_and_its_zero_shows_at_a_low_temperature():
     assert proofs(report, "zero-probability token"), text(report)
 
 
-def test_a_chain_that_reads_the_roots_rows_is_refused():
+def test_a_chain_that_reads_the_roots_rows_is_rejected():
     report = check_tree(RowOfTheParent(), "iid", 1, settings=EXACT, logits=Logits(AUSTEN, positions=1, top=3))
     assert any("position 1" in f.message for f in proofs(report, "bias")), text(report)
 
@@ -270,10 +270,10 @@ def test_right_batch_engines_pass_at_full_vocabulary(engine, drafts, k):
     assert report.status == "pass", text(report)
 
 
-def test_a_token_whose_p_is_0_in_float32_is_refused_at_full_vocabulary():
+def test_a_token_whose_p_is_0_in_float32_is_rejected_at_full_vocabulary():
     position = next(iter(captured(Logits(AUSTEN, (0.03,), positions=1)).chosen))
     rows = Logits(AUSTEN, only=((position, 0.03, sha256_of(store.load(AUSTEN), position)),))
-    assert store.load(AUSTEN).laws(position, 0.03)[0].min() > 0
+    assert store.load(AUSTEN).distributions(position, 0.03)[0].min() > 0
     report = check_node(lambda p, q, x: (int(p.argmin()), -1), "iid", 1, settings=EXACT, logits=rows)
     assert any("which has p = 0" in f.message for f in proofs(report, "zero-probability token")), text(report)
 
@@ -313,20 +313,20 @@ def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised(
         watch.update(i, rng.choice(74, size=n, p=rows[i].target), 0)
     assert watch.richest()[0] < 12
     place = watch.names.index("tokens with p < q")
-    size, refused = watch.caught(alpha, 0.9), 0
+    size, rejected = watch.caught(alpha, 0.9), 0
     shifted = []
     for i, row in enumerate(rows):
         inside = ((watch.bits[i] >> place) & 1).astype(bool)
-        law = row.target * np.where(inside, 1 + 1.2 * size / watch.chance[i, place], 1)
-        shifted.append(law / law.sum())
+        distribution = row.target * np.where(inside, 1 + 1.2 * size / watch.chance[i, place], 1)
+        shifted.append(distribution / distribution.sum())
     moved = np.mean([np.abs(a - row.target).sum() / 2 for a, row in zip(shifted, rows, strict=True)])
     assert moved == pytest.approx(size, rel=0.35)
     for _ in range(40):
         trial = Watch([(r.p, r.q, r.optimum) for r in rows], by_row=False)
-        for i, law in enumerate(shifted):
-            trial.update(i, rng.choice(74, size=n, p=law), 0)
-        refused += trial.richest()[0] > np.log(1 / alpha)
-    assert refused >= 30
+        for i, distribution in enumerate(shifted):
+            trial.update(i, rng.choice(74, size=n, p=distribution), 0)
+        rejected += trial.richest()[0] > np.log(1 / alpha)
+    assert rejected >= 30
 
 
 def test_radius_holds_at_all_n_together():
@@ -484,7 +484,7 @@ def test_misuse_is_exit_code_2_in_one_line(run, tmp_path, arguments, words):
     assert "Traceback" not in result.output
 
 
-def test_a_saved_case_about_a_position_that_is_not_there_is_refused():
+def test_a_saved_case_about_a_position_that_is_not_there_is_rejected():
     with pytest.raises(SpecHubError, match="has 1536 positions"):
         captured(Logits(AUSTEN, only=((5000, 1.0, "x"),)))
 

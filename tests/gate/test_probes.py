@@ -1,4 +1,4 @@
-"""Level 0 on large inputs: each probe refuses the wrong engine that it is for, and the right ones pass them all."""
+"""Level 0 on large inputs: each probe rejects the wrong engine that it is for, and the right ones pass them all."""
 
 import json
 
@@ -18,7 +18,7 @@ LEVEL_0 = Settings(levels=(0,))
 
 
 @pytest.mark.parametrize("mutant", WIDE_MUTANTS, ids=lambda m: m.what)
-def test_refuses(mutant):
+def test_rejects(mutant):
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=LEVEL_0)
     found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
     assert found, text(report)
@@ -41,7 +41,7 @@ def test_our_own_rules_pass(rule, policy):
 @pytest.mark.parametrize(
     ("what", "engine", "drafts", "k", "kind", "says"), PROBE_MUTANTS, ids=[m[0] for m in PROBE_MUTANTS]
 )
-def test_refuses_on_batches(what, engine, drafts, k, kind, says):
+def test_rejects_on_batches(what, engine, drafts, k, kind, says):
     report = check_tree(engine, drafts, k, name=what, settings=LEVEL_0)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert found, text(report)

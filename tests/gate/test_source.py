@@ -9,7 +9,7 @@ LOOKUP = """import torch
 
 
 def verify(p, q, drafts):
-    y = int(torch.multinomial({law}, 1))
+    y = int(torch.multinomial({distribution}, 1))
     return y, drafts.index(y) if y in drafts else -1
 """
 
@@ -19,14 +19,14 @@ def check(text, **options):
     return check_source(text, problems("iid", 1, random=0)[:3], settings)
 
 
-def test_a_right_text_passes_and_its_law_is_p():
-    checked = check(LOOKUP.format(law="p"))
+def test_a_right_text_passes_and_its_distribution_is_p():
+    checked = check(LOOKUP.format(distribution="p"))
     assert checked.report.status == "pass"
     assert checked.output == pytest.approx(checked.problem.p, abs=1e-6)
 
 
-def test_a_wrong_text_is_refused_and_its_law_is_shown():
-    checked = check(LOOKUP.format(law="q"))
+def test_a_wrong_text_is_rejected_and_its_distribution_is_shown():
+    checked = check(LOOKUP.format(distribution="q"))
     assert checked.report.status == "biased"
     assert checked.report.distance > 0.1
     assert checked.output == pytest.approx(checked.problem.q, abs=1e-6)

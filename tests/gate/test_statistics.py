@@ -53,13 +53,13 @@ def test_acceptance_at_the_optimum_is_no_alarm_and_above_it_is():
 
 def test_the_confidence_sequence_covers_at_every_look():
     rng = np.random.default_rng(3)
-    law, claimed = np.asarray([0.4, 0.35, 0.25]), [0.45, 0.3, 0.25]
-    true = float(np.abs(law - claimed).sum() / 2)
+    distribution, claimed = np.asarray([0.4, 0.35, 0.25]), [0.45, 0.3, 0.25]
+    true = float(np.abs(distribution - claimed).sum() / 2)
     missed = 0
     for _ in range(300):
         counts = np.zeros(3)
         for chunk in range(8):
-            counts += rng.multinomial(50 * 2**chunk, law)
+            counts += rng.multinomial(50 * 2**chunk, distribution)
             if distance_bound(counts, claimed, RAISED) < true:
                 missed += 1
                 break
@@ -69,15 +69,15 @@ def test_the_confidence_sequence_covers_at_every_look():
 
 @pytest.mark.parametrize("n", [500, 4_000])
 def test_the_smallest_distance_caught_is_caught(n):
-    """Refused in at least 99 of 100 runs, in the direction that is hardest to see."""
+    """Rejected in at least 99 of 100 runs, in the direction that is hardest to see."""
     d = smallest_caught(n, 4, 1e-6)
     p = np.asarray([0.25, 0.25, 0.25, 0.25])
-    law = p + np.asarray([d, -d, 0, 0])
+    distribution = p + np.asarray([d, -d, 0, 0])
     rng = np.random.default_rng(4)
     caught = 0
     for _ in range(40):
         bet = Bet("output", p.tolist())
-        for y in rng.choice(4, size=n, p=law).tolist():
+        for y in rng.choice(4, size=n, p=distribution).tolist():
             bet.update(y)
             if bet.log_wealth > math.log(1e6):
                 caught += 1
@@ -96,12 +96,12 @@ def test_recycled_noise_is_seen_and_fresh_noise_is_not():
 PROBLEM = Problem("p", (0.25, 0.75), (0.5, 0.5), 1)
 
 
-def law_of(function):
+def distribution_of(function):
     engine = NodeEngine(function)
     engine.warm_up(PROBLEM)
     explorer = Explorer(lambda calls: engine.scripted(PROBLEM, calls))
-    laws, _ = explorer.laws([(0,)])
-    return {o.token: c for o, c in laws[(0,)].chances.items() if isinstance(o, Emitted1)}
+    distributions, _ = explorer.distributions([(0,)])
+    return {o.token: c for o, c in distributions[(0,)].chances.items() if isinstance(o, Emitted1)}
 
 
 SOURCES = {
@@ -128,21 +128,21 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_exact_law_of_every_source_of_noise(name):
-    law = law_of(lambda p, q, drafts: (int(SOURCES[name]()), -1))
-    assert law[1] == pytest.approx(0.3, abs=1e-7)
-    assert sum(law.values()) == pytest.approx(1, abs=1e-12)
+def test_the_exact_distribution_of_every_source_of_noise(name):
+    distribution = distribution_of(lambda p, q, drafts: (int(SOURCES[name]()), -1))
+    assert distribution[1] == pytest.approx(0.3, abs=1e-7)
+    assert sum(distribution.values()) == pytest.approx(1, abs=1e-12)
 
 
 def test_a_permutation_is_enumerated():
-    assert law_of(lambda p, q, drafts: (int(torch.randperm(4)[0] == 0), -1))[1] == pytest.approx(0.25)
+    assert distribution_of(lambda p, q, drafts: (int(torch.randperm(4)[0] == 0), -1))[1] == pytest.approx(0.25)
 
 
 def test_the_generators_are_put_back():
     kept = (random.random, np.random.rand, random.Random.random, random.Random._randbelow)
     random.seed(5)
     expected = random.Random(5).random()
-    law_of(SOURCES["torch.rand"] and (lambda p, q, drafts: (int(random.random() < 0.5), -1)))
+    distribution_of(SOURCES["torch.rand"] and (lambda p, q, drafts: (int(random.random() < 0.5), -1)))
     random.seed(5)
     assert random.random() == expected
     assert kept == (random.random, np.random.rand, random.Random.random, random.Random._randbelow)

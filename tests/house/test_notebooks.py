@@ -192,7 +192,7 @@ def test_it_runs_wherever_its_controls_stand(notebook):
         ("", "p[0] = "),
     ],
 )
-def test_a_bad_law_is_answered_with_the_error_and_an_example(p, says):
+def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says):
     notebook = ROOT / "notebooks" / "how_far.py"
     (group,) = groups(notebook)
     outputs, _ = loaded(notebook)[0].run(defs=group | {"p_text": mo.ui.text(p)})

@@ -37,7 +37,7 @@ def test_an_attack_finds_nothing(name: str) -> None:
 
 def test_brute_force_by_hand() -> None:
     p, q = ([Fraction(part) for part in text.split()] for text in ("0 1/5 4/5", "3/5 3/10 1/10"))
-    values = {policy: brute.optimum(p, brute.draft_law(policy, q, 2))[0] for policy in brute.POLICIES[:3]}
+    values = {policy: brute.optimum(p, brute.draft_distribution(policy, q, 2))[0] for policy in brute.POLICIES[:3]}
     assert values == {"iid": Fraction(39, 100), "without_replacement": Fraction(69, 140), "hub": Fraction(9, 20)}
     uniform = brute.without_replacement_inside([Fraction(1, 6)], [6], [3], 2, Fraction(1))
     assert uniform == Fraction(1, 5)
@@ -56,10 +56,10 @@ def test_a_checker_that_accepts_all_is_found(monkeypatch) -> None:
 
 
 def test_a_checker_that_accepts_nothing_is_found(monkeypatch) -> None:
-    def refuse(source):
+    def reject(source):
         raise spechub_lp.SpecHubError("no")
 
-    monkeypatch.setattr(certificate, "check", refuse)
+    monkeypatch.setattr(certificate, "check", reject)
     assert any("rejected although true" in failure for failure in trial("certificates", 1))
 
 

@@ -44,6 +44,6 @@ def test_the_release_works_from_another_folder(tmp_path):
     done = python("-m", "spechub_lp", "audit", *small)
     assert done.returncode == 0, done.stderr
     assert "PASS" in done.stdout
-    assert "are the target law" in (elsewhere / "audit.html").read_text()
+    assert "are the target distribution" in (elsewhere / "audit.html").read_text()
     assert (site / "spechub_lp" / "py.typed").exists()
     assert any(site.glob("*.dist-info/licenses/LICENSE"))

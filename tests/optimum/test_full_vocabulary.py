@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from spechub_lp import distributions, optimum
-from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.errors import InvalidDistribution, SpecHubError
 from spechub_lp.optimum import bucket_scan
 from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.testing import strategies
@@ -16,7 +16,7 @@ from spechub_lp.testing import strategies
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
 
 
-def random_laws(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def random_distributions(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     q = np.exp(2 * rng.normal(size=(rows, v)))
     p = q * np.exp(rng.normal(size=(rows, v)))
@@ -31,7 +31,7 @@ def test_equals_the_certified_optimum(drafts: str, pqk) -> None:
     if drafts == "hub" and k != 2:
         return
     alpha = float(optimum(p, q, k, drafts).alpha)
-    rows = [np.asarray([float(w) for w in law]) for law in (p, q)]
+    rows = [np.asarray([float(w) for w in distribution]) for distribution in (p, q)]
     if drafts == "iid" or (drafts == "without_replacement" and k == 2):
         H = np.zeros(len(p), dtype=bool)
         served, inside, *_ = bucket_scan.prefix_by_buckets(*rows, k, drafts == "iid", H)
@@ -49,7 +49,7 @@ def test_equals_the_certified_optimum(drafts: str, pqk) -> None:
 def test_buckets_sort_torch_and_float32_agree(drafts: str, k: int) -> None:
     if drafts == "hub" and k != 2:
         return
-    p, q = random_laws(5000, 1, rows=3)
+    p, q = random_distributions(5000, 1, rows=3)
     ours = cut(p, q, k, drafts)
     plain = cut(p, q, k, drafts, sort=True, memory=10**6)
     theirs = cut(torch.asarray(p), torch.asarray(q), k, drafts, sort=True)
@@ -63,7 +63,7 @@ def test_buckets_sort_torch_and_float32_agree(drafts: str, k: int) -> None:
 
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement"])
 def test_the_value_is_the_value_of_its_set(drafts: str) -> None:
-    p, q = random_laws(2000, 3)
+    p, q = random_distributions(2000, 3)
     found = cut(p, q, 2, drafts)
     H = found.H[0]
     inside = q[0][H].sum() ** 2
@@ -103,20 +103,20 @@ def test_rows_of_logits_with_zeros_ties_and_subnormal_tails() -> None:
 
 @pytest.mark.parametrize("sort", [False, True])
 def test_a_bad_row_is_named(sort: bool) -> None:
-    p, q = random_laws(600, 2, rows=3)
+    p, q = random_distributions(600, 2, rows=3)
     p[1, 17] = np.nan
-    with pytest.raises(LawError, match=r"p\[17\] = nan .*index \[1, 17\]"):
+    with pytest.raises(InvalidDistribution, match=r"p\[17\] = nan .*index \[1, 17\]"):
         cut(p, q, sort=sort)
-    with pytest.raises(LawError, match=r"q sums to .* \(row 2\)"):
+    with pytest.raises(InvalidDistribution, match=r"q sums to .* \(row 2\)"):
         cut(q, np.concatenate([q[:2], q[2:] * 2]), sort=sort)
-    with pytest.raises(LawError, match="is not a probability"):
+    with pytest.raises(InvalidDistribution, match="is not a probability"):
         cut(q, q * -1, sort=sort)
     with pytest.raises(SpecHubError, match="shape"):
         cut(q, q[:, :-1], sort=sort)
 
 
 def test_product_drafts_have_no_full_vocabulary_cut() -> None:
-    p, q = random_laws(10, 0)
+    p, q = random_distributions(10, 0)
     with pytest.raises(SpecHubError, match="product"):
         cut(p, q, 2, "product")
 
@@ -124,7 +124,7 @@ def test_product_drafts_have_no_full_vocabulary_cut() -> None:
 @pytest.mark.slow
 def test_memory_at_full_vocabulary() -> None:
     """One row of 151,936 tokens stays below 50 MB beside its inputs, whichever way it goes."""
-    p, q = random_laws(151_936, 0)
+    p, q = random_distributions(151_936, 0)
     for drafts in POLICIES:
         for sort in (False, True):
             cut(p, q, 2, drafts, sort=sort)
@@ -137,7 +137,7 @@ def test_memory_at_full_vocabulary() -> None:
 
 def test_candidates_are_few() -> None:
     """The buckets are worth it: the scan is right with them, and wrong when the last of them is dropped."""
-    p, q = random_laws(3000, 4)
+    p, q = random_distributions(3000, 4)
     H = np.zeros(3000, dtype=bool)
     served, inside, *_ = bucket_scan.prefix_by_buckets(p[0], q[0], 2, True, H)
     assert 1 + served - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)

@@ -10,7 +10,7 @@ import torch
 from spechub_lp import cut, draw, exact, reference, samplers
 from spechub_lp.drafts import by_name
 from spechub_lp.drafts.top_k import most_likely
-from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.errors import InvalidDistribution, SpecHubError
 
 DRAFTS = [
     ("iid", (1, 2, 3, 4)),
@@ -78,7 +78,7 @@ def test_rows_of_counts(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("v", [3, 5, 9, 48, 60])
 def test_tops_an_ulp_apart_are_chosen_once(v: int, dtype: str) -> None:
-    """Policy, rule, exact law and cut take the tops of the row as given; over its sum they would tie."""
+    """Policy, rule, exact distribution and cut take the tops of the row as given; over its sum they would tie."""
     rng = np.random.default_rng(v)
     for _ in range(6):
         p, q = (exact_rows.in_dtype(row, dtype)[None] for row in exact_rows.rows("ulp_tops", v, rng))
@@ -98,9 +98,9 @@ def test_tops_an_ulp_apart_are_chosen_once(v: int, dtype: str) -> None:
                 assert seen.distance < 1e-6
                 assert float(seen.acceptance) == pytest.approx(float(best), abs=1e-6)
             if v < 10 and dtype == "float64":
-                law = exact(rule, p[0], q[0])
-                assert law.is_lossless
-                assert law.acceptance == best
+                distribution = exact(rule, p[0], q[0])
+                assert distribution.is_lossless
+                assert distribution.acceptance == best
 
 
 BAD = [
@@ -127,9 +127,9 @@ def test_bad_rows_are_named_at_every_width(row: int, v: int, drafts: str) -> Non
         bad = wide
     good = torch.ones(v) / v if isinstance(bad, torch.Tensor) else np.full(v, 1 / v)
     for sort in (False, True):
-        with pytest.raises(LawError, match=message):
+        with pytest.raises(InvalidDistribution, match=message):
             cut(bad, good, 2, drafts, sort=sort)
-        with pytest.raises(LawError, match=message.replace("p", "q", 1) if message[0] == "p" else message):
+        with pytest.raises(InvalidDistribution, match=message.replace("p", "q", 1) if message[0] == "p" else message):
             cut(good, bad, 2, drafts, sort=sort)
 
 

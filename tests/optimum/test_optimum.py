@@ -1,4 +1,4 @@
-"""One optimum by four ways, as an equality; floats close to it; peaked laws do not trip HiGHS."""
+"""One optimum by four ways, as an equality; floats close to it; peaked distributions do not trip HiGHS."""
 
 import doctest
 import random
@@ -91,7 +91,7 @@ def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq):
             assert sum(mass for x, y, mass in entries if y in x) == best.alpha
 
 
-def test_peaked_laws_neither_infeasible_nor_wrong():
+def test_peaked_distributions_neither_infeasible_nor_wrong():
     """With default tolerances HiGHS calls 26 of 40 such full programs infeasible and errs in the seventh digit."""
     rng = np.random.default_rng(7)
     for _ in range(40):

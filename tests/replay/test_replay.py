@@ -1,4 +1,5 @@
-"""A replay measures what the exact laws say, its sums merge, its intervals cover, and a wrong rule turns it red."""
+"""A replay measures what the exact distributions say, its sums merge, its intervals cover, and a wrong rule turns it
+red."""
 
 import json
 import pickle
@@ -45,10 +46,10 @@ def result(folder) -> Replay:
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
-def test_acceptance_is_that_of_the_enumerated_law(result, folder, temperature, k):
+def test_acceptance_is_that_of_the_enumerated_distribution(result, folder, temperature, k):
     rows = shards.load(folder)
     for sampler in measures.chosen(EVERY, k):
-        true = np.mean([reference(sampler, *rows.laws(i, temperature)).acceptance for i in range(N)])
+        true = np.mean([reference(sampler, *rows.distributions(i, temperature)).acceptance for i in range(N)])
         found = result.tally.mean((temperature, sampler.k, "acceptance", sampler.name))
         error = measures.monte_carlo_error(result.tally, (temperature, k, "noise", sampler.name))
         assert abs(found.mean - true) <= LOWEST_FALSE_ALARM * error + 1e-9, sampler.name
@@ -61,7 +62,7 @@ def test_the_optimum_is_the_certified_one(result, folder, k):
     own = {"adaptive": Adaptive(), "tempered": Tempered()}
     for name in measures.OPTIMA:
         policy = own.get(name, name)
-        true = np.mean([float(optimum(*map(rationals, rows.laws(i)), k, policy).alpha) for i in range(N)])
+        true = np.mean([float(optimum(*map(rationals, rows.distributions(i)), k, policy).alpha) for i in range(N)])
         assert abs(result.tally.mean((1.0, k, "optimum", name)).mean - true) < 1e-9, name
 
 
@@ -138,7 +139,7 @@ def test_torch_gives_the_same_numbers(folder):
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(1, None), (2, None), (None, 0.5), (3, 0.9)])
-def test_truncated_laws_with_disjoint_supports_are_measured(folder, top_k, top_p):
+def test_truncated_distributions_with_disjoint_supports_are_measured(folder, top_k, top_p):
     result = replay(folder, Plan(top_k=top_k, top_p=top_p, draws=4, exact_every=6, ks=(2,)), jobs=1)
     assert result.failures == []
     assert all(0 <= result.tally.mean((1.0, 2, "optimum", name)).mean <= 1 for name in measures.POLICIES)
@@ -201,7 +202,7 @@ def test_tables_hold_what_was_measured(result):
         assert section.title in markdown(section)
 
 
-def test_bad_plans_are_refused(folder):
+def test_bad_plans_are_rejected(folder):
     for plan, text in (
         (Plan(samplers=("spechib",)), "Did you mean 'spechub'"),
         (Plan(samplers=("lp_table",)), "replay the optimum"),
@@ -242,8 +243,8 @@ def test_the_shipped_rows_replay_at_full_vocabulary():
     assert mean["rrs"] < mean["rrsw"] < result.tally.mean((1.0, 2, "optimum", "without_replacement")).mean
 
 
-def rationals(law: np.ndarray) -> list[Fraction]:
-    exact = [Fraction(m) for m in law.tolist()]
+def rationals(distribution: np.ndarray) -> list[Fraction]:
+    exact = [Fraction(m) for m in distribution.tolist()]
     return [m / sum(exact) for m in exact]
 
 

@@ -29,7 +29,7 @@ from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
-KINDS = ("audit", "audit failed", "gate", "gate refused", "replay")
+KINDS = ("audit", "audit failed", "gate", "gate rejected", "replay")
 
 
 def right(p, q, drafts):
@@ -57,7 +57,7 @@ def audited():
 
 
 def failed(document):
-    """A sampler that lost one law, and acceptances above its optimum."""
+    """A sampler that lost one distribution, and acceptances above its optimum."""
     document = json.loads(json.dumps(document, default=str))
     line = next(line for line in document["lines"] if line["sampler"] == "rrs" and line["own"])
     line |= {"lossless": line["instances"] - 1, "distance": 0.125, "above": 1, "acceptance": line["optimum"] + 0.01}
@@ -84,7 +84,7 @@ def documents():
         "audit": clean,
         "audit failed": failed(clean),
         "gate": gated(right, "engines:right"),
-        "gate refused": gated(biased, "engines:biased"),
+        "gate rejected": gated(biased, "engines:biased"),
         "replay": replayed(),
     }
 
@@ -160,10 +160,10 @@ def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pic
 @pytest.mark.parametrize(
     ("kind", "verdict", "says"),
     [
-        ("audit", "PASS", "output laws are the target law"),
+        ("audit", "PASS", "output distributions are the target distribution"),
         ("audit failed", "FAIL", "rrs with its own iid drafts is biased"),
-        ("gate", "PASS", "keeps the target law on 3 problems"),
-        ("gate refused", "FAIL", "does not keep the target law: its output law is up to 0.2"),
+        ("gate", "PASS", "keeps the target distribution on 3 problems"),
+        ("gate rejected", "FAIL", "does not keep the target distribution: its output distribution is up to 0.2"),
         ("replay", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
     ],
 )
@@ -286,10 +286,10 @@ def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero():
     assert not [a for _, a in Seen(text).elements if a.get("class") in ("pass", "fail")]
 
 
-def test_a_crash_is_refused_by_its_kind():
+def test_a_crash_is_rejected_by_its_kind():
     report = Report("engine", "node", "iid", 2, findings=[Finding(0, "crash", "it died")])
     words = " ".join(" ".join(Seen(page({**about("gate"), **report.document()})).words).split())
-    assert "engine with 2 iid drafts is refused: crash." in words
+    assert "engine with 2 iid drafts is rejected: crash." in words
     assert "crash: it died" in words
 
 
@@ -300,7 +300,7 @@ def test_without_matplotlib_the_page_says_so(documents, monkeypatch):
     assert "pip install &#39;spechub-lp[plots]&#39;" in text
 
 
-def test_a_document_without_a_page_is_refused(tmp_path):
+def test_a_document_without_a_page_is_rejected(tmp_path):
     with pytest.raises(SpecHubError, match="command = 'solve'"):
         write_page(tmp_path / "a.html", about("solve"))
     assert not list(tmp_path.iterdir())
@@ -335,14 +335,14 @@ def visit(browser, file: Path, width=1280, scheme="light", unfold=True):
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def refuse(route):
+    def reject(route):
         if route.request.url == file.as_uri():
             route.continue_()
         else:
             asked.append(route.request.url)
             route.abort()
 
-    tab.route("**/*", refuse)
+    tab.route("**/*", reject)
     tab.goto(file.as_uri())
     if unfold:
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")

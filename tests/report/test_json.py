@@ -102,7 +102,7 @@ def test_documents_of_real_runs_fit_their_schemas(documents):
 
 
 @pytest.mark.slow
-def test_changed_documents_are_refused(documents):
+def test_changed_documents_are_rejected(documents):
     for command, (made, *_) in documents.items():
         for name in made:
             with pytest.raises(jsonschema.ValidationError, match=f"{name!r} is a required property"):
@@ -121,13 +121,13 @@ def test_changed_documents_are_refused(documents):
         ("solve", ("p", 1)),
         ("verify", ("alpha",)),
         ("sample", ("acceptance",)),
-        ("sample", ("output_law", 0)),
+        ("sample", ("output_distribution", 0)),
         ("audit", ("records", 0, "optimum")),
         ("audit", ("false_statements", 0, 1)),
         ("audit", ("examples", 0, "certificate", "claim", "alpha")),
     ],
 )
-def test_a_float_in_the_place_of_a_rational_is_refused(documents, command, path):
+def test_a_float_in_the_place_of_a_rational_is_rejected(documents, command, path):
     for wrong in (0.39, "0.39", "2/04", "1/0", "-0"):
         made = copy.deepcopy(documents[command][0])
         place = made

@@ -87,11 +87,11 @@ def test_acceptance_wants_the_drafts_that_it_is_told():
 
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
 def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler):
-    """1 - q of the top token cancels; a law a rounding away from one-hot has a closed form all the same."""
+    """1 - q of the top token cancels; a distribution a rounding away from one-hot has a closed form all the same."""
     tiny = F(1, 2**60)
     for p, q in ([(1 - tiny, tiny, F(0)), (1 - 3 * tiny, tiny, 2 * tiny)], [(tiny, 1 - tiny), (1 - tiny, tiny)]):
         for dtype in (torch.float64, torch.float32):
-            rows = (torch.tensor([[float(m) for m in law]], dtype=dtype) for law in (p, q))
+            rows = (torch.tensor([[float(m) for m in distribution]], dtype=dtype) for distribution in (p, q))
             closed = sampler.acceptance(*rows)
             if closed is not None:
                 assert closed.dtype in (dtype, torch.float64)
@@ -102,13 +102,13 @@ def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler
     "rows", [((0.5, 0.5, 0, 0), (0, 0, 0, 1)), ((F(1, 2), F(1, 2), F(0)), (F(0), F(1, 2), F(1, 2)))]
 )
 @pytest.mark.parametrize("tokens", [1, 2, 3, 9])
-def test_restrict_keeps_laws_laws(rows, tokens):
+def test_restrict_keeps_distributions_distributions(rows, tokens):
     small = distributions.restrict(rows, tokens)
-    assert all(sum(law) == 1 and len(law) == min(tokens, len(rows[0])) for law in small)
+    assert all(sum(distribution) == 1 and len(distribution) == min(tokens, len(rows[0])) for distribution in small)
     assert small == distributions.restrict([np.asarray(row, dtype=float) for row in rows], tokens)
 
 
-def test_restrict_a_law_with_nothing_on_the_kept_tokens():
+def test_restrict_a_distribution_with_nothing_on_the_kept_tokens():
     assert distributions.restrict(((1.0, 0, 0, 0), (0, 0.25, 0.25, 0.5)), 1) == ((1,), (1,))
     assert distributions.restrict(((0.4, 0.35, 0.25, 0, 0), (0, 0, 0.2, 0.4, 0.4)), 2)[1] == (F(0), F(1))
     assert distributions.restrict(((0.5, 0.5, 0, 0), (0, 0, 0.45, 0.55)), 1) == ((F(1),), (F(1),))
@@ -118,7 +118,7 @@ def test_restrict_a_law_with_nothing_on_the_kept_tokens():
 def test_exact_acceptance_is_what_draws_accept():
     """The old number of this pair was that of its rule's own drafts: .72 for .793."""
     pair: Sampler = samplers.RRS().with_drafts("without_replacement")
-    law = exact(pair, FALLING, FALLING[::-1])
+    distribution = exact(pair, FALLING, FALLING[::-1])
     u = np.random.default_rng(0).random((20_000, 3))
-    rows = ([float(F(m)) for m in law_of] for law_of in (FALLING, FALLING[::-1]))
-    assert abs((draw(pair, *rows, u).slots >= 0).mean() - float(law.acceptance)) < 0.015
+    rows = ([float(F(m)) for m in distribution_of] for distribution_of in (FALLING, FALLING[::-1]))
+    assert abs((draw(pair, *rows, u).slots >= 0).mean() - float(distribution.acceptance)) < 0.015

@@ -33,7 +33,7 @@ from spechub_lp.testing import strategies
 EPS = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
 
 
-def random_laws(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def random_distributions(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     q = np.exp(2 * rng.normal(size=(rows, v)))
     p = q * np.exp(rng.normal(size=(rows, v)))
@@ -53,9 +53,9 @@ def drawn(q: np.ndarray, k: int, n: int, seed: int) -> np.ndarray:
 def test_lossless_and_optimal(rule: type[Sampler], pqk) -> None:
     p, q, k = pqk
     sampler = rule(k=k)
-    law, best = exact(sampler, p, q), optimum(p, q, k, sampler.drafts)
-    assert law.is_lossless
-    assert law.acceptance == best.alpha == law.membership
+    distribution, best = exact(sampler, p, q), optimum(p, q, k, sampler.drafts)
+    assert distribution.is_lossless
+    assert distribution.acceptance == best.alpha == distribution.membership
     closed = sampler.acceptance(rational_row(p), rational_row(q))[0]
     assert closed == best.alpha
 
@@ -76,9 +76,9 @@ def test_lossless_and_optimal(rule: type[Sampler], pqk) -> None:
     ids=lambda s: f"{s.name}-{s.k}",
 )
 def test_optimal_for_its_drafts(sampler: Sampler, pq) -> None:
-    law = exact(sampler, *pq)
-    assert law.is_lossless
-    assert law.acceptance == optimum(*pq, sampler.k, sampler.drafts).alpha
+    distribution = exact(sampler, *pq)
+    assert distribution.is_lossless
+    assert distribution.acceptance == optimum(*pq, sampler.k, sampler.drafts).alpha
 
 
 @settings(deadline=None, max_examples=40)
@@ -86,21 +86,21 @@ def test_optimal_for_its_drafts(sampler: Sampler, pq) -> None:
 def test_bucketed_is_lossless_and_below_the_optimum(pqk) -> None:
     p, q, k = pqk
     for levels, octaves in ((3, 1), (128, 8)):
-        law = exact(BorderBucketed(k=k, levels=levels, octaves=octaves), p, q)
-        assert law.is_lossless
-        assert law.acceptance <= optimum(p, q, k).alpha
+        distribution = exact(BorderBucketed(k=k, levels=levels, octaves=octaves), p, q)
+        assert distribution.is_lossless
+        assert distribution.acceptance <= optimum(p, q, k).alpha
 
 
 @pytest.mark.parametrize(("rule", "k"), [(Border, 2), (Border, 3), (BorderWor, 2), (BorderWor, 3)])
-def test_the_chosen_law_is_b(rule: type[Border], k: int) -> None:
-    """The law that the drafts are verified against is the law of the choice, token by token."""
+def test_the_chosen_distribution_is_b(rule: type[Border], k: int) -> None:
+    """The distribution that the drafts are verified against is the distribution of the choice, token by token."""
     p, q = (rational_row([Fraction(w, 20) for w in row]) for row in ((1, 5, 2, 8, 4), (6, 2, 9, 2, 1)))
     sampler = rule(k=k)
     prepared = sampler.prepare(p, q)
     x, mass = enumerate_drafts(sampler.drafts, q, k)
-    law = p[0] * 0
-    np.add.at(law, x, mass[:, None] * sampler.choose(prepared, x))
-    assert law.tolist() == prepared.law[0].tolist()
+    distribution = p[0] * 0
+    np.add.at(distribution, x, mass[:, None] * sampler.choose(prepared, x))
+    assert distribution.tolist() == prepared.distribution[0].tolist()
 
 
 @pytest.mark.parametrize("rule", [Border, BorderWor, BorderTempered])
@@ -109,18 +109,19 @@ def test_the_chosen_law_is_b(rule: type[Border], k: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_bias_is_rounding(rule: type[Sampler], k: int, v: int, dtype: torch.dtype) -> None:
     for seed in range(3):
-        p, q = (torch.asarray(a, dtype=dtype) for a in random_laws(v, seed))
+        p, q = (torch.asarray(a, dtype=dtype) for a in random_distributions(v, seed))
         p, q = p / p.sum(), q / q.sum()
-        law = reference(rule(k=k), p[0], q[0])
-        assert law.distance <= 64 * EPS[dtype]
-        assert law.acceptance == pytest.approx(float(rule(k=k).acceptance(p, q)[0]), abs=64 * EPS[dtype])
+        distribution = reference(rule(k=k), p[0], q[0])
+        assert distribution.distance <= 64 * EPS[dtype]
+        assert distribution.acceptance == pytest.approx(float(rule(k=k).acceptance(p, q)[0]), abs=64 * EPS[dtype])
 
 
 @pytest.mark.parametrize(("rule", "allowed"), [(Border, 1e-7), (BorderWor, 2e-3)])
 @pytest.mark.parametrize("k", [2, 3])
 def test_bfloat16(rule: type[Sampler], allowed: float, k: int) -> None:
     """p that sums to 1 in bfloat16 comes out up to float32 rounding from iid drafts. Drafts without replacement are
-    drawn from laws that bfloat16 rounds anew after each draft, by up to 2^-9 each; that much shows, and no more."""
+    drawn from distributions that bfloat16 rounds anew after each draft, by up to 2^-9 each; that much shows, and no
+    more."""
     p = torch.asarray([9, 1, 3, 2, 1], dtype=torch.bfloat16) / 16
     q = torch.asarray([2, 6, 1, 5, 2], dtype=torch.bfloat16) / 16
     assert reference(rule(k=k), p, q).distance <= allowed
@@ -129,7 +130,7 @@ def test_bfloat16(rule: type[Sampler], allowed: float, k: int) -> None:
 @pytest.mark.parametrize("name", ["border", "border_wor"])
 @pytest.mark.parametrize("k", [2, 3])
 def test_numpy_and_torch_choose_alike(name: str, k: int) -> None:
-    p, q = random_laws(300, 5, rows=2)
+    p, q = random_distributions(300, 5, rows=2)
     x = np.concatenate([drawn(row, k, 1, 1) for row in q])
     sampler = samplers.by_name(name, k)
     ours = sampler.verify(p, q, x)
@@ -140,7 +141,7 @@ def test_numpy_and_torch_choose_alike(name: str, k: int) -> None:
 
 def test_degenerate_floats_pass_without_warnings() -> None:
     tiny = 5e-324
-    laws = [
+    distributions = [
         [1.0, 0.0, 0.0],
         [0.0, 1.0, 0.0],
         [0.5, 0.5, 0.0],
@@ -148,12 +149,12 @@ def test_degenerate_floats_pass_without_warnings() -> None:
         [1 - 2e-300, 1e-300, 1e-300],
         [tiny, 1.0, 1e-200],
     ]
-    for p, q, k in product(laws, laws, (1, 2, 3)):
+    for p, q, k in product(distributions, distributions, (1, 2, 3)):
         for rule in (Border, BorderWor, BorderBucketed):
-            law = reference(rule(k=k), np.asarray(p), np.asarray(q))
-            assert law.distance < 1e-15
-            assert (law.accept >= 0).all()
-            assert (law.residual >= 0).all()
+            distribution = reference(rule(k=k), np.asarray(p), np.asarray(q))
+            assert distribution.distance < 1e-15
+            assert (distribution.accept >= 0).all()
+            assert (distribution.residual >= 0).all()
 
 
 @pytest.mark.parametrize("seed", [5349, 19388])
@@ -167,12 +168,12 @@ def test_tails_whose_ratios_differ_by_rounding_alone(seed: int) -> None:
     order, n = falling(p, q)
     p, q = p[order[:n]], q[order[:n]]
     f = best_draft(WithoutReplacement(), q, 2)
-    law = iron(q, f, wanted(p, q, f)).density * q
-    assert np.minimum(p, law).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-12)
+    distribution = iron(q, f, wanted(p, q, f)).density * q
+    assert np.minimum(p, distribution).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-12)
 
 
 @settings(deadline=None, max_examples=60)
-@given(q=strategies.laws(max_tokens=6))
+@given(q=strategies.distributions(max_tokens=6))
 @pytest.mark.parametrize("policy", [IID(), WithoutReplacement()], ids=lambda p: p.name)
 def test_best_draft_in_floats(policy, q) -> None:
     """Its stated error: every entry and every running sum, over its own size."""
@@ -189,17 +190,18 @@ def test_best_draft_in_floats(policy, q) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_full_vocabulary_without_replacement(k: int) -> None:
-    """At V = 3,000 the choice is a law, the acceptance is the cut, and the law of the best draft sums to 1."""
+    """At V = 3,000 the choice is a distribution, the acceptance is the cut, and the distribution of the best draft sums
+    to 1."""
     from spechub_lp.optimum.full_vocabulary import cut
 
-    p, q = random_laws(3000, 7)
+    p, q = random_distributions(3000, 7)
     sampler = BorderWor(k=k)
     prepared = sampler.prepare(p, q)
     choose = sampler.choose(prepared, drawn(q[0], k, 20, 3))
     assert (choose >= 0).all()
     assert np.abs(choose.sum(axis=1) - 1).max() < 1e-12
     assert prepared.served[0] == pytest.approx(cut(p, q, k, "without_replacement").alpha[0], abs=1e-11)
-    assert prepared.law.sum() == pytest.approx(1, abs=1e-11)
+    assert prepared.distribution.sum() == pytest.approx(1, abs=1e-11)
 
 
 @pytest.mark.slow
@@ -207,7 +209,7 @@ def test_full_vocabulary_without_replacement(k: int) -> None:
 def test_frequency_of_the_chosen_token(rule: type[Border]) -> None:
     """At V = 500, where tuples cannot be enumerated, the mean choice over 40,000 drawn pairs is b, in 10 groups of
     tokens: each within 6 standard errors (false alarm below 1e-7)."""
-    p, q = random_laws(500, 11)
+    p, q = random_distributions(500, 11)
     sampler, n = rule(k=2), 40_000
     rng = np.random.default_rng(2)
     x = drawn(q[0], 2, n, 4) if rule is BorderWor else rng.choice(500, size=(n, 2), p=q[0])
@@ -215,11 +217,11 @@ def test_frequency_of_the_chosen_token(rule: type[Border]) -> None:
     choose = sampler.choose(prepared, x)
     group = np.arange(500) % 10
     share = np.stack([(choose * (group[x] == g)).sum(axis=1) for g in range(10)])
-    want = np.bincount(group, weights=prepared.law[0], minlength=10)
+    want = np.bincount(group, weights=prepared.distribution[0], minlength=10)
     assert (np.abs(share.mean(axis=1) - want) <= 6 * share.std(axis=1) / n**0.5).all()
 
 
-def test_tempered_law() -> None:
+def test_tempered_distribution() -> None:
     q = rational_row(["1/2", "1/3", "1/6", "0"])
     assert Tempered(2).temper(q)[0].tolist() == [Fraction(9, 14), Fraction(4, 14), Fraction(1, 14), 0]
     faint = np.asarray([[1e-300, 3e-300, 0.0]])
@@ -228,10 +230,10 @@ def test_tempered_law() -> None:
 
 def test_the_example_of_the_theory() -> None:
     """The fractions and the code of theory/border/README.md, section 8."""
-    p, q = (rational_row(law) for law in (("3/5", "3/10", "1/10"), ("1/5", "3/10", "1/2")))
+    p, q = (rational_row(distribution) for distribution in (("3/5", "3/10", "1/10"), ("1/5", "3/10", "1/2")))
     iid, wor = Border().prepare(p, q), BorderWor().prepare(p, q)
-    assert iid.law[0].tolist() == [Fraction(9, 25), Fraction(3, 10), Fraction(17, 50)]
-    assert wor.law[0].tolist() == [Fraction(17, 35), Fraction(3, 10), Fraction(3, 14)]
+    assert iid.distribution[0].tolist() == [Fraction(9, 25), Fraction(3, 10), Fraction(17, 50)]
+    assert wor.distribution[0].tolist() == [Fraction(17, 35), Fraction(3, 10), Fraction(3, 14)]
     assert iid.death.a[0].tolist() == [1, 1, Fraction(2, 5)]
     assert wor.death.a[0].tolist() == [1, 1, Fraction(1, 3)]
     pairs = np.asarray([[1, 2], [2, 1]])

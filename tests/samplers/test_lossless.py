@@ -1,4 +1,5 @@
-"""Every rule keeps the target law with its own drafts, as an equality of rationals; wrong pairs are told apart."""
+"""Every rule keeps the target distribution with its own drafts, as an equality of rationals; wrong pairs are told
+apart."""
 
 from fractions import Fraction as F
 
@@ -25,14 +26,14 @@ DEGENERATE = [
 @given(pq=pairs())
 def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq):
     coupling = exact(sampler, *pq)
-    assert coupling.is_lossless, coupling.output_law
-    assert coupling.output_law == pq[0]
+    assert coupling.is_lossless, coupling.output_distribution
+    assert coupling.output_distribution == pq[0]
     assert all(type(v) is F for v in (coupling.acceptance, coupling.membership, coupling.distance, *coupling.mass))
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize(("p", "q"), DEGENERATE)
-def test_degenerate_laws(sampler, p, q):
+def test_degenerate_distributions(sampler, p, q):
     assert exact(sampler, p, q).is_lossless
 
 
@@ -61,7 +62,7 @@ def test_closed_forms_of_acceptance(sampler, pq):
 
 
 @given(pq=pairs())
-def test_same_law_accepts_always(pq):
+def test_same_distribution_accepts_always(pq):
     for sampler in samplers.ALL:
         if sampler.name != "nss":
             assert exact(sampler, pq[0], pq[0]).acceptance == 1, sampler.name
@@ -92,8 +93,8 @@ def test_a_wrong_pair_looks_better_and_is_biased():
 def test_wrong_pairs_are_told(rule, policy):
     wrong = samplers.by_name(rule).with_drafts(policy)
     assert not wrong.is_own_pair
-    laws = [("2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5"), ("1/10 1/5 3/10 2/5", "1/5 3/10 1/4 1/4")]
-    couplings = [exact(wrong, p.split(), q.split()) for p, q in laws]
+    distributions = [("2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5"), ("1/10 1/5 3/10 2/5", "1/5 3/10 1/4 1/4")]
+    couplings = [exact(wrong, p.split(), q.split()) for p, q in distributions]
     assert any(c.distance > 0 for c in couplings)
     assert all(c.is_lossless == (c.distance == 0) for c in couplings)
 

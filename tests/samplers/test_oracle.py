@@ -1,4 +1,4 @@
-"""The package's whole joint law of drafts and output equals that of an independent program, as rationals."""
+"""The package's whole joint distribution of drafts and output equals that of an independent program, as rationals."""
 
 from fractions import Fraction as F
 
@@ -14,20 +14,20 @@ from spechub_lp.testing.strategies import pairs
 
 def joint(coupling) -> dict:
     """{(drafts, output): mass} of a Coupling."""
-    law: dict = {}
+    distribution: dict = {}
     for x, mass, accept, residual in zip(
         coupling.drafts, coupling.mass, coupling.accept, coupling.residual, strict=True
     ):
         for y, share in [*zip(x, accept, strict=True), *enumerate(residual)]:
             if share:
-                law[x, y] = law.get((x, y), F(0)) + mass * plain(share)
-    return law
+                distribution[x, y] = distribution.get((x, y), F(0)) + mass * plain(share)
+    return distribution
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("name", ["naive", "nss", "rrs", "rrsw", "kseq", "spechub", "greedy_hubs"])
 @given(pq=pairs(max_tokens=4))
-def test_joint_law_equals_the_witness(name, k, pq):
+def test_joint_distribution_equals_the_witness(name, k, pq):
     p, q = pq
     if (name == "spechub" and k != 2) or (name == "naive" and k != 1):
         return
@@ -35,7 +35,7 @@ def test_joint_law_equals_the_witness(name, k, pq):
     extra = {}
     if name == "kseq":
         extra = {"rho": plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])}
-    witness = oracle.joint_law(lambda choose: getattr(oracle, name)(p, q, choose, k=k, **extra))
+    witness = oracle.joint_distribution(lambda choose: getattr(oracle, name)(p, q, choose, k=k, **extra))
     assert joint(exact(sampler, p, q)) == witness
 
 

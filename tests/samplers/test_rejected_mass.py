@@ -1,4 +1,4 @@
-"""How often RRSw refuses all drafts: exact in rationals, and as good as exact at a full vocabulary."""
+"""How often RRSw rejects all drafts: exact in rationals, and as good as exact at a full vocabulary."""
 
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from spechub_lp import distributions, exact, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp.capture.store import load
 from spechub_lp.samplers import rejected_mass
-from spechub_lp.samplers.rejected_mass import all_refused
+from spechub_lp.samplers.rejected_mass import all_rejected
 from spechub_lp.testing.strategies import pairs
 
 ROWS = ROOT / "validation" / "captured" / "smollm2.safetensors"
@@ -22,22 +22,22 @@ ROWS = ROOT / "validation" / "captured" / "smollm2.safetensors"
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 @settings(max_examples=60)
 @given(pq=pairs(tokens=4))
-def test_the_formula_is_the_enumerated_law(k, pq):
+def test_the_formula_is_the_enumerated_distribution(k, pq):
     """Also where the drafts use up the support of q, and the last token is drafted again."""
     true = exact(samplers.RRSw(k=k), *pq).acceptance
-    assert 1 - all_refused(*map(rational_row, pq), k)[0] == true
-    floats = (np.asarray([[float(m) for m in law]]) for law in pq)
-    assert abs(1 - all_refused(*floats, k)[0] - float(true)) < 1e-12
+    assert 1 - all_rejected(*map(rational_row, pq), k)[0] == true
+    floats = (np.asarray([[float(m) for m in distribution]]) for distribution in pq)
+    assert abs(1 - all_rejected(*floats, k)[0] - float(true)) < 1e-12
 
 
 @pytest.mark.parametrize("exponent", [12, 16, 17, 40])
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_a_draft_law_that_is_almost_one_token(exponent, k):
+def test_a_draft_distribution_that_is_almost_one_token(exponent, k):
     """1 - q(a) is a rounding error here: what is left of q must not be found by subtraction."""
     tail = Fraction(1, 10**exponent)
     p, q = (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)), (1 - tail, tail / 4, 3 * tail / 4)
     true = float(exact(samplers.RRSw(k=k), p, q).acceptance)
-    found = samplers.RRSw(k=k).acceptance(*(np.asarray([[float(m) for m in law]]) for law in (p, q)))
+    found = samplers.RRSw(k=k).acceptance(*(np.asarray([[float(m) for m in distribution]]) for distribution in (p, q)))
     assert found[0] == pytest.approx(true, abs=1e-13)
 
 
@@ -50,8 +50,8 @@ def test_every_kind_of_row(seed, k):
     targets = [p / p.sum() for p in rows(generator, tokens)]
     for q in rows(generator, tokens):
         p = targets[generator.integers(len(targets))]
-        true = all_refused(*map(rational_row, distributions.pair(p, q)), k)[0]
-        assert abs(all_refused(p[None], q[None], k)[0] - float(true)) < 1e-13, (p, q)
+        true = all_rejected(*map(rational_row, distributions.pair(p, q)), k)[0]
+        assert abs(all_rejected(p[None], q[None], k)[0] - float(true)) < 1e-13, (p, q)
 
 
 @pytest.mark.parametrize("faint", [1e-6, 1e-20, 1e-150, 1e-300])
@@ -64,20 +64,20 @@ def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch):
     q *= faint
     q[:, :heavy] = 1 / heavy
     p, q = p / p.sum(), q / q.sum()
-    coarse = all_refused(p, q, k)
+    coarse = all_rejected(p, q, k)
     monkeypatch.setitem(rejected_mass.CLASSES, k, 700 if k == 2 else 350)
-    assert abs(all_refused(p, q, k) - coarse).max() < bound
+    assert abs(all_rejected(p, q, k) - coarse).max() < bound
     assert 0.01 < coarse[0] < 0.9999
 
 
-def test_draft_laws_of_many_scales(monkeypatch):
+def test_draft_distributions_of_many_scales(monkeypatch):
     """At a low temperature no two tokens are of a size, and 1,000 tokens are more than there are classes."""
     generator = np.random.default_rng(0)
     logits = 4 * generator.normal(size=(2, 1000))
     p, q = (softmax(row / 0.05)[None] for row in (logits[0] + logits[1], logits[0]))
-    coarse = all_refused(p, q, 3)
+    coarse = all_rejected(p, q, 3)
     monkeypatch.setitem(rejected_mass.CLASSES, 3, 1000)
-    assert abs(all_refused(p, q, 3) - coarse).max() < 1e-12
+    assert abs(all_rejected(p, q, 3) - coarse).max() < 1e-12
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -85,9 +85,9 @@ def test_classes_cost_almost_nothing(k, monkeypatch):
     """A class for each of 400 tokens against the classes that a large vocabulary gets."""
     generator = np.random.default_rng(0)
     p, q = (w / w.sum(axis=1, keepdims=True) for w in np.exp(2.5 * generator.normal(size=(2, 6, 400))))
-    coarse = all_refused(p, q, k)
+    coarse = all_rejected(p, q, k)
     monkeypatch.setitem(rejected_mass.CLASSES, k, 400)
-    fine = all_refused(p, q, k)
+    fine = all_rejected(p, q, k)
     assert np.abs(coarse - fine).max() < {2: 1e-12, 3: 1e-8}[k]
     assert (coarse > 0.01).all()
 
@@ -96,9 +96,9 @@ def test_classes_cost_almost_nothing(k, monkeypatch):
 @pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9), (4, 1e-8)])
 def test_the_error_at_full_vocabulary(k, bound, monkeypatch):
     p, q = load(ROWS).batch(np.arange(3, 320, 80))
-    found = all_refused(p, q, k)
+    found = all_rejected(p, q, k)
     monkeypatch.setitem(rejected_mass.CLASSES, k, {2: 4000, 3: 500, 4: 100}[k])
-    assert np.abs(all_refused(p, q, k) - found).max() < bound
+    assert np.abs(all_rejected(p, q, k) - found).max() < bound
 
 
 def test_torch_rows_and_a_batch_of_one():

@@ -1,4 +1,4 @@
-"""Wrong samplers are refused: biased on the audit's own family of instances, or no law at all."""
+"""Wrong samplers are rejected: biased on the audit's own family of instances, or no distribution at all."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def worst_distance(sampler):
 
 
 @pytest.mark.parametrize("sampler", wrong_samplers.ALL, ids=lambda s: type(s).__name__)
-def test_wrong_samplers_are_refused(sampler):
+def test_wrong_samplers_are_rejected(sampler):
     assert worst_distance(sampler) > 0
 
 
@@ -28,7 +28,7 @@ def test_the_right_ones_pass_the_same_family(sampler):
 
 
 class LeavesMassOut(samplers.RRS):
-    """The refused mass is not handed to the residual."""
+    """The rejected mass is not handed to the residual."""
 
     def verify(self, p, q, x):
         right = super().verify(p, q, x)
@@ -59,13 +59,13 @@ class WrongShape(Sampler):
 @pytest.mark.parametrize(
     ("sampler", "message"),
     [
-        (LeavesMassOut(), r"rrs: the verdict on drafts \(0, 0\) is not a law: accept .* sum to 3/4"),
+        (LeavesMassOut(), r"rrs: the verdict on drafts \(0, 0\) is not a distribution: accept .* sum to 3/4"),
         (Floats(), "nss: a verdict holds .*, not a rational; make zero and one from the data"),
         (IntegerZero(), "nss: a verdict holds 0, a int, not a rational"),
         (WrongShape(), r"wrong_shape: accept has shape \(4, 1\) and residual \(1, 2\); they must be \[4, 2\]"),
     ],
     ids=lambda v: type(v).__name__ if isinstance(v, Sampler) else "",
 )
-def test_verdicts_that_are_no_laws_are_errors(sampler, message):
+def test_verdicts_that_are_no_distributions_are_errors(sampler, message):
     with pytest.raises(SpecHubError, match=message):
         exact(sampler, ["1/4", "3/4"], ["1/2", "1/2"])

@@ -10,12 +10,13 @@ from every import own_pairs
 from hypothesis import given, settings
 
 from spechub_lp import draw, exact, reference, samplers, sampling_torch
-from spechub_lp.errors import LawError, SpecHubError
+from spechub_lp.errors import InvalidDistribution, SpecHubError
 from spechub_lp.sampling import inverse_cdf
 from spechub_lp.testing.strategies import pairs
 
-# How far from p the output law may be when the verdicts are computed in a dtype, beyond what rounding p itself costs.
-# The worst of 400 Dirichlet pairs, V <= 5, k <= 3, were 2.5e-15, 1.1e-7 and .0083 (K-SEQ, which divides by beta).
+# How far from p the output distribution may be when the verdicts are computed in a dtype, beyond what rounding p itself
+# costs. The worst of 400 Dirichlet pairs, V <= 5, k <= 3, were 2.5e-15, 1.1e-7 and .0083 (K-SEQ, which divides by
+# beta).
 ROUNDING = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 0.03}
 
 
@@ -26,20 +27,22 @@ def floats(pq, dtype):
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_tables_agree_with_the_exact_law(sampler, pq):
-    law = exact(sampler, *pq)
+def test_tables_agree_with_the_exact_distribution(sampler, pq):
+    distribution = exact(sampler, *pq)
     p, q = floats(pq, np.float64)
     p, q = p / p.sum(), q / q.sum()
     table = reference(sampler, p, q)
-    assert np.allclose(table.output_law, np.asarray(law.output_law, dtype=float), atol=1e-12)
-    assert abs(table.acceptance - float(law.acceptance)) < 1e-9  # K-SEQ's rho is on a grid of 2^-24, equal in both
+    assert np.allclose(table.output_distribution, np.asarray(distribution.output_distribution, dtype=float), atol=1e-12)
+    assert (
+        abs(table.acceptance - float(distribution.acceptance)) < 1e-9
+    )  # K-SEQ's rho is on a grid of 2^-24, equal in both
 
 
 @pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_rounding_moves_the_output_law_by_no_more_than_stated(sampler, dtype, pq):
+def test_rounding_moves_the_output_distribution_by_no_more_than_stated(sampler, dtype, pq):
     p, q = (torch.as_tensor(np.asarray(row, dtype=float), dtype=getattr(torch, dtype)) for row in pq)
     assert reference(sampler, p, q).distance < ROUNDING[dtype] + abs(1 - float(p.double().sum()))
 
@@ -59,15 +62,15 @@ def test_the_same_uniforms_give_the_same_tokens(sampler):
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_draws_follow_the_exact_law(sampler):
+def test_draws_follow_the_exact_distribution(sampler):
     """40,000 draws land within 5 of the largest standard errors."""
     p, q = [F(1, 10), F(2, 5), F(1, 2)], [F(1, 2), F(3, 10), F(1, 5)]
-    law = exact(sampler, p, q)
+    distribution = exact(sampler, p, q)
     u = np.random.default_rng(11).random((40_000, 3))
     result = draw(sampler, p, q, u)
     drawn = np.bincount(result.tokens, minlength=3) / len(u)
-    assert np.abs(drawn - np.asarray(law.output_law, dtype=float)).max() < 5 * 0.5 / 200
-    assert abs((result.slots >= 0).mean() - float(law.acceptance)) < 5 * 0.5 / 200
+    assert np.abs(drawn - np.asarray(distribution.output_distribution, dtype=float)).max() < 5 * 0.5 / 200
+    assert abs((result.slots >= 0).mean() - float(distribution.acceptance)) < 5 * 0.5 / 200
     accepted = result.slots >= 0
     assert (result.drafts[accepted, result.slots[accepted]] == result.tokens[accepted]).all()
 
@@ -91,7 +94,7 @@ def test_low_precision_draws_are_legal(sampler, dtype):
     assert (torch.gather(p, 1, result.tokens[:, None]) > 0).all()
 
 
-def test_equal_laws_up_to_rounding():
+def test_equal_distributions_up_to_rounding():
     """p = q up to one rounding: the residual is 0 or one ulp, and every rule but NSS accepts."""
     q = np.random.default_rng(2).dirichlet([1] * 50)
     p = np.nextafter(q, 1)
@@ -149,7 +152,7 @@ def test_bad_draws():
         draw(rrs, np.repeat(p, 2, 0), p, np.full((3, 3), 0.5))
     with pytest.raises(SpecHubError, match="p has 2 tokens and q has 3"):
         draw(rrs, p, np.array([[0.5, 0.25, 0.25]]), u)
-    with pytest.raises(LawError, match=r"q\[1\] = nan is not a probability"):
+    with pytest.raises(InvalidDistribution, match=r"q\[1\] = nan is not a probability"):
         draw(rrs, p, np.array([[0.5, np.nan]]), u)
 
 

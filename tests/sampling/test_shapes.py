@@ -17,7 +17,7 @@ RULES = [pair for pair in every_pair(2) if pair.values[0].is_own_pair]
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
 @pytest.mark.parametrize("rows", [(1, 1), (0, 0), (0, 1), (1, 0)])
 def test_no_rows(sampler, rows):
-    p, q = (np.tile([law], (n, 1)) for law, n in zip((P, Q), rows, strict=True))
+    p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), rows, strict=True))
     u = np.zeros((0, sampler.k + 1))
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
     for drawn in (draw(sampler, p, q, u), draw(sampler, *tensors), sampling_torch.draw(sampler, p, q, u)):
@@ -49,19 +49,19 @@ def test_a_batch_of_batches_is_told_to_be_one_batch(sampler, shape):
 
 
 NO_LAW = [
-    None, "a law", "", 3, 0.5, b"x", object(), {}, {0.5}, [[0.5], [0.5, 0.5]], [None], ["x"], [object()], [[[[1.0]]]],
-    np.array("x"), np.array(0.5), np.array([1 + 0j]), [], [[]], np.zeros((0,)), float("nan"), [10**400, 1],
+    None, "a distribution", "", 3, 0.5, b"x", object(), {}, {0.5}, [[0.5], [0.5, 0.5]], [None], ["x"], [object()],
+    [[[[1.0]]]], np.array("x"), np.array(0.5), np.array([1 + 0j]), [], [[]], np.zeros((0,)), float("nan"), [10**400, 1],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("face", [*FACES, reference, exact])
 @pytest.mark.parametrize("bad", NO_LAW, ids=lambda bad: type(bad).__name__)
-def test_what_is_no_law_is_named(face, bad):
+def test_what_is_no_distribution_is_named(face, bad):
     for at, name in enumerate("pq"):
-        laws = [bad if i == at else P for i in range(2)]
+        distributions = [bad if i == at else P for i in range(2)]
         more = [[[0.5, 0.5, 0.5]]] if face in FACES else []
         with pytest.raises(SpecHubError, match=rf"\b{name}\b"):
-            face(samplers.RRS(), *laws, *more)
+            face(samplers.RRS(), *distributions, *more)
     if face is exact:
         with pytest.raises(SpecHubError, match=r"\bq\b"):
             optimum(P, bad)
@@ -82,13 +82,13 @@ def test_what_are_no_uniforms_is_named(face, bad):
 
 @pytest.mark.parametrize("surplus", [(8, 1), (1, 8), (8, 8), (2, 4)])
 @pytest.mark.parametrize("face", FACES)
-def test_surplus_rows_are_refused(face, surplus):
-    p, q = (np.tile([law], (n, 1)) for law, n in zip((P, Q), surplus, strict=True))
+def test_surplus_rows_are_rejected(face, surplus):
+    p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), surplus, strict=True))
     with pytest.raises(SpecHubError, match="p has"):
         face(samplers.RRS(), p, q, np.zeros((4, 3)), **({"memory": 1} if face is sampling_torch.draw else {}))
 
 
-def test_arrays_of_two_libraries_are_refused():
+def test_arrays_of_two_libraries_are_rejected():
     arrays = np.asarray(P), np.asarray(Q), np.zeros((1, 3))
     for at in range(3):
         mixed = [torch.from_numpy(a) if i == at else a for i, a in enumerate(arrays)]
@@ -143,7 +143,7 @@ def test_slices_do_not_change_product_drafts(rows):
         assert sampling_torch.sample(sampler, p, given).drafts.tolist() == [[0, 1, 2]] * (1 if given is q else rows)
 
 
-def test_the_law_of_one_pair():
+def test_the_distribution_of_one_pair():
     with pytest.raises(SpecHubError, match="one pair"):
         reference(samplers.RRS(), np.tile(P, (2, 1)), Q)
     with pytest.raises(SpecHubError, match=r"p has 3 tokens and q has 2"):

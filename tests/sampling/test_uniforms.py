@@ -18,7 +18,7 @@ TOKENS = (1, 2, 3, 5, 8, 13, 40)
 
 
 def rows(dtype, tokens, seed):
-    """Pairs of laws [B, V]: random ones, counts, cold ones, equal ones, one-hots, and the boundary family."""
+    """Pairs of distributions [B, V]: random ones, counts, cold ones, equal ones, one-hots, and the boundary family."""
     rng = np.random.default_rng([seed, tokens])
     p = [rng.dirichlet([0.5] * tokens), rng.multinomial(20, [1 / tokens] * tokens) / 20, rng.dirichlet([3] * tokens)]
     q = [rng.dirichlet([0.5] * tokens), rng.multinomial(20, [1 / tokens] * tokens) / 20]
@@ -122,13 +122,13 @@ def edges(weights):
 
 
 def on_edges(sampler, p, q, rng):
-    """u [n, k + 1] for p, q [1, V]: each draft's on an edge of its law, the last on an edge of the verdict."""
+    """u [n, k + 1] for p, q [1, V]: each draft's on an edge of its distribution, the last on an edge of the verdict."""
     width = 3 * p.shape[1]
     u, x = np.zeros((width, 0)), np.zeros((width, 0), dtype=np.int64)
     for j in range(sampler.k):
-        law = edges(np.broadcast_to(sampler.drafts.draft(q, x, sampler.k), (width, p.shape[1])))
+        distribution = edges(np.broadcast_to(sampler.drafts.draft(q, x, sampler.k), (width, p.shape[1])))
         choice = rng.integers(0, width, width) if j else np.arange(width)
-        u = np.concatenate([u, np.take_along_axis(law, choice[:, None], 1)], axis=1)
+        u = np.concatenate([u, np.take_along_axis(distribution, choice[:, None], 1)], axis=1)
         x = np.concatenate([x, inverse_cdf(sampler.drafts.draft(q, x, sampler.k), u[:, j])[:, None]], axis=1)
     verdict = sampler.verify(p, q, x)
     residual = np.broadcast_to(verdict.residual, (width, p.shape[1]))

@@ -15,7 +15,8 @@ def own_pairs(*ks: int) -> list:
 
 
 def every_pair(*ks: int) -> list:
-    """pytest parameters: each rule and variant with k drafts of each policy, its own or not (product from one law)."""
+    """pytest parameters: each rule and variant with k drafts of each policy, its own or not (product from one
+    distribution)."""
     return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _every(k)]
 
 

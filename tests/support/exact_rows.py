@@ -1,4 +1,5 @@
-"""The optimum of whole rows in integers: a row of floats is the law of the exact numbers that it holds, over their sum.
+"""The optimum of whole rows in integers: a row of floats is the distribution of the exact numbers that it holds, over
+their sum.
 
 No solver and no float: prefixes by p/q (theory: the best set is one), valued in integers shifted by 300 bits.
 """

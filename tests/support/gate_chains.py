@@ -52,7 +52,7 @@ class Chain:
 
 
 class PointMass(Chain):
-    """q = None: deterministic drafts, accepted with p, and p without the draft after a refusal."""
+    """q = None: deterministic drafts, accepted with p, and p without the draft after a rejection."""
 
     def accepts(self, p, q, token, coin):
         return coin < p[token]
@@ -104,7 +104,7 @@ class BlockWithoutQ(Block):
 
 
 class NoBreak(Chain):
-    """Goes on after a refusal, and puts the first residual at the end of all that was accepted."""
+    """Goes on after a rejection, and puts the first residual at the end of all that was accepted."""
 
     def row(self, p, q, x, coins, last):
         kept = 0
@@ -152,7 +152,7 @@ class IdsIn12Bits(Chain):
 
 
 class NanGivesMinusOne(Chain):
-    """A row that is not a law is answered with -1, without an error."""
+    """A row that is not a distribution is answered with -1, without an error."""
 
     def row(self, p, q, x, coins, last):
         return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, coins, last)
@@ -183,16 +183,16 @@ class Siblings:
     def row(self, parent, token, p):
         node, out = 0, []
         while True:
-            law, coin, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
+            distribution, coin, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
             for c in self.children(parent, node):
                 x = token[c]
-                passed += 0.0 if x in tried else float(law[x])
+                passed += 0.0 if x in tried else float(distribution[x])
                 if coin < passed:
                     break
                 tried.append(x)
             else:
-                law[tried[: self.most_tried]] = 0
-                return [*out, int(torch.multinomial(law, 1))]
+                distribution[tried[: self.most_tried]] = 0
+                return [*out, int(torch.multinomial(distribution, 1))]
             out.append(x)
             node = c
 
@@ -263,12 +263,12 @@ MUTANTS = (
     # (what, engine, drafts, level, kind, words of the message)
     ("block verification, token-wise residual", BlockWithTokenResidual(), "iid", 1, "bias", "position 1"),
     ("block verification, q = None", BlockWithoutQ(), "iid", 1, "bias", "position"),
-    ("missing break after the first refusal", NoBreak(), "iid", 1, "bias", "position 0"),
+    ("missing break after the first rejection", NoBreak(), "iid", 1, "bias", "position 0"),
     ("bonus token without temperature", BonusWithoutTemperature(), "iid", 1, "bias", "position 1"),
     ("rows of the root for every token", RowOfTheParent(), "iid", 1, "bias", "position 1"),
     ("coin <= p/q on a chain", LessOrEqual(), "iid", 0, "zero-probability token", "p = 0"),
     ("residual drawn with the accept coin", Coins1(), "iid", 1, "bias", "position 0"),
-    ("residual noise shared with the draft's", SharedNoise(), "iid", 2, "bias", "joint law"),
+    ("residual noise shared with the draft's", SharedNoise(), "iid", 2, "bias", "joint distribution"),
     ("the same seed in every step", SameSeedEveryStep(), "iid", 3, "kept noise", "step before"),
 )
 

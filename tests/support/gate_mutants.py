@@ -150,7 +150,7 @@ def _by_cdf(weights: torch.Tensor) -> int:
     return min(int(torch.searchsorted(weights.cumsum(0), coin().double(), right=True)), len(weights) - 1)
 
 
-def residual_not_renormalised(p, q, drafts):
+def residual_not_renormalized(p, q, drafts):
     x = drafts[0]
     if coin() * q[x] < p[x]:
         return x, 0
@@ -249,11 +249,11 @@ def spechub_with_hub(p, q, drafts, hub: int):
     """SpecHub for two drafts, with the hub that the caller believes in."""
     rest = q.clone()
     rest[hub] = 0
-    rest_law = rest / rest.sum() if rest.sum() > 0 else rest
+    rest_distribution = rest / rest.sum() if rest.sum() > 0 else rest
     need = p.clone()
     need[hub] = 0
     first = torch.minimum(need, rest)
-    second = torch.minimum(need - first, q[hub] * rest_law)
+    second = torch.minimum(need - first, q[hub] * rest_distribution)
     after = q[hub] - second.sum()
     before = (rest - first).sum()
     hub_after = min(1.0, float(p[hub] / after)) if after > 0 else 0.0
@@ -261,7 +261,7 @@ def spechub_with_hub(p, q, drafts, hub: int):
     x, y = drafts
     starts = x == hub
     i = y if starts else x
-    offer = float(q[hub] * rest_law[i]) if starts else float(rest[i])
+    offer = float(q[hub] * rest_distribution[i]) if starts else float(rest[i])
     keep = float((second if starts else first)[i]) / offer if offer > 0 else 0.0
     take = (hub_after if starts else hub_before if y == hub else 0.0) * (1 - keep)
     u = float(coin())
@@ -391,7 +391,7 @@ MUTANTS = (
     Mutant("coin rounds to 1.0 in float32", coin_rounds_to_one, 0, "crash", "rounding"),
     Mutant("residual is p", residual_is_p, 1, "bias", "draws from p itself", k=1),
     Mutant("residual is abs(p - q)", residual_is_absolute, 1, "bias", "|p - q|", k=1),
-    Mutant("residual not renormalised", residual_not_renormalised, 1, "bias", "token", k=1),
+    Mutant("residual not renormalized", residual_not_renormalized, 1, "bias", "token", k=1),
     Mutant("residual clamped at 1e-3", residual_clamped, 1, "bias", "q nearly p", k=1),
     Mutant("greedy drafts, believed sampled", rrs, 1, "bias", drafts="top_k", k=1),
     Mutant("raw q for processed drafts (1/Z)", raw_q, 1, "bias", "constant ratio 1/Z"),

@@ -23,11 +23,11 @@ def chi_square_power(distance: float) -> float:
 
 
 def cosine(distance: float) -> float:
-    """Cosine between the law and a uniform target over the bins, for the same bias."""
-    law = np.full(BINS, 1 / BINS)
-    law[::2] += 2 * distance / BINS
-    law[1::2] -= 2 * distance / BINS
-    return float(law.sum() / np.sqrt(BINS) / np.linalg.norm(law))
+    """Cosine between the distribution and a uniform target over the bins, for the same bias."""
+    distribution = np.full(BINS, 1 / BINS)
+    distribution[::2] += 2 * distance / BINS
+    distribution[1::2] -= 2 * distance / BINS
+    return float(distribution.sum() / np.sqrt(BINS) / np.linalg.norm(distribution))
 
 
 def line(what: str, report: Report) -> str:
@@ -36,7 +36,7 @@ def line(what: str, report: Report) -> str:
     exact = [row.distance for row in report.rows if row.level == 1]
     distance = f"{max(exact):.3g}" if exact else "by draws"
     d = max(exact, default=0.0)
-    lets = f"{chi_square_power(d):.2f} / {'passes' if cosine(d) > 0.99 else 'refuses'}" if exact else "not seen"
+    lets = f"{chi_square_power(d):.2f} / {'passes' if cosine(d) > 0.99 else 'rejects'}" if exact else "not seen"
     cost = f"{report.calls:,} calls, {report.seconds:.1f} s"
     return f"| {what} | {distance} | {first.level}: {first.kind} | {cost} | {lets} |"
 
@@ -46,12 +46,13 @@ def main() -> None:
     lines = [
         "# Wrong samplers and what the gate says",
         "",
-        "Written by `python tests/support/gate_table.py`; the tests hold that every row is refused. The largest exact",
+        "Written by `python tests/support/gate_table.py`; the tests hold that every row is rejected. The largest exact",
         "distance over the problems tried (the gate stops after three biased ones), the lowest level with a proof,",
         f"the cost on two CPU cores, and two published criteria: the power of a chi-square test with {BINS} bins and",
         f"{DRAWS} draws against a bias of that size, and whether a cosine above .99 lets it through. (The third, the",
         "same order of the token frequencies, passes every bias that moves no token past another.) A distance of 0 at",
-        "level 1 means that the law of one call is right and the calls depend on each other, or that the engine fails.",
+        "level 1 means that the distribution of one call is right and the calls depend on each other, or that "
+        "the engine fails.",
         "",
         "| mutant | exact distance | level: finding | cost | chi-square power / cosine |",
         "|---|---|---|---|---|",

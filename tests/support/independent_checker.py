@@ -9,7 +9,7 @@ from typing import Any
 
 import gmpy2
 import jsonschema
-from oracle import joint_law, without
+from oracle import joint_distribution, without
 
 RATIONAL = {"type": "string", "pattern": r"^(0|[1-9][0-9]*)(/[1-9][0-9]*)?(?![\s\S])"}
 ROW = {"type": "array", "items": RATIONAL, "minItems": 1}
@@ -113,7 +113,7 @@ def holds(document: dict[str, Any], rows: list[list[Fraction]]) -> bool:
     if isinstance(claim["drafts"], list):
         Q = {tuple(x): exact(mass) for x, mass in claim["drafts"]}
     else:
-        Q = {x: mass for (x, _), mass in joint_law(lambda choose: (draw(claim, rows, choose), 0)).items()}
+        Q = {x: mass for (x, _), mass in joint_distribution(lambda choose: (draw(claim, rows, choose), 0)).items()}
     C = {(tuple(x), y): exact(mass) for x, y, mass in document["coupling"]}
     return (
         sum(Q.values()) == 1

@@ -25,7 +25,7 @@ def rows(rng: np.random.Generator, tokens: int) -> Iterator[np.ndarray]:
     falling = np.maximum(10.0 ** -(rng.integers(1, 160) * np.arange(tokens, dtype=float)), TINY)
     yield rng.permutation(falling / falling.sum())
     off = np.full(tokens, 1e-318) * rng.integers(1, 100, tokens)
-    off[rng.integers(tokens)] = 1 - 7e-7  # as far from 1 as a float law may be
+    off[rng.integers(tokens)] = 1 - 7e-7  # as far from 1 as a float distribution may be
     yield off
 
 

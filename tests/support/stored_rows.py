@@ -10,7 +10,7 @@ N, V = 24, 6
 
 
 def stored(folder: Path, n: int = N, v: int = V) -> Path:
-    """Shards of random sharp laws in three documents of two domains; float32, so that nothing is lost."""
+    """Shards of random sharp distributions in three documents of two domains; float32, so that nothing is lost."""
     folder.mkdir(exist_ok=True)
     generator = torch.Generator().manual_seed(0)
     target = torch.log_softmax(2 * torch.randn(n, v, generator=generator), dim=-1)

@@ -8,21 +8,21 @@ from gmpy2 import mpq
 
 
 def model(vocabulary: int, seed: int):
-    """A random tabular pair with zeros, ties and equal laws among its contexts."""
+    """A random tabular pair with zeros, ties and equal distributions among its contexts."""
 
     @cache
-    def laws(context):
+    def distributions(context):
         rng = random.Random(f"{seed} {context}")
 
-        def law():
+        def distribution():
             weights = [rng.choice([0, 1, 1, 2, 3, 6]) for _ in range(vocabulary)]
             weights[0] += not any(weights)
             return np.array([mpq(w, sum(weights)) for w in weights], dtype=object)
 
-        p = law()
-        q = p if rng.random() < 0.1 else law()
+        p = distribution()
+        q = p if rng.random() < 0.1 else distribution()
         for a in (p, q):
             a.setflags(write=False)
         return p, q
 
-    return laws
+    return distributions

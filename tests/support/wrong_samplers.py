@@ -1,8 +1,8 @@
-"""Samplers with one mistake each, the kind that ships: every one of them must be refused."""
+"""Samplers with one mistake each, the kind that ships: every one of them must be rejected."""
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import argmax, columns, normalise, one, pick, positive, repeated, share, total, without, zero
+from spechub_lp._array.ops import argmax, columns, normalize, one, pick, positive, repeated, share, total, without, zero
 from spechub_lp.drafts import IID, TopK
 from spechub_lp.drafts.base import left
 from spechub_lp.drafts.top_k import most_likely
@@ -11,7 +11,7 @@ from spechub_lp.samplers.base import Sampler, Verdict
 
 
 class ResidualIsTarget(RRS):
-    """After all refusals draws from p instead of (p - q)+."""
+    """After all rejections draws from p instead of (p - q)+."""
 
     def verify(self, p, q, x):
         right = super().verify(p, q, x)
@@ -25,20 +25,20 @@ class ResidualIsAbsolute(RRS):
         kept = share(pick(p, x[:, 0]), pick(q, x[:, 0]))
         accept = columns(kept, *[kept * 0] * (self.k - 1))
         gap = array_namespace(p).where(p > q, p - q, q - p)
-        return Verdict(accept, (1 - kept)[:, None] * normalise(gap, empty=p))
+        return Verdict(accept, (1 - kept)[:, None] * normalize(gap, empty=p))
 
 
-class NotRenormalised(RRS):
-    """The need after a refusal is (need - q)+ without dividing by its mass; the last residual takes up the slack."""
+class NotRenormalized(RRS):
+    """The need after a rejection is (need - q)+ without dividing by its mass; the last residual takes up the slack."""
 
     def verify(self, p, q, x):
-        need, refused, accept = p, one(p), []
+        need, rejected, accept = p, one(p), []
         for j in range(self.k):
             kept = share(pick(need, x[:, j]), pick(q, x[:, j]))
-            accept.append(refused * kept)
-            refused = refused * (1 - kept)
+            accept.append(rejected * kept)
+            rejected = rejected * (1 - kept)
             need = positive(need - q)
-        return Verdict(columns(*accept), refused[:, None] * normalise(need, empty=p))
+        return Verdict(columns(*accept), rejected[:, None] * normalize(need, empty=p))
 
 
 class KeepsQ(RRSw):
@@ -49,7 +49,7 @@ class KeepsQ(RRSw):
 
 
 class LosesQ(RRS):
-    """Verifies iid drafts as if the refused token had left q: the rule of RRSw."""
+    """Verifies iid drafts as if the rejected token had left q: the rule of RRSw."""
 
     def verify(self, p, q, x):
         return RRSw(k=self.k).verify(p, q, x)
@@ -64,7 +64,7 @@ class AtLeastInsteadOfMore(RRS):
         quarter = one(p) / 4
         levels = [quarter * n for n in range(4)]
         hits = sum((xp.where(kept >= level, quarter, zero(p)) for level in levels), kept * 0)
-        rest = normalise(positive(p - q), empty=p)
+        rest = normalize(positive(p - q), empty=p)
         return Verdict(columns(hits, *[hits * 0] * (self.k - 1)), (1 - hits)[:, None] * rest)
 
 
@@ -80,7 +80,7 @@ class Undiscounted(KSeq):
 
     def verify(self, p, q, x):
         right = super().verify(p, q, x)
-        return Verdict(right.accept, (1 - total(right.accept)) * normalise(positive(p - q), empty=p))
+        return Verdict(right.accept, (1 - total(right.accept)) * normalize(positive(p - q), empty=p))
 
 
 class LastTieWins(SpecHub):
@@ -116,21 +116,21 @@ class CountsDuplicatesTwice(Sampler):
     def verify(self, p, q, x):
         first, again = pick(p, x[:, 0]), pick(p, x[:, 1])
         second = array_namespace(p).where(first + again > 1, 1 - first, again)
-        return Verdict(columns(first, second), (1 - first - second)[:, None] * normalise(p, empty=p))
+        return Verdict(columns(first, second), (1 - first - second)[:, None] * normalize(p, empty=p))
 
 
 class SkipsDuplicates(RRS):
     """A repeated draft is skipped without updating the need."""
 
     def verify(self, p, q, x):
-        xp, need, refused, accept = array_namespace(p), p + 0 * pick(p, x[:, 0])[:, None], one(p), []
+        xp, need, rejected, accept = array_namespace(p), p + 0 * pick(p, x[:, 0])[:, None], one(p), []
         for j in range(self.k):
             new = ~repeated(x, j)
             kept = xp.where(new, share(pick(need, x[:, j]), pick(q, x[:, j])), zero(p))
-            accept.append(refused * kept)
-            refused = refused * (1 - kept)
-            need = xp.where(new[:, None], normalise(positive(need - q), empty=need), need)
-        return Verdict(columns(*accept), refused[:, None] * need)
+            accept.append(rejected * kept)
+            rejected = rejected * (1 - kept)
+            need = xp.where(new[:, None], normalize(positive(need - q), empty=need), need)
+        return Verdict(columns(*accept), rejected[:, None] * need)
 
 
 class BelievesTopK(RRS):
@@ -140,14 +140,14 @@ class BelievesTopK(RRS):
 
 
 class TopTwo(IID):
-    """Draws from the two most likely tokens, renormalised."""
+    """Draws from the two most likely tokens, renormalized."""
 
     def draft(self, q, x, k):
-        return normalise(q - without(q, most_likely(q, 2)), empty=q)
+        return normalize(q - without(q, most_likely(q, 2)), empty=q)
 
 
 class RawQ(RRS):
-    """Drafts from a truncated, renormalised q and verifies with the raw one: the 1/Z bug."""
+    """Drafts from a truncated, renormalized q and verifies with the raw one: the 1/Z bug."""
 
     own = (TopTwo(),)
 
@@ -164,16 +164,16 @@ class NearlySure(SpecHub):
 
 
 class WrongRest(RRSw):
-    """A refused token leaves the need as well as q."""
+    """A rejected token leaves the need as well as q."""
 
     def verify(self, p, q, x):
         right = super().verify(p, q, x)
-        rest = normalise(left(p, x[:, :1]), empty=p)
+        rest = normalize(left(p, x[:, :1]), empty=p)
         return Verdict(right.accept, (1 - total(right.accept)) * rest)
 
 
 ALL = [
-    ResidualIsTarget(), ResidualIsAbsolute(), NotRenormalised(), KeepsQ(), LosesQ(), AtLeastInsteadOfMore(),
+    ResidualIsTarget(), ResidualIsAbsolute(), NotRenormalized(), KeepsQ(), LosesQ(), AtLeastInsteadOfMore(),
     SmallDiscount(), Undiscounted(), LastTieWins(), HubTakesAll(), CountsDuplicatesTwice(), SkipsDuplicates(),
     BelievesTopK(), RawQ(), NearlySure(), WrongRest(),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ TWIN = {twin.id: twin for twin in TWINS}
 
 
 @st.composite
-def law(draw, size):
+def distribution(draw, size):
     weights = draw(st.lists(st.integers(0, 12), min_size=size, max_size=size).filter(any))
     return tuple(Fraction(w, sum(weights)) for w in weights)
 
@@ -25,7 +25,7 @@ def law(draw, size):
 @st.composite
 def pairs(draw):
     size = draw(st.integers(2, 4))
-    return draw(law(size)), draw(law(size)), draw(st.sampled_from((2, 3)))
+    return draw(distribution(size)), draw(distribution(size)), draw(st.sampled_from((2, 3)))
 
 
 @pytest.mark.parametrize("name", BY_ID)
@@ -120,7 +120,7 @@ def test_rrs_climbs_to_its_level():
 # T11, T12: shares of the optimum
 
 
-def test_two_token_laws_attain_the_sharp_shares_of_two_drafts():
+def test_two_token_distributions_attain_the_sharp_shares_of_two_drafts():
     p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
     assert alpha(p, q, 2, "iid") == 1
     assert accepts("rrs", p, q, 2) == Fraction(23, 27)
@@ -129,8 +129,8 @@ def test_two_token_laws_attain_the_sharp_shares_of_two_drafts():
 
 
 @pytest.mark.parametrize("k", [3, 4, 5])
-def test_two_token_laws_come_near_the_sharp_shares(k):
-    """The best two-token law on a grid is within 1e-4 of both shares, and none is below."""
+def test_two_token_distributions_come_near_the_sharp_shares(k):
+    """The best two-token distribution on a grid is within 1e-4 of both shares, and none is below."""
     u = Fraction(round(10**4 * (k / (2 * k - 1)) ** (1 / (k - 1))), 10**4)
     p, q = (1 - u**k, u**k), (1 - u, u)
     best, rrs = alpha(p, q, k, "iid"), accepts("rrs", p, q, k)

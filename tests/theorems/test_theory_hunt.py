@@ -9,19 +9,19 @@ import pytest
 from spechub_lp import certificate, samplers
 from spechub_lp.errors import CertificateError, SpecHubError, UnknownName
 from spechub_lp.theorems.instances import family
-from theory.hunt import certificates, hunt, laws_over, prove, recheck, simplify
+from theory.hunt import certificates, distributions_over, hunt, prove, recheck, simplify
 from theory.statement import OTM, StatementError, read
 from theory.values import Batch, proved
 
 SMALL = {"climbs": 0}
 
 
-def test_laws_over_a_denominator_are_all_and_exact():
+def test_distributions_over_a_denominator_are_all_and_exact():
     for tokens, over in product((1, 2, 3, 4), (1, 2, 3, 6, 8)):
         every = {w for w in product(range(over + 1), repeat=tokens) if sum(w) == over and np.gcd.reduce(w) == 1}
-        assert set(map(tuple, laws_over(tokens, over).tolist())) == every
+        assert set(map(tuple, distributions_over(tokens, over).tolist())) == every
         falling = {w for w in every if list(w) == sorted(w, reverse=True)}
-        assert set(map(tuple, laws_over(tokens, over, falling=True).tolist())) == falling
+        assert set(map(tuple, distributions_over(tokens, over, falling=True).tolist())) == falling
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,16 @@ def test_simplest_counterexample(claim, where, p, q):
 
 
 def test_nothing_simpler_refutes():
-    """Brute force with enumerated laws and certified optima over everything simpler."""
+    """Brute force with enumerated distributions and certified optima over everything simpler."""
     statement = read("rrs >= 22/25 * otm_iid")
     found = hunt(statement, tokens=2, denominator=8, **SMALL).found
     larger = max(m.denominator for m in (*found.p, *found.q))
     for over_p, over_q in product(range(1, larger), repeat=2):
-        for p, q in product(laws_over(2, over_p).tolist(), laws_over(2, over_q).tolist()):
-            laws = [tuple(Fraction(m, over) for m in law) for law, over in ((p, over_p), (q, over_q))]
-            assert prove(statement, *laws, 2, False, or_none=True) is None
+        for p, q in product(distributions_over(2, over_p).tolist(), distributions_over(2, over_q).tolist()):
+            distributions = [
+                tuple(Fraction(m, over) for m in distribution) for distribution, over in ((p, over_p), (q, over_q))
+            ]
+            assert prove(statement, *distributions, 2, False, or_none=True) is None
 
 
 @pytest.mark.parametrize("claim", ["rrsw >= rrs", "kseq >= rrs", "rrs >= nss", "otm_wor >= otm_iid"])
@@ -76,7 +78,7 @@ def test_rounding_keeps_a_counterexample_or_says_no():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_closed_forms_agree_with_enumerated_laws(k):
+def test_closed_forms_agree_with_enumerated_distributions(k):
     """What the hunter looks with, against what it proves with: floats and rationals, every name."""
     names = [n for n in OTM if n != "otm_hub" or k == 2]
     for sampler in samplers.ALL:
@@ -87,7 +89,7 @@ def test_closed_forms_agree_with_enumerated_laws(k):
             pass
     for instance in family(24, seed=6, tokens=(3,)):
         order = sorted(range(3), key=lambda y: -instance.q[y])
-        p, q = (tuple(law[y] for y in order) for law in (instance.p, instance.q))
+        p, q = (tuple(distribution[y] for y in order) for distribution in (instance.p, instance.q))
         batch = Batch(np.array([p], dtype=float), np.array([q], dtype=float), k)
         for name in names:
             low, high = batch(name)

@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.checks import accepts, alpha, hit, worst_target
-from spechub_lp.theorems.instances import law
+from spechub_lp.theorems.instances import distribution
 from theory import dominance_map
 
 MAP = Path(dominance_map.__file__).parent / "map.json"
@@ -46,7 +46,7 @@ def _largest_loss_by_programs(q, k, rival):
 def test_worst_target_agrees_with_the_programs(k, rival):
     rng = random.Random(9)
     for _ in range(6):
-        q = law(rng, 4)
+        q = distribution(rng, 4)
         assert float(worst_target(q, k, rival, "greedy")[0]) == pytest.approx(
             _largest_loss_by_programs(q, k, rival), abs=1e-9
         )
@@ -86,14 +86,14 @@ def test_loss_to_iid_stays_below_its_bound_and_comes_near(top):
 def test_loss_to_drafts_without_replacement_stays_below_its_bound():
     rng = random.Random(3)
     for _ in range(40):
-        q = tuple(sorted(law(rng, 5), reverse=True))
+        q = tuple(sorted(distribution(rng, 5), reverse=True))
         loss = float(worst_target(q, 2, "without_replacement", "greedy")[0])
         assert loss <= dominance_map.loss_to_without_replacement(float(q[0])) + 1e-6
         assert loss < 0.25
 
 
 def test_the_stored_map_is_certified():
-    """Each largest loss of theory/map.json is the difference of two certified optima at the stored laws."""
+    """Each largest loss of theory/map.json is the difference of two certified optima at the stored distributions."""
     stored = json.loads(MAP.read_text(encoding="utf-8"))
     for row in stored["largest losses"]:
         p, q = ([Fraction(m) for m in row[name]] for name in "pq")
@@ -109,7 +109,7 @@ def test_the_measure_is_seeded_and_exact_where_the_theorem_speaks():
     assert dominance_map.measure("flat", 0.3, 1.0, draws=500).beats["otm_iid"] < 0.2
 
 
-def test_captured_laws_obey_the_theorem():
+def test_captured_distributions_obey_the_theorem():
     rows = dominance_map.on_captured(40)
     assert sum(row["positions"] for row in rows) == 40
     assert all(row["hub >= iid optimum"] == 1 for row in rows if row["q(a) from"] >= 0.5)

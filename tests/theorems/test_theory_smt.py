@@ -50,11 +50,11 @@ def test_running_out_of_time_is_not_a_proof():
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_the_script_means_what_the_certified_optima_mean(k):
-    """At rational laws the script's `hub < alpha*_iid` is the order of the two optima."""
+    """At rational distributions the script's `hub < alpha*_iid` is the order of the two optima."""
     seen = set()
     for instance in family(64, seed=8, tokens=(k + 1,)):
         order = sorted(range(len(instance.q)), key=lambda y: -instance.q[y])
-        p, q = (tuple(law[y] for y in order) for law in (instance.p, instance.q))
+        p, q = (tuple(distribution[y] for y in order) for distribution in (instance.p, instance.q))
         if sum(q[: k - 1]) == 1:  # h is not defined; the pages leave this case out
             continue
         below = alpha(p, q, k, "greedy") < alpha(p, q, k, "iid")

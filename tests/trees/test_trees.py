@@ -1,4 +1,5 @@
-"""A whole decoding loop over token trees has the target's joint law, as rationals, whatever the shape and the rule."""
+"""A whole decoding loop over token trees has the target's joint distribution, as rationals, whatever the shape and the
+rule."""
 
 import random
 from dataclasses import dataclass
@@ -10,7 +11,13 @@ from tabular_models import model
 
 from spechub_lp import drafts
 from spechub_lp.errors import SpecHubError
-from spechub_lp.trees.decoding import every_drafted, loop_law, step_law, target_law, tokens_per_call
+from spechub_lp.trees.decoding import (
+    every_drafted,
+    loop_distribution,
+    step_distribution,
+    target_distribution,
+    tokens_per_call,
+)
 from spechub_lp.trees.drafted import pick
 from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
@@ -27,8 +34,8 @@ SHAPES = {
 NODE_RULES = ("nss", "rrs", "rrsw", "spechub", "greedy_hubs", "border", "border_wor")
 
 
-def without_zeros(law):
-    return {tokens: mass for tokens, mass in law.items() if mass}
+def without_zeros(distribution):
+    return {tokens: mass for tokens, mass in distribution.items() if mass}
 
 
 def every_rule():
@@ -42,12 +49,12 @@ def every_rule():
 
 
 @pytest.mark.parametrize(("shape", "rule"), list(every_rule()))
-def test_a_decoding_loop_has_the_targets_joint_law(shape, rule):
-    """Three tokens need two or three calls, so what one call leaves behind would show in the joint law."""
+def test_a_decoding_loop_has_the_targets_joint_distribution(shape, rule):
+    """Three tokens need two or three calls, so what one call leaves behind would show in the joint distribution."""
     for seed in range(2):
         pair = model(3 if shape.size < 5 else 2, seed)
-        assert without_zeros(loop_law(pair, shape, rule, 3)) == target_law(pair, 3)
-        step = step_law(pair, (), shape, rule)
+        assert without_zeros(loop_distribution(pair, shape, rule, 3)) == target_distribution(pair, 3)
+        step = step_distribution(pair, (), shape, rule)
         assert sum(step.values()) == 1
         assert 1 <= tokens_per_call(step) <= 1 + shape.depth
 
@@ -62,11 +69,11 @@ class WrongDrafts(NodeByNode):
 
 @dataclass(frozen=True)
 class Greedy(Traversal):
-    """Traversal that forgets to lower the parent's weight after a refused leaf."""
+    """Traversal that forgets to lower the parent's weight after a rejected leaf."""
 
     def _leaves(self, tree):
-        for node, law, _ in super()._leaves(tree):
-            yield node, law, tree.p[0][0] * 0 + 1
+        for node, distribution, _ in super()._leaves(tree):
+            yield node, distribution, tree.p[0][0] * 0 + 1
             return
 
 
@@ -82,16 +89,17 @@ class OneCoin(Block):
 @pytest.mark.parametrize(
     ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneCoin())]
 )
-def test_wrong_verification_is_seen_in_the_joint_law(shape, rule):
+def test_wrong_verification_is_seen_in_the_joint_distribution(shape, rule):
     pair = model(3 if shape.size < 5 else 2, 0)
-    assert without_zeros(loop_law(pair, shape, rule, 3)) != target_law(pair, 3)
+    assert without_zeros(loop_distribution(pair, shape, rule, 3)) != target_distribution(pair, 3)
 
 
 def test_joint_verification_of_a_chain_is_never_below_the_usual_one():
     for seed in range(6):
         pair = model(3, seed)
         usual, block, traversal = (
-            tokens_per_call(step_law(pair, (), chain(3), rule)) for rule in (NodeByNode("rrs"), Block(), Traversal())
+            tokens_per_call(step_distribution(pair, (), chain(3), rule))
+            for rule in (NodeByNode("rrs"), Block(), Traversal())
         )
         assert block == traversal >= usual
 
@@ -99,7 +107,7 @@ def test_joint_verification_of_a_chain_is_never_below_the_usual_one():
 def test_border_is_the_best_rule_for_its_drafts_at_the_root():
     for seed in range(6):
         pair = model(4, seed)
-        best = {name: tokens_per_call(step_law(pair, (), full(3, 1), NodeByNode(name))) for name in NODE_RULES}
+        best = {name: tokens_per_call(step_distribution(pair, (), full(3, 1), NodeByNode(name))) for name in NODE_RULES}
         assert best["border"] >= max(best["rrs"], best["nss"])
         assert best["border_wor"] >= best["rrsw"]
 
@@ -110,16 +118,16 @@ def test_drawing_follows_the_outcomes(rule):
     pair = model(2, 3)
     for mass, tree in list(every_drafted(pair, (), full(2, 2), rule))[:2]:
         assert mass > 0
-        law = {}
+        distribution = {}
         for outcome in rule.outcomes(tree):
             for token, weight in enumerate(outcome.weights):
-                law[outcome.node, token] = law.get((outcome.node, token), 0) + float(weight)
+                distribution[outcome.node, token] = distribution.get((outcome.node, token), 0) + float(weight)
         floats = type(tree)(tree.parents, tree.tokens, tree.p.astype(float), tree.q.astype(float))
         levels = 3 if isinstance(rule, NodeByNode) else 2
         grid = (np.arange(900 ** (1 / levels) // 1) + 0.5) / (900 ** (1 / levels) // 1)
         ends = [rule.draw(floats, u) for u in np.stack(np.meshgrid(*[grid] * levels), -1).reshape(-1, levels)]
-        for end in law.keys() | set(ends):
-            assert abs(law.get(end, 0) - ends.count(end) / len(ends)) < levels / len(grid), end
+        for end in distribution.keys() | set(ends):
+            assert abs(distribution.get(end, 0) - ends.count(end) / len(ends)) < levels / len(grid), end
 
 
 def test_shapes_have_the_sizes_of_the_papers():
@@ -165,9 +173,9 @@ def test_the_best_shape_is_the_best_of_all():
         best_shape(3, {2: [0.5]})
 
 
-def test_bad_use_is_refused():
+def test_bad_use_is_rejected():
     with pytest.raises(SpecHubError, match="takes chains"):
-        step_law(model(2, 0), (), full(2, 1), Block())
+        step_distribution(model(2, 0), (), full(2, 1), Block())
     (_, tree), *_ = every_drafted(model(2, 0), (), full(2, 2), NodeByNode("rrs"))
     with pytest.raises(SpecHubError, match="1 uniforms for a deeper tree"):
         [NodeByNode("rrs").draw(tree, [u]) for u in np.linspace(0, 1, 50)]

@@ -6,7 +6,7 @@
    tests/support/gate_mutants.py and on the right ones: each is run once, as its engine runs it, on the wrong sampler's
    real noise. Beside them the gate.
 2. What N draws say about an acceptance and about a distance.
-3. The full coupling written down by hand for scipy and cvxpy, beside the certified optimum, on peaked laws.
+3. The full coupling written down by hand for scipy and cvxpy, beside the certified optimum, on peaked distributions.
 
 `--page` rewrites the tables from the stored figures, without running anything; `--again NAME` measures one sampler.
 """
@@ -80,14 +80,14 @@ class Engine:
 
 def distance_shrinks(engine: Engine) -> bool:
     """vLLM, tests/v1/sample/test_rejection_sampler.py: the distance to the target falls with the number of draws, at
-    least 20 times as much as that to random laws; V = 10, up to 100,000 draws."""
+    least 20 times as much as that to random distributions; V = 10, up to 100,000 draws."""
     p, q = torch.softmax(torch.rand(2, 10), dim=-1).double()
     others = torch.softmax(torch.rand(100, 10), dim=-1).double()
     to_target, to_others = [], []
     for n in (10, 100, 1000, 10_000, 100_000):
-        law = torch.bincount(engine.draw(p, q, n), minlength=10) / n
-        to_target.append(float(torch.dist(p, law)))
-        to_others.append(float(torch.dist(others, law)))
+        distribution = torch.bincount(engine.draw(p, q, n), minlength=10) / n
+        to_target.append(float(torch.dist(p, distribution)))
+        to_others.append(float(torch.dist(others, distribution)))
     return to_target[0] / to_target[-1] > 20 * to_others[0] / to_others[-1]
 
 
@@ -104,7 +104,7 @@ def chi_square(engine: Engine, p: torch.Tensor, q: torch.Tensor, n: int) -> bool
 
 
 def wide_chi_square(engine: Engine) -> bool:
-    """V = 4096, independent random laws, 40,960 draws."""
+    """V = 4096, independent random distributions, 40,960 draws."""
     p, q = torch.softmax(torch.randn(2, 4096), dim=-1).double()
     return chi_square(engine, p, q, 40_960)
 
@@ -147,7 +147,7 @@ def engines() -> list[Engine]:
 
 
 def try_engine(place: int) -> dict[str, Any]:
-    """All tests and the gate on one engine; a sampler that raises is refused by any of them."""
+    """All tests and the gate on one engine; a sampler that raises is rejected by any of them."""
     torch.set_num_threads(1)
     engine = engines()[place]
     figures: dict[str, Any] = {"what": engine.what, "wrong": engine.wrong, "tests": {}}
@@ -178,15 +178,16 @@ def try_engine(place: int) -> dict[str, Any]:
 
 
 def by_draws(repeats: int = 200, n: int = 10_000) -> dict[str, Any]:
-    """Acceptance by n draws, the way of the papers' own code, beside the exact law; distances of frequencies."""
+    """Acceptance by n draws, the way of the papers' own code, beside the exact distribution; distances of
+    frequencies."""
     weights = [2**i for i in range(8)]
     p = [Fraction(w, sum(weights)) for w in weights]
     q = p[::-1]
     sampler = samplers.by_name("rrs")
     started = perf_counter()
-    law = exact(sampler, p, q)
+    distribution = exact(sampler, p, q)
     exact_seconds = perf_counter() - started
-    rows = torch.tensor([[float(v) for v in law] for law in (p, q)], dtype=torch.float64)
+    rows = torch.tensor([[float(v) for v in distribution] for distribution in (p, q)], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     estimates, seconds = [], []
     for _ in range(repeats):
@@ -200,13 +201,13 @@ def by_draws(repeats: int = 200, n: int = 10_000) -> dict[str, Any]:
         even = np.full(v, 1 / v)
         tilted = even * (1 + 0.06 * (-1.0) ** np.arange(v))
         distances[v] = [
-            float(np.mean([np.abs(rng.multinomial(n, law) / n - even).sum() / 2 for _ in range(50)]))
-            for law in (even, tilted)
+            float(np.mean([np.abs(rng.multinomial(n, distribution) / n - even).sum() / 2 for _ in range(50)]))
+            for distribution in (even, tilted)
         ]
     return {
         "n": n,
-        "acceptance": str(law.acceptance),
-        "lossless": law.is_lossless,
+        "acceptance": str(distribution.acceptance),
+        "lossless": distribution.is_lossless,
         "exact_seconds": exact_seconds,
         "spread": float(np.std(estimates)),
         "seconds": float(np.median(seconds)),
@@ -244,7 +245,8 @@ def full_by_cvxpy(p: Any, x: Any, mass: Any, solver: str) -> float | None:
 
 
 def by_hand(instances: int = 40, v: int = 12) -> dict[str, Any]:
-    """Peaked laws: how often the program gets no answer from a solver, and how far off the value is otherwise."""
+    """Peaked distributions: how often the program gets no answer from a solver, and how far off the value is
+    otherwise."""
     rng = np.random.default_rng(7)
     ways: dict[str, Callable[..., float | None]] = {
         "scipy `linprog`, full coupling": full_by_scipy,
@@ -252,12 +254,12 @@ def by_hand(instances: int = 40, v: int = 12) -> dict[str, Any]:
         "cvxpy, CLARABEL, full coupling": partial(full_by_cvxpy, solver="CLARABEL"),
     }
     rows: dict[str, dict[str, list[float]]] = {name: {"errors": [], "seconds": []} for name in (*ways, "ours")}
-    refused = dict.fromkeys(ways, 0)
+    rejected = dict.fromkeys(ways, 0)
     for _ in range(instances):
         p, q = (rng.dirichlet([0.08] * v) for _ in range(2))
         p, q = p / p.sum(), q / q.sum()
         started = perf_counter()
-        truth = optimum(p, q, k=2, drafts="iid", normalise=True).alpha
+        truth = optimum(p, q, k=2, drafts="iid", normalize=True).alpha
         rows["ours"]["seconds"].append(perf_counter() - started)
         x, mass = enumerate_drafts(drafts.IID(), q[None], 2)
         for name, solve in ways.items():
@@ -267,7 +269,7 @@ def by_hand(instances: int = 40, v: int = 12) -> dict[str, Any]:
                 value = solve(p, x, mass)
             rows[name]["seconds"].append(perf_counter() - started)
             if value is None:
-                refused[name] += 1
+                rejected[name] += 1
             else:
                 rows[name]["errors"].append(abs(float(value - truth)))
     return {
@@ -275,7 +277,7 @@ def by_hand(instances: int = 40, v: int = 12) -> dict[str, Any]:
         "v": v,
         "ways": {
             name: {
-                "refused": refused.get(name, 0),
+                "rejected": rejected.get(name, 0),
                 "worst": max(row["errors"], default=0.0),
                 "seconds": float(np.median(row["seconds"])),
             }
@@ -287,8 +289,8 @@ def by_hand(instances: int = 40, v: int = 12) -> dict[str, Any]:
 # -- the page ------------------------------------------------------------------------------------------------------
 
 
-def refuses(row: dict[str, Any], name: str) -> bool:
-    """Whether a test refuses a sampler; a gate that ends without a verdict does not."""
+def rejects(row: dict[str, Any], name: str) -> bool:
+    """Whether a test rejects a sampler; a gate that ends without a verdict does not."""
     return row["gate"]["status"] == "biased" if name == "the gate" else not row["tests"][name]["passes"]
 
 
@@ -298,14 +300,14 @@ def table_of_tests(figures: dict[str, Any]) -> list[str]:
     wrong, right = ([row for row in tried if row["wrong"] is side] for side in (True, False))
     seconds = {name: sum(row["tests"][name]["seconds"] for row in right) / len(right) for name in names}
     lines = [
-        f"| test | wrong samplers refused, of {len(wrong)} | right ones refused, of {len(right)} "
+        f"| test | wrong samplers rejected, of {len(wrong)} | right ones rejected, of {len(right)} "
         "| CPU seconds for a right one | gate / test |",
         "|---|---|---|---|---|",
     ]
     for name in names:
-        refused = [sum(refuses(row, name) for row in side) for side in (wrong, right)]
+        rejected = [sum(rejects(row, name) for row in side) for side in (wrong, right)]
         ratio = f"{seconds['the gate'] / seconds[name]:.3g}"
-        lines.append(f"| {name} | {refused[0]} | {refused[1]} | {seconds[name]:.2g} | {ratio} |")
+        lines.append(f"| {name} | {rejected[0]} | {rejected[1]} | {seconds[name]:.2g} | {ratio} |")
     return lines
 
 
@@ -314,11 +316,11 @@ def table_of_missed(figures: dict[str, Any]) -> list[str]:
     chi = [name for name in TESTS if "chi-square" in name]
     lines = ["| wrong sampler | exact distance | V = 4096 | V = 16 | the gate |", "|---|---|---|---|---|"]
     for row in figures["engines"]:
-        passes = [not refuses(row, name) for name in chi]
+        passes = [not rejects(row, name) for name in chi]
         if row["wrong"] and any(passes):
             distance = row["gate"]["distance"]
             size = "by draws" if distance is None else f"{distance:.2g}"
-            cells = " | ".join("passes" if p else "refused" for p in passes)
+            cells = " | ".join("passes" if p else "rejected" for p in passes)
             gate = row["gate"]
             said = f"level {gate['level']}: {gate['kind']}" if gate["status"] == "biased" else gate["status"]
             lines.append(f"| {row['what']} | {size} | {cells} | {said} |")
@@ -343,9 +345,9 @@ def table_of_programs(figures: dict[str, Any]) -> list[str]:
         what, error = (
             ("`spechub_lp.optimum`, certified", "0, exact") if name == "ours" else (name, f"{way['worst']:.1e}")
         )
-        error = error if name == "ours" or way["refused"] < n else ""
+        error = error if name == "ours" or way["rejected"] < n else ""
         lines.append(
-            f"| {what} | {way['refused']} | {error} | {1e3 * way['seconds']:.3g} | {way['seconds'] / ours:.2g} |"
+            f"| {what} | {way['rejected']} | {error} | {1e3 * way['seconds']:.3g} | {way['seconds'] / ours:.2g} |"
         )
     return lines
 

@@ -80,9 +80,9 @@ def main() -> int:
         value, highs_ms = best(by_highs, 1)
         flow_ms = ""
         if flow:
-            whole = [[Fraction(round(w * 1000) + 1) for w in law] for law in (p, q)]
+            whole = [[Fraction(round(w * 1000) + 1) for w in distribution] for distribution in (p, q)]
             start = perf_counter()
-            optimum(*whole, k, method="flow", normalise=True)
+            optimum(*whole, k, method="flow", normalize=True)
             flow_ms = f"{1e3 * (perf_counter() - start):.0f}"
         print(f"| {v} | {k} | {ours_ms:.2f} | {highs_ms:.1f} | {flow_ms} | {value - ours.alpha[0]:.0e} |", flush=True)
     print(f"\nworst ratio {worst_ratio:.3f} (aim 0.2), worst gap {worst_gap:.0e} (aim 1e-12)")

@@ -83,7 +83,7 @@ def programs(repeats: int) -> None:
         t = timed(calls, repeats)
         best = min(highs.METHODS, key=t.__getitem__)
         cvxpy = ""
-        if size <= 50:  # a flat law takes cvxpy's default half a minute
+        if size <= 50:  # a flat distribution takes cvxpy's default half a minute
             peer = timed({"ours": calls["ours"], "cvxpy": lambda p=p, x=x, mass=mass: cvxpy_default(p, x, mass)}, 1)
             cvxpy = f"{peer['cvxpy'] / peer['ours']:.1f}"
         shape = f"{compact.size[0]} x {compact.size[1]}"
@@ -101,15 +101,15 @@ def exact_work(repeats: int) -> None:
     for size, k in ((5, 2), (6, 3), (27, 2)):
         p, q = (list(map(int, rng.integers(1, 30, size))) for _ in range(2))
         names = [s.name for s in ALL if k == 2 or s.name not in ("spechub", "two_step")]
-        calls = {n: lambda n=n, p=p, q=q, k=k: exact(by_name(n, k), p, q, normalise=True).is_lossless for n in names}
+        calls = {n: lambda n=n, p=p, q=q, k=k: exact(by_name(n, k), p, q, normalize=True).is_lossless for n in names}
         t = timed(calls, repeats)
         slowest = max(t, key=t.__getitem__)
         middle, worst = median(t.values()) * 1e3, t[slowest] * 1e3
         print(f"  audit of a sampler, V = {size:2}, k = {k}: {middle:7.1f} (slowest: {slowest} {worst:.1f})")
     for size, k in ((20, 2), (50, 2), (20, 3), (200, 2)):
-        laws = [list(map(int, rng.integers(1, 1000, size))) for _ in range(2)]
+        distributions = [list(map(int, rng.integers(1, 1000, size))) for _ in range(2)]
         started = perf_counter()
-        best = optimum(*laws, k, normalise=True)
+        best = optimum(*distributions, k, normalize=True)
         print(f"  certified optimum, V = {size:3}, k = {k}: {(perf_counter() - started) * 1e3:7.1f} ({best.method})")
 
 

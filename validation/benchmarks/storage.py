@@ -28,31 +28,31 @@ from spechub_lp.capture import shards, store
 STORE = Path(__file__).parents[1] / "captured" / "smollm2.safetensors"
 WIDE = 151_936
 NAMES = ("target", "draft")
-Laws = dict[str, np.ndarray]
+Distributions = dict[str, np.ndarray]
 
 
-def shipped(count: int) -> Laws:
+def shipped(count: int) -> Distributions:
     rows = store.load(STORE)
     both = rows.logits(np.arange(count) % len(rows))
     return {name: log.astype(np.float16) for name, log in zip(NAMES, both, strict=True)}
 
 
-def widened(laws: Laws) -> Laws:
+def widened(distributions: Distributions) -> Distributions:
     """Rows of V = WIDE that look like a larger model's."""
     generator = np.random.default_rng(0)
     out = {}
-    for name, log in laws.items():
+    for name, log in distributions.items():
         parts = [log + generator.normal(size=log.shape).astype(np.float32) for _ in range(4)]
         wide = torch.from_numpy(np.concatenate(parts, axis=1)[:, :WIDE])
         out[name] = torch.log_softmax(wide, dim=1).half().numpy()
     return out
 
 
-def write_shards(folder: Path, laws: Laws) -> None:
-    n, v = laws["target"].shape
+def write_shards(folder: Path, distributions: Distributions) -> None:
+    n, v = distributions["target"].shape
     entries = []
     for number, start in enumerate(range(0, n, 256)):
-        part = {name: torch.from_numpy(log[start : start + 256]) for name, log in laws.items()}
+        part = {name: torch.from_numpy(log[start : start + 256]) for name, log in distributions.items()}
         index = torch.arange(start, start + len(part["target"]), dtype=torch.int32)
         entries.append(shards.write_shard(folder, number, part | {"document": index * 0, "index": index}))
     documents = [{"name": "text_1", "domain": "text"}]
@@ -63,9 +63,9 @@ def read_shards(folder: Path, which: np.ndarray) -> Any:
     return shards.load(folder).logits(which)
 
 
-def write_compact(folder: Path, laws: Laws) -> None:
-    tensors = store.pack(laws["target"].astype(float), laws["draft"].astype(float), 1536, 16)
-    index = np.arange(len(laws["target"]), dtype=np.uint16)
+def write_compact(folder: Path, distributions: Distributions) -> None:
+    tensors = store.pack(distributions["target"].astype(float), distributions["draft"].astype(float), 1536, 16)
+    index = np.arange(len(distributions["target"]), dtype=np.uint16)
     documents = [{"name": "text_1", "domain": "text"}]
     store.save(
         folder / "rows.safetensors",
@@ -78,20 +78,20 @@ def read_compact(folder: Path, which: np.ndarray) -> Any:
     return store.load(folder / "rows.safetensors").logits(which)
 
 
-def write_plain(folder: Path, laws: Laws) -> None:
-    save_file(laws, folder / "rows.safetensors")
+def write_plain(folder: Path, distributions: Distributions) -> None:
+    save_file(distributions, folder / "rows.safetensors")
 
 
 def read_plain(folder: Path, which: np.ndarray) -> Any:
-    laws = load_file(folder / "rows.safetensors")
-    return [laws[name][which].astype(float) for name in NAMES]
+    distributions = load_file(folder / "rows.safetensors")
+    return [distributions[name][which].astype(float) for name in NAMES]
 
 
-def write_parquet(folder: Path, laws: Laws) -> None:
-    """A row a position, a law as a fixed-size list; float16 as its bits, which compress a little better."""
+def write_parquet(folder: Path, distributions: Distributions) -> None:
+    """A row a position, a distribution as a fixed-size list; float16 as its bits, which compress a little better."""
     columns = {
         name: pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(log.view(np.uint16).ravel()), log.shape[1])
-        for name, log in laws.items()
+        for name, log in distributions.items()
     }
     parquet.write_table(pyarrow.table(columns), folder / "rows.parquet", compression="zstd", row_group_size=16)
 
@@ -109,9 +109,9 @@ def read_parquet(folder: Path, which: np.ndarray) -> Any:
     return out
 
 
-def write_zarr(folder: Path, laws: Laws) -> None:
+def write_zarr(folder: Path, distributions: Distributions) -> None:
     group = zarr.open_group(folder / "rows.zarr", mode="w")
-    for name, log in laws.items():
+    for name, log in distributions.items():
         group.create_array(name, data=log, chunks=(16, log.shape[1]))
 
 
@@ -120,7 +120,7 @@ def read_zarr(folder: Path, which: np.ndarray) -> Any:
     return [group[name].oindex[which, :].astype(float) for name in NAMES]
 
 
-FORMATS: dict[str, tuple[Callable[[Path, Laws], None], Callable[[Path, np.ndarray], Any]]] = {
+FORMATS: dict[str, tuple[Callable[[Path, Distributions], None], Callable[[Path, np.ndarray], Any]]] = {
     "shards": (write_shards, read_shards),
     "compact": (write_compact, read_compact),
     "plain safetensors": (write_plain, read_plain),
@@ -129,23 +129,23 @@ FORMATS: dict[str, tuple[Callable[[Path, Laws], None], Callable[[Path, np.ndarra
 }
 
 
-def measure(name: str, laws: Laws, repeats: int) -> tuple[float, float, float, float]:
+def measure(name: str, distributions: Distributions, repeats: int) -> tuple[float, float, float, float]:
     """MB, and median seconds to write, read all, read one row in four. Raises when rows come back wrong."""
     write, read = FORMATS[name]
-    n = len(laws["target"])
+    n = len(distributions["target"])
     seconds: list[list[float]] = [[], [], []]
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             started = perf_counter()
-            write(folder, laws)
+            write(folder, distributions)
             seconds[0].append(perf_counter() - started)
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
             for spent, which in zip(seconds[1:], (np.arange(n), np.arange(0, n, 4)), strict=True):
                 started = perf_counter()
                 rows = read(folder, which)
                 spent.append(perf_counter() - started)
-                same = all((rows[i] == laws[side][which]).all() for i, side in enumerate(NAMES))
+                same = all((rows[i] == distributions[side][which]).all() for i, side in enumerate(NAMES))
                 if not same and name != "compact":
                     raise AssertionError(f"{name} gave other rows back")
     return size, *(median(spent) for spent in seconds)
@@ -157,8 +157,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    laws = shipped(given.rows)
-    for rows in (laws, widened(laws)):
+    distributions = shipped(given.rows)
+    for rows in (distributions, widened(distributions)):
         n, v = rows["target"].shape
         print(f"\n{n} positions, V = {v:,}, one thread; ratios to shards\n")
         print("| format | MB | write s | read s | read 1 in 4, s | size | write | read | read 1 in 4 |")

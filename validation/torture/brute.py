@@ -6,17 +6,18 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-Law = Sequence[Fraction]
+Distribution = Sequence[Fraction]
 Q = dict[tuple[int, ...], Fraction]
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k", "product")
 
 
-def draft_law(policy: str, q: Any, k: int) -> Q:
-    """Pr[drafts are x] for every tuple of positive probability; q is a law, or k laws for product drafts."""
+def draft_distribution(policy: str, q: Any, k: int) -> Q:
+    """Pr[drafts are x] for every tuple of positive probability; q is a distribution, or k distributions for product
+    drafts."""
     several = isinstance(q[0], (tuple, list))
     size = len(q[0] if several else q)
-    law: Q = {}
+    distribution: Q = {}
     for x in product(range(size), repeat=k):
         mass = Fraction(1)
         for j, y in enumerate(x):
@@ -24,11 +25,11 @@ def draft_law(policy: str, q: Any, k: int) -> Q:
             if not mass:
                 break
         if mass:
-            law[x] = mass
-    return law
+            distribution[x] = mass
+    return distribution
 
 
-def _next(policy: str, q: Law, before: tuple[int, ...], k: int) -> Law:
+def _next(policy: str, q: Distribution, before: tuple[int, ...], k: int) -> Distribution:
     size, hub = len(q), q.index(max(q)) if isinstance(q, (list, tuple)) else 0
     rest = [Fraction(0) if y in before else m for y, m in enumerate(q)]
     mass = sum(rest)
@@ -48,10 +49,10 @@ def _next(policy: str, q: Law, before: tuple[int, ...], k: int) -> Law:
     return surely
 
 
-def optimum(p: Law, law: Q) -> tuple[Fraction, set[frozenset[int]]]:
+def optimum(p: Distribution, distribution: Q) -> tuple[Fraction, set[frozenset[int]]]:
     """min over all token sets H of 1 + p(H) - Q(H), and every H that reaches it."""
     best, where = Fraction(2), set()
-    drafted = [(frozenset(x), mass) for x, mass in law.items()]
+    drafted = [(frozenset(x), mass) for x, mass in distribution.items()]
     for bits in range(2 ** len(p)):
         H = frozenset(y for y in range(len(p)) if bits >> y & 1)
         value = 1 + sum((p[y] for y in H), Fraction(0)) - sum((m for x, m in drafted if x <= H), Fraction(0))
@@ -81,8 +82,8 @@ def without_replacement_inside(
     return sum(states.values(), one * 0)
 
 
-def random_law(rng: random.Random, size: int) -> tuple[Fraction, ...]:
-    """A law whose shape is drawn too: plain, with zeros, tied, peaked, one-hot, of large denominators."""
+def random_distribution(rng: random.Random, size: int) -> tuple[Fraction, ...]:
+    """A distribution whose shape is drawn too: plain, with zeros, tied, peaked, one-hot, of large denominators."""
     shape = rng.randrange(7)
     if shape == 0:
         weights = [rng.randrange(1, 13) for _ in range(size)]
@@ -104,7 +105,7 @@ def random_law(rng: random.Random, size: int) -> tuple[Fraction, ...]:
 
 
 def random_pair(rng: random.Random, size: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    p, q = random_law(rng, size), random_law(rng, size)
+    p, q = random_distribution(rng, size), random_distribution(rng, size)
     turn = rng.random()
     if turn < 0.1:
         return q, q

@@ -121,33 +121,41 @@ def _truth(document: Any) -> str:
         policy = claim["drafts"]
         if policy not in POLICIES or (policy == "hub" and k != 2) or (several and len(q) != k):
             return "false"
-        law = brute.draft_law(policy, tuple(map(tuple, q)) if several else tuple(q), k)
+        distribution = brute.draft_distribution(policy, tuple(map(tuple, q)) if several else tuple(q), k)
     else:
-        law = {tuple(x): number(m) for x, m in claim["drafts"]}
-        if len(law) != len(claim["drafts"]) or min(law.values()) <= 0 or sum(law.values()) != 1:
+        distribution = {tuple(x): number(m) for x, m in claim["drafts"]}
+        if (
+            len(distribution) != len(claim["drafts"])
+            or min(distribution.values()) <= 0
+            or sum(distribution.values()) != 1
+        ):
             return "false"
-        if any(len(x) != k for x in law):
+        if any(len(x) != k for x in distribution):
             return "false"
-        if any(type(t) is not int or not 0 <= t < len(p) for x in law for t in x):
+        if any(type(t) is not int or not 0 <= t < len(p) for x in distribution for t in x):
             return "unreadable"
     H = document["H"]
     if type(H) is not list or any(type(y) is not int or not 0 <= y < len(p) for y in H) or len(set(H)) != len(H):
         return "unreadable"
-    tuples = dict.fromkeys(law, Fraction(0))
+    tuples = dict.fromkeys(distribution, Fraction(0))
     tokens, inside, seen = [Fraction(0)] * len(p), Fraction(0), set()
     for x, y, m in document["coupling"]:
         x, mass = tuple(x), number(m)
         if any(type(t) is not int or not 0 <= t < len(p) for t in (*x, y)):
             return "unreadable"
-        if mass <= 0 or (x, y) in seen or x not in law:
+        if mass <= 0 or (x, y) in seen or x not in distribution:
             return "false"
         seen.add((x, y))
         tuples[x] += mass
         tokens[y] += mass
         inside += mass if y in x else 0
     alpha = number(claim["alpha"])
-    bound = 1 + sum((p[y] for y in H), Fraction(0)) - sum((m for x, m in law.items() if set(x) <= set(H)), Fraction(0))
-    if tuples != law or tokens != p or not inside == alpha == bound:
+    bound = (
+        1
+        + sum((p[y] for y in H), Fraction(0))
+        - sum((m for x, m in distribution.items() if set(x) <= set(H)), Fraction(0))
+    )
+    if tuples != distribution or tokens != p or not inside == alpha == bound:
         return "false"
     return "true" if plain else "unclear"
 
@@ -172,10 +180,10 @@ def valid(rng: random.Random) -> dict[str, Any]:
     size = rng.randint(1, 4 if k < 3 else 3)
     p, q = brute.random_pair(rng, size)
     policy = rng.choice([n for n in POLICIES if n != "hub" or k == 2])
-    rows = tuple(brute.random_law(rng, size) for _ in range(k)) if policy == "product" else q
+    rows = tuple(brute.random_distribution(rng, size) for _ in range(k)) if policy == "product" else q
     document = optimum(p, rows, k, policy, method=rng.choice(("highs", "flow"))).certificate()
     if rng.random() < 0.2:
-        document["claim"]["drafts"] = [[list(x), str(m)] for x, m in brute.draft_law(policy, rows, k).items()]
+        document["claim"]["drafts"] = [[list(x), str(m)] for x, m in brute.draft_distribution(policy, rows, k).items()]
         if policy == "product":
             document["claim"]["q"] = document["claim"]["q"][0]
     return json.loads(json.dumps(document))
@@ -212,8 +220,8 @@ def other_set(document: Any, rng: random.Random) -> None:
     if isinstance(claim["drafts"], str):
         several = isinstance(claim["q"][0], list)
         q = [tuple(map(Fraction, row)) for row in claim["q"]] if several else tuple(map(Fraction, claim["q"]))
-        law = brute.draft_law(claim["drafts"], tuple(q), claim["k"])
-        _, sets = brute.optimum(tuple(map(Fraction, claim["p"])), law)
+        distribution = brute.draft_distribution(claim["drafts"], tuple(q), claim["k"])
+        _, sets = brute.optimum(tuple(map(Fraction, claim["p"])), distribution)
         document["H"] = sorted(rng.choice(sorted(sets, key=sorted)))
 
 

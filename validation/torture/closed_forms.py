@@ -74,24 +74,24 @@ def acceptance(name: str, p: Any, q: Any, k: int) -> Any:
     return _rrsw(p, q) if k == 2 else _by_oracle(p, q, k)
 
 
-def rows_of(law: Any) -> list[int]:
-    """The law as whole numbers over one scale."""
-    scale = lcm(*(m.denominator for m in law))
-    return [int(m * scale) for m in law]
+def rows_of(distribution: Any) -> list[int]:
+    """The distribution as whole numbers over one scale."""
+    scale = lcm(*(m.denominator for m in distribution))
+    return [int(m * scale) for m in distribution]
 
 
 def _rrs(p: Any, q: Any, k: int) -> Decimal:
     with localcontext() as context:
         context.prec, context.Emin = 60, -(10**6)
-        need, offer, refused = [_decimal(m) for m in p], [_decimal(m) for m in q], Decimal(1)
+        need, offer, rejected = [_decimal(m) for m in p], [_decimal(m) for m in q], Decimal(1)
         for _ in range(k):
-            refused *= max(Decimal(0), 1 - sum(map(min, need, offer)))
+            rejected *= max(Decimal(0), 1 - sum(map(min, need, offer)))
             rest = [max(Decimal(0), a - b) for a, b in zip(need, offer, strict=True)]
             if not sum(rest):
                 break
             mass = sum(rest)
             need = [m / mass for m in rest]
-        return 1 - refused
+        return 1 - rejected
 
 
 def _rrsw(p: Any, q: Any) -> Decimal:
@@ -130,8 +130,8 @@ def _kseq(p: Any, q: Any, k: int) -> Decimal:
 
 
 def _by_oracle(p: Any, q: Any, k: int) -> Fraction:
-    law = oracle.joint_law(lambda choose: _marked(p, q, choose, k))
-    return sum((m for (_, accepted), m in law.items() if accepted), Fraction(0))
+    distribution = oracle.joint_distribution(lambda choose: _marked(p, q, choose, k))
+    return sum((m for (_, accepted), m in distribution.items() if accepted), Fraction(0))
 
 
 def _marked(p: Any, q: Any, choose: Any, k: int) -> Any:
@@ -145,7 +145,7 @@ def _marked(p: Any, q: Any, choose: Any, k: int) -> Any:
         if oracle.coin(choose, min(Fraction(1), need[x] / now[x])):
             return drafts, 1
         rest = [max(Fraction(0), a - b) for a, b in zip(need, now, strict=True)]
-        need = oracle.normalised(rest) if sum(rest) else need
+        need = oracle.normalized(rest) if sum(rest) else need
     return drafts, 0
 
 

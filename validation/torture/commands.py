@@ -109,8 +109,8 @@ def _some(rng: random.Random, chance: float, *pairs: tuple[str, Any]) -> list[An
 
 
 def _good(rng: random.Random) -> list[Any]:
-    laws = ("0,1/5,4/5", "3/5,3/10,1/10", "1/3,1/3,1/3", "1/2,1/2,0", "1,0,0", "1/5,2/5,2/5")
-    return ["--p", rng.choice(laws), "--q", rng.choice(laws)]
+    distributions = ("0,1/5,4/5", "3/5,3/10,1/10", "1/3,1/3,1/3", "1/2,1/2,0", "1,0,0", "1/5,2/5,2/5")
+    return ["--p", rng.choice(distributions), "--q", rng.choice(distributions)]
 
 
 def _pair(rng: random.Random) -> list[Any]:
@@ -127,13 +127,13 @@ def _audit(rng: random.Random, folder: Path) -> list[Any]:
 
 def _solve(rng: random.Random, folder: Path) -> list[Any]:
     options = _pair(rng) + _some(rng, 0.4, ("--k", NUMBERS), ("--drafts", POLICIES))
-    return options + [flag for flag in ("--full", "--normalise") if rng.random() < 0.3]
+    return options + [flag for flag in ("--full", "--normalize") if rng.random() < 0.3]
 
 
 def _sample(rng: random.Random, folder: Path) -> list[Any]:
     options = [*_pair(rng), "--sampler", rng.choice(SAMPLERS), "-n", rng.choice(("1", "10", "1000", "0", "x"))]
     options += _some(rng, 0.3, ("--k", NUMBERS), ("--drafts", POLICIES), ("--seed", NUMBERS))
-    return options + [flag for flag in ("--normalise",) if rng.random() < 0.3]
+    return options + [flag for flag in ("--normalize",) if rng.random() < 0.3]
 
 
 def _verify(rng: random.Random, folder: Path) -> list[Any]:

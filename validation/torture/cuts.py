@@ -69,9 +69,9 @@ def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
         if k == 1:
             return _prefixes(p, q, 1), lambda H: None
         a, b = ([Fraction(w, total) for w in row] for row, total in ((p, P), (q, S)))
-        law = brute.draft_law(policy, tuple(b), k)
-        held = lambda H: sum((m for x, m in law.items() if all(H[y] for y in x)), Fraction(0))  # noqa: E731
-        return brute.optimum(a, law)[0], lambda H: 1 + served(H) - held(H)
+        distribution = brute.draft_distribution(policy, tuple(b), k)
+        held = lambda H: sum((m for x, m in distribution.items() if all(H[y] for y in x)), Fraction(0))  # noqa: E731
+        return brute.optimum(a, distribution)[0], lambda H: 1 + served(H) - held(H)
     support = sum(w > 0 for w in q)
     n = 1 if policy == "hub" else min(support, k if policy == "top_k" else k - 1)
     tops = sorted(range(V), key=lambda y: (-q[y], y))[:n]

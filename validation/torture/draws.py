@@ -14,7 +14,7 @@ from validation.torture import Checks, Doing, rows
 SECONDS, MEMORY = 120, 4 << 30
 SMALL_ONLY = ("two_step", "lp_table")
 OFF = {"float64": 1e-9, "float32": 1e-3}
-"""Distance of the law from p that rounding may make."""
+"""Distance of the distribution from p that rounding may make."""
 
 
 def trial(seed: int) -> Checks:
@@ -44,7 +44,7 @@ def trial(seed: int) -> Checks:
         yield Doing(what)
         yield from _draws(sampler, p, q, uniforms(rng, p, q, k), what)
         if size**k <= 150:
-            yield from _law(sampler, p, q, dtype, what)
+            yield from _distribution(sampler, p, q, dtype, what)
 
 
 def uniforms(rng: random.Random, p: Any, q: Any, k: int) -> Any:
@@ -103,15 +103,15 @@ def _draws(sampler: Any, p: Any, q: Any, u: Any, what: str) -> Checks:
     yield None if ok else f"{what}: torch_face in slices differs from draw"
 
 
-def _law(sampler: Any, p: Any, q: Any, dtype: str, what: str) -> Checks:
+def _distribution(sampler: Any, p: Any, q: Any, dtype: str, what: str) -> Checks:
     for library in (np.asarray, torch.asarray):
         try:
-            law = reference(sampler, library(p), library(q))
+            distribution = reference(sampler, library(p), library(q))
         except SpecHubError:
             continue
-        sums = law.accept.sum(axis=1) + law.residual.sum(axis=1)
+        sums = distribution.accept.sum(axis=1) + distribution.residual.sum(axis=1)
         if not np.abs(sums - 1).max() <= OFF[dtype]:
             yield f"{what}: a verdict sums to {float(sums[np.argmax(np.abs(sums - 1))])}"
-        if not (law.accept.min() >= 0 and law.residual.min() >= 0):
-            yield f"{what}: a verdict is negative, {min(law.accept.min(), law.residual.min()):.3g}"
-        yield None if law.distance <= OFF[dtype] else f"{what}: {law.distance:.3g} from p"
+        if not (distribution.accept.min() >= 0 and distribution.residual.min() >= 0):
+            yield f"{what}: a verdict is negative, {min(distribution.accept.min(), distribution.residual.min()):.3g}"
+        yield None if distribution.distance <= OFF[dtype] else f"{what}: {distribution.distance:.3g} from p"

@@ -30,10 +30,10 @@ def trial(seed: int) -> Checks:
     for policy in brute.POLICIES:
         if policy == "hub" and k != 2:
             continue
-        rows = tuple(brute.random_law(rng, size) for _ in range(k)) if policy == "product" else q
+        rows = tuple(brute.random_distribution(rng, size) for _ in range(k)) if policy == "product" else q
         yield Doing(f"{policy}, {case}")
-        law = brute.draft_law(policy, rows, k)
-        best, sets = brute.optimum(p, law)
+        distribution = brute.draft_distribution(policy, rows, k)
+        best, sets = brute.optimum(p, distribution)
         for method in ("highs", "flow"):
             found = optimum(p, rows, k, policy, method=method)
             yield _same(found.alpha, best, f"optimum by {method}, {policy}, {case}")
@@ -57,21 +57,23 @@ def _rules(k: int) -> list[Any]:
 
 
 def _rows_for(sampler: Any, q: Any, size: int, k: int, rng: random.Random) -> Any:
-    return tuple(brute.random_law(rng, size) for _ in range(k)) if sampler.drafts.name == "product" else q
+    return tuple(brute.random_distribution(rng, size) for _ in range(k)) if sampler.drafts.name == "product" else q
 
 
 def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
     name = f"{sampler.name} with {sampler.drafts.name} drafts"
     coupling = exact(sampler, p, q)
-    law = _draft_law(sampler.drafts, q, k)
-    yield _same(dict(zip(coupling.drafts, coupling.mass, strict=True)), law, f"draft law of {name}, {case}")
+    distribution = _draft_distribution(sampler.drafts, q, k)
+    yield _same(
+        dict(zip(coupling.drafts, coupling.mass, strict=True)), distribution, f"draft distribution of {name}, {case}"
+    )
     output, accepted, joint = [Fraction(0)] * len(p), Fraction(0), {}
     for x, mass, accept, residual in zip(
         coupling.drafts, coupling.mass, coupling.accept, coupling.residual, strict=True
     ):
         given = [*zip(x, map(plain, accept), strict=True), *enumerate(map(plain, residual))]
         if min(share for _, share in given) < 0 or sum(share for _, share in given) != 1:
-            yield f"{name}: the verdict on {x} is no law, {case}"
+            yield f"{name}: the verdict on {x} is no distribution, {case}"
         accepted += mass * sum(map(plain, accept))
         for y, share in given:
             output[y] += mass * share
@@ -79,7 +81,7 @@ def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
                 joint[x, y] = joint.get((x, y), Fraction(0)) + mass * share
     yield _same(tuple(output), tuple(p), f"output of {name}, {case}")
     yield _same(coupling.acceptance, accepted, f"acceptance of {name}, {case}")
-    best, _ = brute.optimum(p, law)
+    best, _ = brute.optimum(p, distribution)
     if accepted > best:
         yield f"{name} accepts {accepted}, the optimum is {best}, {case}"
     if sampler.name in OPTIMAL or (sampler.name == "naive" and k == 1):
@@ -95,17 +97,19 @@ def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
             extra = {"rho": plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])}
         rule = getattr(oracle, sampler.name)
         yield _same(
-            joint, oracle.joint_law(lambda choose: rule(p, q, choose, k=k, **extra)), f"joint law, {name}, {case}"
+            joint,
+            oracle.joint_distribution(lambda choose: rule(p, q, choose, k=k, **extra)),
+            f"joint distribution, {name}, {case}",
         )
 
 
-def _draft_law(policy: DraftPolicy, q: Any, k: int) -> brute.Q:
+def _draft_distribution(policy: DraftPolicy, q: Any, k: int) -> brute.Q:
     if policy.name == "adaptive":
-        return brute.draft_law("greedy" if max(q) >= Fraction(1, 2) else "without_replacement", q, k)
+        return brute.draft_distribution("greedy" if max(q) >= Fraction(1, 2) else "without_replacement", q, k)
     if policy.name == "tempered":
         raised = [m * m for m in q]
-        return brute.draft_law("without_replacement", tuple(m / sum(raised) for m in raised), k)
-    return brute.draft_law(policy.name, q, k)
+        return brute.draft_distribution("without_replacement", tuple(m / sum(raised) for m in raised), k)
+    return brute.draft_distribution(policy.name, q, k)
 
 
 def _same(found: Any, right: Any, what: str) -> str | None:

@@ -53,7 +53,7 @@ def _call(name: str, arguments: list[Any], shown: str) -> str | None:
     return None
 
 
-def _law(rng: random.Random) -> Any:
+def _distribution(rng: random.Random) -> Any:
     size = rng.choice((0, 1, 2, 2, 3, 3, 5, 48, 64))
     good = np.full(size, 1 / max(size, 1))
     turn = rng.random()
@@ -162,21 +162,21 @@ def _method(rng: random.Random) -> Any:
 
 
 FUNCTIONS: dict[str, tuple[Callable[[random.Random], Any], ...]] = {
-    "cut": (_law, _law, _k, _policy),
-    "optimum": (_law, _law, _k, _policy, _method),
-    "exact": (_sampler, _law, _law),
-    "reference": (_sampler, _law, _law),
-    "draw": (_sampler, _law, _law, _uniforms),
-    "torch_face.draw": (_sampler, _law, _law, _uniforms),
-    "torch_face.sample": (_sampler, _law, _law),
-    "laws.law": (_law,),
-    "laws.pair": (_law, _law),
-    "laws.float_rows": (_law,),
-    "laws.from_logits": (_law, _odd, _k, _odd),
+    "cut": (_distribution, _distribution, _k, _policy),
+    "optimum": (_distribution, _distribution, _k, _policy, _method),
+    "exact": (_sampler, _distribution, _distribution),
+    "reference": (_sampler, _distribution, _distribution),
+    "draw": (_sampler, _distribution, _distribution, _uniforms),
+    "torch_face.draw": (_sampler, _distribution, _distribution, _uniforms),
+    "torch_face.sample": (_sampler, _distribution, _distribution),
+    "distributions.parse": (_distribution,),
+    "distributions.pair": (_distribution, _distribution),
+    "distributions.float_rows": (_distribution,),
+    "distributions.from_logits": (_distribution, _odd, _k, _odd),
     "samplers.by_name": (_policy, _k),
     "drafts.by_name": (_policy,),
     "with_drafts": (_sampler, _policy),
-    "certificate.check": (_law,),
+    "certificate.check": (_distribution,),
 }
 CALL: dict[str, Callable[..., Any]] = {
     "cut": cut,
@@ -186,10 +186,10 @@ CALL: dict[str, Callable[..., Any]] = {
     "draw": draw,
     "torch_face.draw": sampling_torch.draw,
     "torch_face.sample": sampling_torch.sample,
-    "laws.law": distributions.law,
-    "laws.pair": distributions.pair,
-    "laws.float_rows": distributions.float_rows,
-    "laws.from_logits": distributions.from_logits,
+    "distributions.parse": distributions.parse,
+    "distributions.pair": distributions.pair,
+    "distributions.float_rows": distributions.float_rows,
+    "distributions.from_logits": distributions.from_logits,
     "samplers.by_name": samplers.by_name,
     "drafts.by_name": drafts.by_name,
     "with_drafts": lambda s, d: s.with_drafts(d),

@@ -55,13 +55,17 @@ def _pick(rng: random.Random, dice: np.random.Generator) -> tuple[str, Callable[
         policy = rng.choice(brute.POLICIES[:5])
 
         def solve() -> Any:
-            p, q = brute.random_law(rng, 8), brute.random_law(rng, 8)
+            p, q = brute.random_distribution(rng, 8), brute.random_distribution(rng, 8)
             found = optimum(p, q, 2, policy)
             return found.coupling, found.certificate()
 
         return f"optimum, {policy}, V = 8", solve, 20_000
     if turn < 0.4:
-        return "laws.from_logits", lambda: distributions.from_logits(dice.normal(size=WIDE), 0.7, 50, 0.9), WIDE
+        return (
+            "distributions.from_logits",
+            lambda: distributions.from_logits(dice.normal(size=WIDE), 0.7, 50, 0.9),
+            WIDE,
+        )
     sampler = _sampler(rng)
     same = (_row(dice), _row(dice)) if rng.random() < 0.4 else None
     name = f"{sampler.name} with {sampler.k} drafts, {'the same row' if same else 'new rows'}"

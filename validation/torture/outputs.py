@@ -1,4 +1,4 @@
-"""Outputs onto odd files of a temporary folder: written whole, written in place, or refused before the work."""
+"""Outputs onto odd files of a temporary folder: written whole, written in place, or rejected before the work."""
 
 import os
 import random
@@ -60,7 +60,7 @@ def _one(rng: random.Random, command: list[str], kinds: tuple[str, ...], folder:
     if twice and str(target) not in DEVICES and done.returncode != 2:
         yield f"{what}: accepted, exit code {done.returncode}"
     if not twice and name in MUST and done.returncode != 0:
-        yield f"{what}: refused, {done.stderr[-150:]!r}"
+        yield f"{what}: rejected, {done.stderr[-150:]!r}"
     for path, was in before.items():
         now = path.lstat() if path.exists() or path.is_symlink() else None
         same = now is not None and stat.S_IFMT(now.st_mode) == stat.S_IFMT(was.st_mode)

@@ -83,7 +83,7 @@ def _captures(rng: random.Random, folder: Path) -> Checks:
     good = folder_of_rows(folder)
     file = folder / "manifest.json"
     truth = _content(folder)
-    yield None if truth is not None else "the capture itself is refused"
+    yield None if truth is not None else "the capture itself is rejected"
     (folder.parent / "outside.safetensors").write_bytes((folder / good["shards"][0]["file"]).read_bytes())
     for n in range(MUTANTS):
         if rng.random() < 0.7:
@@ -128,7 +128,7 @@ def _aimed(good: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    """All that the rows hold, or None where they are refused."""
+    """All that the rows hold, or None where they are rejected."""
     try:
         rows = store.load(path)
         which = np.arange(len(rows))
@@ -209,7 +209,7 @@ def _compact(rng: random.Random, folder: Path) -> Checks:
     store.save(file, packed, {"documents": [{"name": "a", "domain": "a", "tokens": 20}]})
     good = json.loads(file.with_suffix(".json").read_text())
     truth = _content(file)
-    yield None if truth is not None else "the compact rows themselves are refused"
+    yield None if truth is not None else "the compact rows themselves are rejected"
     for n in range(MUTANTS // 2):
         if rng.random() < 0.5:
             mutant, name = mutate(good, rng)

@@ -115,7 +115,7 @@ def whole(row: Any) -> list[int]:
 
 
 def fractions(row: Any) -> tuple[Fraction, ...]:
-    """The law that a row is after division by its exact sum."""
+    """The distribution that a row is after division by its exact sum."""
     weights = whole(row)
     return tuple(Fraction(w, sum(weights)) for w in weights)
 

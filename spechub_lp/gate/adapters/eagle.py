@@ -59,9 +59,9 @@ class Eagle:
             candidates[i, : len(route)] = batch.token[b, route]
             logits[i, : len(route)] = known[b, route]
         candidates[:, 0] = 0
-        best, length, law = self.function(logits, candidates, lambda ids, scores: scores)
+        best, length, distribution = self.function(logits, candidates, lambda ids, scores: scores)
         accepted = candidates[int(best), 1 : int(length) + 1].tolist()
-        return [*accepted, int(torch.multinomial(law.reshape(-1), 1))]
+        return [*accepted, int(torch.multinomial(distribution.reshape(-1), 1))]
 
 
 def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> Eagle:

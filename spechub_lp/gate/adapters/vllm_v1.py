@@ -57,7 +57,8 @@ class VLLM1:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM1:
-    """The installed sampler; variant "point_mass" passes no draft law. Raises MissingPackage or UnknownName."""
+    """The installed sampler; variant "point_mass" passes no draft distribution. Raises MissingPackage or
+    UnknownName."""
     if variant not in ("", "point_mass"):
         raise UnknownName("variant of vllm_v1", variant, ["point_mass"])
     without_gpu()

@@ -66,7 +66,7 @@ class VLLM2:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM2:
-    """The installed function; "block" verifies by the block, "point_mass" passes no draft law.
+    """The installed function; "block" verifies by the block, "point_mass" passes no draft distribution.
 
     Raises:
         MissingPackage, UnknownName, or SpecHubError without a CUDA device.

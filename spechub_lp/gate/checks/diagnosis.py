@@ -1,4 +1,4 @@
-"""Pointing at the cause: what a biased law looks like."""
+"""Pointing at the cause: what a biased distribution looks like."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,42 +7,48 @@ import numpy as np
 
 from spechub_lp.gate.engines.node import Emitted1
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.search.thresholds import Law
+from spechub_lp.gate.search.thresholds import Distribution
 
 NEAR = 1e-5
 
 
 @dataclass(frozen=True)
 class Table:
-    """The exact law of one problem, tuple by tuple."""
+    """The exact distribution of one problem, tuple by tuple."""
 
     problem: Problem
     accept: np.ndarray
     """[N, k] probability to output draft j as accepted."""
     residual: np.ndarray
-    """[N, V] probability to output y after all drafts were refused."""
+    """[N, V] probability to output y after all drafts were rejected."""
     failed: np.ndarray
     """[N] probability of a failure."""
     unexplained: float
 
     @classmethod
-    def build(cls, problem: Problem, laws: Sequence[Law]) -> "Table":
+    def build(cls, problem: Problem, distributions: Sequence[Distribution]) -> "Table":
         n = len(problem.tuples)
         accept, residual = np.zeros((n, problem.k)), np.zeros((n, problem.vocabulary))
         failed = np.zeros(n)
-        for i, law in enumerate(laws):
-            for outcome, chance in law.chances.items():
+        for i, distribution in enumerate(distributions):
+            for outcome, chance in distribution.chances.items():
                 if not isinstance(outcome, Emitted1):
                     failed[i] += chance
                 elif outcome.slot >= 0:
                     accept[i, outcome.slot] += chance
                 else:
                     residual[i, outcome.token] += chance
-        return cls(problem, accept, residual, failed, float(problem.mass @ [law.unexplained for law in laws]))
+        return cls(
+            problem,
+            accept,
+            residual,
+            failed,
+            float(problem.mass @ [distribution.unexplained for distribution in distributions]),
+        )
 
     @property
     def output(self) -> np.ndarray:
-        """[V] the law of the output."""
+        """[V] the distribution of the output."""
         out = self.problem.mass @ self.residual
         for x, m, row in zip(self.problem.tuples, self.problem.mass, self.accept, strict=True):
             for token, chance in zip(x, row, strict=True):
@@ -81,7 +87,7 @@ def _accept(table: Table) -> str:
     if len(scarce) > 1 and max(scarce) - min(scarce) < NEAR and abs(scarce[0] - 1) > 1e-3:
         return (
             f"the first draft is accepted with {scarce[0]:.6g} p/q, a constant ratio 1/Z: the q that the engine "
-            "divides by is not the law of the drafts"
+            "divides by is not the distribution of the drafts"
         )
     sure = [(x, a) for (x, a), (_, r) in zip(first, ratios, strict=True) if a > 1 - NEAR and r < 1 - 1e-4]
     if sure and len(sure) < len(first):
@@ -90,7 +96,7 @@ def _accept(table: Table) -> str:
 
 
 def _residual(table: Table) -> str:
-    """Compare the law after a refusal with the usual mistakes."""
+    """Compare the distribution after a rejection with the usual mistakes."""
     problem = table.problem
     if problem.drafts.name == "product":
         return ""
@@ -99,7 +105,7 @@ def _residual(table: Table) -> str:
     wrong = {
         "p itself, not (p - q)+": p,
         "|p - q|, not (p - q)+": np.abs(p - q),
-        "q, the draft law": q,
+        "q, the draft distribution": q,
         "(q - p)+, the wrong way round": np.maximum(q - p, 0),
     }
     seen = [row / row.sum() for row in table.residual if row.sum() > 1e-6]
@@ -107,11 +113,11 @@ def _residual(table: Table) -> str:
         return ""
     if right.sum() > 0 and np.abs(seen[0] - right / right.sum()).max() < NEAR:
         return ""
-    for name, law in wrong.items():
-        if law.sum() > 0 and np.abs(seen[0] - law / law.sum()).max() < NEAR:
+    for name, distribution in wrong.items():
+        if distribution.sum() > 0 and np.abs(seen[0] - distribution / distribution.sum()).max() < NEAR:
             if name.startswith("p itself") and problem.drafts.name == "top_k":
                 continue
-            return f"after refusing all drafts it draws from {name}"
+            return f"after rejecting all drafts it draws from {name}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The gate for the plain-function door: exact law first, then the real noise, and the verdict."""
+"""The gate for the plain-function door: exact distribution first, then the real noise, and the verdict."""
 
 import math
 import time
@@ -27,7 +27,7 @@ from spechub_lp.gate.noise.interception import generator_states
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
 from spechub_lp.gate.results import Finding, Report, Row
-from spechub_lp.gate.search.thresholds import Explorer, Law, Laws, Node, OutOfTime
+from spechub_lp.gate.search.thresholds import Distribution, Distributions, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import smallest_caught
 
@@ -36,7 +36,7 @@ TOLERANCE = 1e-6
 MOST_CALLS = 2500
 """For one draft tuple; thresholds on a few coins take some hundreds, coins that are combined with each other more."""
 ENOUGH = 6
-"""Exact laws that make a pass when the time is up; the first ones in the list are the hardest."""
+"""Exact distributions that make a pass when the time is up; the first ones in the list are the hardest."""
 NEVER = 2.0**-40
 """A failure this unlikely is a note: it needs a float64 coin within rounding of 1."""
 
@@ -77,22 +77,24 @@ def check_node(
     report.settings = vars(settings) | {"levels": list(settings.levels)}
     engine = NodeEngine(verify, settings.time_limit, journal)
     with one_thread():
-        laws: dict[str, dict[Any, Law]] = {}
-        refusal = ""
+        distributions: dict[str, dict[Any, Distribution]] = {}
+        rejection = ""
         if todo:
-            laws, refusal = _exact(engine, todo, report, part, start + 0.75 * part.seconds, 2 if rows else ENOUGH)
+            distributions, rejection = _exact(
+                engine, todo, report, part, start + 0.75 * part.seconds, 2 if rows else ENOUGH
+            )
         if todo and not any(f.proof for f in report.findings) and {2, 3} & set(settings.levels):
-            _real(engine, todo, laws, report, part, start + part.seconds, refusal)
-            refusal = ""
+            _real(engine, todo, distributions, report, part, start + part.seconds, rejection)
+            rejection = ""
         if rows is not None:
-            refusal = "" if settings.levels == (0,) else refusal
+            rejection = "" if settings.levels == (0,) else rejection
             at_full_vocabulary(draw_nodes, engine, rows, policy, report, settings, start)
         if 0 in settings.levels and cases is None and not any(f.proof for f in report.findings):
             report.findings += node_probes(engine, todo[0].drafts, k, settings.seed)
             if settings.levels == (0,):
-                report.level, report.levels, refusal = "level 0: the boundary probes alone", [0], ""
-    if refusal and report.status == "pass":
-        report.inconclusive.append(refusal)
+                report.level, report.levels, rejection = "level 0: the boundary probes alone", [0], ""
+    if rejection and report.status == "pass":
+        report.inconclusive.append(rejection)
     if settings.acceptance_floor is not None:
         _floor(report, settings.acceptance_floor)
     report.calls, report.seconds = engine.calls, time.monotonic() - start
@@ -106,18 +108,18 @@ def _exact(
     settings: Settings,
     deadline: float,
     enough: int = ENOUGH,
-) -> tuple[dict[str, dict[Any, Law]], str]:
-    """Levels 0 and 1; returns the laws that were found, and why the others were not.
+) -> tuple[dict[str, dict[Any, Distribution]], str]:
+    """Levels 0 and 1; returns the distributions that were found, and why the others were not.
 
-    enough: how many laws make a pass when the time is up.
+    enough: how many distributions make a pass when the time is up.
     """
-    laws: dict[str, dict[Any, Law]] = {}
+    distributions: dict[str, dict[Any, Distribution]] = {}
     if 1 not in settings.levels:
-        return laws, "level 1 was not asked for"
+        return distributions, "level 1 was not asked for"
     first = engine.warm_up(todo[0])
     if isinstance(first, Failure) and first.kind == "hang":
         _stream_failure(report, todo[0], todo[0].tuples[0], first)
-        return laws, ""
+        return distributions, ""
     before = generator_states()
     for problem in todo:
 
@@ -127,35 +129,37 @@ def _exact(
         try:
             _reproducible(evaluate, problem)
             explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(problem.tuples))
-            found, roots = explorer.laws(problem.tuples, seed=settings.seed)
+            found, roots = explorer.distributions(problem.tuples, seed=settings.seed)
         except Hung as hung:
             _stream_failure(report, *hung.case)
-            return laws, ""
+            return distributions, ""
         except OutOfTime as error:
             if len(report.rows) >= enough and time.monotonic() > deadline:
                 left = ", ".join(repr(p.name) for p in todo[len(report.rows) :])
                 report.findings.append(Finding(1, "left out", f"for want of time: {left}", proof=False))
                 break
-            message = f"the exact law of {problem.name!r} takes too long: {error}; draws instead"
+            message = f"the exact distribution of {problem.name!r} takes too long: {error}; draws instead"
             report.findings.append(Finding(1, "not scripted", message, proof=False))
-            return laws, message
+            return distributions, message
         except Unscripted as error:
-            report.findings.append(Finding(1, "not scripted", f"no exact law: {error}; draws instead", proof=False))
-            return laws, str(error)
+            report.findings.append(
+                Finding(1, "not scripted", f"no exact distribution: {error}; draws instead", proof=False)
+            )
+            return distributions, str(error)
         if moved := past_the_script(before):
-            message = f"{', '.join(moved)} moved although all noise was scripted; no exact law, draws instead"
+            message = f"{', '.join(moved)} moved although all noise was scripted; no exact distribution, draws instead"
             report.findings.append(Finding(1, "not scripted", message, proof=False))
             return {}, message
         table = Table.build(problem, [found[x] for x in problem.tuples])
         if table.unexplained > 0.02:
             message = f"on {problem.name!r} the cells leave {table.unexplained:.2g} of the noise unexplained"
             report.findings.append(Finding(1, "not scripted", f"{message}; draws instead", proof=False))
-            return laws, message
+            return distributions, message
         doubt = 0.0
         if _excess(table) > 0 and not any(f.proof for f in report.findings):
 
-            def excess(laws: Laws, problem: Problem = problem) -> float:
-                return _excess(Table.build(problem, [laws[x] for x in problem.tuples]))
+            def excess(distributions: Distributions, problem: Problem = problem) -> float:
+                return _excess(Table.build(problem, [distributions[x] for x in problem.tuples]))
 
             looked = explorer.confirm(problem.tuples, problem.mass.tolist(), excess, seed=settings.seed)
             if looked is None:
@@ -163,15 +167,15 @@ def _exact(
                 continue
             found, roots, doubt = looked
             table = Table.build(problem, [found[x] for x in problem.tuples])
-        laws[problem.name] = found
+        distributions[problem.name] = found
         report.rows.append(_row(table))
-        report.findings += [*_failures(problem, roots), *_law_findings(table, doubt)]
+        report.findings += [*_failures(problem, roots), *_distribution_findings(table, doubt)]
         if sum(row.distance > TOLERANCE for row in report.rows) >= 3:
             break  # what is this wrong needs no further problems
-    report.level = "level 1: the exact law, from scripted noise"
+    report.level = "level 1: the exact distribution, from scripted noise"
     report.levels = [0, 1]
     report.smallest_caught = TOLERANCE
-    return laws, ""
+    return distributions, ""
 
 
 def _reproducible(evaluate: Callable[[list[Any]], Any], problem: Problem) -> None:
@@ -255,9 +259,10 @@ def _case(problem: Problem, drafts: Any, values: Any = None) -> dict[str, Any]:
 
 
 def unsure(name: str, distance: float) -> str:
-    """Why a law that looks wrong is not refused."""
+    """Why a distribution that looks wrong is not rejected."""
     return (
-        f"on {name!r} the law looks {distance:.3g} away, but the time ended before it was sure that the search had "
+        f"on {name!r} the distribution looks {distance:.3g} away, but the time ended before it was sure that "
+        f"the search had "
         "overlooked nothing of that size: give it more time"
     )
 
@@ -269,15 +274,15 @@ def _excess(table: Table) -> float:
 
 
 def reservation(doubt: float) -> str:
-    """What a refusal leaves open, as the end of a sentence."""
+    """What a rejection leaves open, as the end of a sentence."""
     return f"; unless it hides cells of less than {doubt:.1g} from thousands of random calls" if doubt else ""
 
 
-def _law_findings(table: Table, doubt: float) -> list[Finding]:
+def _distribution_findings(table: Table, doubt: float) -> list[Finding]:
     problem, found = table.problem, []
     slack = TOLERANCE + table.unexplained
     if table.distance > slack and table.failed.max() < TOLERANCE:
-        text = f"on {problem.name!r} the output law is {table.distance:.6g} away from p: {explain(table)}"
+        text = f"on {problem.name!r} the output distribution is {table.distance:.6g} away from p: {explain(table)}"
         text += reservation(doubt)
         found.append(Finding(1, "bias", text, True, table.distance, _case(problem, problem.tuples[0])))
     if table.acceptance > float(problem.alpha) + slack:
@@ -292,18 +297,18 @@ def _law_findings(table: Table, doubt: float) -> list[Finding]:
 def _real(
     engine: NodeEngine,
     todo: Sequence[Problem],
-    laws: dict[str, dict[Any, Law]],
+    distributions: dict[str, dict[Any, Distribution]],
     report: Report,
     settings: Settings,
     deadline: float,
-    refusal: str,
+    rejection: str,
 ) -> None:
     """Levels 2 and 3: the engine on its own noise."""
     wanted = ["q is p reversed", "zeros in p", "duplicates are likely", "random 0"]
     chosen = [p for p in todo if p.name in wanted] or list(todo[:4])
     others = [p for p in todo if p not in chosen]
     seed_everything(settings.seed)
-    unknown = bool(refusal)
+    unknown = bool(rejection)
     failure = next(filter(None, (_try(engine, p) for p in others)), None)
     if failure:
         _stream_failure(report, *failure)
@@ -314,7 +319,7 @@ def _real(
         return unknown and stream.bound() < settings.distance and _caught(stream, settings) <= settings.distance
 
     stream = watch(
-        engine, chosen, {} if unknown else laws, false_alarm=settings.false_alarm, calls=limit,
+        engine, chosen, {} if unknown else distributions, false_alarm=settings.false_alarm, calls=limit,
         deadline=deadline, seed=settings.seed, enough=enough,
     )  # fmt: skip
     report.levels = sorted({*report.levels, 2, 3})

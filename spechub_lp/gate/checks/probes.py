@@ -1,4 +1,4 @@
-"""Level 0 on inputs too large for an exact law: wide vocabularies, whole batches, 33 siblings, NaN rows.
+"""Level 0 on inputs too large for an exact distribution: wide vocabularies, whole batches, 33 siblings, NaN rows.
 
 Targets are one-hots where they can be, so that what must come out is known whatever the noise.
 """
@@ -82,9 +82,13 @@ def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Proble
         third = np.where(np.arange(V) % 3 == (V - 1) % 3, rng.random(V), 0)
         third /= third.sum()
         for name, p, q in (("the last token alone", last, np.full(V, 1 / V)), ("every third", third, third[::-1])):
-            laws = tuple(q.tolist())
+            distributions = tuple(q.tolist())
             problem = Problem(
-                f"V = {V}: {name}", tuple(p.tolist()), (laws,) * k if policy.name == "product" else laws, k, policy
+                f"V = {V}: {name}",
+                tuple(p.tolist()),
+                (distributions,) * k if policy.name == "product" else distributions,
+                k,
+                policy,
             )
             yield problem, _drawn(problem, rng)
 
@@ -93,8 +97,8 @@ def _drawn(problem: Problem, rng: np.random.Generator) -> tuple[int, ...]:
     """One tuple of drafts from the policy."""
     x = np.zeros((1, 0), dtype=np.int64)
     for _ in range(problem.k):
-        law = np.asarray(problem.drafts.draft(np.asarray([problem.q]), x, problem.k)[0], dtype=np.float64)
-        x = np.concatenate([x, [[rng.choice(len(law), p=law / law.sum())]]], axis=1)
+        distribution = np.asarray(problem.drafts.draft(np.asarray([problem.q]), x, problem.k)[0], dtype=np.float64)
+        x = np.concatenate([x, [[rng.choice(len(distribution), p=distribution / distribution.sum())]]], axis=1)
     return tuple(x[0].tolist())
 
 
@@ -198,11 +202,11 @@ def sure_batch(V: int, shape: tuple[int, ...], policy: str, ragged: bool = False
                 continue
             others = [t for t in range(V) if t != sure][: len(children)]
             drafted = [*others[: len(children) - 1], sure if b % 2 == 0 else others[-1]]
-            law = torch.full((V,), 1 / (4 * V), dtype=torch.float64)
+            distribution = torch.full((V,), 1 / (4 * V), dtype=torch.float64)
             for place, (c, t) in enumerate(zip(children, drafted, strict=True)):
                 token[b, c] = t
-                law[t] += 2.0**-place
-            q[b, n] = law / law.sum()
+                distribution[t] += 2.0**-place
+            q[b, n] = distribution / distribution.sum()
         if ragged and b:
             gone = slice(max(1, nodes - b), None)
             parent[b, gone] = token[b, gone] = -1

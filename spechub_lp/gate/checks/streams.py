@@ -1,6 +1,7 @@
 """Level 3: an engine on its real noise, call after call: is each output fresh?
 
-For a lossless engine on fresh drafts the output has law p *whatever happened before*. So the gamblers of level 2 may
+For a lossless engine on fresh drafts the output has distribution p *whatever happened before*. So the gamblers of level
+2 may
 use the past as their context: the output before, its slot, its drafts, the parity of the call. Noise that is kept from
 call to call, reseeded, shared with the drafts or recycled makes one of them rich.
 """
@@ -15,17 +16,17 @@ import numpy as np
 
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.search.thresholds import Law
+from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.statistics.sequential import AboveBet, Bet, distance_bound
 
 RESEEDED = (
-    "its real noise does not give the law that the same code has under fresh noise: "
+    "its real noise does not give the distribution that the same code has under fresh noise: "
     "a generator is reseeded, or noise is kept from call to call"
 )
 BLOCK = 200
 LAGS = (2, 3, 4)
 SLACK = 1e-6
-"""Mixed into a computed law before it is bet against, so that its own rounding is no proof."""
+"""Mixed into a computed distribution before it is bet against, so that its own rounding is no proof."""
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Watch:
     """One problem watched over many real calls."""
 
     problem: Problem
-    laws: dict[Any, Law] | None
+    distributions: dict[Any, Distribution] | None
     counts: np.ndarray = field(init=False)
     accepted: int = 0
     bets: list[Bet | AboveBet] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Watch:
         )
         self.bets.append(self.above)
         self.confirm: dict[Any, tuple[Bet, dict[Any, int]]] = {}
-        if self.laws is not None:
+        if self.distributions is not None:
             self.confirmed = Bet("script", [1.0], RESEEDED)
             self.bets.append(self.confirmed)
 
@@ -72,7 +73,7 @@ class Watch:
         for bet, context in zip(self.bets, contexts, strict=False):
             bet.update(y, context)  # type: ignore[call-arg]
         self.above.update(float(outcome.slot >= 0))
-        if self.laws is not None:
+        if self.distributions is not None:
             self._confirm(drafts, outcome)
         self.past.append((y, int(outcome.slot >= 0)))
         self.last_drafts = drafts
@@ -80,12 +81,12 @@ class Watch:
         self.accepted += outcome.slot >= 0
 
     def _confirm(self, drafts: tuple[int, ...], outcome: Emitted1) -> None:
-        assert self.laws is not None
+        assert self.distributions is not None
         if drafts not in self.confirm:
-            known = {o: c for o, c in self.laws[drafts].chances.items() if isinstance(o, Emitted1)}
+            known = {o: c for o, c in self.distributions[drafts].chances.items() if isinstance(o, Emitted1)}
             cells = {o: i for i, o in enumerate(known)}
-            law = [(1 - SLACK) * c for c in known.values()] + [SLACK]
-            self.confirm[drafts] = (Bet("script", law), cells)
+            distribution = [(1 - SLACK) * c for c in known.values()] + [SLACK]
+            self.confirm[drafts] = (Bet("script", distribution), cells)
         bet, cells = self.confirm[drafts]
         before = bet.log_wealth
         bet.update(cells.get(outcome, len(cells)))
@@ -121,7 +122,7 @@ class Stream:
 def watch(
     engine: NodeEngine,
     problems: list[Problem],
-    laws: dict[str, dict[Any, Law]],
+    distributions: dict[str, dict[Any, Distribution]],
     *,
     false_alarm: float,
     calls: int,
@@ -131,7 +132,7 @@ def watch(
 ) -> Stream:
     """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time."""
     rng = np.random.default_rng([seed, 77])
-    watches = [Watch(problem, laws.get(problem.name)) for problem in problems]
+    watches = [Watch(problem, distributions.get(problem.name)) for problem in problems]
     tests = sum(len(w.bets) for w in watches) + 1
     stream = Stream(watches, false_alarm / (2 * tests))
     line = math.log(1 / stream.alpha)

@@ -1,4 +1,5 @@
-"""The gate for the three batch doors: the joint law of all emitted tokens, completed with draws from the target."""
+"""The gate for the three batch doors: the joint distribution of all emitted tokens, completed with draws from the
+target."""
 
 import time
 from collections import defaultdict
@@ -22,7 +23,7 @@ from spechub_lp.gate.noise.interception import generator_states
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.tree import TreeProblem, impossible, tree_problems
 from spechub_lp.gate.results import Finding, Report, Row
-from spechub_lp.gate.search.thresholds import Explorer, Laws, Node, OutOfTime
+from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import Logits
 from spechub_lp.gate.statistics.sequential import Bet, distance_bound, smallest_caught
 
@@ -56,11 +57,11 @@ def check_tree(
     if note := getattr(engine, "note", ""):
         report.findings.append(Finding(0, "note", note, proof=False))
     tried = TreeEngine(engine, settings.time_limit)
-    refusal = "opaque noise" if door == "seeded" else ""
+    rejection = "opaque noise" if door == "seeded" else ""
     with one_thread():
         if todo and door != "seeded" and settings.levels != (0,):
-            refusal = _exact(tried, todo, report, part, start + part.seconds)
-        if todo and refusal and settings.levels != (0,) and not any(f.proof for f in report.findings):
+            rejection = _exact(tried, todo, report, part, start + part.seconds)
+        if todo and rejection and settings.levels != (0,) and not any(f.proof for f in report.findings):
             _draws(tried, todo, report, part, start + part.seconds)
         if rows is not None:
             at_full_vocabulary(draw_trees, tried, rows, policy, report, settings, start)
@@ -89,7 +90,7 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
         explorer = Explorer(evaluate, deadline=deadline, most_calls=20 * MOST_CALLS * len(keys), coarse=cost)
         try:
             _same_twice(evaluate)
-            laws, roots = explorer.laws(keys, probes=6 if cost else 24, seed=settings.seed)
+            distributions, roots = explorer.distributions(keys, probes=6 if cost else 24, seed=settings.seed)
         except OutOfTime as error:
             if report.rows:
                 report.findings.append(Finding(1, "left out", f"{problem.name!r}: {error}", proof=False))
@@ -102,21 +103,21 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
             message = f"{', '.join(moved)} moved although all noise was scripted"
             report.findings.append(Finding(1, "not scripted", message, proof=False))
             return message
-        law, doubt = JointLaw.build(problem, laws), 0.0
-        if law.excess > 0 and not any(f.proof for f in report.findings):
+        distribution, doubt = JointDistribution.build(problem, distributions), 0.0
+        if distribution.excess > 0 and not any(f.proof for f in report.findings):
 
-            def excess(laws: Laws, problem: TreeProblem = problem) -> float:
-                return JointLaw.build(problem, laws).excess
+            def excess(distributions: Distributions, problem: TreeProblem = problem) -> float:
+                return JointDistribution.build(problem, distributions).excess
 
             looked = explorer.confirm(keys, mass, excess, seed=settings.seed)
             if looked is None:
-                report.inconclusive.append(unsure(problem.name, law.distance))
+                report.inconclusive.append(unsure(problem.name, distribution.distance))
                 continue
-            laws, roots, doubt = looked
-            law = JointLaw.build(problem, laws)
+            distributions, roots, doubt = looked
+            distribution = JointDistribution.build(problem, distributions)
         report.findings += _impossible_leaves(problem, roots)
-        _judge(law, doubt, report)
-    report.level, report.levels, report.smallest_caught = "level 1: the exact joint law", [0, 1], TOLERANCE
+        _judge(distribution, doubt, report)
+    report.level, report.levels, report.smallest_caught = "level 1: the exact joint distribution", [0, 1], TOLERANCE
     return ""
 
 
@@ -127,23 +128,23 @@ def _same_twice(evaluate: Any) -> None:
 
 
 @dataclass(frozen=True)
-class JointLaw:
-    """The exact joint law of one problem, over all drafted trees."""
+class JointDistribution:
+    """The exact joint distribution of one problem, over all drafted trees."""
 
     problem: TreeProblem
     out: np.ndarray
-    """[V^(L+1)] the law of depth + 1 tokens, completed with draws from the target."""
+    """[V^(L+1)] the distribution of depth + 1 tokens, completed with draws from the target."""
     accepted: float
     """Acceptance at the root."""
     failed: float
     unexplained: float
 
     @classmethod
-    def build(cls, problem: TreeProblem, laws: Laws) -> "JointLaw":
+    def build(cls, problem: TreeProblem, distributions: Distributions) -> "JointDistribution":
         out, accepted, failed, unexplained = np.zeros_like(problem.joint), 0.0, 0.0, 0.0
         for key, (_, mass) in enumerate(problem.trees):
-            unexplained += mass * laws[key].unexplained
-            for outcome, chance in laws[key].chances.items():
+            unexplained += mass * distributions[key].unexplained
+            for outcome, chance in distributions[key].chances.items():
                 if isinstance(outcome, Failure):
                     failed += mass * chance
                 else:
@@ -191,14 +192,21 @@ def _impossible_leaves(problem: TreeProblem, roots: list[Node]) -> list[Finding]
     return [Finding(0, kind, text, True, chance, case) for kind, (chance, text, case) in worst.items()]
 
 
-def _judge(law: JointLaw, doubt: float, report: Report) -> None:
-    problem, distance, accepted, alpha = law.problem, law.distance, law.accepted, law.alpha
-    report.rows.append(Row(problem.name, 1, distance, distance + law.unexplained, accepted, alpha, law.unexplained))
-    if distance > law.slack and law.failed < TOLERANCE:
-        text = f"on {problem.name!r} the joint law of {problem.depth + 1} tokens is {distance:.6g} away: "
-        text += first_wrong(problem, law.out) + reservation(doubt)
+def _judge(distribution: JointDistribution, doubt: float, report: Report) -> None:
+    problem, distance, accepted, alpha = (
+        distribution.problem,
+        distribution.distance,
+        distribution.accepted,
+        distribution.alpha,
+    )
+    report.rows.append(
+        Row(problem.name, 1, distance, distance + distribution.unexplained, accepted, alpha, distribution.unexplained)
+    )
+    if distance > distribution.slack and distribution.failed < TOLERANCE:
+        text = f"on {problem.name!r} the joint distribution of {problem.depth + 1} tokens is {distance:.6g} away: "
+        text += first_wrong(problem, distribution.out) + reservation(doubt)
         report.findings.append(Finding(1, "bias", text, True, distance, _case(problem)))
-    if accepted > alpha + law.slack:
+    if accepted > alpha + distribution.slack:
         text = (
             f"on {problem.name!r} it accepts {accepted:.6g} at the root, above the optimum {alpha:.6g}: proof of bias"
         ) + reservation(doubt)
@@ -210,7 +218,7 @@ def _case(problem: TreeProblem, tree: Any = None, values: Any = None) -> dict[st
 
 
 def first_wrong(problem: TreeProblem, out: np.ndarray) -> str:
-    """Which position is the first with a wrong law, given right ones before it."""
+    """Which position is the first with a wrong distribution, given right ones before it."""
     V = problem.vocabulary
     for depth in range(1, problem.depth + 2):
         seen, right = (a.reshape(V**depth, -1).sum(axis=1) for a in (out, problem.joint))
@@ -232,7 +240,10 @@ def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
     alpha = settings.false_alarm / (2 * sum(len(b) for b in bets.values()) + 2)
     last: dict[Any, Any] = defaultdict(lambda: None)
     calls, limit, size = 0, settings.draws or 10**9, 256
-    report.levels, report.level = [0, 2, 3], "levels 2 and 3: draws against the joint law, any stopping allowed"
+    report.levels, report.level = (
+        [0, 2, 3],
+        "levels 2 and 3: draws against the joint distribution, any stopping allowed",
+    )
     while calls < limit and time.monotonic() < deadline:
         for problem in todo:
             trees, outcomes = tried.draw(problem, rng, size, settings.seed, calls // size)
@@ -273,11 +284,13 @@ def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
 
 
 def _bets(problem: TreeProblem) -> list[Bet]:
-    law = problem.joint.tolist()
+    distribution = problem.joint.tolist()
     return [
-        Bet("output", law, "its outputs do not follow the target's joint law"),
-        Bet("row before", law, "a row depends on the row before it in the batch: noise is shared between rows"),
-        Bet("step before", law, "a row depends on the same row of the step before: noise is kept or shared"),
+        Bet("output", distribution, "its outputs do not follow the target's joint distribution"),
+        Bet(
+            "row before", distribution, "a row depends on the row before it in the batch: noise is shared between rows"
+        ),
+        Bet("step before", distribution, "a row depends on the same row of the step before: noise is kept or shared"),
     ]
 
 

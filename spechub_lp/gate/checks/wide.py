@@ -38,20 +38,22 @@ FEW = 400
 BATCH_NUMBERS = 1 << 21
 """Numbers in the rows of one batch of trees: 16 MB of float64."""
 MEMORY = 64 * 2**20
-"""Bytes of draft laws that are kept."""
+"""Bytes of draft distributions that are kept."""
 
 
 def drafter(
     policy: DraftPolicy, k: int, rows: Sequence[Array]
 ) -> Callable[[int, np.random.Generator], tuple[int, ...]]:
-    """draw(row, rng) -> k drafts. The law of each next draft is kept for the drafts that come often."""
+    """draw(row, rng) -> k drafts. The distribution of each next draft is kept for the drafts that come often."""
 
     recent = Recent(MEMORY)
 
     def ends(row: int, x: tuple[int, ...]) -> Array:
         q = np.asarray(rows[row], dtype=np.float64)[None]
-        law = np.asarray(policy.draft(q, np.asarray([x], dtype=np.int64).reshape(1, -1), k)[0], dtype=np.float64)
-        return law.cumsum()
+        distribution = np.asarray(
+            policy.draft(q, np.asarray([x], dtype=np.int64).reshape(1, -1), k)[0], dtype=np.float64
+        )
+        return distribution.cumsum()
 
     def draw(row: int, rng: np.random.Generator) -> tuple[int, ...]:
         x: tuple[int, ...] = ()

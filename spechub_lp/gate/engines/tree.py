@@ -41,7 +41,7 @@ class TreeEngine:
 
     def _host(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         runs = []
-        problem.batch([0])  # made outside the script: the problem's own laws are random
+        problem.batch([0])  # made outside the script: the problem's own distributions are random
         with scripted(self.places) as script:
             for tree, prefix, rule in calls:
                 tape = script.tape = Tape(prefix, rule)

@@ -52,7 +52,7 @@ class Tape:
     """Answers requests: first from `prefix`, then by a fixed rule, so that the same tape gives the same answers.
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes;
-    a generator answers at random with the right law.
+    a generator answers at random with the right distribution.
     """
 
     def __init__(self, prefix: Sequence[Value] = (), rule: int | np.random.Generator = 0):
@@ -65,10 +65,10 @@ class Tape:
         return self._next(Request("uniform", bits, source=source)) * 2.0**-bits  # type: ignore[operator]
 
     def pick(self, weights: Sequence[float], source: str) -> int:
-        """An outcome with these weights, which need not be normalised."""
+        """An outcome with these weights, which need not be normalized."""
         whole = float(sum(weights))
-        law = tuple(float(w) / whole for w in weights)
-        return self._next(Request("pick", len(law), law, source))  # type: ignore[return-value]
+        distribution = tuple(float(w) / whole for w in weights)
+        return self._next(Request("pick", len(distribution), distribution, source))  # type: ignore[return-value]
 
     def race(self, size: int, source: str) -> tuple[float, ...]:
         """Independent Exp(1) times."""
@@ -105,7 +105,7 @@ class Script:
 
 
 def at_random(request: Request, rng: np.random.Generator) -> Value:
-    """An answer with the right law."""
+    """An answer with the right distribution."""
     if request.kind == "uniform":
         return int(rng.integers(0, 2**request.size))
     if request.kind == "race":

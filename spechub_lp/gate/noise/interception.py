@@ -1,7 +1,7 @@
 """Host randomness under a script: an unmodified function asks torch, python or numpy for noise and a tape answers.
 
 torch is met at its dispatcher, so every way of importing or calling it is covered, and any random operator that is
-not known here is refused by name. python's and numpy's generators are replaced for the length of one call: in their
+not known here is rejected by name. python's and numpy's generators are replaced for the length of one call: in their
 modules, in the globals, closure and attributes of the function under test, and on the class `random.Random`.
 """
 
@@ -71,10 +71,10 @@ class ScriptedTorch(TorchDispatchMode):
         chance = a.get("p")
         if chance is None:
             chance = a["self"]
-        law = torch.as_tensor(chance, dtype=torch.float64).expand(a["self"].shape)
-        if not bool(((law >= 0) & (law <= 1)).all()):
-            raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1, but got {law.tolist()}")
-        flips = [self.script.tape.pick((1 - c, c), source) for c in law.reshape(-1).tolist()]
+        distribution = torch.as_tensor(chance, dtype=torch.float64).expand(a["self"].shape)
+        if not bool(((distribution >= 0) & (distribution <= 1)).all()):
+            raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1, but got {distribution.tolist()}")
+        flips = [self.script.tape.pick((1 - c, c), source) for c in distribution.reshape(-1).tolist()]
         return torch.tensor(flips, dtype=a["self"].dtype).reshape(a["self"].shape)
 
     def _multinomial(self, a: dict[str, Any], source: str) -> torch.Tensor:

@@ -11,7 +11,7 @@ LEGACY = {"rand": "_rand", "random_sample": "random", "ranf": "random", "sample"
 
 
 class ScriptedNumpy:
-    """Scripted stand-in for a numpy generator; a method that is not here is refused by name."""
+    """Scripted stand-in for a numpy generator; a method that is not here is rejected by name."""
 
     def __init__(self, script: Script):
         self._script = script
@@ -26,10 +26,10 @@ class ScriptedNumpy:
         if name.startswith("__"):
             raise AttributeError(name)
 
-        def refuse(*args: Any, **kwargs: Any) -> None:
+        def reject(*args: Any, **kwargs: Any) -> None:
             raise Unscripted(f"numpy.random's {name} draws noise that the gate cannot script")
 
-        return refuse
+        return reject
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         bits = 24 if np.dtype(dtype) == np.float32 else 53

@@ -1,18 +1,19 @@
-"""Captured rows as the gate's instances: which positions are chosen, and how an exact law is had from V = 49,152.
+"""Captured rows as the gate's instances: which positions are chosen, and how an exact distribution is had from V =
+49,152.
 
-A row is rounded to float32 once, and that is the law: what an engine in float32 is handed over, bit for bit.
+A row is rounded to float32 once, and that is the distribution: what an engine in float32 is handed over, bit for bit.
 
 Chosen are positions that are hard in different ways, from 64 candidates that lie evenly over the capture (KINDS):
-p and q far apart (most refusals), the flattest p (most tokens to tell apart), q(a) about 1/2 (where the best draft
+p and q far apart (most rejections), the flattest p (most tokens to tell apart), q(a) about 1/2 (where the best draft
 policy changes), p nearly q (a residual of almost nothing), a tie at the top of q (the hub), a likely draft that p
 hardly wants, q nearly one-hot, and most of p on high ids (int16 indices, blocks of a kernel). Further positions spread
 over q(a). The first temperature decides.
 
-Every row is used twice: on its most important tokens, renormalised (`laws.restrict`), where the law is enumerated; and
-as it is, where an engine is drawn from (`wide.py`).
+Every row is used twice: on its most important tokens, renormalized (`distributions.restrict`), where the distribution
+is enumerated; and as it is, where an engine is drawn from (`wide.py`).
 
-A chain or a tree has a law for every context. The root is the chosen position; the most likely token leads to the
-next captured position of the same document, the second most likely to the one after it, and so on, round and round
+A chain or a tree has a distribution for every context. The root is the chosen position; the most likely token leads to
+the next captured position of the same document, the second most likely to the one after it, and so on, round and round
 the next 8. So the path of likely tokens is the document's own order, and a kernel that reads another row is seen.
 """
 
@@ -25,13 +26,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp import distributions as laws
+from spechub_lp import distributions as distributions
 from spechub_lp import drafts as policies
 from spechub_lp._util.recent import Recent
 from spechub_lp.capture import shards, store
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.problems.captured_rows import CapturedTree, WidePool, WideRow, WideTree, as_law, best_acceptance
+from spechub_lp.gate.problems.captured_rows import (
+    CapturedTree,
+    WidePool,
+    WideRow,
+    WideTree,
+    as_distribution,
+    best_acceptance,
+)
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.results import Report
@@ -44,7 +52,7 @@ CANDIDATES = 64
 POOL = 8
 """Captured positions that the contexts of one tree go round."""
 MEMORY = 128 * 2**20
-"""Bytes of laws that are kept."""
+"""Bytes of distributions that are kept."""
 MOST_WIDE = 16
 """Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
 TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
@@ -88,11 +96,13 @@ class Captured:
             return [(position, temperature) for position, temperature, _ in self.plan.only]
         return [(position, temperature) for position in self.chosen for temperature in self.plan.temperatures]
 
-    def laws(self, position: int, temperature: float) -> tuple[Array, Array]:
+    def distributions(self, position: int, temperature: float) -> tuple[Array, Array]:
         """([V], [V]) p and q in float32."""
         return self._recent(
             (position, temperature),
-            lambda: tuple(law.astype(np.float32) for law in self.rows.laws(position, temperature)),
+            lambda: tuple(
+                distribution.astype(np.float32) for distribution in self.rows.distributions(position, temperature)
+            ),
         )
 
     @cached_property
@@ -132,9 +142,9 @@ class Captured:
         """The first 16 chosen rows at full vocabulary."""
         out = []
         for position, temperature in self.places[:MOST_WIDE]:
-            p, q = self.laws(position, temperature)
+            p, q = self.distributions(position, temperature)
             if policy.name == "product":
-                q = np.stack([self.laws(position, t)[1] for t in _drafters(temperature, k)])
+                q = np.stack([self.distributions(position, t)[1] for t in _drafters(temperature, k)])
             source = self._source(position, temperature)
             out.append(WideRow(self.name(position, temperature), p, q, k, policy, source))
         return out
@@ -143,8 +153,8 @@ class Captured:
         """The first 8 chosen rows as roots at full vocabulary, under the engine's shapes in turn."""
         out, shapes = [], [self.plan.branching] if self.plan.branching else shapes_of(engine, k)
         for n, (position, temperature) in enumerate(self.places[: MOST_WIDE // 2]):
-            pairs = [self.laws(i, temperature) for i in self.following(position)]
-            p, q = (torch.from_numpy(as_law([pair[side] for pair in pairs])) for side in (0, 1))
+            pairs = [self.distributions(i, temperature) for i in self.following(position)]
+            p, q = (torch.from_numpy(as_distribution([pair[side] for pair in pairs])) for side in (0, 1))
             takes = getattr(engine, "takes_logits", False)
             shape = shapes[n % len(shapes)]
             pool = WidePool(
@@ -187,9 +197,9 @@ class Captured:
 
     def _reduced(self, position: int, temperatures: Sequence[float], top: int) -> tuple[tuple[float, ...], ...]:
         """p at the first temperature and q at each of them, on the top tokens of all."""
-        p, q = self.laws(position, temperatures[0])
-        small = laws.restrict((p, q, *(self.laws(position, t)[1] for t in temperatures[1:])), top)
-        return tuple(tuple(np.asarray(law, dtype=np.float32).tolist()) for law in small)
+        p, q = self.distributions(position, temperatures[0])
+        small = distributions.restrict((p, q, *(self.distributions(position, t)[1] for t in temperatures[1:])), top)
+        return tuple(tuple(np.asarray(distribution, dtype=np.float32).tolist()) for distribution in small)
 
     def _source(self, position: int, temperature: float) -> dict[str, Any]:
         row = {"position": position, "temperature": temperature, "sha256": sha256_of(self.rows, position)}
@@ -204,7 +214,7 @@ def narrow_part(settings: Settings) -> Settings:
 def at_full_vocabulary(
     draw: Any, engine: Any, rows: Captured, policy: DraftPolicy, report: Report, settings: Settings, start: float
 ) -> None:
-    """`draw_nodes` or `draw_trees` of wide.py, unless the engine is refused already."""
+    """`draw_nodes` or `draw_trees` of wide.py, unless the engine is rejected already."""
     report.settings["logits"] = rows.summary()
     report.scope = " on captured rows' top tokens"
     if {0, 2, 3} & set(settings.levels) and not any(f.proof for f in report.findings):
@@ -227,11 +237,11 @@ def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
     plan = plan if isinstance(plan, Logits) else Logits(plan)
     for t in plan.temperatures:
         if not (t > 0 and np.isfinite(t)):
-            raise SpecHubError(f"--temperature {t:g}; a law needs T > 0 (T = 0 is the argmax)")
+            raise SpecHubError(f"--temperature {t:g}; a distribution needs T > 0 (T = 0 is the argmax)")
     if twice := [t for t in plan.temperatures if plan.temperatures.count(t) > 1]:
         raise SpecHubError(f"--temperature {twice[0]:g} is there twice, and would be counted twice")
     if not plan.temperatures:
-        raise SpecHubError("no temperature was given; a law needs one, such as 1")
+        raise SpecHubError("no temperature was given; a distribution needs one, such as 1")
     if plan.positions < 1:
         raise SpecHubError(f"--positions {plan.positions}; at least one is needed")
     try:

@@ -11,7 +11,7 @@ import torch
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.problems.node import Problem, check_laws
+from spechub_lp.gate.problems.node import Problem, check_distributions
 from spechub_lp.gate.problems.tree import Context, TreeProblem
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.optimum.full_vocabulary import cut
@@ -55,18 +55,18 @@ def wide_document(rows: Sequence[Any]) -> dict[str, Any]:
 def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
     if policy.name == "product":
         return 1.0
-    found = cut(as_law(p), as_law(q), k, policy)
+    found = cut(as_distribution(p), as_distribution(q), k, policy)
     return min(1.0, float(found.alpha[0] + found.error[0]))
 
 
-def as_law(row: Array) -> Array:
-    law = np.asarray(row, dtype=np.float64)
-    return law / law.sum(axis=-1, keepdims=True)
+def as_distribution(row: Array) -> Array:
+    distribution = np.asarray(row, dtype=np.float64)
+    return distribution / distribution.sum(axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True)
 class CapturedTree(TreeProblem):
-    """A tree whose laws are captured rows on their top tokens."""
+    """A tree whose distributions are captured rows on their top tokens."""
 
     rows: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
     """(p, q) of each position of the pool; place 0 is the root's."""
@@ -83,15 +83,15 @@ class CapturedTree(TreeProblem):
             rows = tuple((tuple(map(float, p)), tuple(map(float, q))) for p, q in document["rows"])
         except (KeyError, TypeError, ValueError) as error:
             raise SpecHubError(f"this is not a saved tree of captured rows: {error!r}") from None
-        check_laws([row for pair in rows for row in pair], plain.vocabulary)
+        check_distributions([row for pair in rows for row in pair], plain.vocabulary)
         return cls(plain.name, plain.vocabulary, plain.branching, plain.drafts, rows=rows)
 
     def target(self, context: Context) -> np.ndarray:
-        """[V] target law after these tokens."""
+        """[V] target distribution after these tokens."""
         return self._rounded[0][self.place(context)]
 
     def draft(self, context: Context) -> np.ndarray:
-        """[V] draft law after these tokens."""
+        """[V] draft distribution after these tokens."""
         return self._rounded[1][self.place(context)]
 
     def place(self, context: Context) -> int:
@@ -103,7 +103,7 @@ class CapturedTree(TreeProblem):
 
     @cached_property
     def _rounded(self) -> tuple[Array, Array]:
-        return as_law([p for p, _ in self.rows]), as_law([q for _, q in self.rows])
+        return as_distribution([p for p, _ in self.rows]), as_distribution([q for _, q in self.rows])
 
     @cached_property
     def _rank(self) -> Array:
@@ -154,7 +154,7 @@ class WideTree(TreeProblem):
         return place
 
     def target(self, context: Context) -> np.ndarray:
-        """[V] target law after these tokens."""
+        """[V] target distribution after these tokens."""
         return np.asarray(self.pool.p[self.place(context)])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What an engine is tested on: single nodes with narrow, hard laws, and small trees of them."""
+"""What an engine is tested on: single nodes with narrow, hard distributions, and small trees of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,19 +18,20 @@ Array = Any
 
 ULP = 2.0**-52
 ROUNDING = 1e-4
-"""How far the sum of a saved law may be from 1. Entries rounded to float32 are off by 2^-24 of themselves each, and so
-is their sum, up to what float32 lost while the engine's softmax summed them."""
+"""How far the sum of a saved distribution may be from 1. Entries rounded to float32 are off by 2^-24 of themselves
+each, and so is their sum, up to what float32 lost while the engine's softmax summed them."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One node: a target law, a draft law, and how k drafts are made from it. The floats are what the engine gets."""
+    """One node: a target distribution, a draft distribution, and how k drafts are made from it. The floats are what the
+    engine gets."""
 
     name: str
     p: tuple[float, ...]
-    """[V] target law."""
+    """[V] target distribution."""
     q: tuple[Any, ...]
-    """[V] draft law, or k laws [k][V] for product drafts."""
+    """[V] draft distribution, or k distributions [k][V] for product drafts."""
     k: int = 2
     drafts: DraftPolicy = field(default_factory=policies.IID)
 
@@ -40,7 +41,7 @@ class Problem:
 
     @cached_property
     def target(self) -> Array:
-        """[V] the law that the output must have: p over its exact sum."""
+        """[V] the distribution that the output must have: p over its exact sum."""
         p = np.asarray(self.p)
         return p / p.sum()
 
@@ -62,7 +63,7 @@ class Problem:
     @cached_property
     def alpha(self) -> Fraction:
         """The certified optimum of acceptance with these drafts."""
-        return optimum(self.p, self.q, self.k, self.drafts, normalise=True).alpha
+        return optimum(self.p, self.q, self.k, self.drafts, normalize=True).alpha
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON; floats survive the journey bit for bit."""
@@ -83,23 +84,28 @@ class Problem:
         return read
 
     def check(self) -> None:
-        """Raise SpecHubError when p and q are no laws on the same tokens, or k drafts cannot be made and enumerated."""
+        """Raise SpecHubError when p and q are no distributions on the same tokens, or k drafts cannot be made and
+        enumerated."""
         rows = [self.p, *(self.q if isinstance(self.q[0], tuple) else (self.q,))]
-        check_laws(rows, self.vocabulary)
+        check_distributions(rows, self.vocabulary)
         if self.drafts.name == "product" and len(rows) - 1 != self.k:
-            raise SpecHubError(f"{len(rows) - 1} draft laws for k = {self.k} product drafts; one for each is needed")
+            raise SpecHubError(
+                f"{len(rows) - 1} draft distributions for k = {self.k} product drafts; one for each is needed"
+            )
         self.drafts.check(np.asarray([self.q]), self.k)
         if len(self.p) ** self.k > MOST_TUPLES:
             raise SpecHubError(f"V^k = {len(self.p)}^{self.k} draft tuples are too many to enumerate")
 
 
-def check_laws(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
-    """Raise SpecHubError unless these are laws on so many tokens, up to the rounding of float32."""
+def check_distributions(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
+    """Raise SpecHubError unless these are distributions on so many tokens, up to the rounding of float32."""
     for row in rows:
         if len(row) != vocabulary:
-            raise SpecHubError(f"laws on {vocabulary} and on {len(row)} tokens in one problem; both need the same")
+            raise SpecHubError(
+                f"distributions on {vocabulary} and on {len(row)} tokens in one problem; both need the same"
+            )
         if any(isinstance(value, tuple) or not value >= 0 for value in row) or abs(sum(row) - 1) > ROUNDING:
-            raise SpecHubError("a law of this problem has entries below 0, or does not sum to 1")
+            raise SpecHubError("a distribution of this problem has entries below 0, or does not sum to 1")
 
 
 # Sixteenths are exact in every float format, so a distance found on them is the engine's own.
@@ -143,10 +149,10 @@ def _widest(k: int) -> int:
     return 5 if k < 3 else 3 if k < 5 else 2
 
 
-def _narrow(law: tuple[float, ...], k: int) -> tuple[float, ...]:
+def _narrow(distribution: tuple[float, ...], k: int) -> tuple[float, ...]:
     """The last tokens taken together, so that the widest vocabulary is kept."""
     width = _widest(k)
-    return law if len(law) <= width else (*law[: width - 1], sum(law[width - 1 :]))
+    return distribution if len(distribution) <= width else (*distribution[: width - 1], sum(distribution[width - 1 :]))
 
 
 def _nearly_equal() -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -155,13 +161,13 @@ def _nearly_equal() -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _random(rng: np.random.Generator, width: int) -> tuple[float, ...]:
-    """A random law of multiples of 2^-16; about one in three has a zero."""
+    """A random distribution of multiples of 2^-16; about one in three has a zero."""
     counts = rng.multinomial(2**16, rng.dirichlet(np.full(width, 0.7)))
     return tuple((counts / 2**16).tolist())
 
 
 def _drafters(policy: DraftPolicy, q: tuple[float, ...], k: int, turn: int) -> tuple[Any, ...]:
-    """k different laws for product drafts: q and its rotations."""
+    """k different distributions for product drafts: q and its rotations."""
     if policy.name != "product":
         return q
     return tuple(tuple(np.roll(q, j * (1 + turn % 2)).tolist()) for j in range(k))

@@ -1,4 +1,4 @@
-"""Small draft trees with laws that depend on the context, so that a wrong row shows."""
+"""Small draft trees with distributions that depend on the context, so that a wrong row shows."""
 
 import itertools
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from spechub_lp.instance import MOST_TUPLES
 Context = tuple[int, ...]
 
 COUNTS = 64
-"""Entries of a tree's laws are multiples of 1/64, and most of them are positive."""
+"""Entries of a tree's distributions are multiples of 1/64, and most of them are positive."""
 LOGITS = (-1.75, 0.75, 1.25)
 SHIFT = 7.458333333333333
 """Logits of p = q that differ by this: float32 softmax gives p/q = 1 - 7 * 2^-24 at token 0, and p <= q everywhere."""
@@ -27,7 +27,8 @@ SHIFT = 7.458333333333333
 
 @dataclass(frozen=True)
 class TreeProblem:
-    """Every context has a target law and a draft law of its own; siblings are drafted by one policy."""
+    """Every context has a target distribution and a draft distribution of its own; siblings are drafted by one
+    policy."""
 
     name: str
     vocabulary: int = 4
@@ -64,11 +65,13 @@ class TreeProblem:
             raise SpecHubError(f"this is not a saved tree problem: {error!r}") from None
         read.check()
         if read.vocabulary > COUNTS and "rows" not in document:
-            raise SpecHubError(f"vocabulary = {read.vocabulary}; the laws of a tree are on at most {COUNTS} tokens")
+            raise SpecHubError(
+                f"vocabulary = {read.vocabulary}; the distributions of a tree are on at most {COUNTS} tokens"
+            )
         return read
 
     def check(self) -> None:
-        """Raise SpecHubError when the laws cannot be made, or the trees are too many to enumerate."""
+        """Raise SpecHubError when the distributions cannot be made, or the trees are too many to enumerate."""
         V, shape = self.vocabulary, "x".join(map(str, self.branching))
         if self.shift and len(LOGITS) != V:
             raise SpecHubError(f"shifted logits are those of {len(LOGITS)} tokens; vocabulary = {V}")
@@ -86,32 +89,32 @@ class TreeProblem:
         return len(self.branching)
 
     def target(self, context: Context) -> np.ndarray:
-        """[V] target law after these tokens."""
+        """[V] target distribution after these tokens."""
         return self._cached(context, 0)
 
     def draft(self, context: Context) -> np.ndarray:
-        """[V] draft law after these tokens."""
+        """[V] draft distribution after these tokens."""
         same = self.zeros and len(context) == 1 and context[0] == 0
         return self.target(context) if same else self._cached(context, 1)
 
     def _cached(self, context: Context, side: int) -> np.ndarray:
-        if (context, side) not in self._laws:
-            self._laws[context, side] = self._law(context, side)
-        return self._laws[context, side]
+        if (context, side) not in self._distributions:
+            self._distributions[context, side] = self._distribution(context, side)
+        return self._distributions[context, side]
 
     @cached_property
-    def _laws(self) -> dict[tuple[Context, int], np.ndarray]:
+    def _distributions(self) -> dict[tuple[Context, int], np.ndarray]:
         return {}
 
-    def _law(self, context: Context, side: int) -> np.ndarray:
+    def _distribution(self, context: Context, side: int) -> np.ndarray:
         if self.shift:
-            law = np.exp(LOGITS)
-            return law / law.sum()
+            distribution = np.exp(LOGITS)
+            return distribution / distribution.sum()
         if side == 1 and (sum(context) + len(context)) % 2 == 0:
             # The target's numbers in reverse: half of the tokens are drafted too rarely, so a residual has a choice.
-            law = self.target(context)
-            turned = np.empty_like(law)
-            turned[np.argsort(law, kind="stable")] = np.sort(law)[::-1]
+            distribution = self.target(context)
+            turned = np.empty_like(distribution)
+            turned[np.argsort(distribution, kind="stable")] = np.sort(distribution)[::-1]
             return turned
         rng = np.random.default_rng([self.seed, side, len(context), *context])
         counts = 1 + rng.multinomial(COUNTS - self.vocabulary, rng.dirichlet(np.full(self.vocabulary, 0.9)))
@@ -174,7 +177,9 @@ class TreeProblem:
         whole = self._all
         assert whole.q is not None
         logits = [None if a is None else a[rows] for a in (whole.logits_of_p, whole.logits_of_q)]
-        return TreeBatch(whole.parent[rows], whole.token[rows], whole.p[rows], whole.q[rows], whole.draft_law, *logits)
+        return TreeBatch(
+            whole.parent[rows], whole.token[rows], whole.p[rows], whole.q[rows], whole.draft_distribution, *logits
+        )
 
     @cached_property
     def contexts(self) -> list[list[Context]]:
@@ -189,22 +194,22 @@ class TreeProblem:
 
     @cached_property
     def joint(self) -> np.ndarray:
-        """[V^(L+1)] the target's joint law of depth + 1 tokens."""
-        law = np.ones((1,))
+        """[V^(L+1)] the target's joint distribution of depth + 1 tokens."""
+        distribution = np.ones((1,))
         for depth in range(self.depth + 1):
             rows = [self.target(c) for c in itertools.product(range(self.vocabulary), repeat=depth)]
-            law = (law[:, None] * np.asarray(rows)).reshape(-1)
-        return law
+            distribution = (distribution[:, None] * np.asarray(rows)).reshape(-1)
+        return distribution
 
     def completed(self, tokens: Context) -> np.ndarray:
-        """[V^(L+1)] the law of depth + 1 tokens when these were emitted and the target draws the rest."""
+        """[V^(L+1)] the distribution of depth + 1 tokens when these were emitted and the target draws the rest."""
         if tokens not in self._completed:
-            law = np.zeros(self.vocabulary ** len(tokens))
-            law[int(sum(t * self.vocabulary**i for i, t in enumerate(reversed(tokens))))] = 1.0
+            distribution = np.zeros(self.vocabulary ** len(tokens))
+            distribution[int(sum(t * self.vocabulary**i for i, t in enumerate(reversed(tokens))))] = 1.0
             for depth in range(len(tokens), self.depth + 1):
                 rows = [self.target(c) for c in itertools.product(range(self.vocabulary), repeat=depth)]
-                law = (law[:, None] * np.asarray(rows)).reshape(-1)
-            self._completed[tokens] = law
+                distribution = (distribution[:, None] * np.asarray(rows)).reshape(-1)
+            self._completed[tokens] = distribution
         return self._completed[tokens]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Level 1: the exact law of an engine from its noise, without sampling error.
+"""Level 1: the exact distribution of an engine from its noise, without sampling error.
 
 An engine compares each uniform with thresholds, so what it does is constant on cells. Every uniform is bisected on its
 float grid until the cells are found, every choice forks over its outcomes with its own weights, and the masses are
@@ -85,8 +85,8 @@ class Node:
 
 
 @dataclass
-class Law:
-    """The exact law of the outcomes for one input."""
+class Distribution:
+    """The exact distribution of the outcomes for one input."""
 
     chances: dict[Any, float]
     boundary: dict[Any, float]
@@ -96,7 +96,7 @@ class Law:
     probes: int
 
 
-Laws = dict[Any, Law]
+Distributions = dict[Any, Distribution]
 
 
 class Explorer:
@@ -261,22 +261,28 @@ class Explorer:
             low, high = (middle, high) if wins else (low, middle)
         return float(2.0 ** ((low + high) / 2))
 
-    def laws(
+    def distributions(
         self, keys: Sequence[Hashable], *, probes: int = 24, seed: int = 0, repairs: int = 3
-    ) -> tuple[Laws, list[Node]]:
-        """The law of every input, checked on `probes` random calls each."""
+    ) -> tuple[Distributions, list[Node]]:
+        """The distribution of every input, checked on `probes` random calls each."""
         rng = np.random.default_rng(seed)
         for attempt in range(repairs + 1):
             roots = self.explore(keys)
             missed = self._missed(roots, rng.permutation(np.repeat(np.arange(len(roots)), probes)), rng)
             if not missed or attempt == repairs:
                 break
-        return {root.key: _law(root, missed[root.key], probes) for root in roots}, roots
+        return {root.key: _distribution(root, missed[root.key], probes) for root in roots}, roots
 
     def confirm(
-        self, keys: Sequence[Hashable], mass: Sequence[float], excess: Callable[[Laws], float], *, seed: int = 0
-    ) -> tuple[Laws, list[Node], float] | None:
-        """The laws looked at again before a refusal, and what could still speak against it; None when time is short.
+        self,
+        keys: Sequence[Hashable],
+        mass: Sequence[float],
+        excess: Callable[[Distributions], float],
+        *,
+        seed: int = 0,
+    ) -> tuple[Distributions, list[Node], float] | None:
+        """The distributions looked at again before a rejection, and what could still speak against it; None when time
+        is short.
 
         `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
         come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
@@ -290,10 +296,10 @@ class Explorer:
         for _ in range(LOOKS):
             made = 0
             try:
-                laws, roots = self.laws(keys, seed=seed, probes=8)
-                missing = excess(laws)
+                distributions, roots = self.distributions(keys, seed=seed, probes=8)
+                missing = excess(distributions)
                 if missing <= 0:
-                    return laws, roots, 0.0
+                    return distributions, roots, 0.0
                 needed, missed = math.log(1 / FALSE_ALARM) / missing, 0
                 while made < min(needed, MOST_RANDOM) and not missed:
                     # By mass for the promise; and each input alike, where narrow cells of rare inputs are met sooner.
@@ -304,7 +310,7 @@ class Explorer:
                 if made < LEAST_RANDOM:
                     return None
             if not missed:
-                return laws, roots, 0.0 if made >= needed else math.log(1 / FALSE_ALARM) / made
+                return distributions, roots, 0.0 if made >= needed else math.log(1 / FALSE_ALARM) / made
         return None
 
     def _missed(self, roots: Sequence[Node], inputs: Any, rng: np.random.Generator) -> Counter[Hashable]:
@@ -321,7 +327,7 @@ class Explorer:
         return missed
 
 
-def _law(root: Node, missed: int, probes: int) -> Law:
+def _distribution(root: Node, missed: int, probes: int) -> Distribution:
     chances: dict[Any, float] = defaultdict(float)
     boundary: dict[Any, float] = defaultdict(float)
     whole = 0.0
@@ -331,7 +337,7 @@ def _law(root: Node, missed: int, probes: int) -> Law:
         if leaf.mass <= 2.0**-24:
             boundary[leaf.outcome] += leaf.mass
     edge = {outcome: mass for outcome, mass in boundary.items() if chances[outcome] <= mass * 1.5}
-    return Law(dict(chances), edge, max(0.0, 1 - whole) + missed / probes, probes)
+    return Distribution(dict(chances), edge, max(0.0, 1 - whole) + missed / probes, probes)
 
 
 def _times(n: int, early: dict[int, float]) -> tuple[float, ...]:

@@ -1,9 +1,9 @@
-"""Level 2: betting against a known law, one outcome at a time.
+"""Level 2: betting against a known distribution, one outcome at a time.
 
-Under the law that is claimed, the wealth of a gambler who bets on outcomes before he sees them is a nonnegative
-martingale, so by Ville's inequality it ever passes 1/alpha with probability at most alpha, whenever one looks and for
-whatever reason one stops. The gambler here predicts with the Krichevsky-Trofimov rule, (count + 1/2) / (n + cells/2),
-separately in every context; a context may be anything that is known before the outcome.
+Under the distribution that is claimed, the wealth of a gambler who bets on outcomes before he sees them is a
+nonnegative martingale, so by Ville's inequality it ever passes 1/alpha with probability at most alpha, whenever one
+looks and for whatever reason one stops. The gambler here predicts with the Krichevsky-Trofimov rule, (count + 1/2) / (n
++ cells/2), separately in every context; a context may be anything that is known before the outcome.
 """
 
 import math
@@ -16,17 +16,17 @@ Array = Any
 
 
 class Bet:
-    """A gambler against one law, with a memory for each context."""
+    """A gambler against one distribution, with a memory for each context."""
 
-    def __init__(self, name: str, law: Sequence[float], pointing: str = ""):
+    def __init__(self, name: str, distribution: Sequence[float], pointing: str = ""):
         self.name, self.pointing = name, pointing
-        self.price = [math.log(w) if w > 0 else -math.inf for w in law]
+        self.price = [math.log(w) if w > 0 else -math.inf for w in distribution]
         self.memory: dict[Hashable, list[float]] = {}
         self.log_wealth = 0.0
         self.n = 0
 
     def update(self, outcome: int, context: Hashable = None) -> None:
-        """One outcome (a cell of the law) in a context that was known before it."""
+        """One outcome (a cell of the distribution) in a context that was known before it."""
         counts = self.memory.setdefault(context, [0.5] * len(self.price) + [len(self.price) / 2])
         self.log_wealth += math.log(counts[outcome] / counts[-1]) - self.price[outcome]
         counts[outcome] += 1
@@ -61,10 +61,10 @@ def log_mixture(counts: Array) -> float:
 
 
 def radius(counts: Array, alpha: float) -> float:
-    """Total variation radius around the frequencies that holds the true law at every n at once, but for alpha.
+    """Total variation radius around the frequencies that holds the true distribution at every n at once, but for alpha.
 
-    {r : log KT(counts) - sum counts log r < log(1/alpha)} is a confidence sequence for the law r; Pinsker's inequality
-    turns n KL(frequencies | r) into a distance.
+    {r : log KT(counts) - sum counts log r < log(1/alpha)} is a confidence sequence for the distribution r; Pinsker's
+    inequality turns n KL(frequencies | r) into a distance.
     """
     n = float(np.sum(counts))
     if n == 0:
@@ -74,19 +74,20 @@ def radius(counts: Array, alpha: float) -> float:
     return min(1.0, math.sqrt(room / (2 * n)))
 
 
-def distance_bound(counts: Array, law: Sequence[float], alpha: float) -> float:
-    """Upper end of the confidence sequence for the total variation distance between the engine's law and `law`."""
+def distance_bound(counts: Array, distribution: Sequence[float], alpha: float) -> float:
+    """Upper end of the confidence sequence for the total variation distance between the engine's distribution and
+    `distribution`."""
     n = float(np.sum(counts))
     if n == 0:
         return 1.0
-    return min(1.0, float(np.abs(np.asarray(counts) / n - np.asarray(law)).sum()) / 2 + radius(counts, alpha))
+    return min(1.0, float(np.abs(np.asarray(counts) / n - np.asarray(distribution)).sum()) / 2 + radius(counts, alpha))
 
 
 def smallest_caught(n: int, cells: int, alpha: float, power: float = 0.99) -> float:
-    """The smallest distance that `n` outcomes refuse with this probability, whatever its direction.
+    """The smallest distance that `n` outcomes reject with this probability, whatever its direction.
 
-    A law at total variation d is at least 2 d^2 away in relative entropy; the wealth after n outcomes is that times n,
-    less the cost of learning `cells` numbers, less a fluctuation of about sqrt(4 d^2 n) a standard deviation.
+    A distribution at total variation d is at least 2 d^2 away in relative entropy; the wealth after n outcomes is that
+    times n, less the cost of learning `cells` numbers, less a fluctuation of about sqrt(4 d^2 n) a standard deviation.
     """
     if n < 2:
         return 1.0

@@ -1,11 +1,11 @@
 """Bets at full vocabulary: on the sets of tokens that outputs fall into, row after row.
 
-The output of a lossless engine has law p, so each set A of tokens is hit with probability p(A), whatever the row. A
-gambler bets that the odds of A are another multiple of what p gives them: the wealth of a fixed multiple is a
+The output of a lossless engine has distribution p, so each set A of tokens is hit with probability p(A), whatever the
+row. A gambler bets that the odds of A are another multiple of what p gives them: the wealth of a fixed multiple is a
 nonnegative martingale, and so is a mixture over ODDS, on every row and on all rows together. Acceptance is one more
 set, which is hit with probability alpha* at most: there the gambler bets on larger odds only.
 
-The sets are few and named (`sets`): their power is known, and a refusal says where the bias is. A bias that moves
+The sets are few and named (`sets`): their power is known, and a rejection says where the bias is. A bias that moves
 mass inside the sets only is not seen here, and no report claims that it would be.
 """
 
@@ -57,9 +57,12 @@ class Watch:
         self.bits = [sum(mask.astype(np.uint32) << n for n, mask in enumerate(m.values())) for m in masks]
         chances = []
         for (p, _, most), m in zip(rows, masks, strict=True):
-            law = np.asarray(p, dtype=np.float64)
+            distribution = np.asarray(p, dtype=np.float64)
             chances.append(
-                [*(float(law[mask].sum() / law.sum()) for mask in m.values()), 1.0 if most is None else most]
+                [
+                    *(float(distribution[mask].sum() / distribution.sum()) for mask in m.values()),
+                    1.0 if most is None else most,
+                ]
             )
         self.chance = np.clip(chances, 0.0, 1.0)  # [rows, sets]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,7 +120,7 @@ class Watch:
         return seen, min(1.0, seen + radius(n, alpha))
 
     def caught(self, alpha: float, power: float) -> float:
-        """A shift of more mass than this, into or out of any of the sets, is refused with this power.
+        """A shift of more mass than this, into or out of any of the sets, is rejected with this power.
 
         The shift is taken as one multiple of the odds in all rows. Its expected log wealth less z standard deviations
         must pass log(1/alpha); where even an empty (or a full) set does not, the set's mass itself is the answer.

@@ -26,10 +26,11 @@ def content(document: dict[str, Any]) -> Content:
         FAIL if failures else PASS,
         "FAIL" if failures else "PASS",
         "Audit of every sampler",
-        f"{kept:,} of {checks:,} output laws are the target law, as an equality of rationals: {rules} samplers with "
+        f"{kept:,} of {checks:,} output distributions are the target distribution, as an equality of rationals: "
+        f"{rules} samplers with "
         f"the drafts they were made for, on {_instances(own):,} instances."
         if checks
-        else "No law was enumerated: rational instances and n-gram places were left out.",
+        else "No distribution was enumerated: rational instances and n-gram places were left out.",
         _facts(document),
         failures,
         seed=document["seed"],
@@ -67,7 +68,7 @@ def _acceptance(document: dict[str, Any], lines: Sequence[Line]) -> list[Part]:
         verdicts = [Cell(text, PASS if good else FAIL) for text, good in proved]
         rows = [[row[column] for column in FULL] for row in whole]
         rows = [[*row[:3], verdict, *row[3:]] for row, verdict in zip(rows, verdicts, strict=True)]
-        columns = [*FULL[:3], "enumerated laws", *FULL[3:]]
+        columns = [*FULL[:3], "enumerated distributions", *FULL[3:]]
         tables.append(Section(f"{model}, {WHOLE}: closed forms and the certified cut, float64", columns, rows))
     for source, k in _real_first(list(dict.fromkeys((line.source, line.k) for line in first if line.k > 1))):
         here = [line for line in first if line.source == source and line.k in (1, k)]
@@ -78,8 +79,9 @@ def _acceptance(document: dict[str, Any], lines: Sequence[Line]) -> list[Part]:
         tables.append(Section(f"{source}: every sampler with its own drafts, in rationals", LINE, rows))
     text = [
         "A dot is a sampler's mean acceptance, the bar the mean of the certified optimum of the same drafts: no rule "
-        "that keeps the target law can pass it. The line between them is what a better rule could still gain. On the "
-        "right: how many of its output laws, enumerated in rationals, are exactly the target."
+        "that keeps the target distribution can pass it. The line between them is what a better rule could "
+        "still gain. On the "
+        "right: how many of its output distributions, enumerated in rationals, are exactly the target."
     ]
     d = document["dominance"]
     if d:
@@ -119,9 +121,12 @@ def _biased(lines: Sequence[Line]) -> list[Part]:
         )
         for line in above[:10]
     ]  # fmt: skip
-    caption = f"Mean acceptance above the optimum, the {len(bars)} worst; on the right how many laws are biased"
+    caption = (
+        f"Mean acceptance above the optimum, the {len(bars)} worst; on the right how many distributions are biased"
+    )
     text = [
-        "A rule that is given drafts of another law often accepts more, and its output is no longer the target's. An "
+        "A rule that is given drafts of another distribution often accepts more, and its output is no longer "
+        "the target's. An "
         "acceptance above the optimum proves the bias without a single draw."
     ]
     cells = [_judged(pair_cells(line), FAIL) for line in wrong]
@@ -173,7 +178,8 @@ def _examples(document: dict[str, Any]) -> list[Part]:
         (own if r["own"] else others).append(row)
     text = [
         "For each sampler, on a small instance: where it is furthest below the optimum of its own drafts, or, with "
-        "drafts of another law, furthest above it. A certificate holds p, q, a coupling that reaches the optimum and a "
+        "drafts of another distribution, furthest above it. A certificate holds p, q, a coupling that reaches "
+        "the optimum and a "
         "token set that no rule can pass, all as rationals. Save one and check it; no solver is used.",
     ]
     columns = ["sampler", "drafts", "k", "verdict", "acceptance", "optimum", "gap", "source", "certificate"]
@@ -203,7 +209,7 @@ def _real_first(groups: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _instances(lines: Sequence[Line]) -> int:
-    """How many pairs of laws there were; one that was used with k = 2 and with k = 3 counts twice."""
+    """How many pairs of distributions there were; one that was used with k = 2 and with k = 3 counts twice."""
     groups: dict[tuple[str, int], int] = {}
     for line in lines:
         if line.sampler != "naive":
@@ -216,15 +222,15 @@ def _verdict(line: Line) -> tuple[str, bool]:
 
 
 def _proved(sampler: str, lines: Sequence[Line]) -> tuple[str, bool]:
-    """What the enumerated laws say of a sampler with its own drafts, all sources together."""
+    """What the enumerated distributions say of a sampler with its own drafts, all sources together."""
     mine = [line for line in lines if line.sampler == sampler and line.first]
     return _counted(sum(line.lossless for line in mine), sum(line.instances for line in mine))
 
 
-def _counted(lossless: int, laws: int) -> tuple[str, bool]:
-    if not laws:
+def _counted(lossless: int, distributions: int) -> tuple[str, bool]:
+    if not distributions:
         return "not checked", True
-    return f"{'exact' if lossless == laws else 'BIASED'} {lossless}/{laws}", lossless == laws
+    return f"{'exact' if lossless == distributions else 'BIASED'} {lossless}/{distributions}", lossless == distributions
 
 
 def _judged(row: Sequence[Any], mood: str) -> list[Any]:

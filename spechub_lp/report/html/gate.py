@@ -62,17 +62,21 @@ def _sentence(report: Report) -> str:
     if report.status == "biased":
         far = max((f.distance for f in proofs if f.kind == "bias" and f.distance), default=0.0)
         if far:
-            return f"{who} does not keep the target law: its output law is up to {far:.3g} away from it."
-        return f"{who} is refused: {', '.join(dict.fromkeys(f.kind for f in proofs))}."
+            return (
+                f"{who} does not keep the target distribution: its output distribution is up to {far:.3g} away from it."
+            )
+        return f"{who} is rejected: {', '.join(dict.fromkeys(f.kind for f in proofs))}."
     if report.status == "inconclusive":
         return f"{who}: no bias was found, and not enough was seen for a pass."
     exact = [row for row in report.rows if row.level == 1]
     if exact:
-        return f"{who} keeps the target law on {len(exact)} problems: exact distance at most {report.distance:.2g}."
+        kept = f"{who} keeps the target distribution on {len(exact)} problems"
+        return f"{kept}: exact distance at most {report.distance:.2g}."
     if report.rows:
         bound = max(row.bound for row in report.rows)
-        return f"{who} keeps the target law on {len(report.rows)} problems, as far as draws say: within {bound:.2g}."
-    return f"{who} passed the boundary probes; no law was measured."
+        kept = f"{who} keeps the target distribution on {len(report.rows)} problems"
+        return f"{kept}, as far as draws say: within {bound:.2g}."
+    return f"{who} passed the boundary probes; no distribution was measured."
 
 
 def _findings(report: Report) -> list[Part]:
@@ -94,12 +98,15 @@ def _case(report: Report) -> list[Part]:
     case = case_document(report)
     tables, problem = [], report.case.get("problem")
     if problem and len(problem.get("p", ())) in range(1, WIDEST):
-        laws = [problem["q"]] if not isinstance(problem["q"][0], list) else problem["q"]
-        names = ["q"] if len(laws) == 1 else [f"q {j + 1}" for j in range(len(laws))]
-        rows = [[y, *(f"{law[y]:.6g}" for law in (problem["p"], *laws))] for y in range(len(problem["p"]))]
+        distributions = [problem["q"]] if not isinstance(problem["q"][0], list) else problem["q"]
+        names = ["q"] if len(distributions) == 1 else [f"q {j + 1}" for j in range(len(distributions))]
+        rows = [
+            [y, *(f"{distribution[y]:.6g}" for distribution in (problem["p"], *distributions))]
+            for y in range(len(problem["p"]))
+        ]
         drafted = report.case.get("tuple")
         note = f"drafts {', '.join(map(str, drafted))}" if drafted else None
-        tables = [Section(f"The laws of {problem['name']!r}", ["token", "p", *names], rows, note)]
+        tables = [Section(f"The distributions of {problem['name']!r}", ["token", "p", *names], rows, note)]
     return [
         Part(
             "The failing input",
@@ -119,7 +126,7 @@ def _problems(report: Report) -> list[Part]:
     columns = ["problem", "how", "distance", "at most", "accepts", "optimum", "of it"]
     rows = [
         [
-            row.problem, "exact law" if row.level == 1 else f"{row.draws:,} draws",
+            row.problem, "exact distribution" if row.level == 1 else f"{row.draws:,} draws",
             Cell(f"{row.distance:.3g}", _mood(row, report)),
             f"{row.bound:.3g}", _number(row.acceptance), f"{row.optimum:.6f}", _share(row),
         ]
@@ -127,7 +134,7 @@ def _problems(report: Report) -> list[Part]:
     ]  # fmt: skip
     text = [
         "Left of the dashed line a distance is rounding of the engine's own coins; right of it the output is not the "
-        "target law. A line behind a dot reaches to the largest distance that is not excluded."
+        "target distribution. A line behind a dot reaches to the largest distance that is not excluded."
         if exact
         else "The dashed line is the distance asked for; a line behind a dot reaches to the largest that draws allow."
     ]
@@ -151,8 +158,9 @@ def _pictures(report: Report, allowed: float) -> list[Picture]:
     ]
     out = picture(
         lambda axes: distances(axes, far, allowed),
-        "Distance from the target law: " + "; ".join(f"{a.name} {a.distance:.3g}, at most {a.bound:.3g}" for a in far),
-        "Distance from the target law",
+        "Distance from the target distribution: "
+        + "; ".join(f"{a.name} {a.distance:.3g}, at most {a.bound:.3g}" for a in far),
+        "Distance from the target distribution",
         height=0.75 + ROW * len(far),
     )
     known = [
@@ -171,7 +179,8 @@ def _pictures(report: Report, allowed: float) -> list[Picture]:
 
 
 def _mood(row: Row, report: Report) -> str:
-    """An exact law is judged by its distance; frequencies stray by chance, so draws are judged by what they proved."""
+    """An exact distribution is judged by its distance; frequencies stray by chance, so draws are judged by what they
+    proved."""
     if row.level == 1:
         return PASS if row.distance <= TOLERANCE + row.unexplained else FAIL
     if any(f.proof and f"on {row.problem!r}" in f.message for f in report.findings):

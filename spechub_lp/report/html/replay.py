@@ -23,9 +23,9 @@ def content(document: dict[str, Any]) -> Content:
     result = Replay.read(document)
     failures, checked = document["failures"], _checked(result)
     held = (
-        f"{checked[0]:,} of {checked[1]:,} exact laws are the target law"
+        f"{checked[0]:,} of {checked[1]:,} exact distributions are the target distribution"
         if checked[1]
-        else "no exact law was asked for"
+        else "no exact distribution was asked for"
     )
     over = [name for name in failures if "more than the optimum" in name]
     page = Content(
@@ -43,8 +43,9 @@ def content(document: dict[str, Any]) -> Content:
     page.parts.append(_positions(result))
     if checked[1]:
         text = [
-            "The laws of some positions, restricted to their top tokens and turned into the rationals that they are: "
-            "whether the output law is the target law, exactly; and what small floats lose."
+            "The distributions of some positions, restricted to their top tokens and turned into the rationals "
+            "that they are: "
+            "whether the output distribution is the target distribution, exactly; and what small floats lose."
         ]
         page.parts.append(Part("Losslessness", text, tables=[losslessness(result)]))
     return page
@@ -61,7 +62,8 @@ def _acceptance(result: Replay, k: int) -> Part:
     pictures = _against_optimum(result, k, t)
     if len(result.plan.temperatures) > 1:
         text.append(
-            "A broad band is the optimum of a draft law, in the colour of the rule that reaches it; grey is top-k."
+            "A broad band is the optimum of a draft distribution, in the colour of the rule that reaches it; "
+            "grey is top-k."
         )
         pictures += picture(
             lambda axes: by_temperature(axes, result, k),
@@ -85,7 +87,8 @@ def _hubs(result: Replay, k: int) -> Part:
             height=3.6,
         )
     text = [
-        f"Where the draft law is sharp, hubs are proved to be at least as good as {k} iid drafts, for every target: at "
+        f"Where the draft distribution is sharp, hubs are proved to be at least as good as {k} iid drafts, for "
+        f"every target: at "
         f"{PLACES['half']}, and up to the sharp border. Beyond it either can win. Above 0 hubs win; a line covers 95 %."
     ]
     heading = "Where SpecHub wins and loses" if k == 2 else "Where greedy hubs win and lose"
@@ -109,7 +112,7 @@ def _positions(result: Replay) -> Part:
         )
         tables.append(_judged(by_domain(result, k, t), result, k))
     text = ["Right of the dashed line, q(a) ≥ 1/2, two hub drafts accept at least as much as two iid drafts can."]
-    heading = "How sharp the draft law is" + ", and the domains" * (len(result.domains) > 1)
+    heading = "How sharp the draft distribution is" + ", and the domains" * (len(result.domains) > 1)
     return Part(heading, text, charts, folded=tables)
 
 
@@ -145,7 +148,7 @@ def _against_optimum(result: Replay, k: int, t: float) -> list[Picture]:
     return picture(
         lambda axes: ranges(axes, rows),
         f"T = {t:g}, {k} drafts: {says}",
-        f"T = {t:g}; on the right how many exact laws were the target law",
+        f"T = {t:g}; on the right how many exact distributions were the target distribution",
         height=0.75 + ROW * len(rows),
     )
 
@@ -159,11 +162,11 @@ def _verdicts(result: Replay, k: int) -> str:
         return f"Biased: {', '.join(wrong)}. An acceptance of a biased rule is no achievement."
     if not result.plan.exact_every:
         return "Losslessness was not checked in this run."
-    return "Every sampler below kept the target law exactly wherever its law was enumerated."
+    return "Every sampler below kept the target distribution exactly wherever its distribution was enumerated."
 
 
 def _lossless(result: Replay, k: int, sampler: str) -> tuple[int, int]:
-    """(exactly lossless, enumerated) laws of a sampler over all temperatures."""
+    """(exactly lossless, enumerated) distributions of a sampler over all temperatures."""
     means = [result.tally.mean((t, k, "lossless", sampler)) for t in result.plan.temperatures]
     return sum(round(m.mean * m.n) for m in means if m), sum(m.n for m in means if m)
 

@@ -26,13 +26,13 @@ class Race:
     tokens: Array
     """[n] their ids."""
     p: Array
-    """[n] target law; sums to 1 less what q cannot draft."""
+    """[n] target distribution; sums to 1 less what q cannot draft."""
     q: Array
-    """[n] draft law."""
+    """[n] draft distribution."""
     f: Array
-    """[n] law of the best draft."""
+    """[n] distribution of the best draft."""
     b: Array
-    """[n] law of the chosen draft."""
+    """[n] distribution of the chosen draft."""
     tree: Ironing
     """The nested ironings."""
 
@@ -42,12 +42,12 @@ class Race:
         lottery = sampler.prepare(p, q)
         tree = Ironing(*(a.astype(np.int64 if a.dtype == np.int64 else np.float64) for a in lottery.trees[0]))
         tokens = np.argsort(np.asarray(lottery.rank[0]), kind="stable")[: len(tree.death)]
-        p, q, b = (np.asarray(a[0], dtype=np.float64)[tokens] for a in (p, q, lottery.law))
+        p, q, b = (np.asarray(a[0], dtype=np.float64)[tokens] for a in (p, q, lottery.distribution))
         return cls(tokens, p, q, best_draft(sampler.race, q, sampler.k), b, tree)
 
-    def sums(self, law: Array) -> Array:
-        """[n + 1] a law cumulated from 0; p starts with what q cannot draft."""
-        return np.append(0, np.cumsum(law)) + (1 - law.sum() if law is self.p else 0)
+    def sums(self, distribution: Array) -> Array:
+        """[n + 1] a distribution cumulated from 0; p starts with what q cannot draft."""
+        return np.append(0, np.cumsum(distribution)) + (1 - distribution.sum() if distribution is self.p else 0)
 
     @property
     def cut(self) -> int:
@@ -63,10 +63,10 @@ class Race:
 def under(axes: Any, race: Race) -> None:
     """P, F and B over the cumulated q; the gap at the cut is 1 - alpha*."""
     c, cut = race.sums(race.q), race.cut
-    asked, offered, chosen = (race.sums(law) for law in (race.p, race.f, race.b))
+    asked, offered, chosen = (race.sums(distribution) for distribution in (race.p, race.f, race.b))
     axes.plot(c, asked, "s--", color=COLOURS["p"], ms=3.5, lw=1.2, label="P, what the target asks")
     axes.plot(c, offered, "o:", color=INK, ms=5, lw=1, label="F, what the drafts can offer")
-    axes.plot(c, chosen, "-", color=COLOURS["border"], lw=2, label="B, the law of the choice")
+    axes.plot(c, chosen, "-", color=COLOURS["border"], lw=2, label="B, the distribution of the choice")
     gap = asked[cut] - offered[cut]
     if gap > 1e-9:
         axes.vlines(c[cut], offered[cut], asked[cut], color=COLOURS["p"], lw=5, alpha=0.5)
@@ -126,7 +126,7 @@ def verdict(axes: Any, names: Sequence[str], drafts: Sequence[int], choose: Arra
     for x, chosen, kept in zip(drafts, choose, accept, strict=True):
         _piece(axes, 2, at, chosen, names[x], x, 0.75)
         _piece(axes, 1, at, kept, "accept", x, 1)
-        _piece(axes, 1, at + kept, chosen - kept, "refuse", x, 0.25)
+        _piece(axes, 1, at + kept, chosen - kept, "reject", x, 0.25)
         at += chosen
     at = 0.0
     for x, mass, solid in (

@@ -16,7 +16,7 @@ WARMTH = ("#2b7bba", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#b07aa1")
 """Temperatures, the coldest first."""
 SHADES = {"half": "#009e73", "border": "#e69f00", "beyond": "#d55e00"}
 POLICY_OF = {"iid": "border", "without_replacement": "border_wor", "greedy": "greedy_hubs", "top_k": "naive"}
-"""Whose colour the optimum of a draft law takes."""
+"""Whose colour the optimum of a draft distribution takes."""
 LONGEST = 28
 """Letters of a name beside a chart; beyond, the chart would have no room."""
 ROW = 0.27
@@ -73,11 +73,12 @@ def distances(axes: Any, rows: Sequence[Away], allowed: float) -> None:
     axes.set_xticks([floor, 1e-12, 1e-9, 1e-6, 1e-3, 1], ["0", "1e-12", "1e-9", "1e-6", "1e-3", "1"])
     axes.minorticks_off()
     _named(axes, [row.name for row in rows])
-    axes.set(xlabel="distance from the target law")
+    axes.set(xlabel="distance from the target distribution")
 
 
 def by_temperature(axes: Any, result: Replay, k: int) -> None:
-    """Acceptance of each sampler (dots), and the optimum of each draft law (a broad band), against temperature."""
+    """Acceptance of each sampler (dots), and the optimum of each draft distribution (a broad band), against
+    temperature."""
     tally, at = result.tally, result.plan.temperatures
     for policy, owner in POLICY_OF.items():
         best = [tally.mean((t, k, "optimum", policy)) for t in at]

@@ -1,4 +1,5 @@
-"""Pictures of laws on a few tokens: a sampler's acceptance, triangles of three-token laws, a coupling with its cut.
+"""Pictures of distributions on a few tokens: a sampler's acceptance, triangles of three-token distributions, a coupling
+with its cut.
 
 Each function draws on axes that `pictures.canvas` gave.
 """
@@ -20,7 +21,7 @@ ASIDE = np.asarray([0.30, 0.33, 0.37])
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a sampler accepts on one pair of laws, and whether its output keeps the target law."""
+    """What a sampler accepts on one pair of distributions, and whether its output keeps the target distribution."""
 
     sampler: str
     drafts: str
@@ -29,7 +30,7 @@ class Accepted:
     optimum: float
     """alpha* of the drafts that it was given."""
     distance: float
-    """Total variation between its output law and the target; 0 means lossless."""
+    """Total variation between its output distribution and the target; 0 means lossless."""
 
     @property
     def row(self) -> Range:
@@ -51,11 +52,12 @@ def bars(axes: Any, names: Sequence[str], values: Sequence[float], colours: Sequ
 
 
 def triangle(axes: Any, corners: Sequence[str]) -> Callable[[Any], tuple[Any, Any]]:
-    """An empty triangle of all laws on three tokens, the first on top; the answer takes laws [N, 3] to places x, y."""
+    """An empty triangle of all distributions on three tokens, the first on top; the answer takes distributions [N, 3]
+    to places x, y."""
 
-    def place(laws: Any) -> tuple[Any, Any]:
-        laws = np.asarray(laws, dtype=float)
-        return laws[..., 2] + laws[..., 0] / 2, laws[..., 0] * 3**0.5 / 2
+    def place(distributions: Any) -> tuple[Any, Any]:
+        distributions = np.asarray(distributions, dtype=float)
+        return distributions[..., 2] + distributions[..., 0] / 2, distributions[..., 0] * 3**0.5 / 2
 
     axes.plot(*place(np.eye(3)[[0, 1, 2, 0]]), color=INK, lw=1)
     for corner, name, (right, up) in zip(np.eye(3), corners, ((0, 5), (-4, -14), (4, -14)), strict=True):
@@ -69,7 +71,7 @@ def triangle(axes: Any, corners: Sequence[str]) -> Callable[[Any], tuple[Any, An
 def patchwork(
     axes: Any, place: Callable[[Any], tuple[Any, Any]], kind: Callable[[Any], Any], colours: Sequence[str]
 ) -> None:
-    """Colour a triangle: `kind` takes laws [N, 3] to the index of their colour [N]."""
+    """Colour a triangle: `kind` takes distributions [N, 3] to the index of their colour [N]."""
     from matplotlib.colors import ListedColormap
     from matplotlib.tri import Triangulation
 

@@ -126,7 +126,7 @@ def hub_against(result: Replay, k: int) -> Section:
 
 
 def shares(result: Replay) -> Section:
-    """How sharp the draft law is: the histogram of q(a), and the regions of the dominance theorems."""
+    """How sharp the draft distribution is: the histogram of q(a), and the regions of the dominance theorems."""
     tally, rows, bands = result.tally, [], 5
     for t in result.plan.temperatures:
         mean = tally.mean((t, 0, "q(a)"))

@@ -126,7 +126,7 @@ def show_audit(console: Console, audit: "Audit") -> None:
     for failure in audit.failures:
         console.print(f"FAIL  {failure}", style="red")
     if not audit.failures:
-        console.print("PASS  every sampler keeps the target law with its own drafts, exactly", style="green")
+        console.print("PASS  every sampler keeps the target distribution with its own drafts, exactly", style="green")
 
 
 def show_solution(console: Console, result: "Solutions") -> None:
@@ -155,18 +155,22 @@ def show_solution(console: Console, result: "Solutions") -> None:
 def show_sample(console: Console, result: "Sampling") -> None:
     c, n = result.coupling, result.draws
     rows = [
-        [str(y), _exact(plain(p)), _exact(law), count / n, f"{z:+.1f}"]
-        for y, (p, law, count, z) in enumerate(zip(c.p, c.output_law, result.counts, result.z_scores, strict=False))
+        [str(y), _exact(plain(p)), _exact(distribution), count / n, f"{z:+.1f}"]
+        for y, (p, distribution, count, z) in enumerate(
+            zip(c.p, c.output_distribution, result.counts, result.z_scores, strict=False)
+        )
     ]
     rows.append(["accepted", "", _exact(c.acceptance), result.accepted / n, f"{result.z_scores[-1]:+.1f}"])
     sampler = result.sampler
     title = f"{sampler.name}, {sampler.k} {sampler.drafts.name} drafts, {n:,} draws, seed {result.seed}"
-    console.print(Sheet(title, ["token", "target p", "exact law", "drawn", "standard errors"], rows))
+    console.print(Sheet(title, ["token", "target p", "exact distribution", "drawn", "standard errors"], rows))
     console.print("lossless, exactly" if c.is_lossless else f"BIASED: distance {_exact(c.distance)} from the target")
     if not result.plausible:
-        console.print("FAIL  the draws do not fit the law that they were drawn from", style="red")
+        console.print("FAIL  the draws do not fit the distribution that they were drawn from", style="red")
     if gap := result.decided_otherwise:
-        console.print(f"In float64 a tie or an edge falls otherwise than exactly: draws follow a law {gap:.3g} away")
+        console.print(
+            f"In float64 a tie or an edge falls otherwise than exactly: draws follow a distribution {gap:.3g} away"
+        )
 
 
 def _exact(value: Any) -> str:

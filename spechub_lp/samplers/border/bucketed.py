@@ -13,8 +13,9 @@ Array = Any
 class BorderBucketed(Border):
     """Border without a sort: tokens of similar p/q are ranked as one. Lossless by construction, just below optimal.
 
-    Which block was hit is all that the lottery asks, so any classes of tokens will do: the law of the chosen draft is
-    known, and it is verified against that law. What is lost is the spread of p/q within a class (theory/border).
+    Which block was hit is all that the lottery asks, so any classes of tokens will do: the distribution of the chosen
+    draft is known, and it is verified against that distribution. What is lost is the spread of p/q within a class
+    (theory/border).
 
     1. Put the tokens into `levels` classes of p/q. 2. Go on as `border`, with classes in the place of tokens.
     """

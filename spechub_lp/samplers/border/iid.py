@@ -24,15 +24,15 @@ class Border(Sampler):
 
     1. Prepare: b is p held between two multiples of q, and b is a lottery over nested partitions of the tokens, by
        falling p/q, into blocks.
-    2. Draw a partition; choose the earliest draft of the best block that was hit. The chosen token has law b.
+    2. Draw a partition; choose the earliest draft of the best block that was hit. The chosen token has distribution b.
     3. Accept the chosen token y with probability min(1, p(y) / b(y)).
-    4. Else draw from (p - b)+, normalised.
+    4. Else draw from (p - b)+, normalized.
     """
 
     name = "border"
     own: ClassVar[tuple[DraftPolicy, ...]] = (IID(),)
     race: ClassVar[DraftPolicy] = IID()
-    """How the drafts are drawn from the law that `prepare` is given."""
+    """How the drafts are drawn from the distribution that `prepare` is given."""
 
     def prepare(self, p: Array, q: Array) -> Lottery:
         """All that the verdicts need of p and q [B, V], before there are drafts."""

@@ -1,8 +1,9 @@
-"""Nested ironings: from the law that the chosen draft should have to the lottery that gives it (theory/border).
+"""Nested ironings: from the distribution that the chosen draft should have to the lottery that gives it
+(theory/border).
 
 Everything here sees one row: the n tokens that q can draft, best first (p/q falling), with their p, their q, and f, the
-law of the best draft. p and f are probabilities; q may have any sum. Plain loops, in the arithmetic of what they are
-given; numba compiles the same functions for float64 rows where it is installed.
+distribution of the best draft. p and f are probabilities; q may have any sum. Plain loops, in the arithmetic of what
+they are given; numba compiles the same functions for float64 rows where it is installed.
 """
 
 from heapq import heapify, heappop, heappush
@@ -25,7 +26,7 @@ class Ironing(NamedTuple):
     death: Array
     """[n] level at which the boundary dies: 0 where it never was one, 1 where it lives to the end (and at token 0)."""
     density: Array
-    """[n] (law of the chosen draft) / q, as this lottery makes it."""
+    """[n] (distribution of the chosen draft) / q, as this lottery makes it."""
     ahead: Array
     """[n] integral, over the levels from the death of boundary i to 1, of q(better blocks) / q(own block)."""
     home: Array
@@ -39,12 +40,12 @@ class Ironing(NamedTuple):
     end: Array
     """[N] the token behind its last."""
     q: Array
-    """[n] the draft law that it was made of; its scale is free in floats."""
+    """[n] the draft distribution that it was made of; its scale is free in floats."""
 
 
 @compiled
 def wanted(p: Array, q: Array, f: Array) -> Array:
-    """The law of the chosen draft, over q, that is served best: p/q held between two levels. [n] each -> [n].
+    """The distribution of the chosen draft, over q, that is served best: p/q held between two levels. [n] each -> [n].
 
     1. The cut is the prefix where p exceeds f the most. No rule chooses from a prefix more often than f says, so p asks
        for `excess` too much there.

@@ -1,5 +1,6 @@
-"""Border's preparation: for each row of (p, q) the order of the tokens, the law of the chosen draft and the lottery
-over nested ironings that makes it; then which draft a tuple chooses, O(k log k) a tuple whatever the vocabulary."""
+"""Border's preparation: for each row of (p, q) the order of the tokens, the distribution of the chosen draft and the
+lottery over nested ironings that makes it; then which draft a tuple chooses, O(k log k) a tuple whatever the
+vocabulary."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
-from spechub_lp._array.ops import columns, normalise, positive, share, some
+from spechub_lp._array.ops import columns, normalize, positive, share, some
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import best_draft, falling, scaled
 from spechub_lp.samplers.border.merge_tree import Ironing, iron, wanted
@@ -33,13 +34,13 @@ class Lottery:
     ahead: "Highest"
     """[B, V] minus the integral from that level to 1 of q(better blocks) / q(own block)."""
     q: Array
-    """[B, V] the draft law, divided by its sum."""
-    law: Array
-    """[B, V] b: the law of the chosen draft, by token, as this lottery makes it (not as it was wanted)."""
+    """[B, V] the draft distribution, divided by its sum."""
+    distribution: Array
+    """[B, V] b: the distribution of the chosen draft, by token, as this lottery makes it (not as it was wanted)."""
     keep: Array
     """[B, V] min(1, p/b), the probability to keep a chosen token."""
     rest: Array
-    """[B, V] (p - b)+ divided by its sum, the law of the output when the chosen draft is refused."""
+    """[B, V] (p - b)+ divided by its sum, the distribution of the output when the chosen draft is rejected."""
     served: Array
     """[B] sum of min(p, b), the acceptance."""
     trees: tuple[Ironing, ...]
@@ -53,9 +54,9 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
     """
     p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
-    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_distribution(p), scaled(as_float64(q))))
     done = [_row(policy, target, draft, k) for target, draft in zip(targets, drafts, strict=True)]
-    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
+    return _together(p, targets, np.broadcast_to(_distribution(q), targets.shape), done)
 
 
 def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> Lottery:
@@ -63,26 +64,26 @@ def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> 
     `octaves` octaves in all: O(V log levels) a row, no sort. Classes are what is ranked; a class is never cut."""
     p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
-    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_law(p), scaled(as_float64(q))))
+    targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_distribution(p), scaled(as_float64(q))))
     edges = k * 2.0 ** (-octaves * np.arange(levels - 1) / (levels - 1))
     done = [_levels(target, draft, k, edges) for target, draft in zip(targets, drafts, strict=True)]
-    return _together(p, targets, np.broadcast_to(_law(q), targets.shape), done)
+    return _together(p, targets, np.broadcast_to(_distribution(q), targets.shape), done)
 
 
 def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Lottery:
     """The rows of a batch as one lottery, in the namespace and on the device of `like`."""
     *tables, trees = zip(*done, strict=True)
-    rank, death, ahead, law = (np.stack(table) for table in tables)
-    need = positive(p - law)
-    keep, rest, served = share(p, law), normalise(need, p), np.sum(p - need, axis=1)
+    rank, death, ahead, distribution = (np.stack(table) for table in tables)
+    need = positive(p - distribution)
+    keep, rest, served = share(p, distribution), normalize(need, p), np.sum(p - need, axis=1)
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
-        rank, death, ahead, q, law, served = (
-            xp.asarray(a, device=at) for a in (rank, death, ahead, q.copy(), law, served)
+        rank, death, ahead, q, distribution, served = (
+            xp.asarray(a, device=at) for a in (rank, death, ahead, q.copy(), distribution, served)
         )
         dtype = like.dtype if like.dtype == xp.float64 else xp.float32
         keep, rest = (xp.asarray(a, dtype=dtype, device=at) for a in (keep, rest))
-    return Lottery(rank, Highest(death), Highest(-ahead), q, law, keep, rest, served, trees)
+    return Lottery(rank, Highest(death), Highest(-ahead), q, distribution, keep, rest, served, trees)
 
 
 def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, Array, Ironing]:
@@ -93,10 +94,10 @@ def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, 
     tree = iron(q_sorted, f, wanted(p_sorted, q_sorted, f))
     rank = np.empty(len(q), dtype=np.int64)
     rank[order] = np.arange(len(q))
-    death, ahead, law = q * 0 + 1, q * 0, q * 0
+    death, ahead, distribution = q * 0 + 1, q * 0, q * 0
     death[:n], ahead[:n] = tree.death, tree.ahead if q.dtype == object else np.minimum(tree.ahead, MOST_ODDS)
-    law[best_first] = tree.density * q_sorted
-    return rank, death, ahead, law, tree
+    distribution[best_first] = tree.density * q_sorted
+    return rank, death, ahead, distribution, tree
 
 
 def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Array, Array, Ironing]:
@@ -106,8 +107,8 @@ def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Arr
     at[can] = len(edges) - np.searchsorted(edges[::-1] / float(q.sum()), p[can] / q[can])
     held, rank = np.unique(at, return_inverse=True)
     sums = np.zeros((2, len(held)), dtype=q.dtype) + q[:1] * 0
-    for total_of, law in zip(sums, (p, q), strict=True):
-        np.add.at(total_of, rank, law)
+    for total_of, distribution in zip(sums, (p, q), strict=True):
+        np.add.at(total_of, rank, distribution)
     n = int((held <= len(edges)).sum())
     p_class, q_class = sums[:, :n]
     f = best_draft(IID(), q_class, k)
@@ -117,9 +118,9 @@ def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Arr
     return rank, death + q[:1] * 0, ahead + q[:1] * 0, density[np.minimum(rank, n)] * q, tree
 
 
-def _law(a: Array) -> Array:
+def _distribution(a: Array) -> Array:
     a = as_float64(a)
-    return normalise(a, a)
+    return normalize(a, a)
 
 
 def by_block(prepared: Lottery, x: Array) -> tuple[Array, Array]:

@@ -11,8 +11,8 @@ At one level, with G the best block that was hit and A the blocks before it, wal
     P(x) = Pr[r draws from the pool without x hit A]
     R(y) = Pr[they miss A and hit G without y], drawn without y
 
-P and R are sums of one law, that of the best of r draws from what is left of the pool (drafts/_best_draft.py). It
-serves all levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
+P and R are sums of one distribution, that of the best of r draws from what is left of the pool (drafts/_best_draft.py).
+It serves all levels at once, so a tuple costs O(V) for three drafts, and O(V) a node of the quadrature for more.
 
 The blocks of one token are nested. What is summed over them is summed from the inside out, never as a difference: where
 the heavy tokens have left the pool, the block may be fainter than their rounding.
@@ -34,9 +34,9 @@ from spechub_lp.samplers.border.preparation import Lottery, take
 Array = Any
 
 MEMORY = 16 * 2**20
-"""Bytes that the laws of one row's pools may keep, for tuples that begin alike; the oldest go first."""
+"""Bytes that the distributions of one row's pools may keep, for tuples that begin alike; the oldest go first."""
 FEWEST = 2
-"""Laws kept whatever they take: those of one draft and of the heaviest token of its block."""
+"""Distributions kept whatever they take: those of one draft and of the heaviest token of its block."""
 
 
 def walk(prepared: Lottery, x: Array) -> Array:
@@ -101,20 +101,20 @@ class Row:
         return minimum(coin, coin * 0 + 1)
 
     def best(self, gone: frozenset[int], r: int) -> Array:
-        """The law of the best of r draws from the pool without `gone`: [n]."""
+        """The distribution of the best of r draws from the pool without `gone`: [n]."""
         return self.known((gone, r), lambda: self.best_of_rest(gone, r))
 
     def best_of_rest(self, gone: frozenset[int], r: int) -> Array:
-        rest, law = np.ones(self.n, dtype=bool), self.q * 0
+        rest, distribution = np.ones(self.n, dtype=bool), self.q * 0
         rest[list(gone)] = False
         if rest.any():
-            law[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
-        return law
+            distribution[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
+        return distribution
 
 
-def below(law: Array, first: Array) -> Array:
-    """The sums of law[:first], for first [m]."""
-    return np.concatenate((law[:1] * 0, np.cumsum(law[: first.max()])))[first]
+def below(distribution: Array, first: Array) -> Array:
+    """The sums of distribution[:first], for first [m]."""
+    return np.concatenate((distribution[:1] * 0, np.cumsum(distribution[: first.max()])))[first]
 
 
 def nested(a: Array, first: Array, end: Array) -> Array:

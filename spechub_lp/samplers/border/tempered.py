@@ -12,7 +12,7 @@ Array = Any
 
 @dataclass(frozen=True)
 class BorderTempered(BorderWor):
-    """The optimum for tempered drafts: border_wor with the law they were really drawn from. (theory/border)"""
+    """The optimum for tempered drafts: border_wor with the distribution they were really drawn from. (theory/border)"""
 
     name = "border_tempered"
     own: ClassVar[tuple[DraftPolicy, ...]] = (Tempered(),)

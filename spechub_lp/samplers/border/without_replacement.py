@@ -21,7 +21,7 @@ class BorderWor(Border):
 
     theory/border; that Pr[.] is submodular here, Hu et al., arXiv 2502.18779. As `border`, but step 2 must make up for
     this: after a heavy token the drafts still to come hit the better blocks A more often, so neither the earliest nor
-    a uniform draft of the block G has a law proportional to q.
+    a uniform draft of the block G has a distribution proportional to q.
 
     1. Prepare, as `border`.
     2. Draw a partition; in the best block G that was hit walk through the drafts in the order drawn, and keep the one
@@ -29,7 +29,7 @@ class BorderWor(Border):
        Two drafts x, y of one block in closed form: keep x with probability
        [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)).
     3. Accept the chosen token y with probability min(1, p(y) / b(y)).
-    4. Else draw from (p - b)+, normalised.
+    4. Else draw from (p - b)+, normalized.
     """
 
     name = "border_wor"
