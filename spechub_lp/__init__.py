@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from spechub_lp._util import renamed
 from spechub_lp._util.lazy import public
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "samplers",
 ]
 
+renamed.install()
 public(
     __name__,
     {

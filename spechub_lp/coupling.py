@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._util import renamed
 from spechub_lp.errors import SpecHubError
 
 Array = Any
@@ -66,6 +67,12 @@ class Coupling:
         out = self.weights @ self.residual
         np.add.at(out, self.tuples, self.weights[:, None] * self.accept)
         return tuple(map(plain, out))
+
+    @property
+    def output_law(self) -> tuple[Number, ...]:
+        """The old name of `output_distribution`."""
+        renamed.warn("Coupling.output_law", "output_distribution")
+        return self.output_distribution
 
     @cached_property
     def distance(self) -> Number:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array, is_torch_array
 
+from spechub_lp._util import renamed
 from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.certificate import shown
 from spechub_lp.errors import InvalidDistribution, SpecHubError
@@ -30,6 +31,7 @@ LONGEST_NUMBER = 2_000
 LARGEST_EXPONENT = 2_000
 
 
+@renamed.argument(normalise="normalize")
 def parse(values: Sequence[Number], name: str = "p", normalize: bool = False) -> tuple[Fraction, ...]:
     """Read one distribution [V] as exact rationals.
 
@@ -77,6 +79,7 @@ def _entries(values: Any, name: str) -> Sequence[Any]:
     return list(values)
 
 
+@renamed.argument(normalise="normalize")
 def parse_drafts(values: Sequence[Any], name: str = "q", normalize: bool = False) -> tuple[Any, ...]:
     """Read a draft distribution [V], or the k distributions [k, V] of different drafters (policy `product`), as exact
     rationals."""
@@ -86,6 +89,7 @@ def parse_drafts(values: Sequence[Any], name: str = "q", normalize: bool = False
     return parse(values, name, normalize)
 
 
+@renamed.argument(normalise="normalize")
 def pair(
     p: Sequence[Number], q: Sequence[Any], normalize: bool = False
 ) -> tuple[tuple[Fraction, ...], tuple[Any, ...]]:
@@ -325,3 +329,6 @@ def _from_text(text: str) -> Fraction:
     if abs(int(match[1] or 0)) > LARGEST_EXPONENT:
         raise ValueError(f"its exponent is beyond {LARGEST_EXPONENT:,}")
     return Fraction(text)
+
+
+__getattr__ = renamed.attributes(__name__, {"law": "parse", "draft_laws": "parse_drafts"})

@@ -62,3 +62,9 @@ class MissingPackage(SpecHubError):
 
     def __init__(self, package: str, purpose: str, install: str | None = None):
         super().__init__(f"{purpose} needs the package {package!r}: pip install {install or package}")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LawError":  # the name of the first release; the helper for that imports this module
+        return InvalidDistribution
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ from array_api_compat import array_namespace
 from spechub_lp import distributions
 from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp._util import renamed
 from spechub_lp.coupling import Coupling
 from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
@@ -20,6 +21,7 @@ LARGEST_TABLE = 4_000_000
 """Numbers in the residual table of a distribution (tuples times tokens); a rational takes about 200 bytes."""
 
 
+@renamed.argument(normalise="normalize")
 def exact(sampler: Sampler, p: Any, q: Any, *, normalize: bool = False) -> Coupling:
     """The exact distribution of a sampler, by enumeration of every draft tuple in rationals.
 

@@ -15,6 +15,7 @@ from spechub_lp import distributions
 from spechub_lp import drafts as policies
 from spechub_lp._array.ops import Array
 from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp._util import renamed
 from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
@@ -159,6 +160,7 @@ class Optimum:
         return self.q if isinstance(self.q[0], tuple) else (self.q,)
 
 
+@renamed.argument(normalise="normalize")
 def optimum(
     p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalize: bool = False
 ) -> Optimum:

@@ -11,6 +11,7 @@ drafted tree, where the accepted path ends and which token is added behind it.
 whole decoding loop can be compared with the target's joint distribution as rationals.
 """
 
+from spechub_lp._util import renamed
 from spechub_lp.trees.decoding import (
     every_drafted,
     loop_distribution,
@@ -36,3 +37,8 @@ __all__ = [
     "target_distribution",
     "tokens_per_call",
 ]
+
+__getattr__ = renamed.attributes(
+    __name__,
+    {"loop_law": "loop_distribution", "step_law": "step_distribution", "target_law": "target_distribution"},
+)

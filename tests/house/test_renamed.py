@@ -1,0 +1,63 @@
+"""Names of the first release live on for one release, with a warning."""
+
+import sys
+from importlib import import_module
+
+import pytest
+
+import spechub_lp
+from spechub_lp import drafts, exact, optimum, samplers
+from spechub_lp._util.renamed import OLD_MODULES
+from spechub_lp.capture import store as new_store
+
+P, Q = [3, 1], [1, 1]
+
+
+@pytest.mark.parametrize("old", sorted(OLD_MODULES))
+def test_a_module_of_the_first_release_is_found(old):
+    sys.modules.pop(f"spechub_lp.{old}", None)
+    with pytest.warns(DeprecationWarning, match="goes with the next release"):
+        import_module(f"spechub_lp.{old}")
+    for part in OLD_MODULES[old]:
+        assert import_module(f"spechub_lp.{part}")
+
+
+def test_names_are_looked_up_in_every_part():
+    for old in OLD_MODULES:
+        sys.modules.pop(f"spechub_lp.{old}", None)
+        vars(spechub_lp).pop(old, None)
+    with pytest.warns(DeprecationWarning, match="next release"):
+        from spechub_lp import faces
+    with pytest.warns(DeprecationWarning, match="next release"):
+        from spechub_lp import laws
+    with pytest.warns(DeprecationWarning, match="next release"):
+        from spechub_lp.logits import store
+    assert faces.exact is exact
+    assert faces.draw
+    assert store is new_store
+    with pytest.warns(DeprecationWarning, match="parse"):
+        assert laws.law is laws.parse
+    with pytest.raises(AttributeError, match="no_such"):
+        _ = faces.no_such
+
+
+@pytest.mark.parametrize("call", [
+    lambda: optimum(P, Q, normalise=True).alpha,
+    lambda: exact(samplers.RRS(), P, Q, normalise=True).distance,
+])  # fmt: skip
+def test_normalise_is_normalize(call):
+    with pytest.warns(DeprecationWarning, match="normalize="):
+        assert call() is not None
+
+
+def test_the_output_law_is_the_output_distribution():
+    coupling = exact(samplers.RRS(), ["1/2", "1/2"], ["1/4", "3/4"])
+    with pytest.warns(DeprecationWarning, match="output_distribution"):
+        assert coupling.output_law == coupling.output_distribution
+
+
+def test_the_error_has_its_old_name_too():
+    from spechub_lp import errors
+
+    assert errors.LawError is errors.InvalidDistribution
+    assert drafts.by_name("iid").name == "iid"
