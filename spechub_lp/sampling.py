@@ -1,5 +1,6 @@
 """Drafts and outputs drawn from explicit uniforms, in numpy or torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,14 @@ from spechub_lp._array.ops import halvings, pick, zero
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
-from spechub_lp.samplers.base import Sampler
+from spechub_lp.samplers.base import Sampler, Verdict
 
 Array = Any
+
+MEMORY = 64 * 2**20
+"""Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""
+ROWS_IN_WORK = 12
+"""Rows of float64 that one draw may hold beside its inputs (measured for RRS, RRSw and SpecHub with two drafts)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
         >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
         [0]
     """
-    return draw_checked(sampler, *inputs(sampler, p, q, u))
+    return draw_in_slices(sampler, *inputs(sampler, p, q, u))
 
 
 def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
@@ -79,14 +85,30 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
     return p, q, u
 
 
-def draw_checked(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
-    """`draw` of what `inputs` returned; nothing is checked."""
+def draw_in_slices(sampler: Sampler, p: Array, q: Array, u: Array, memory: int = MEMORY) -> Draw:
+    """`draw` of what `inputs` returned, a slice of the batch at a time; nothing is checked.
+
+    Args:
+        memory: bytes to stay below, beside the inputs. One pair p, q is prepared once for all slices.
+    """
     xp = array_namespace(p, q, u)
     if not u.shape[0]:
         none = xp.zeros((0,), dtype=xp.int64, device=device(u))
         return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
+    rows = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[-1]))
+    verify = sampler.verifier(p, q) if p.shape[0] == q.shape[0] == 1 else None
+    parts = []
+    for start in range(0, u.shape[0], rows):
+        here = slice(start, start + rows)
+        target, draft = (a if a.shape[0] == 1 else a[here] for a in (p, q))
+        parts.append(_draw(sampler, draft, u[here], verify or sampler.verifier(target, draft)))
+    return Draw(*(xp.concat([getattr(part, name) for part in parts]) for name in ("tokens", "slots", "drafts")))
+
+
+def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdict]) -> Draw:
+    xp = array_namespace(q, u)
     x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
-    verdict = sampler.verify(p, q, x)
+    verdict = verify(x)
     cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
     accepted = cell < sampler.k
     drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]

@@ -8,13 +8,7 @@ from spechub_lp import distributions
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.sampling import Draw, draw_checked, inputs
-
-MEMORY = 64 * 2**20
-"""Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""
-
-ROWS_IN_WORK = 12
-"""Rows of float64 that one draw may hold beside its inputs (measured for RRS, RRSw and SpecHub with two drafts)."""
+from spechub_lp.sampling import MEMORY, Draw, draw_in_slices, inputs
 
 
 def draw(
@@ -34,12 +28,7 @@ def draw(
     """
     p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
     p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))
-    rows = max(1, distributions.count(memory, "memory") // (ROWS_IN_WORK * 8 * p.shape[-1]))
-    parts = [
-        draw_checked(sampler, _rows(p, start, rows), _rows(q, start, rows), u[start : start + rows])
-        for start in range(0, max(1, u.shape[0]), rows)
-    ]
-    return Draw(*(torch.cat([getattr(part, name) for part in parts]) for name in ("tokens", "slots", "drafts")))
+    return draw_in_slices(sampler, p, q, u, distributions.count(memory, "memory"))
 
 
 def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any) -> Draw:
@@ -66,8 +55,3 @@ def _tensor(values: Any, name: str, device: Any = None, dtype: Any = None) -> to
         raise SpecHubError(
             f"{name} makes no tensor with device = {device!r} and dtype = {dtype!r}: {str(error).splitlines()[0]}"
         ) from None
-
-
-def _rows(a: torch.Tensor, start: int, rows: int) -> torch.Tensor:
-    """A slice of the batch; a batch of one serves every slice."""
-    return a if a.shape[0] == 1 else a[start : start + rows]

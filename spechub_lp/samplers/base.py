@@ -1,6 +1,8 @@
 """What a verification rule says about a tuple of drafts, and what a sampler is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from spechub_lp import drafts as policies
@@ -44,6 +46,10 @@ class Sampler:
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
         raise NotImplementedError
+
+    def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
+        """`verify` for these p and q, for many batches of drafts x [B, k]; what it needs of p and q is made once."""
+        return partial(self.verify, p, q)
 
     def with_drafts(self, policy: str | DraftPolicy) -> Self:
         """The same rule fed with the drafts of another policy, right or wrong."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spechub_lp import draw, samplers, sampling_torch
 from spechub_lp._array.ops import total
-from spechub_lp.sampling import draw_drafts, inverse_cdf
+from spechub_lp.sampling import ROWS_IN_WORK, draw_drafts, inverse_cdf
 from spechub_lp.theorems.instances import family
 
 DTYPES = ("float64", "float32", "float16")
@@ -44,7 +44,7 @@ def same_and_legal(sampler, p, q, u):
     """Draw in numpy, torch and in slices; the tokens are equal and can come out."""
     one = draw(sampler, p, q, u)
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
-    half = sampling_torch.ROWS_IN_WORK * 8 * p.shape[1] * (len(u) // 2 + 1)
+    half = ROWS_IN_WORK * 8 * p.shape[1] * (len(u) // 2 + 1)
     for other in (draw(sampler, *tensors), sampling_torch.draw(sampler, *tensors, memory=half)):
         for name in ("tokens", "slots", "drafts"):
             assert np.array_equal(getattr(one, name), getattr(other, name).numpy()), name

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
@@ -50,6 +52,11 @@ class Border(Sampler):
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return self.judge(self.prepare(p, q), x)
+
+    def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
+        if type(self).verify is not Border.verify:  # a subclass has a rule of its own
+            return super().verifier(p, q)
+        return partial(self.judge, self.prepare(p, q))
 
     def closed_form(self, p: Array, q: Array) -> Array:
         """sum min(p, b)."""
