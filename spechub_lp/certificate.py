@@ -382,6 +382,8 @@ def _refute(message: str) -> NoReturn:
 
 
 def _read(path: str | Path) -> Mapping[str, Any]:
+    if not isinstance(path, str | Path) or "\0" in str(path):  # open(1) would take a number for an open file
+        _reject(f"{path!r:.60} is neither a certificate nor the name of a file")
     try:
         with nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -391,8 +393,8 @@ def _read(path: str | Path) -> Mapping[str, Any]:
             data.decode("utf-8"),
             object_pairs_hook=_object, parse_int=_whole, parse_float=_no_number, parse_constant=_no_number,
         )  # fmt: skip
-    except (OSError, UnicodeDecodeError) as error:
-        raise CertificateError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except (OSError, UnicodeError) as error:
+        raise CertificateError(f"cannot read {path!s:.200}: {getattr(error, 'strerror', None) or error}") from None
     except json.JSONDecodeError as error:
         raise CertificateError(f"{path} is not JSON: {error}{HINT}") from None
     except RecursionError:

@@ -113,7 +113,7 @@ def count(value: Any, name: str = "k", least: int = 1, hint: str = "", error: ty
         if isinstance(value, bool | np.bool_) or np.ndim(value):
             raise TypeError
         number = index(value)
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: numpy on lists of unequal lengths
         raise error(f"{name} = {value!r} is not a whole number; pass an int >= {least}") from None
     if number < least:
         raise error(f"{name} = {number}; it must be at least {least}{f' ({hint})' if hint else ''}")
@@ -200,8 +200,12 @@ def dtype_name(a: Array) -> str:
 
 def as_array(values: Any, name: str, shape: str = "[V] or [B, V]") -> Array:
     """An array as it is, anything else as float64; InvalidDistribution for what is neither."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise InvalidDistribution(
+            f"{name} is a masked array; a distribution has a number at every token: fill it with {name}.filled(0)"
+        )
     if is_array_api_obj(values):
-        return values
+        return np.asarray(values) if is_numpy_array(values) else values  # in numpy.matrix, * is another operation
     what = f"{name} = {values!r:.60} is not an array of numbers"
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise InvalidDistribution(f"{what}; pass an array or a list of floats, {shape}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from array_api_compat import is_numpy_array
 
 from spechub_lp import distributions
 from spechub_lp.errors import SpecHubError
@@ -43,7 +44,10 @@ def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | Non
 
 
 def _tensor(values: Any, name: str, device: Any = None, dtype: Any = None) -> torch.Tensor:
-    values = values if isinstance(values, torch.Tensor) else distributions.as_array(values, name)
+    if not isinstance(values, torch.Tensor):
+        values = distributions.as_array(values, name)
+        if is_numpy_array(values) and (not values.flags.writeable or min(values.strides, default=0) < 0):
+            values = values.copy()  # torch shares neither without a warning or an error
     try:
         return torch.as_tensor(values, device=device, dtype=dtype)
     except (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from spechub_lp import distributions, exact, optimum, samplers
-from spechub_lp.errors import InvalidDistribution, SpecHubError, TooLarge, UnknownName
+from spechub_lp import certificate, distributions, exact, optimum, samplers, sampling_torch
+from spechub_lp.errors import CertificateError, InvalidDistribution, SpecHubError, TooLarge, UnknownName
 
 RRS = samplers.by_name("rrs")
 
@@ -165,6 +165,7 @@ def test_temperatures_that_are_none(temperature):
         (torch.tensor([1, 0]), "dtype int64"), (np.array([True, False]), "dtype bool"),
         (np.array([0.5j, 0.5]), "dtype complex128"), (np.array([F(1, 2)] * 2), "dtype object"),
         (np.zeros((2, 2, 2, 2)), r"reshape\(-1, 2\)"), ([], "shape"), (np.float64([]), "shape"),
+        (np.ma.masked_array([0.5, 0.5], mask=[True, False]), "masked array"),
     ],
     ids=lambda v: str(v)[:20],
 )  # fmt: skip
@@ -176,11 +177,34 @@ def test_what_is_no_array_of_floats(values, message):
             distributions.from_logits(values)
 
 
+def test_kinds_of_arrays_of_their_own_become_plain():
+    """In numpy.matrix, for one, * is another operation."""
+
+    class Marked(np.ndarray):
+        pass
+
+    assert type(distributions.float_rows(np.array([0.5, 0.5]).view(Marked))) is np.ndarray
+
+
+def test_arrays_that_torch_would_not_share():
+    """Read-only and reversed arrays go to torch as copies, without a warning."""
+    row = np.array([0.0, 1.0])
+    row.setflags(write=False)
+    for p, token in ((row, 1), (row[::-1], 0), (np.broadcast_to(row, (3, 2)), 1)):
+        assert sampling_torch.draw(RRS, p, p, np.full((3, 3), 0.5)).tokens.tolist() == [token] * 3
+
+
+@pytest.mark.parametrize("source", [None, 1, -1, True, [], ["x"], np.zeros(2), b"x", "a\0b", "\ud800"], ids=repr)
+def test_what_is_no_certificate(source):
+    with pytest.raises(CertificateError, match=r"neither a certificate nor|cannot read"):
+        certificate.check(source)
+
+
 def test_whole_numbers():
     for k in (3, np.int64(3), np.uint8(3), np.asarray(3)):
         assert distributions.count(k) == 3
         assert type(distributions.count(k)) is int
-    for k in (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2)):
+    for k in (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2), [[2, 3], 1]):
         with pytest.raises(SpecHubError, match=r"k = .* is not a whole number"):
             distributions.count(k)
     with pytest.raises(SpecHubError, match="k = 0; it must be at least 1"):

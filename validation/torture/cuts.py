@@ -110,7 +110,9 @@ def _pairs(p: list[int], q: list[int]) -> Fraction:
         y = next(i for i, w in enumerate(q) if w)
         return Fraction(p[y], P)
     with localcontext() as context:
-        context.prec, context.Emin, context.Emax = DIGITS, -(10**6), 10**6
+        # q/(1-q) of the heaviest token is as large as 1/(1-q), and what is left of it below 1
+        context.prec = DIGITS + 2 * len(str(S // (S - max(q))))
+        context.Emin, context.Emax = -(10**6), 10**6
         least, served, inside, over, square = Decimal(0), 0, 0, Decimal(0), Decimal(0)
         for y in _by_ratio(p, q):
             odds = Decimal(q[y]) / Decimal(S - q[y])

@@ -100,7 +100,7 @@ def _draws(sampler: Any, p: Any, q: Any, u: Any, what: str) -> Checks:
             yield f"{what}: token {token} is not its draft {x}[{slot}]"
     sliced = sampling_torch.draw(sampler, torch.asarray(p), torch.asarray(q), torch.asarray(u), memory=1)
     ok = sliced.tokens.tolist() == (sides[1][0] if not isinstance(sides[1], str) else None)
-    yield None if ok else f"{what}: torch_face in slices differs from draw"
+    yield None if ok else f"{what}: sampling_torch in slices differs from draw"
 
 
 def _distribution(sampler: Any, p: Any, q: Any, dtype: str, what: str) -> Checks:

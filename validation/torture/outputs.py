@@ -37,6 +37,7 @@ def _one(rng: random.Random, command: list[str], kinds: tuple[str, ...], folder:
     name = rng.choice(tuple(TARGETS))
     kind = rng.choice(kinds)
     target = TARGETS[name](folder)
+    yield Doing(f"{command[0]} onto {name}")
     line: list[Any] = [*command, f"--{kind}", target]
     twice = len(kinds) > 1 and rng.random() < 0.3
     if twice:
@@ -114,7 +115,7 @@ class _Reader:
 def _alias(rng: random.Random, target: Path, folder: Path) -> Any:
     """Another name of the same file."""
     link = folder / "alias"
-    if str(target) not in DEVICES and not target.is_dir() and len(target.name) < 200:
+    if str(target) not in DEVICES and not os.path.isdir(target) and len(target.name) < 200:
         link.symlink_to(target)
         return rng.choice(
             (target, link, target.parent / "." / target.name, f"{target.parent}/../{folder.name}/{target.name}")
@@ -166,7 +167,7 @@ TARGETS: dict[str, Any] = {
     "a link to a folder": lambda f: _link(f, str(_folder(f))),
     "a hard link": _hard_link,
     "a folder": _folder,
-    "a folder with a slash": lambda f: str(_folder(f)) + "/",
+    "a folder with a slash": lambda f: Path(str(_folder(f)) + "/."),
     "a file in no folder": lambda f: f / "none" / "new.json",
     "a file below a file": lambda f: _file(f, "old.json") / "new.json",
     "a name of 245 letters": lambda f: f / ("a" * 245),
