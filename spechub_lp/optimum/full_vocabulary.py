@@ -77,6 +77,8 @@ def cut(
         raise SpecHubError(f"p has shape {tuple(p.shape)} and q {tuple(q.shape)}; both need the same vocabulary")
     rows = distributions.batch(p=p, q=q)
     policy.check(q, k)
+    if policy.name in ("without_replacement", "greedy", "top_k"):
+        k = min(k, p.shape[-1] + 1)  # every token is drafted by then, and the hub again
     if policy.name == "without_replacement" and k == 1:
         policy = policies.IID()
     additive = policy.name == "iid" or (policy.name == "without_replacement" and k == 2)

@@ -142,3 +142,12 @@ def test_candidates_are_few() -> None:
     served, inside, *_ = bucket_scan.prefix_by_buckets(p[0], q[0], 2, True, H)
     assert 1 + served - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)
     assert 0 < H.sum() < 3000
+
+
+@pytest.mark.parametrize("drafts", ["without_replacement", "greedy", "top_k"])
+@pytest.mark.parametrize("v", [1, 3, 60])
+def test_more_drafts_than_tokens_take_no_longer(drafts: str, v: int) -> None:
+    p, q = (np.arange(1.0, v + 1)[:: 1 - 2 * n] / (v * (v + 1) / 2) for n in (0, 1))
+    many, enough = (cut(p, q, k, drafts) for k in (10**9, v + 1))
+    assert many.alpha.tolist() == enough.alpha.tolist() == pytest.approx([1.0])
+    assert many.H.tolist() == enough.H.tolist()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from copy import deepcopy
 from fractions import Fraction
 from typing import Any
@@ -70,7 +71,7 @@ def _near(old: Any, rng: random.Random) -> Any:
         return old * rng.choice((-1, 0, 0.5, 2, 1 + 1e-9))
     if isinstance(old, str):
         try:
-            value = Fraction(old)
+            value = Fraction(old if len(old) < 400 and not re.search(r"[eE]", old) else "x")
         except (ValueError, ZeroDivisionError):
             return rng.choice((old.upper(), old + " ", old[:-1], "x" + old, ""))
         other = rng.choice((value, value + Fraction(1, 10**30), value - Fraction(1, 997), -value, 1 - value, value / 2))

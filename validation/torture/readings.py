@@ -21,9 +21,9 @@ from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.run import rerun
+from spechub_lp.gate.serialize import CASE_SCHEMA
 from spechub_lp.gate.settings import Settings
 from spechub_lp.replay.replay import Plan, replay
-from spechub_lp.report.text import gate_report
 from validation.torture import Checks, Doing
 from validation.torture.mutations import damaged_text, mutate
 
@@ -243,7 +243,7 @@ def _cases(rng: random.Random, folder: Path) -> Checks:
     file = folder / "case.json"
     problem = rng.choice(problems("iid", 2, random=1))
     good = {
-        "schema": gate_report.CASE_SCHEMA,
+        "schema": CASE_SCHEMA,
         "engine": "validation.torture.engine:right",
         "door": "node",
         "case": {"problem": problem.document()},
