@@ -22,17 +22,17 @@ def _(checked, mended):
     _report, _mended, _found = checked.report, mended.report, shown(checked.report, 1)
     _verdict = KINDS[_report.status][0] + (f" ({_found[0].kind})" if _found else "")
     _far = f"its output is up to {_report.distance:.3g} away from the target distribution"
-    _fails = "its distribution could not be found, because it fails or its noise cannot be scripted"
+    _fails = "its distribution could not be found, because it fails or its noise cannot be controlled"
     mo.md(f"""
     # Does your sampler pass the gate?
 
     **Answer.** Paste it below and see. The code there now is {_verdict}: {_far if _report.rows else _fails}. The same
     code, mended, is {KINDS[_mended.status][0]}, with a distance of at most {_mended.distance:.1g}, which
-    is the rounding of a float32 coin.
+    is the rounding of a float32 uniform.
 
     A sampler is given the target distribution p, the draft distribution q and k drafted tokens. It returns a token,
     and the slot of the draft it accepted or -1. The token must follow p exactly. The gate does not sample and
-    compare: it runs the code on scripted coins, finds where each coin changes what happens, and adds up the exact
+    compare: it runs the code on chosen uniforms, finds where each of them changes what happens, and adds up the exact
     distribution of the output.
     """)
     return
@@ -59,12 +59,12 @@ def verify(p, q, drafts):
 def _():
     # What is wrong -> the lines as they should be, the lines as they were shipped, the drafts, how many.
     _less, _last = "if torch.rand(()) * q[x] < need[x]:", "need = need / need.sum() if need.sum() > 0 else p\n"
-    _rest, _coin = "need = (need - q).clamp(min=0)", "if torch.rand(()) <= need[x] / q[x]:"
+    _rest, _uniform = "need = (need - q).clamp(min=0)", "if torch.rand(()) <= need[x] / q[x]:"
     _gone = "        q = q.clone()\n        q[x] = 0\n        q = q / q.sum() if q.sum() > 0 else q\n"
     _skip = "if x in drafts[:slot]:\n            continue\n        "
     _bugs = {
         "the residual is p, not (p - q)+ (a classic)": (_rest, "need = p.clone()", "iid", 1),
-        "the coin is tested with <= (SGLang, transformers)": (_less, _coin, "iid", 1),
+        "the uniform is tested with <= (SGLang, transformers)": (_less, _uniform, "iid", 1),
         "repeated drafts are skipped (EAGLE)": (_less, _skip + _less, "iid", 2),
         "the iid rule, on drafts without replacement": (_last + _gone, _last, "without_replacement", 2),
         "nothing, as far as we know": (_less, _less, "iid", 2),

@@ -75,7 +75,7 @@ class NoiseSpec:
     bits: int = 24
     """uniform: the grid is {0, 2^-bits, .., 1 - 2^-bits}."""
     includes_one: bool = False
-    """uniform: whether 1.0 itself occurs (a float64 coin rounded to float32 does that)."""
+    """uniform: whether 1.0 itself occurs (a float64 uniform rounded to float32 does that)."""
 
 
 class UniformVerifier(Protocol):
@@ -100,7 +100,7 @@ class SeededVerifier(Protocol):
 
 
 class HostVerifier(Protocol):
-    """Noise from the host's generators, which the gate scripts."""
+    """Noise from the host's generators, which the gate controls."""
 
     door: ClassVar[str] = "host"
 

@@ -11,7 +11,7 @@ from spechub_lp.gate.checks.diagnosis import Table
 from spechub_lp.gate.checks.node import MOST_CALLS, check_node
 from spechub_lp.gate.engines.guarded import ChildDied, died, in_child
 from spechub_lp.gate.engines.node import Hung, NodeEngine, crashed, one_thread
-from spechub_lp.gate.noise.choice_sequence import Unscripted
+from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Finding, Report
 from spechub_lp.gate.search.thresholds import Explorer, OutOfTime
@@ -64,15 +64,15 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
 
 
 def output_distribution(verify: Any, problem: Problem, settings: Settings) -> tuple[float, ...] | None:
-    """[V] the exact distribution of what a function puts out; None when its noise cannot be scripted, or it fails."""
+    """[V] the exact distribution of what a function puts out; None when its noise cannot be controlled, or it fails."""
     engine = NodeEngine(verify, settings.time_limit)
     try:
         with one_thread():
             explorer = Explorer(
-                lambda calls: engine.scripted(problem, calls), most_calls=MOST_CALLS * len(problem.tuples)
+                lambda calls: engine.controlled(problem, calls), most_calls=MOST_CALLS * len(problem.tuples)
             )
             found, _ = explorer.distributions(problem.tuples, seed=settings.seed)
-    except (Hung, OutOfTime, Unscripted):
+    except (Hung, OutOfTime, Uncontrolled):
         return None
     table = Table.build(problem, [found[x] for x in problem.tuples])
     return tuple(np.asarray(table.output).tolist())

@@ -26,7 +26,7 @@ def by_cdf(weights, u):
     return min(int(torch.searchsorted(ends, float(u) * ends[-1], right=True)), int(weights.nonzero()[-1]))
 
 
-def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, coins, last, p, q, *rest, block_verification):
+def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, us, last, p, q, *rest, block_verification):
     """SGLang's chain kernel, row by row."""
     rows, slots = candidates.shape
     for b in range(rows):
@@ -34,7 +34,7 @@ def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, coins, l
         index[b, 0] = retrive[b, 0]
         while n < slots - 1:
             x = candidates[b, n + 1]
-            if not coins[b, n] * q[b, n, x] < p[b, n, x]:
+            if not us[b, n] * q[b, n, x] < p[b, n, x]:
                 break
             predicts[retrive[b, n]] = x
             n += 1
@@ -44,8 +44,8 @@ def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, coins, l
         predicts[retrive[b, n]] = by_cdf(distribution if distribution.sum() > 0 else p[b, n], last[b])
 
 
-def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, coins, last, p, _, *rest):
-    """SGLang's tree kernel, row by row: one coin a parent, walked along the siblings."""
+def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, uniforms, last, p, _, *rest):
+    """SGLang's tree kernel, row by row: one uniform a parent, walked along the siblings."""
     for b in range(len(candidates)):
         node, n, distribution = 0, 0, None
         index[b, 0] = retrive[b, 0]
@@ -54,7 +54,7 @@ def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, 
             while c >= 0:
                 x = candidates[b, c]
                 passed += float(distribution[x])
-                if coins[b, node] < passed:
+                if uniforms[b, node] < passed:
                     break
                 distribution[x] = 0
                 c = int(sibling[b, c])
@@ -67,7 +67,7 @@ def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, 
         predicts[retrive[b, node]] = by_cdf(distribution, last[b])
 
 
-class Scripted:
+class OnHostNoise:
     """A seeded engine whose stand-in draws from torch's own generator, so that its exact distribution can be had."""
 
     door = "host"
@@ -81,9 +81,9 @@ class Scripted:
 
 
 def exact(engine, shape, policy="iid"):
-    """The report on an engine with scripted noise; rows have zeros, and one context has p = q."""
+    """The report on an engine with controlled noise; rows have zeros, and one context has p = q."""
     cases = [TreeProblem("with zeros", 3, shape, by_name(policy), True, 4)]
-    return check_tree(Scripted(engine), policy, shape[0], cases=cases)
+    return check_tree(OnHostNoise(engine), policy, shape[0], cases=cases)
 
 
 def flashinfer_stand_in(q, x, p, *, seed, offset, generator=None):
@@ -136,7 +136,7 @@ def vllm_v2_stand_in(
 
 
 def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, steps, seed, offset):
-    """TensorRT-LLM's operator: outputs set to zero first, one coin a parent, the root not among the drafts."""
+    """TensorRT-LLM's operator: outputs set to zero first, one uniform a parent, the root not among the drafts."""
     assert drafted.shape[1] == p.shape[1] - 1
     assert int(seed) == 3
     assert int(offset) == 5 * 64
@@ -145,12 +145,12 @@ def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, 
     for b in range(len(drafted)):
         node, n = 0, 0
         while True:
-            distribution, c, coin, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
-            coin = torch.rand(()) if c >= 0 else None
+            distribution, c, uniform, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
+            uniform = torch.rand(()) if c >= 0 else None
             while c >= 0:
                 x = int(drafted[b, c - 1])
                 passed += float(distribution[x])
-                if coin < passed:
+                if uniform < passed:
                     break
                 distribution[x] = 0
                 c = int(sibling[b, c])
@@ -183,7 +183,7 @@ def mcsd_naive(ground, offer, tokens):
 
 
 def eagle_stand_in(logits, candidates, processor):
-    """Target-only along the paths, a coin a sibling, what was rejected leaves the distribution."""
+    """Target-only along the paths, a uniform a sibling, what was rejected leaves the distribution."""
     length, best = 0, 0
     distribution = processor(None, logits[0, 0]).softmax(0)
     for i in range(1, candidates.shape[1]):
@@ -310,9 +310,9 @@ def test_layout_of_eagle():
     [
         (sglang_chain.SGLangChain(chain_stand_in), "iid", 1),
         (SGLangTree(tree_stand_in, 2, "cpu"), "top_k", 2),
-        (Scripted(FlashInferChain(flashinfer_stand_in, "cpu")), "iid", 1),
-        (Scripted(VLLM2(vllm_v2_stand_in, "", "cpu")), "iid", 1),
-        (Scripted(TensorRTTree(tensorrt_stand_in, 2, "cpu")), "top_k", 2),
+        (OnHostNoise(FlashInferChain(flashinfer_stand_in, "cpu")), "iid", 1),
+        (OnHostNoise(VLLM2(vllm_v2_stand_in, "", "cpu")), "iid", 1),
+        (OnHostNoise(TensorRTTree(tensorrt_stand_in, 2, "cpu")), "top_k", 2),
         pytest.param(Eagle(eagle_stand_in), "top_k", 2, marks=pytest.mark.slow),
     ],
     ids=["sglang_chain", "sglang_tree", "flashinfer", "vllm_v2", "tensorrt_llm", "eagle"],

@@ -8,7 +8,7 @@ from gate_mutants import CONTROLS, MUTANTS, Mutant
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.report.text.gate_table import text
 
-SLOW = ("residual drawn with the accept coin", "residual noise shared", "block verification", "device noise, fresh")
+SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
 
 def some_slow(row):

@@ -1,4 +1,4 @@
-"""Cells of a coin too narrow for the first search: a right engine that has them is not rejected, a wrong one is."""
+"""Cells of a uniform too narrow for the first search: a right engine that has them is not rejected, a wrong one is."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ TAKEN, GIVEN = 0.45, 0.8312 - WIDTH / 3
 
 
 def exchanged(u: float) -> float:
-    """The same coin with two narrow stretches exchanged, of which the first search sees one: still uniform."""
+    """The same uniform with two narrow stretches exchanged, of which the first search sees one: still uniform."""
     if TAKEN <= u < TAKEN + WIDTH:
         return u - TAKEN + GIVEN
     if GIVEN <= u < GIVEN + WIDTH:
@@ -22,17 +22,17 @@ def exchanged(u: float) -> float:
     return u
 
 
-def naive(p, q, drafts, coin=exchanged):
-    """Naive verification of one draft whose coin has narrow cells."""
+def naive(p, q, drafts, uniform=exchanged):
+    """Naive verification of one draft whose uniform has narrow cells."""
     (x,) = drafts
-    if coin(float(torch.rand((), dtype=torch.float64))) * float(q[x]) < float(p[x]):
+    if uniform(float(torch.rand((), dtype=torch.float64))) * float(q[x]) < float(p[x]):
         return x, 0
     rest = (p - q).clamp(min=0)
     return int(torch.multinomial(rest, 1)), -1
 
 
 def lowered(u: float) -> float:
-    """No longer uniform: a narrow stretch of high coins counts as 0."""
+    """No longer uniform: a narrow stretch of high uniforms counts as 0."""
     return 0.0 if 0.86 <= u < 0.86 + WIDTH else u
 
 
@@ -61,20 +61,20 @@ def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch):
 
 
 class Chain:
-    """Naive verification of a chain by explicit coins, the coins exchanged as above."""
+    """Naive verification of a chain by explicit uniforms, the uniforms exchanged as above."""
 
     door = "uniform"
     branchings = [(1,)]
 
     def noise(self, batch):
-        return NoiseSpec("coins", (1,)), NoiseSpec("last", ())
+        return NoiseSpec("uniforms", (1,)), NoiseSpec("last", ())
 
     def __call__(self, batch, noise):
         tokens = torch.full((len(batch.token), 2), -1)
         n = torch.ones(len(batch.token), dtype=torch.int64)
         for b in range(len(batch.token)):
             x, p, q = int(batch.token[b, 1]), batch.p[b], batch.q[b, 0]
-            accepted = exchanged(float(noise["coins"][b, 0])) * float(q[x]) < float(p[0, x])
+            accepted = exchanged(float(noise["uniforms"][b, 0])) * float(q[x]) < float(p[0, x])
             distribution = p[1] if accepted else (p[0] - q).clamp(min=0)
             distribution = distribution / distribution.sum()
             last = int(np.searchsorted(distribution.cumsum(0).numpy(), float(noise["last"][b]), side="right"))

@@ -49,7 +49,7 @@ def ids_from_2_to_15_dropped(p, q, drafts):
 
 
 def half_sums_of_very_wide_rows(p, q, drafts):
-    """Looks for the coin in running float16 sums where the row is too long for float32 in shared memory."""
+    """Looks for the uniform in running float16 sums where the row is too long for float32 in shared memory."""
     ends = (p.half() if len(p) > 16384 else p).cumsum(0)
     y = int((ends <= torch.rand((), dtype=torch.float64)).sum())
     return min(y, len(p) if len(p) > 16384 else len(p) - 1), drafts.index(y) if y in drafts else -1
@@ -139,7 +139,7 @@ def test_a_chain_follows_the_document_along_the_likely_tokens():
 # -- on top tokens -------------------------------------------------------------------------------------------------
 
 SEEN = (
-    "accept coin hard-wired to 0",
+    "accept uniform hard-wired to 0",
     "residual is p",
     "residual is abs(p - q)",
     "greedy drafts, believed sampled",
@@ -160,7 +160,7 @@ def test_wrong_samplers_are_rejected_on_captured_rows(mutant):
 
 
 def test_a_token_of_probability_0_comes_from_a_real_row_at_a_low_temperature():
-    """p <= 1e-45 is 0 in float32, and a coin of exactly 0 accepts it."""
+    """p <= 1e-45 is 0 in float32, and a uniform of exactly 0 accepts it."""
     report = check_node(less_or_equal, "iid", 1, settings=EXACT, logits=Logits(AUSTEN, (0.03,), positions=1))
     assert any("exactly 0" in f.message for f in proofs(report, "zero-probability token")), text(report)
 

@@ -1,4 +1,4 @@
-"""The statistical levels keep their promises: false alarms, coverage, power; and the script reads noise right."""
+"""The statistical levels keep their promises on false alarms, coverage and power; all noise is controlled."""
 
 import math
 import random
@@ -99,7 +99,7 @@ PROBLEM = Problem("p", (0.25, 0.75), (0.5, 0.5), 1)
 def distribution_of(function):
     engine = NodeEngine(function)
     engine.warm_up(PROBLEM)
-    explorer = Explorer(lambda calls: engine.scripted(PROBLEM, calls))
+    explorer = Explorer(lambda calls: engine.controlled(PROBLEM, calls))
     distributions, _ = explorer.distributions([(0,)])
     return {o.token: c for o, c in distributions[(0,)].chances.items() if isinstance(o, Emitted1)}
 

@@ -14,19 +14,19 @@ def by_cdf(weights: torch.Tensor, u: float) -> int:
 
 
 class Chain:
-    """Token-wise rejection along a chain with explicit float32 coins; subclasses are wrong, or right in other ways."""
+    """Token-wise rejection along a chain with explicit float32 uniforms; subclasses are wrong, or right otherwise."""
 
     door = "uniform"
     branchings = [(1,), (1, 1)]
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        return NoiseSpec("coins", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
+        return NoiseSpec("uniforms", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         rows = [
-            self.row(p, q, x.tolist(), coins.double().tolist(), float(last))
-            for p, q, x, coins, last in zip(
-                batch.p, batch.q, batch.token[:, 1:], noise["coins"], noise["last"], strict=True
+            self.row(p, q, x.tolist(), uniforms.double().tolist(), float(last))
+            for p, q, x, uniforms, last in zip(
+                batch.p, batch.q, batch.token[:, 1:], noise["uniforms"], noise["last"], strict=True
             )
         ]
         width = batch.token.shape[1]
@@ -34,14 +34,14 @@ class Chain:
             torch.tensor([row + [-1] * (width - len(row)) for row in rows]), torch.tensor([len(row) for row in rows])
         )
 
-    def row(self, p, q, x, coins, last):
+    def row(self, p, q, x, uniforms, last):
         for i, token in enumerate(x):
-            if not self.accepts(p[i], q[i], token, coins[i]):
+            if not self.accepts(p[i], q[i], token, uniforms[i]):
                 return [*x[:i], by_cdf(self.residual(p[i], q[i], token), last)]
         return [*x, by_cdf(self.bonus(p[len(x)]), last)]
 
-    def accepts(self, p, q, token, coin):
-        return coin * q[token] < p[token]
+    def accepts(self, p, q, token, uniform):
+        return uniform * q[token] < p[token]
 
     def residual(self, p, q, token):
         rest = (p - q).clamp(min=0)
@@ -54,8 +54,8 @@ class Chain:
 class PointMass(Chain):
     """q = None: deterministic drafts, accepted with p, and p without the draft after a rejection."""
 
-    def accepts(self, p, q, token, coin):
-        return coin < p[token]
+    def accepts(self, p, q, token, uniform):
+        return uniform < p[token]
 
     def residual(self, p, q, token):
         rest = p.clone()
@@ -66,12 +66,12 @@ class PointMass(Chain):
 class Block(Chain):
     """Block verification (Sun et al., arXiv 2403.10444): the longest prefix that passes, even after a failed test."""
 
-    def row(self, p, q, x, coins, last):
+    def row(self, p, q, x, uniforms, last):
         length, prefix, best = len(x), [1.0], 0
         for i, token in enumerate(x):
             prefix.append(min(1.0, prefix[-1] * self.ratio(p[i], q[i], token)))
         for i in range(1, length + 1):
-            if coins[i - 1] < self.stays(p, q, prefix, i, length):
+            if uniforms[i - 1] < self.stays(p, q, prefix, i, length):
                 best = i
         if best == length:
             return [*x, by_cdf(p[length], last)]
@@ -106,10 +106,10 @@ class BlockWithoutQ(Block):
 class NoBreak(Chain):
     """Goes on after a rejection, and puts the first residual at the end of all that was accepted."""
 
-    def row(self, p, q, x, coins, last):
+    def row(self, p, q, x, uniforms, last):
         kept = 0
         for i, token in enumerate(x):
-            if self.accepts(p[i], q[i], token, coins[i]):
+            if self.accepts(p[i], q[i], token, uniforms[i]):
                 kept = i + 1
         return [*x[:kept], by_cdf(self.residual(p[kept], q[kept], 0) if kept < len(x) else p[kept], last)]
 
@@ -122,24 +122,24 @@ class BonusWithoutTemperature(Chain):
 class RowOfTheParent(Chain):
     """Reads the rows of the root for every token: right where rows do not depend on the context."""
 
-    def row(self, p, q, x, coins, last):
-        return super().row(p[:1].expand(len(p), -1), q[:1].expand(len(q), -1), x, coins, last)
+    def row(self, p, q, x, uniforms, last):
+        return super().row(p[:1].expand(len(p), -1), q[:1].expand(len(q), -1), x, uniforms, last)
 
 
 class LessOrEqual(Chain):
-    def accepts(self, p, q, token, coin):
-        return coin <= p[token] / q[token]
+    def accepts(self, p, q, token, uniform):
+        return uniform <= p[token] / q[token]
 
 
-class Coins1(Chain):
-    """The coin of the first test is used for the residual too."""
+class OneUniform(Chain):
+    """The uniform of the first test is used for the residual too."""
 
-    def row(self, p, q, x, coins, last):
-        return super().row(p, q, x, coins, coins[0])
+    def row(self, p, q, x, uniforms, last):
+        return super().row(p, q, x, uniforms, uniforms[0])
 
 
-class CoinsOfRowZero(Chain):
-    """Every row of a batch is verified with the coins of the first one."""
+class UniformsOfRowZero(Chain):
+    """Every row of a batch is verified with the uniforms of the first one."""
 
     def __call__(self, batch, noise):
         return super().__call__(batch, {name: a[:1].expand_as(a) for name, a in noise.items()})
@@ -154,8 +154,8 @@ class IdsIn12Bits(Chain):
 class NanGivesMinusOne(Chain):
     """A row that is not a distribution is answered with -1, without an error."""
 
-    def row(self, p, q, x, coins, last):
-        return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, coins, last)
+    def row(self, p, q, x, uniforms, last):
+        return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, uniforms, last)
 
 
 class NanStopsTheNextRow(Chain):
@@ -183,11 +183,11 @@ class Siblings:
     def row(self, parent, token, p):
         node, out = 0, []
         while True:
-            distribution, coin, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
+            distribution, uniform, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
             for c in self.children(parent, node):
                 x = token[c]
                 passed += 0.0 if x in tried else float(distribution[x])
-                if coin < passed:
+                if uniform < passed:
                     break
                 tried.append(x)
             else:
@@ -233,12 +233,12 @@ class Seeded:
     def __call__(self, batch: TreeBatch, *, seed, offset) -> Emitted:
         rows, width = batch.p.shape[0], batch.p.shape[2]
         noise = self.gumbel(seed, offset, rows, width, 2)
-        coin = torch.from_numpy(np.random.default_rng([seed, offset, 9]).random((rows, 2)))
+        uniform = torch.from_numpy(np.random.default_rng([seed, offset, 9]).random((rows, 2)))
         x = batch.token[:, 1]
         at = torch.arange(rows)
-        kept = coin[:, 0] * batch.q[at, 0, x] < batch.p[at, 0, x]
+        kept = uniform[:, 0] * batch.q[at, 0, x] < batch.p[at, 0, x]
         rest = ((batch.p - batch.q)[:, 0].clamp(min=0).log() + noise).argmax(1)
-        bonus = (batch.p[:, 1].cumsum(1) <= coin[:, 1:]).sum(1).clamp(max=width - 1)
+        bonus = (batch.p[:, 1].cumsum(1) <= uniform[:, 1:]).sum(1).clamp(max=width - 1)
         tokens = torch.stack([torch.where(kept, x, rest), torch.where(kept, bonus, -1)], dim=1)
         return Emitted(tokens, 1 + kept.long())
 
@@ -266,15 +266,15 @@ MUTANTS = (
     ("missing break after the first rejection", NoBreak(), "iid", 1, "bias", "position 0"),
     ("bonus token without temperature", BonusWithoutTemperature(), "iid", 1, "bias", "position 1"),
     ("rows of the root for every token", RowOfTheParent(), "iid", 1, "bias", "position 1"),
-    ("coin <= p/q on a chain", LessOrEqual(), "iid", 0, "zero-probability token", "p = 0"),
-    ("residual drawn with the accept coin", Coins1(), "iid", 1, "bias", "position 0"),
+    ("uniform <= p/q on a chain", LessOrEqual(), "iid", 0, "zero-probability token", "p = 0"),
+    ("residual drawn with the accept uniform", OneUniform(), "iid", 1, "bias", "position 0"),
     ("residual noise shared with the draft's", SharedNoise(), "iid", 2, "bias", "joint distribution"),
     ("the same seed in every step", SameSeedEveryStep(), "iid", 3, "kept noise", "step before"),
 )
 
 PROBE_MUTANTS = (
     # (what, engine, drafts, k, kind, words of the message)
-    ("coins of row 0 for the whole batch", CoinsOfRowZero(), "iid", 1, "rows mixed", "another order"),
+    ("uniforms of row 0 for the whole batch", UniformsOfRowZero(), "iid", 1, "rows mixed", "another order"),
     ("ids in 12 bits", IdsIn12Bits(), "iid", 1, "zero-probability token", "V = 4097"),
     ("a NaN row gives -1 in silence", NanGivesMinusOne(), "iid", 1, "NaN row", "row 2"),
     ("a NaN row spoils the next one", NanStopsTheNextRow(), "iid", 1, "NaN row", "row 3"),

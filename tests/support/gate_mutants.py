@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-Coin = Callable[[], Any]
+Uniform = Callable[[], Any]
 
 
-def coin() -> Any:
+def uniform() -> Any:
     return torch.rand(())
 
 
@@ -29,11 +29,11 @@ def left_over(need: torch.Tensor, offer: torch.Tensor) -> torch.Tensor:
 # -- right ---------------------------------------------------------------------------------------------------------
 
 
-def rrs(p, q, drafts, coin: Coin = coin):
+def rrs(p, q, drafts, uniform: Uniform = uniform):
     """Recursive rejection for drafts with replacement."""
     need = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < need[x]:
             return x, j
         need = left_over(need, q)
     return draw(need), -1
@@ -43,7 +43,7 @@ def rrsw(p, q, drafts):
     """Recursive rejection for drafts without replacement."""
     need, offer = p.clone(), q.clone()
     for j, x in enumerate(drafts):
-        if coin() * offer[x] < need[x]:
+        if uniform() * offer[x] < need[x]:
             return x, j
         need = left_over(need, offer)
         offer[x] = 0
@@ -60,12 +60,12 @@ def target_lookup(p, q, drafts):
 
 
 def target_only(p, q, drafts):
-    """One coin for all siblings, q = 1: right when a repeated sibling adds nothing."""
+    """One uniform for all siblings, q = 1: right when a repeated sibling adds nothing."""
     return _target_only(p, drafts, set())
 
 
 def _target_only(p, drafts, seen):
-    u, passed = float(coin()), 0.0
+    u, passed = float(uniform()), 0.0
     for j, x in enumerate(drafts):
         if x in seen:
             continue
@@ -83,25 +83,25 @@ def race(p, q, drafts):
     """Recursive rejection whose residual is an exponential race, as in kernels without multinomial."""
     need = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < need[x]:
             return x, j
         need = left_over(need, q)
     return int((need / torch.empty_like(need).exponential_()).argmax()), -1
 
 
 class Buffered:
-    """Right, with noise fetched a thousand numbers at a time: cannot be scripted, can be watched."""
+    """Right, with noise fetched a thousand numbers at a time: cannot be controlled, can be watched."""
 
     def __init__(self):
         self.buffer: list[float] = []
 
-    def coin(self) -> float:
+    def uniform(self) -> float:
         if not self.buffer:
             self.buffer = torch.rand(1000, dtype=torch.float64).tolist()
         return self.buffer.pop()
 
     def __call__(self, p, q, drafts):
-        return rrs(p, q, drafts, self.coin)
+        return rrs(p, q, drafts, self.uniform)
 
 
 DUPLICATES_COUNT: frozenset[int] = frozenset()
@@ -109,21 +109,21 @@ DUPLICATES_COUNT: frozenset[int] = frozenset()
 # -- wrong ---------------------------------------------------------------------------------------------------------
 
 
-def coin_fixed_at_zero(p, q, drafts):
+def uniform_fixed_at_zero(p, q, drafts):
     return rrs(p, q, drafts, lambda: 0.0)
 
 
 def less_or_equal(p, q, drafts):
     need = p.clone()
     for j, x in enumerate(drafts):
-        if coin() <= need[x] / q[x]:
+        if uniform() <= need[x] / q[x]:
             return x, j
         need = left_over(need, q)
     return draw(need), -1
 
 
-def coin_rounds_to_one(p, q, drafts):
-    """The coin is made in float64 and rounded to float32, where 1 - 2^-26 becomes 1."""
+def uniform_rounds_to_one(p, q, drafts):
+    """The uniform is made in float64 and rounded to float32, where 1 - 2^-26 becomes 1."""
     for j, x in enumerate(drafts[:1]):
         if torch.tensor(random.random(), dtype=torch.float32) < p[x] / q[x]:
             return x, j
@@ -133,7 +133,7 @@ def coin_rounds_to_one(p, q, drafts):
 
 def _naive(p, q, drafts, residual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     return draw(residual(p, q)), -1
 
@@ -147,19 +147,19 @@ def residual_is_absolute(p, q, drafts):
 
 
 def _by_cdf(weights: torch.Tensor) -> int:
-    return min(int(torch.searchsorted(weights.cumsum(0), coin().double(), right=True)), len(weights) - 1)
+    return min(int(torch.searchsorted(weights.cumsum(0), uniform().double(), right=True)), len(weights) - 1)
 
 
 def residual_not_renormalized(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     return _by_cdf((p - q).clamp(min=0)), -1
 
 
 def residual_clamped(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     rest = (p - q).clamp(min=0)
     return _by_cdf(rest / rest.sum().clamp(min=1e-3)), -1
@@ -195,14 +195,14 @@ def residual_drawn_first(p, q, drafts):
     """Kernels draw the residual for every row, used or not; with p = q it is 0/0."""
     rest = (p - q).clamp(min=0)
     y = draw(rest / rest.sum())
-    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (y, -1)
+    return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (y, -1)
 
 
 def minus_one_on_empty_residual(p, q, drafts):
     rest = (p - q).clamp(min=0)
     if rest.sum() < 1e-3:
         return -1, -1
-    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (draw(rest / rest.sum()), -1)
+    return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (draw(rest / rest.sum()), -1)
 
 
 def duplicates_skipped(p, q, drafts):
@@ -210,20 +210,20 @@ def duplicates_skipped(p, q, drafts):
     for j, x in enumerate(drafts):
         if x in drafts[:j]:
             continue
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < need[x]:
             return x, j
         need = left_over(need, q)
     return draw(need), -1
 
 
 def duplicates_counted_twice(p, q, drafts):
-    """Target-only on repeated siblings: the coin adds p twice."""
+    """Target-only on repeated siblings: the uniform adds p twice."""
     return _target_only(p, drafts, DUPLICATES_COUNT)
 
 
 def inputs_overwritten(p, q, drafts):
     for j, x in enumerate(drafts):
-        if coin() * q[x] < p[x]:
+        if uniform() * q[x] < p[x]:
             return x, j
         p.sub_(q).clamp_(min=0)
         if p.sum() > 0:
@@ -264,7 +264,7 @@ def spechub_with_hub(p, q, drafts, hub: int):
     offer = float(q[hub] * rest_distribution[i]) if starts else float(rest[i])
     keep = float((second if starts else first)[i]) / offer if offer > 0 else 0.0
     take = (hub_after if starts else hub_before if y == hub else 0.0) * (1 - keep)
-    u = float(coin())
+    u = float(uniform())
     if u < keep:
         return i, 1 if starts else 0
     if u < keep + take:
@@ -288,33 +288,33 @@ def sure_tokens_accepted_outright(p, q, drafts):
     return rrs(p, q, drafts)
 
 
-def one_coin_for_all(p, q, drafts):
-    u = coin()
+def one_uniform_for_all(p, q, drafts):
+    u = uniform()
     return rrs(p, q, drafts, lambda: u)
 
 
-class CachedCoin:
+class CachedUniform:
     def __init__(self):
         self.u = None
 
     def __call__(self, p, q, drafts):
         if self.u is None:
-            self.u = coin()
+            self.u = uniform()
         return rrs(p, q, drafts, lambda: self.u)
 
 
-class CoinOfEverySecondCall:
-    """The verification coins are drawn every second call only."""
+class UniformOfEverySecondCall:
+    """The verification uniforms are drawn every second call only."""
 
     def __init__(self):
-        self.calls, self.coins = 0, [0.0, 0.0]
+        self.calls, self.uniforms = 0, [0.0, 0.0]
 
     def __call__(self, p, q, drafts):
         if self.calls % 2 == 0:
-            self.coins = torch.rand(len(drafts)).tolist()
+            self.uniforms = torch.rand(len(drafts)).tolist()
         self.calls += 1
-        coins = iter(self.coins)
-        return rrs(p, q, drafts, lambda: next(coins))
+        uniforms = iter(self.uniforms)
+        return rrs(p, q, drafts, lambda: next(uniforms))
 
 
 def reseeded(p, q, drafts):
@@ -328,23 +328,23 @@ def own_generator_reseeded(p, q, drafts):
 
 
 class RecycledPool:
-    """Fifteen hundred coins, round and round."""
+    """Fifteen hundred uniforms, round and round."""
 
     def __init__(self):
         self.place = 0
         self.pool = torch.rand(1500, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).tolist()
 
-    def coin(self) -> float:
+    def uniform(self) -> float:
         self.place = (self.place + 1) % len(self.pool)
         return self.pool[self.place]
 
     def __call__(self, p, q, drafts):
         need = p.clone()
         for j, x in enumerate(drafts):
-            if self.coin() * q[x] < need[x]:
+            if self.uniform() * q[x] < need[x]:
                 return x, j
             need = left_over(need, q)
-        y = int(torch.searchsorted(need.cumsum(0), self.coin() * float(need.sum()), right=True))
+        y = int(torch.searchsorted(need.cumsum(0), self.uniform() * float(need.sum()), right=True))
         return min(y, len(p) - 1), -1
 
 
@@ -356,15 +356,15 @@ def tail_left_out(p, q, drafts):
 
 
 def half_sums_of_wide_rows(p, q, drafts):
-    """The path for wide rows looks for the coin in running float16 sums, which end below 1."""
+    """The path for wide rows looks for the uniform in running float16 sums, which end below 1."""
     ends = (p.half() if len(p) > 512 else p).cumsum(0)
-    y = int((ends <= coin()).sum())
+    y = int((ends <= uniform()).sum())
     return y, drafts.index(y) if y in drafts else -1
 
 
 def nan_falls_off_the_end(p, q, drafts):
-    """No end of a NaN row is above the coin: the place after the last token is returned."""
-    y = len(p) - int((p.cumsum(0) > coin()).sum())
+    """No end of a NaN row is above the uniform: the place after the last token is returned."""
+    y = len(p) - int((p.cumsum(0) > uniform()).sum())
     return y, drafts.index(y) if y in drafts else -1
 
 
@@ -386,9 +386,9 @@ class Mutant:
 
 
 MUTANTS = (
-    Mutant("accept coin hard-wired to 0", coin_fixed_at_zero, 1, "bias", "always accepted"),
-    Mutant("coin <= p/q accepts probability 0", less_or_equal, 0, "zero-probability token", "exactly 0"),
-    Mutant("coin rounds to 1.0 in float32", coin_rounds_to_one, 0, "crash", "rounding"),
+    Mutant("accept uniform hard-wired to 0", uniform_fixed_at_zero, 1, "bias", "always accepted"),
+    Mutant("uniform <= p/q accepts probability 0", less_or_equal, 0, "zero-probability token", "exactly 0"),
+    Mutant("uniform rounds to 1.0 in float32", uniform_rounds_to_one, 0, "crash", "rounding"),
     Mutant("residual is p", residual_is_p, 1, "bias", "draws from p itself", k=1),
     Mutant("residual is abs(p - q)", residual_is_absolute, 1, "bias", "|p - q|", k=1),
     Mutant("residual not renormalized", residual_not_renormalized, 1, "bias", "token", k=1),
@@ -410,17 +410,17 @@ MUTANTS = (
     Mutant("state kept from the last call", StateKept(), 2, "zero-probability token"),
     Mutant("another hub on a tie", hub_differs_on_a_tie, 1, "bias", "ties", drafts="hub"),
     Mutant("sure tokens accepted outright", sure_tokens_accepted_outright, 1, "bias", "nearly one-hot"),
-    Mutant("one coin for all tests of a call", one_coin_for_all, 1, "bias"),
-    Mutant("coin cached for ever", CachedCoin(), 1, "bias"),
-    Mutant("coins of every second call", CoinOfEverySecondCall(), 3, "kept noise", "call"),
+    Mutant("one uniform for all tests of a call", one_uniform_for_all, 1, "bias"),
+    Mutant("uniform cached for ever", CachedUniform(), 1, "bias"),
+    Mutant("uniforms of every second call", UniformOfEverySecondCall(), 3, "kept noise", "call"),
     Mutant("global generator reseeded", reseeded, 2, "bias", "p"),
     Mutant("own generator reseeded", own_generator_reseeded, 3, "kept noise", "reseeded"),
-    Mutant("pool of coins recycled", RecycledPool(), 3, "kept noise", "calls later"),
+    Mutant("pool of uniforms recycled", RecycledPool(), 3, "kept noise", "calls later"),
 )
 
 WIDE_MUTANTS = (
     Mutant("last block of a wide row not read", tail_left_out, 0, "zero-probability token", "V = 1025"),
-    Mutant("float16 sums of wide rows end below 1", half_sums_of_wide_rows, 0, "illegal token", "coin at"),
+    Mutant("float16 sums of wide rows end below 1", half_sums_of_wide_rows, 0, "illegal token", "uniform at"),
     Mutant("NaN row gives the id V", nan_falls_off_the_end, 0, "NaN row", "outside the vocabulary"),
 )
 """Seen on large inputs only."""

@@ -1,4 +1,4 @@
-"""SGLang's Triton chain kernel: explicit float32 coins, outputs written into buffers. Runs interpreted on a CPU.
+"""SGLang's Triton chain kernel: explicit float32 uniforms, outputs written into buffers. Runs interpreted on a CPU.
 
     chain_speculative_sampling_triton(predicts, accept_index, accept_token_num, candidates [b, D], retrive_index [b, D],
         retrive_next_token, retrive_next_sibling, uniform_samples [b, D], uniform_samples_for_final_sampling [b],
@@ -34,12 +34,12 @@ class SGLangChain:
         self.slow = device == "cpu"
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        """A coin for each draft and one for the last token, on the grid of torch.rand."""
+        """A uniform for each draft and one for the last token, on the grid of torch.rand."""
         drafts = batch.token.shape[1] - 1
         return NoiseSpec("uniform_samples", (drafts,)), NoiseSpec("uniform_samples_for_final_sampling", ())
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
-        """The coin of slot s tests draft s + 1; the last column is never read and holds NaN."""
+        """The uniform of slot s tests draft s + 1; the last column is never read and holds NaN."""
         assert batch.q is not None
         b, slots = batch.token.shape
         to = self.device
@@ -49,10 +49,10 @@ class SGLangChain:
         index = torch.arange(b * slots, dtype=torch.int64, device=to).reshape(b, slots)
         candidates = batch.token.clone().to(to)
         candidates[:, 0] = 0
-        coins = torch.full((b, slots), torch.nan, dtype=torch.float32, device=to)
-        coins[:, : slots - 1] = noise["uniform_samples"]
+        uniforms = torch.full((b, slots), torch.nan, dtype=torch.float32, device=to)
+        uniforms[:, : slots - 1] = noise["uniform_samples"]
         self.function(
-            predicts, accept_index, accepted, candidates, index, None, None, coins,
+            predicts, accept_index, accepted, candidates, index, None, None, uniforms,
             noise["uniform_samples_for_final_sampling"].to(to),
             batch.p.float().to(to), batch.q[:, : slots - 1].float().contiguous().to(to),
             1.0, 1.0, True, block_verification=self.block,

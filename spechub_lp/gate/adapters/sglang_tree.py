@@ -1,11 +1,11 @@
-"""SGLang's tree kernel: target-only on a first-child / next-sibling tree, float32 coins. CUDA only; not run yet.
+"""SGLang's tree kernel: target-only on a first-child / next-sibling tree, float32 uniforms. CUDA only; not run yet.
 
     tree_speculative_sampling_target_only(predicts, accept_index [b, D], accept_token_num [b], candidates [b, N],
         retrive_index [b, N], retrive_next_token [b, N], retrive_next_sibling [b, N], uniform_samples [b, N],
         uniform_samples_for_final_sampling [b], target_probs [b, N, V], draft_probs, threshold_single, threshold_acc,
         deterministic)
 
-Node 0 is the root and row i holds the target after node i. One coin serves all siblings of a parent. The output of a
+Node 0 is the root and row i holds the target after node i. One uniform serves all siblings of a parent. The output of a
 row is predicts[accept_index[row, 0..n]], where n is the number of accepted drafts.
 """
 
@@ -52,7 +52,7 @@ class SGLangTree:
         self.branchings = [(k,), (k, 1)]
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        """A coin for each node that may be a parent, and one for the last token."""
+        """A uniform for each node that may be a parent, and one for the last token."""
         return NoiseSpec("uniform_samples", (batch.token.shape[1],)), NoiseSpec(
             "uniform_samples_for_final_sampling", ()
         )

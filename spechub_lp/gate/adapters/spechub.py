@@ -9,7 +9,7 @@ from spechub_lp.sampling import inverse_cdf
 
 
 class Own:
-    """One rule behind the plain-function door: its verdict row, and one float64 coin of torch's."""
+    """One rule behind the plain-function door: its verdict row, and one float64 uniform of torch's."""
 
     def __init__(self, sampler: samplers.Sampler):
         self.sampler = sampler

@@ -1,4 +1,4 @@
-"""vLLM v1's rejection sampler: a ragged chain, float64 coins, and one exponential race a request. Runs interpreted.
+"""vLLM v1's rejection sampler: a ragged chain, float64 uniforms, and one exponential race a request. Runs interpreted.
 
     rejection_sample(draft_token_ids [T], num_draft_tokens, max_spec_len, cu_num_draft_tokens [B], draft_probs [T, V] or
         None, target_logits [T, V], bonus_token_ids [B, 1], sampling_metadata, ...) -> [B, max_spec_len + 1], padded -1

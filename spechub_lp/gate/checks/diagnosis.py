@@ -82,7 +82,7 @@ def _accept(table: Table) -> str:
     first = [(x, a) for x, a in zip(problem.tuples, table.accept[:, 0], strict=True) if q[x[0]] > 0]
     ratios = [(a, min(1.0, p[x[0]] / q[x[0]])) for x, a in first]
     if all(a > 1 - NEAR for a, _ in ratios) and any(r < 1 - 1e-3 for _, r in ratios):
-        return "the first draft is always accepted: an accept coin that is fixed, or drafts that were never tested"
+        return "the first draft is always accepted: an accept uniform that is fixed, or drafts that were never tested"
     scarce = [a / (p[x[0]] / q[x[0]]) for x, a in first if 0 < p[x[0]] / q[x[0]] < 0.5 and a > 0]
     if len(scarce) > 1 and max(scarce) - min(scarce) < NEAR and abs(scarce[0] - 1) > 1e-3:
         return (

@@ -20,9 +20,9 @@ from spechub_lp.gate.engines.node import (
     NodeEngine,
     Verify,
     one_thread,
-    past_the_script,
+    past_control,
 )
-from spechub_lp.gate.noise.choice_sequence import Unscripted
+from spechub_lp.gate.noise.choice_sequence import DrawKind, Uncontrolled
 from spechub_lp.gate.noise.interception import generator_states
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
@@ -32,13 +32,13 @@ from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import smallest_caught
 
 TOLERANCE = 1e-6
-"""A distance below this is rounding: a float32 coin has steps of 2^-24, and a rule compares a few of them."""
+"""A distance below this is rounding: a float32 uniform has steps of 2^-24, and a rule compares a few of them."""
 MOST_CALLS = 2500
-"""For one draft tuple; thresholds on a few coins take some hundreds, coins that are combined with each other more."""
+"""For one draft tuple; thresholds on a few uniforms take some hundreds, combined uniforms more."""
 ENOUGH = 6
 """Exact distributions that make a pass when the time is up; the first ones in the list are the hardest."""
 NEVER = 2.0**-40
-"""A failure this unlikely is a note: it needs a float64 coin within rounding of 1."""
+"""A failure this unlikely is a note: it needs a float64 uniform within rounding of 1."""
 
 
 def check_node(
@@ -124,7 +124,7 @@ def _exact(
     for problem in todo:
 
         def evaluate(calls: list[Any], problem: Problem = problem) -> Any:
-            return engine.scripted(problem, calls)
+            return engine.controlled(problem, calls)
 
         try:
             _reproducible(evaluate, problem)
@@ -139,21 +139,21 @@ def _exact(
                 report.findings.append(Finding(1, "left out", f"for want of time: {left}", proof=False))
                 break
             message = f"the exact distribution of {problem.name!r} takes too long: {error}; draws instead"
-            report.findings.append(Finding(1, "not scripted", message, proof=False))
+            report.findings.append(Finding(1, "not controlled", message, proof=False))
             return distributions, message
-        except Unscripted as error:
+        except Uncontrolled as error:
             report.findings.append(
-                Finding(1, "not scripted", f"no exact distribution: {error}; draws instead", proof=False)
+                Finding(1, "not controlled", f"no exact distribution: {error}; draws instead", proof=False)
             )
             return distributions, str(error)
-        if moved := past_the_script(before):
-            message = f"{', '.join(moved)} moved although all noise was scripted; no exact distribution, draws instead"
-            report.findings.append(Finding(1, "not scripted", message, proof=False))
+        if moved := past_control(before):
+            message = f"{', '.join(moved)} moved under controlled noise; no exact distribution, draws instead"
+            report.findings.append(Finding(1, "not controlled", message, proof=False))
             return {}, message
         table = Table.build(problem, [found[x] for x in problem.tuples])
         if table.unexplained > 0.02:
-            message = f"on {problem.name!r} the cells leave {table.unexplained:.2g} of the noise unexplained"
-            report.findings.append(Finding(1, "not scripted", f"{message}; draws instead", proof=False))
+            message = f"on {problem.name!r} the regions found leave {table.unexplained:.2g} of the noise unexplained"
+            report.findings.append(Finding(1, "not controlled", f"{message}; draws instead", proof=False))
             return distributions, message
         doubt = 0.0
         if _excess(table) > 0 and not any(f.proof for f in report.findings):
@@ -172,28 +172,28 @@ def _exact(
         report.findings += [*_failures(problem, roots), *_distribution_findings(table, doubt)]
         if sum(row.distance > TOLERANCE for row in report.rows) >= 3:
             break  # what is this wrong needs no further problems
-    report.level = "level 1: the exact distribution, from scripted noise"
+    report.level = "level 1: the exact distribution, from controlled noise"
     report.levels = [0, 1]
     report.smallest_caught = TOLERANCE
     return distributions, ""
 
 
 def _reproducible(evaluate: Callable[[list[Any]], Any], problem: Problem) -> None:
-    """Same script, same answer; otherwise the noise, or some state, is not in the script."""
+    """Same choices, same answer; otherwise some noise, or some state, is not controlled."""
     first, last = problem.tuples[0], problem.tuples[-1]
     order = ((first, 0), (first, 0), (first, 1), (last, 0), (last, 1), (first, 1), (first, 0))
     calls = [(x, (), rule) for x, rule in order]
     runs = evaluate(calls)
     for a, b in ((0, 1), (2, 5), (0, 6)):
         if runs[a] != runs[b]:
-            asked = [[request.source for request in runs[i].requests] for i in (a, b)]
+            asked = [[draw.source for draw in runs[i].draws] for i in (a, b)]
             if asked[0] != asked[1]:
-                raise Unscripted(
-                    f"two calls with the same script asked for different noise ({_short(asked[0])} and then "
+                raise Uncontrolled(
+                    f"two calls with the same choices asked for different noise ({_short(asked[0])} and then "
                     f"{_short(asked[1])}): something is kept from call to call"
                 )
-            raise Unscripted(
-                "two calls with the same script gave different answers: state is kept from call to call, or there is "
+            raise Uncontrolled(
+                "two calls with the same choices gave different answers: state is kept from call to call, or there is "
                 "noise that is neither torch's, python's nor numpy's"
             )
 
@@ -215,12 +215,12 @@ def _row(table: Table) -> Row:
 
 
 def _failures(problem: Problem, roots: Sequence[Node]) -> list[Finding]:
-    """Level 0: crashes, illegal answers and tokens of probability 0, wherever the cells have them."""
+    """Level 0: crashes, illegal answers and tokens of probability 0, in whatever region of the noise."""
     worst: dict[tuple[str, bool], tuple[float, Node, str]] = {}
     for root, mass in zip(roots, problem.mass, strict=True):
         for leaf in root.leaves():
             at_zero = any(
-                value == 0 and isinstance(value, int) and kind == "uniform"
+                value == 0 and isinstance(value, int) and kind is DrawKind.UNIFORM
                 for value, kind in zip(leaf.prefix, _kinds(root, leaf), strict=True)
             )
             chance = leaf.mass * mass
@@ -234,9 +234,9 @@ def _failures(problem: Problem, roots: Sequence[Node]) -> list[Finding]:
             else:
                 continue
             if at_zero:
-                message += " (at a coin that is exactly 0)"
+                message += " (at a uniform that is exactly 0)"
             elif leaf.mass <= 2.0**-20:
-                message += " (at a coin within rounding of a threshold or of 1)"
+                message += " (at a uniform within rounding of a threshold or of 1)"
             if chance > worst.get((kind, proof), (0.0, None, ""))[0]:
                 worst[kind, proof] = (chance, leaf, message)
     findings = []
@@ -246,10 +246,11 @@ def _failures(problem: Problem, roots: Sequence[Node]) -> list[Finding]:
     return findings
 
 
-def _kinds(root: Node, leaf: Node) -> list[str]:
-    kinds, node = [], root
-    while node.request is not None:
-        kinds.append(node.request.kind)
+def _kinds(root: Node, leaf: Node) -> list[DrawKind]:
+    kinds: list[DrawKind] = []
+    node = root
+    while node.draw is not None:
+        kinds.append(node.draw.kind)
         node = next(c for c in node.children if c.prefix == leaf.prefix[: len(c.prefix)])
     return kinds
 
@@ -275,7 +276,7 @@ def _excess(table: Table) -> float:
 
 def reservation(doubt: float) -> str:
     """What a rejection leaves open, as the end of a sentence."""
-    return f"; unless it hides cells of less than {doubt:.1g} from thousands of random calls" if doubt else ""
+    return f"; unless it hides regions of less than {doubt:.1g} from thousands of random calls" if doubt else ""
 
 
 def _distribution_findings(table: Table, doubt: float) -> list[Finding]:

@@ -15,8 +15,8 @@ from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
-from spechub_lp.gate.noise.choice_sequence import Request, Tape, Unscripted, Value
-from spechub_lp.gate.noise.interception import scripted
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, DrawKind, RandomDraw, Uncontrolled, Value
+from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.protocols import TreeBatch
@@ -32,19 +32,19 @@ SECONDS = 8.0
 """For all probes together; what is left out then was not the hardest."""
 
 
-class End(Tape):
-    """Every uniform is the same end of the coin's range."""
+class End(ChoiceSequence):
+    """Every uniform is the same end of the uniform's range."""
 
     def __init__(self, share: float):
         super().__init__()
         self.share = share
 
-    def _by_rule(self, request: Request, place: int) -> Value:
-        return int(self.share * 2**request.size) if request.kind == "uniform" else super()._by_rule(request, place)
+    def _by_rule(self, draw: RandomDraw, place: int) -> Value:
+        return int(self.share * 2**draw.size) if draw.kind is DrawKind.UNIFORM else super()._by_rule(draw, place)
 
 
 def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
-    """Wide rows at the ends of every coin and on real noise, then rows of NaN."""
+    """Wide rows at the ends of every uniform and on real noise, then rows of NaN."""
     stop = time.monotonic() + SECONDS
     found: dict[str, Finding] = {}
     for problem, x in _node_cases(policy, k, seed):
@@ -105,12 +105,12 @@ def _drawn(problem: Problem, rng: np.random.Generator) -> tuple[int, ...]:
 def _node_outcomes(engine: NodeEngine, problem: Problem, x: tuple[int, ...]) -> Iterator[tuple[Any, str]]:
     for share in ENDS:
         try:
-            with scripted(engine.places) as script:
-                script.tape = End(share)
+            with controlled(engine.places) as control:
+                control.choices = End(share)
                 outcome = engine.real(problem, x)
-        except Unscripted:
+        except Uncontrolled:
             break
-        yield outcome, f", every coin at {share:.8g}"
+        yield outcome, f", every uniform at {share:.8g}"
     for _ in range(3):
         yield engine.real(problem, x), ""
 

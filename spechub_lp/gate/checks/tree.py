@@ -16,9 +16,9 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.node import MOST_CALLS, NEVER, TOLERANCE, Settings, reservation, seed_everything, unsure
 from spechub_lp.gate.checks.probes import tree_probes
 from spechub_lp.gate.checks.wide import draw_trees
-from spechub_lp.gate.engines.node import Failure, one_thread, past_the_script
+from spechub_lp.gate.engines.node import Failure, one_thread, past_control
 from spechub_lp.gate.engines.tree import Tokens, TreeEngine
-from spechub_lp.gate.noise.choice_sequence import Unscripted
+from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.noise.interception import generator_states
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.tree import TreeProblem, impossible, tree_problems
@@ -96,12 +96,12 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
                 report.findings.append(Finding(1, "left out", f"{problem.name!r}: {error}", proof=False))
                 break
             return str(error)
-        except Unscripted as error:
-            report.findings.append(Finding(1, "not scripted", f"{error}; draws instead", proof=False))
+        except Uncontrolled as error:
+            report.findings.append(Finding(1, "not controlled", f"{error}; draws instead", proof=False))
             return str(error)
-        if moved := past_the_script(before):
-            message = f"{', '.join(moved)} moved although all noise was scripted"
-            report.findings.append(Finding(1, "not scripted", message, proof=False))
+        if moved := past_control(before):
+            message = f"{', '.join(moved)} moved although all noise was controlled"
+            report.findings.append(Finding(1, "not controlled", message, proof=False))
             return message
         distribution, doubt = JointDistribution.build(problem, distributions), 0.0
         if distribution.excess > 0 and not any(f.proof for f in report.findings):
@@ -124,7 +124,7 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
 def _same_twice(evaluate: Any) -> None:
     runs = evaluate([(0, (), 0), (0, (), 1), (0, (), 0), (0, (), 1)])
     if runs[0] != runs[2] or runs[1] != runs[3]:
-        raise Unscripted("equal rows with equal noise gave different answers: state is kept, or noise is hidden")
+        raise Uncontrolled("equal rows with equal noise gave different answers: state is kept, or noise is hidden")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class JointDistribution:
 
 
 def _impossible_leaves(problem: TreeProblem, roots: list[Node]) -> list[Finding]:
-    """Level 0: failures and tokens of probability 0, wherever the cells have them; the likeliest of each kind."""
+    """Level 0: failures and tokens of probability 0, in whatever region of the noise; the likeliest of each kind."""
     worst: dict[str, tuple[float, str, dict[str, Any]]] = {}
     for root, (tree, mass) in zip(roots, problem.trees, strict=True):
         for leaf in root.leaves():

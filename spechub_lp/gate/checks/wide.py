@@ -1,7 +1,8 @@
 """Full vocabulary: an engine drawn from on captured rows, and bets on where its tokens fall.
 
-Level 0 goes first: the ends of every coin, then every draw must have p > 0, a legal id and n >= 1. The bets are those
-of `token_sets.py`: an engine passes when the mass of each set is proved to be near p's and a shift would have shown.
+Level 0 goes first: the ends of every uniform, then every draw must have p > 0, a legal id and n >= 1. The bets are
+those of `token_sets.py`: an engine passes when the mass of each set is proved to be near p's and a shift would have
+shown.
 """
 
 import itertools
@@ -21,8 +22,8 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.checks.probes import ENDS, End
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.engines.tree import TreeEngine, read_noise, real_noise
-from spechub_lp.gate.noise.choice_sequence import Unscripted
-from spechub_lp.gate.noise.interception import scripted
+from spechub_lp.gate.noise.choice_sequence import Uncontrolled
+from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.captured import Captured
 from spechub_lp.gate.problems.captured_rows import WideRow, WideTree, wide_document
 from spechub_lp.gate.problems.tree import impossible
@@ -190,7 +191,7 @@ def draw_nodes(
         x = tuple(captured.plan.first) if captured.plan.first else draw(i, rng)
         drawn.calls += 1
         if failure := _wrong(rows[i], _at_end(engine, rows[i], x, share)):
-            drawn.failed(rows[i], x, failure, f", every coin at {share:.8g}")
+            drawn.failed(rows[i], x, failure, f", every uniform at {share:.8g}")
             break
     for i in itertools.cycle(range(len(rows))):
         if drawn.judge() or drawn.over:
@@ -217,12 +218,12 @@ def _wrong(row: WideRow, outcome: Any) -> Failure | None:
 
 
 def _at_end(engine: NodeEngine, row: WideRow, x: tuple[int, ...], share: float) -> Any:
-    """One call with every coin at one end; None where its noise cannot be laid."""
+    """One call with every uniform at one end; None where its noise cannot be controlled."""
     try:
-        with scripted(engine.places) as script:
-            script.tape = End(share)
+        with controlled(engine.places) as control:
+            control.choices = End(share)
             return engine.real(row, x)
-    except Unscripted:
+    except Uncontrolled:
         return None
 
 
@@ -264,7 +265,7 @@ def draw_trees(
             bad = None if isinstance(outcome, Failure) else impossible(problem, outcome.tokens)
             if isinstance(outcome, Failure) or bad:
                 failure = outcome if isinstance(outcome, Failure) else Failure("zero-probability token", str(bad))
-                drawn.failed(root, tree, failure, "" if share is None else f", every coin at {share:.8g}")
+                drawn.failed(root, tree, failure, "" if share is None else f", every uniform at {share:.8g}")
                 break
             tokens.append(outcome.tokens)
         if share is not None or len(tokens) < len(outcomes):
@@ -285,7 +286,7 @@ def _drafts(draws: dict[int, Any], start: int, rng: np.random.Generator, place: 
 
 
 def _shares(tried: TreeEngine, roots: int) -> Iterator[float | None]:
-    """Where every coin lies, step by step: at one of its ends for each root, if coins can be laid, then anywhere."""
+    """Where every uniform lies, step by step: at one of its ends for each root, if they can be set, then anywhere."""
     if tried.door != "seeded":
         yield from (ENDS[step % len(ENDS)] for step in range(max(len(ENDS), roots)))
     yield from itertools.repeat(None)
@@ -303,15 +304,15 @@ def _outcomes(
     tried: TreeEngine, problem: WideTree, share: float | None, rng: np.random.Generator, seed: int, step: int
 ) -> list[Any]:
     trees = list(range(len(problem.drawn)))
-    problem.batch(trees[:1])  # made outside the script
+    problem.batch(trees[:1])  # made before the noise is controlled
     if share is None:
         return tried.verify(problem, trees, lambda spec: real_noise(spec, len(trees), rng), seed=seed, step=step)
     try:
-        with scripted(tried.places) as script:
-            script.tape = End(share)
+        with controlled(tried.places) as control:
+            control.choices = End(share)
             noise = End(share)
             return tried.verify(
                 problem, trees, lambda spec: torch.stack([read_noise(spec, noise) for _ in trees]), seed=seed, step=step
             )
-    except Unscripted:
+    except Uncontrolled:
         return []

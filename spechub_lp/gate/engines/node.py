@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp.gate.noise.choice_sequence import Run, Tape, Unscripted
-from spechub_lp.gate.noise.interception import GENERATORS, Places, generator_states, scripted
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
+from spechub_lp.gate.noise.interception import GENERATORS, Places, controlled, generator_states
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import TIME_LIMIT
@@ -50,7 +50,7 @@ class Hang(BaseException):
 
 
 class Hung(Exception):
-    """A scripted call ran past its time limit. Never leaves the gate."""
+    """A controlled call ran past its time limit. Never leaves the gate."""
 
     def __init__(self, problem: Problem, drafts: tuple[int, ...], failure: Failure):
         super().__init__(failure.message)
@@ -88,7 +88,7 @@ def one_thread() -> Iterator[None]:
 
 
 class NodeEngine:
-    """A verify function and its calls, scripted or real; whatever it does comes back as an Outcome."""
+    """A verify function and its calls, controlled or real; whatever it does comes back as an Outcome."""
 
     def __init__(self, verify: Verify, seconds: float = TIME_LIMIT, journal: Journal = lambda problem, drafts: None):
         self.verify, self.seconds, self.journal = verify, seconds, journal
@@ -97,20 +97,20 @@ class NodeEngine:
 
     def warm_up(self, problem: Problem) -> Outcome:
         """One call first, because what is imported at first use may draw noise of its own."""
-        with scripted(self.places), contextlib.suppress(Unscripted):
+        with controlled(self.places), contextlib.suppress(Uncontrolled):
             self.real(problem, problem.tuples[0])
         return self.real(problem, problem.tuples[0])
 
-    def scripted(self, problem: Problem, calls: Sequence[Call]) -> list[Run]:
-        """Calls on given drafts whose noise comes from tapes. Raises Unscripted when the noise goes another way."""
+    def controlled(self, problem: Problem, calls: Sequence[Call]) -> list[Run]:
+        """Calls on given drafts whose noise comes from choice sequences. Raises Uncontrolled on other noise."""
         runs = []
-        with scripted(self.places) as script:
+        with controlled(self.places) as control:
             for drafts, prefix, rule in calls:
-                tape = script.tape = Tape(prefix, rule)
+                choices = control.choices = ChoiceSequence(prefix, rule)
                 outcome = self.real(problem, drafts)
                 if isinstance(outcome, Failure) and outcome.kind == "hang":
                     raise Hung(problem, drafts, outcome)
-                runs.append(Run(tuple(tape.requests), tuple(tape.values), outcome))
+                runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 
     def real(self, problem: Problem, drafts: Sequence[int]) -> Outcome:
@@ -125,7 +125,7 @@ class NodeEngine:
         given = list(drafts)
         try:
             result = self.verify(p, q, drafts)
-        except Unscripted:
+        except Uncontrolled:
             raise
         except Hang:
             return Failure("hang", f"no answer within {self.seconds:g} seconds")
@@ -192,6 +192,6 @@ def _show(value: Any) -> str:
     return text if len(text) < 80 else text[:77] + "..."
 
 
-def past_the_script(before: tuple[Any, ...]) -> list[str]:
-    """The global generators that moved although every draw should have come from the tape."""
+def past_control(before: tuple[Any, ...]) -> list[str]:
+    """The global generators that moved although every draw should have come from a choice sequence."""
     return [name for name, old, new in zip(GENERATORS, before, generator_states(), strict=True) if old != new]

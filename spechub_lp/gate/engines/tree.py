@@ -1,4 +1,4 @@
-"""Calls of a batch engine: scripted noise in, one outcome a row out, whatever the engine does."""
+"""Calls of a batch engine: controlled noise in, one outcome a row out, whatever the engine does."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
-from spechub_lp.gate.noise.choice_sequence import Run, Tape, Unscripted
-from spechub_lp.gate.noise.interception import Places, scripted
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
+from spechub_lp.gate.noise.interception import Places, controlled
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import NoiseSpec, TreeBatch
 from spechub_lp.gate.search.thresholds import Call
@@ -36,24 +36,24 @@ class TreeEngine:
         self._call(problem, [0], lambda batch: self.engine(batch))
 
     def evaluate(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
-        """Scripted calls; the key of a call is the index of a drafted tree."""
+        """Controlled calls; the key of a call is the index of a drafted tree."""
         return self._host(problem, calls) if self.door == "host" else self._uniform(problem, calls)
 
     def _host(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         runs = []
-        problem.batch([0])  # made outside the script: the problem's own distributions are random
-        with scripted(self.places) as script:
+        problem.batch([0])  # made before the noise is controlled: the problem's own distributions are random
+        with controlled(self.places) as control:
             for tree, prefix, rule in calls:
-                tape = script.tape = Tape(prefix, rule)
+                choices = control.choices = ChoiceSequence(prefix, rule)
                 (outcome,) = self._call(problem, [tree], lambda batch: self.engine(batch))
-                runs.append(Run(tuple(tape.requests), tuple(tape.values), outcome))
+                runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 
     def _uniform(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         trees = [key for key, _, _ in calls]
         specs = self.engine.noise(problem.batch(trees[:1]))
-        tapes = [Tape(prefix, rule) for _, prefix, rule in calls]
-        noise = {spec.name: torch.stack([read_noise(spec, tape) for tape in tapes]) for spec in specs}
+        sequences = [ChoiceSequence(prefix, rule) for _, prefix, rule in calls]
+        noise = {spec.name: torch.stack([read_noise(spec, each) for each in sequences]) for spec in specs}
         outcomes = self._call(problem, trees, lambda batch: self.engine(batch, noise))
         if len(outcomes) > 1 and all(isinstance(o, Failure) for o in outcomes):
             # The batch fell as a whole: find out which rows did it.
@@ -61,7 +61,7 @@ class TreeEngine:
             for b, tree in enumerate(trees):
                 one = {name: a[b : b + 1] for name, a in noise.items()}
                 outcomes += self._call(problem, [tree], lambda batch, one=one: self.engine(batch, one))
-        return [Run(tuple(t.requests), tuple(t.values), o) for t, o in zip(tapes, outcomes, strict=True)]
+        return [Run(tuple(t.draws), tuple(t.values), o) for t, o in zip(sequences, outcomes, strict=True)]
 
     def draw(
         self, problem: TreeProblem, rng: np.random.Generator, size: int, seed: int, step: int
@@ -99,7 +99,7 @@ class TreeEngine:
         try:
             with time_limit(self.seconds):
                 emitted = call(batch)
-        except Unscripted:
+        except Uncontrolled:
             raise
         except Hang:
             return [Failure("hang", f"no answer within {self.seconds:g} seconds")] * len(trees)
@@ -114,13 +114,13 @@ class TreeEngine:
         return read_emitted(problem, trees, batch, emitted)
 
 
-def read_noise(spec: NoiseSpec, tape: Tape) -> torch.Tensor:
-    """One row of an array of noise from the tape."""
+def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
+    """One row [*spec.shape] of an array of noise from a choice sequence."""
     if spec.kind == "exponential":
-        rows = [tape.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
+        rows = [choices.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
         return torch.tensor(rows, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
     top = 2.0**spec.bits / (2.0**spec.bits - 1) if spec.includes_one else 1.0
-    values = [top * tape.uniform(spec.bits, spec.name) for _ in range(int(np.prod(spec.shape, dtype=int)))]
+    values = [top * choices.uniform(spec.bits, spec.name) for _ in range(int(np.prod(spec.shape, dtype=int)))]
     return torch.tensor(values, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
 
 

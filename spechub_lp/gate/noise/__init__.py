@@ -1,1 +1,1 @@
-"""Scripted randomness: an unmodified engine asks for noise, and a choice sequence answers."""
+"""Controlled randomness: an unmodified engine asks for noise, and a choice sequence answers."""

@@ -1,33 +1,50 @@
-"""Scripted randomness: what a sampler asked for, and the tape that answers it."""
+"""Controlled randomness: the random draws that a sampler asked for, and the choice sequence that answers them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
-MOST_REQUESTS = 400
+from spechub_lp._util import renamed
+
+MOST_DRAWS = 400
 """A run that asks for more noise than this is not enumerated (a rejection loop, or noise for a whole vocabulary)."""
+
+MOST_OUTCOMES = 256
+"""An integer drawn from more outcomes than this (a seed, say) is not enumerated."""
 
 FAR = 2.0**80
 """The arrival time of an exponential that must lose its race."""
 
 
-class Unscripted(Exception):
-    """The noise of this engine cannot be scripted; the message says what was met. Never leaves the gate."""
+class Uncontrolled(Exception):
+    """The noise of this engine cannot be controlled; the message says what was met. Never leaves the gate."""
+
+
+class DrawKind(StrEnum):
+    """What is drawn."""
+
+    UNIFORM = "uniform"
+    """A number on a grid."""
+    PICK = "pick"
+    """One of several outcomes."""
+    RACE = "race"
+    """Independent Exp(1) times."""
 
 
 @dataclass(frozen=True)
-class Request:
+class RandomDraw:
     """One piece of noise that was asked for."""
 
-    kind: str
-    """"uniform" (a number on a grid), "pick" (one of several outcomes) or "race" (independent Exp(1) times)."""
+    kind: DrawKind
     size: int
     """uniform: the grid is 2^-size; pick: how many outcomes; race: how many times."""
     weights: tuple[float, ...] = ()
     """pick: the probabilities of the outcomes, summing to 1."""
     source: str = ""
+    """The function that was called, such as torch.rand."""
 
 
 Value = int | tuple[float, ...]
@@ -36,78 +53,90 @@ Value = int | tuple[float, ...]
 
 @dataclass(frozen=True)
 class Run:
-    """One call of the engine under a script."""
+    """One call of the engine under a choice sequence."""
 
-    requests: tuple[Request, ...]
+    draws: tuple[RandomDraw, ...]
     values: tuple[Value, ...]
     outcome: Any
     """Hashable: what came out, or a Failure."""
 
     def signature(self, start: int) -> tuple[Any, ...]:
-        """What an observer sees from request `start` on."""
-        return (self.requests[start:], self.outcome)
+        """What an observer sees from draw `start` on."""
+        return (self.draws[start:], self.outcome)
 
 
-class Tape:
-    """Answers requests: first from `prefix`, then by a fixed rule, so that the same tape gives the same answers.
+class ChoiceSequence:
+    """Answers random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
 
-    Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes;
-    a generator answers at random with the right distribution.
+    Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
+    generator answers at random with the right distribution.
+
+    Examples
+    --------
+    >>> choices = ChoiceSequence((2**23, 1))
+    >>> choices.uniform(24, "torch.rand"), choices.pick((0.9, 0.1), "torch.multinomial")
+    (0.5, 1)
     """
 
     def __init__(self, prefix: Sequence[Value] = (), rule: int | np.random.Generator = 0):
         self.prefix, self.rule = prefix, rule
-        self.requests: list[Request] = []
+        self.draws: list[RandomDraw] = []
         self.values: list[Value] = []
 
     def uniform(self, bits: int, source: str) -> float:
-        """A uniform on {0, 2^-bits, .., 1 - 2^-bits}."""
-        return self._next(Request("uniform", bits, source=source)) * 2.0**-bits  # type: ignore[operator]
+        """Answer with a uniform on {0, 2^-bits, .., 1 - 2^-bits}."""
+        return self._next(RandomDraw(DrawKind.UNIFORM, bits, source=source)) * 2.0**-bits  # type: ignore[operator]
 
     def pick(self, weights: Sequence[float], source: str) -> int:
-        """An outcome with these weights, which need not be normalized."""
+        """Answer with an outcome of these weights, which need not be normalized."""
         whole = float(sum(weights))
         distribution = tuple(float(w) / whole for w in weights)
-        return self._next(Request("pick", len(distribution), distribution, source))  # type: ignore[return-value]
+        return self._next(RandomDraw(DrawKind.PICK, len(distribution), distribution, source))  # type: ignore[return-value]
 
     def race(self, size: int, source: str) -> tuple[float, ...]:
-        """Independent Exp(1) times."""
-        return self._next(Request("race", size, source=source))  # type: ignore[return-value]
+        """Answer with independent Exp(1) times."""
+        return self._next(RandomDraw(DrawKind.RACE, size, source=source))  # type: ignore[return-value]
 
-    def _next(self, request: Request) -> Value:
-        place = len(self.requests)
-        if place >= MOST_REQUESTS:
-            raise Unscripted(f"it asks for more than {MOST_REQUESTS} pieces of noise in one call ({request.source})")
-        value = self.prefix[place] if place < len(self.prefix) else self._by_rule(request, place)
-        self.requests.append(request)
+    def _next(self, draw: RandomDraw) -> Value:
+        place = len(self.draws)
+        if place >= MOST_DRAWS:
+            raise Uncontrolled(f"it asks for more than {MOST_DRAWS} pieces of noise in one call ({draw.source})")
+        value = self.prefix[place] if place < len(self.prefix) else self._by_rule(draw, place)
+        self.draws.append(draw)
         self.values.append(value)
         return value
 
-    def _by_rule(self, request: Request, place: int) -> Value:
+    def _by_rule(self, draw: RandomDraw, place: int) -> Value:
         if isinstance(self.rule, np.random.Generator):
-            return at_random(request, self.rule)
-        if request.kind == "uniform":
-            # The third and later answers wander, so that a loop which waits for a success ends.
+            return at_random(draw, self.rule)
+        if draw.kind is DrawKind.UNIFORM:
+            # The ninth and later answers wander, so that a loop which waits for a success ends.
             share = (0.4871, 0.9613)[self.rule] if place < 8 else (place * 0.618034 + 0.1 * self.rule) % 1
-            return int(share * 2**request.size)
-        if request.kind == "race":
-            return tuple(1 + ((i + self.rule) * 0.618034) % 1 for i in range(request.size))
-        likely = sorted(range(request.size), key=lambda i: (-request.weights[i], i))
-        there = [i for i in likely if request.weights[i] > 0]
+            return int(share * 2**draw.size)
+        if draw.kind is DrawKind.RACE:
+            return tuple(1 + ((i + self.rule) * 0.618034) % 1 for i in range(draw.size))
+        likely = sorted(range(draw.size), key=lambda i: (-draw.weights[i], i))
+        there = [i for i in likely if draw.weights[i] > 0]
         return there[0] if self.rule == 0 else there[-1]
 
 
 @dataclass
-class Script:
-    """The tape in use; the stand-ins of all generators read it, so they are put in place once for many calls."""
+class Control:
+    """The choice sequence in use. The stand-ins of all generators read it, so they are put in place once for many
+    calls."""
 
-    tape: Tape
+    choices: ChoiceSequence
 
 
-def at_random(request: Request, rng: np.random.Generator) -> Value:
-    """An answer with the right distribution."""
-    if request.kind == "uniform":
-        return int(rng.integers(0, 2**request.size))
-    if request.kind == "race":
-        return tuple(rng.exponential(size=request.size).tolist())
-    return int(rng.choice(request.size, p=np.asarray(request.weights) / sum(request.weights)))
+def at_random(draw: RandomDraw, rng: np.random.Generator) -> Value:
+    """Answer a draw with the right distribution."""
+    if draw.kind is DrawKind.UNIFORM:
+        return int(rng.integers(0, 2**draw.size))
+    if draw.kind is DrawKind.RACE:
+        return tuple(rng.exponential(size=draw.size).tolist())
+    return int(rng.choice(draw.size, p=np.asarray(draw.weights) / sum(draw.weights)))
+
+
+__getattr__ = renamed.attributes(
+    __name__, {"Tape": "ChoiceSequence", "Request": "RandomDraw", "Unscripted": "Uncontrolled"}
+)

@@ -1,4 +1,5 @@
-"""Host randomness under a script: an unmodified function asks torch, python or numpy for noise and a tape answers.
+"""Host randomness under control: an unmodified function asks torch, python or numpy for noise, and a choice sequence
+answers.
 
 torch is met at its dispatcher, so every way of importing or calling it is covered, and any random operator that is
 not known here is rejected by name. python's and numpy's generators are replaced for the length of one call: in their
@@ -16,20 +17,18 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spechub_lp.gate.noise.choice_sequence import Script, Tape, Unscripted
-from spechub_lp.gate.noise.numpy_generators import LEGACY, ScriptedNumpy
+from spechub_lp.gate.noise.choice_sequence import MOST_OUTCOMES, ChoiceSequence, Control, Uncontrolled
+from spechub_lp.gate.noise.numpy_generators import LEGACY, ControlledNumpy
 
 BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
-MOST_OUTCOMES = 256
-"""randint over more outcomes than this (a seed, say) is not enumerated."""
 
 
-class ScriptedTorch(TorchDispatchMode):
-    """Answers torch's random operators from a tape."""
+class ControlledTorch(TorchDispatchMode):
+    """Answers torch's random operators from a choice sequence."""
 
-    def __init__(self, script: Script):
+    def __init__(self, control: Control):
         super().__init__()
-        self.script = script
+        self.control = control
         self.checker = torch.Generator()
 
     def answer(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -42,7 +41,7 @@ class ScriptedTorch(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         handler = getattr(self, f"_{name.rstrip('_')}", None)
         if handler is None:
-            raise Unscripted(f"torch's operator {name} draws noise that the gate cannot script")
+            raise Uncontrolled(f"torch's operator {name} draws noise that the gate cannot control")
         bound = _bind(func, args, kwargs)
         result = handler(bound, f"torch.{name}")
         if name.endswith("_"):
@@ -52,8 +51,8 @@ class ScriptedTorch(TorchDispatchMode):
     def _uniforms(self, shape: Any, dtype: torch.dtype | None, source: str) -> torch.Tensor:
         dtype = dtype or torch.get_default_dtype()
         if dtype not in BITS:
-            raise Unscripted(f"{source} of dtype {dtype} cannot be scripted")
-        values = [self.script.tape.uniform(BITS[dtype], source) for _ in range(int(np.prod(shape, dtype=int)))]
+            raise Uncontrolled(f"{source} of dtype {dtype} cannot be controlled")
+        values = [self.control.choices.uniform(BITS[dtype], source) for _ in range(int(np.prod(shape, dtype=int)))]
         return torch.tensor(values, dtype=torch.float64).to(dtype).reshape(tuple(shape))
 
     def _rand(self, a: dict[str, Any], source: str) -> torch.Tensor:
@@ -74,7 +73,7 @@ class ScriptedTorch(TorchDispatchMode):
         distribution = torch.as_tensor(chance, dtype=torch.float64).expand(a["self"].shape)
         if not bool(((distribution >= 0) & (distribution <= 1)).all()):
             raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1, but got {distribution.tolist()}")
-        flips = [self.script.tape.pick((1 - c, c), source) for c in distribution.reshape(-1).tolist()]
+        flips = [self.control.choices.pick((1 - c, c), source) for c in distribution.reshape(-1).tolist()]
         return torch.tensor(flips, dtype=a["self"].dtype).reshape(a["self"].shape)
 
     def _multinomial(self, a: dict[str, Any], source: str) -> torch.Tensor:
@@ -84,14 +83,14 @@ class ScriptedTorch(TorchDispatchMode):
         for row in weights.reshape(-1, weights.shape[-1]).double().tolist():
             picks = []
             for _ in range(count):
-                picks.append(self.script.tape.pick(row, source))
+                picks.append(self.control.choices.pick(row, source))
                 if not again:
                     row[picks[-1]] = 0.0
             rows.append(picks)
         return torch.tensor(rows).reshape(real.shape)
 
     def _exponential(self, a: dict[str, Any], source: str) -> torch.Tensor:
-        times = self.script.tape.race(a["self"].numel(), source)
+        times = self.control.choices.race(a["self"].numel(), source)
         return torch.tensor(times, dtype=torch.float64).reshape(a["self"].shape).to(a["self"].dtype) / a.get("lambd", 1)
 
     def _randint(self, a: dict[str, Any], source: str) -> torch.Tensor:
@@ -104,26 +103,26 @@ class ScriptedTorch(TorchDispatchMode):
 
     def _random(self, a: dict[str, Any], source: str) -> torch.Tensor:
         if a.get("to") is None:
-            raise Unscripted(f"{source} without an upper end cannot be enumerated")
+            raise Uncontrolled(f"{source} without an upper end cannot be enumerated")
         return self._integers(a["self"].shape, a.get("from") or 0, a["to"], a["self"].dtype, source)
 
     def _integers(self, shape: Any, low: int, high: int, dtype: torch.dtype, source: str) -> torch.Tensor:
         if high - low > MOST_OUTCOMES:
-            raise Unscripted(f"{source} over {high - low} outcomes (a seed?) cannot be enumerated")
+            raise Uncontrolled(f"{source} over {high - low} outcomes (a seed?) cannot be enumerated")
         even = [1.0] * (high - low)
-        values = [low + self.script.tape.pick(even, source) for _ in range(int(np.prod(tuple(shape), dtype=int)))]
+        values = [low + self.control.choices.pick(even, source) for _ in range(int(np.prod(tuple(shape), dtype=int)))]
         return torch.tensor(values, dtype=dtype).reshape(tuple(shape))
 
     def _randperm(self, a: dict[str, Any], source: str) -> torch.Tensor:
         left = list(range(a["n"]))
-        return torch.tensor([left.pop(self.script.tape.pick([1.0] * len(left), source)) for _ in range(a["n"])])
+        return torch.tensor([left.pop(self.control.choices.pick([1.0] * len(left), source)) for _ in range(a["n"])])
 
 
 _PLAIN: dict[Any, bool] = {}
 """Operators that were met, and whether they draw no noise."""
 
 # Set after the class is made, because torch wraps what it finds in a class body for its compiler, at half the speed.
-ScriptedTorch.__torch_dispatch__ = ScriptedTorch.answer  # type: ignore[assignment,method-assign]
+ControlledTorch.__torch_dispatch__ = ControlledTorch.answer  # type: ignore[assignment,method-assign]
 
 
 def _bind(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -131,39 +130,39 @@ def _bind(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-class ScriptedPython:
+class ControlledPython:
     """The two primitives behind all of python's `random`."""
 
-    def __init__(self, script: Script):
-        self.script = script
+    def __init__(self, control: Control):
+        self.control = control
 
     def random(self, *instance: Any) -> float:
-        return self.script.tape.uniform(53, "random.random")
+        return self.control.choices.uniform(53, "random.random")
 
     def getrandbits(self, *bits: Any) -> int:
         if bits[-1] > 8:
-            raise Unscripted(f"random.getrandbits({bits[-1]}) (a seed?) cannot be enumerated")
-        return self.script.tape.pick([1.0] * 2 ** bits[-1], "random.getrandbits")
+            raise Uncontrolled(f"random.getrandbits({bits[-1]}) (a seed?) cannot be enumerated")
+        return self.control.choices.pick([1.0] * 2 ** bits[-1], "random.getrandbits")
 
     def below(self, instance: Any, n: int) -> int:
         if n > MOST_OUTCOMES:
-            raise Unscripted(f"random.randrange over {n} outcomes (a seed?) cannot be enumerated")
-        return self.script.tape.pick([1.0] * n, "random.randrange")
+            raise Uncontrolled(f"random.randrange over {n} outcomes (a seed?) cannot be enumerated")
+        return self.control.choices.pick([1.0] * n, "random.randrange")
 
 
 @contextlib.contextmanager
-def scripted(places: "Places") -> Iterator[Script]:
-    """All host randomness comes from `script.tape` inside this context."""
-    script = Script(Tape())
-    with places.replaced(ScriptedPython(script), ScriptedNumpy(script)), ScriptedTorch(script):
-        yield script
+def controlled(places: "Places") -> Iterator[Control]:
+    """All host randomness comes from `control.choices` inside this context."""
+    control = Control(ChoiceSequence())
+    with places.replaced(ControlledPython(control), ControlledNumpy(control)), ControlledTorch(control):
+        yield control
 
 
 class Places:
     """Where the function under test can reach python's and numpy's generators: found once, replaced for each call."""
 
     def __init__(self, function: Callable[..., Any]):
-        self.slots: list[tuple[Any, Any, str]] = []  # (dictionary or cell, key, what to put there)
+        self.slots: list[tuple[Any, Any, StandIn]] = []  # (dictionary or closure cell, key, what to put there)
         seen: set[int] = set()
         namespace: Any
         for namespace in _namespaces(function):
@@ -171,19 +170,18 @@ class Places:
                 continue
             seen.add(id(namespace))
             for key, value in list(namespace.items()):
-                role = _role(value)
-                if role:
-                    self.slots.append((namespace, key, role))
+                if stand_in := _stand_in(value):
+                    self.slots.append((namespace, key, stand_in))
         for cell in _cells(function):
-            role = _role(cell.cell_contents)
-            if role:
-                self.slots.append((cell, None, role))
+            if stand_in := _stand_in(cell.cell_contents):
+                self.slots.append((cell, None, stand_in))
         for module in (random, np.random):
-            self.slots += [(vars(module), key, role) for key, value in vars(module).items() if (role := _role(value))]
-        self.slots.append((vars(os), "urandom", "urandom"))
+            found = [(key, _stand_in(value)) for key, value in vars(module).items()]
+            self.slots += [(vars(module), key, stand_in) for key, stand_in in found if stand_in]
+        self.slots.append((vars(os), "urandom", lambda python, numpy: _no_urandom))
 
     @contextlib.contextmanager
-    def replaced(self, python: ScriptedPython, numpy: ScriptedNumpy) -> Iterator[None]:
+    def replaced(self, python: ControlledPython, numpy: ControlledNumpy) -> Iterator[None]:
         old = []
         classes = [(cls, name) for cls in _CLASSES for name in ("random", "getrandbits", "_randbelow")]
         kept = [(cls, name, vars(cls).get(name)) for cls, name in classes]
@@ -192,8 +190,8 @@ class Places:
                 cls.random = lambda self: python.random()  # type: ignore[method-assign]
                 cls.getrandbits = lambda self, bits: python.getrandbits(bits)  # type: ignore[method-assign]
                 cls._randbelow = lambda self, n: python.below(self, n)  # type: ignore[attr-defined]
-            for holder, key, role in self.slots:
-                old.append(_put(holder, key, _stand_in(role, python, numpy)))
+            for holder, key, stand_in in self.slots:
+                old.append(_put(holder, key, stand_in(python, numpy)))
             yield
         finally:
             for (holder, key, _), value in zip(self.slots, old, strict=False):
@@ -209,34 +207,27 @@ _CLASSES = (random.Random, random.SystemRandom)
 _NUMPY_CLASSES = (np.random.Generator, np.random.RandomState)
 
 
-def _role(value: Any) -> str:
-    """How an object that a sampler can reach makes noise; "" when it does not."""
+StandIn = Callable[[ControlledPython, ControlledNumpy], Any]
+"""What is put in the place of something that makes noise."""
+
+
+def _stand_in(value: Any) -> StandIn | None:
+    """The stand-in for an object that a sampler can reach, or None when the object makes no noise."""
     if isinstance(value, _NUMPY_CLASSES):
-        return "numpy"
+        return lambda python, numpy: numpy
     if isinstance(value, types.BuiltinFunctionType | types.MethodType):
         owner, name = getattr(value, "__self__", None), getattr(value, "__name__", "")
         if isinstance(owner, random.Random) and isinstance(value, types.BuiltinFunctionType):
-            return f"python.{name}" if name in ("random", "getrandbits") else ""
+            return (lambda python, numpy: getattr(python, name)) if name in ("random", "getrandbits") else None
         if isinstance(owner, _NUMPY_CLASSES) and name not in ("seed", "get_state", "set_state"):
-            return f"numpy.{name}"
-    return "make" if value is np.random.default_rng else ""
-
-
-def _stand_in(role: str, python: ScriptedPython, numpy: ScriptedNumpy) -> Any:
-    if role == "numpy":
-        return numpy
-    if role == "make":
-        return lambda *args, **kwargs: numpy
-    if role == "urandom":
-        return _no_urandom
-    owner, name = role.split(".")
-    if owner == "python":
-        return getattr(python, name)
-    return getattr(numpy, LEGACY.get(name, name))
+            return lambda python, numpy: getattr(numpy, LEGACY.get(name, name))
+    if value is np.random.default_rng:
+        return lambda python, numpy: lambda *args, **kwargs: numpy
+    return None
 
 
 def _no_urandom(size: int) -> bytes:
-    raise Unscripted("os.urandom (or secrets, uuid, SystemRandom) is the operating system's noise")
+    raise Uncontrolled("os.urandom (or secrets, uuid, SystemRandom) is the operating system's noise")
 
 
 def _put(holder: Any, key: Any, value: Any) -> Any:
@@ -293,7 +284,7 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def generator_states() -> tuple[Any, ...]:
-    """The states of the global generators, to see whether a call went past the script."""
+    """The states of the global generators, to see whether a call drew noise that was not controlled."""
     legacy: Any = np.random.get_state(legacy=True)
     return (random.getstate(), (legacy[1].tobytes(), legacy[2]), torch.get_rng_state().numpy().tobytes())
 

@@ -1,24 +1,24 @@
-"""numpy's generators answered from a tape: one object stands in for Generator, RandomState and the legacy functions."""
+"""numpy's generators answered from a choice sequence: one stand-in for Generator, RandomState and legacy functions."""
 
 from typing import Any
 
 import numpy as np
 
-from spechub_lp.gate.noise.choice_sequence import Script, Tape, Unscripted
+from spechub_lp.gate.noise.choice_sequence import MOST_OUTCOMES, ChoiceSequence, Control, Uncontrolled
 
 # The legacy functions under the names of the Generator's methods.
 LEGACY = {"rand": "_rand", "random_sample": "random", "ranf": "random", "sample": "random", "randint": "integers"}
 
 
-class ScriptedNumpy:
-    """Scripted stand-in for a numpy generator; a method that is not here is rejected by name."""
+class ControlledNumpy:
+    """Stand-in for a numpy generator; a method that is not here is rejected by name."""
 
-    def __init__(self, script: Script):
-        self._script = script
+    def __init__(self, control: Control):
+        self._control = control
 
     @property
-    def _tape(self) -> Tape:
-        return self._script.tape
+    def _choices(self) -> ChoiceSequence:
+        return self._control.choices
 
     def __getattr__(self, name: str) -> Any:
         if name in LEGACY:
@@ -27,13 +27,13 @@ class ScriptedNumpy:
             raise AttributeError(name)
 
         def reject(*args: Any, **kwargs: Any) -> None:
-            raise Unscripted(f"numpy.random's {name} draws noise that the gate cannot script")
+            raise Uncontrolled(f"numpy.random's {name} draws noise that the gate cannot control")
 
         return reject
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         bits = 24 if np.dtype(dtype) == np.float32 else 53
-        values = self._many(size, lambda: self._tape.uniform(bits, "numpy.random.random"), dtype)
+        values = self._many(size, lambda: self._choices.uniform(bits, "numpy.random.random"), dtype)
         if out is None:
             return values
         out[...] = values
@@ -48,9 +48,9 @@ class ScriptedNumpy:
     def integers(self, low: int, high: int | None = None, size: Any = None, dtype: Any = int, **kw: Any) -> Any:
         low, high = (0, low) if high is None else (low, high)
         high += bool(kw.get("endpoint", False))
-        if high - low > 256:
-            raise Unscripted(f"numpy.random.integers over {high - low} outcomes (a seed?) cannot be enumerated")
-        return self._many(size, lambda: low + self._tape.pick([1.0] * (high - low), "numpy.random.integers"), dtype)
+        if high - low > MOST_OUTCOMES:
+            raise Uncontrolled(f"numpy.random.integers over {high - low} outcomes (a seed?) cannot be enumerated")
+        return self._many(size, lambda: low + self._choices.pick([1.0] * (high - low), "numpy.random.integers"), dtype)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *rest: Any, **kw: Any) -> Any:
         pool = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
@@ -59,7 +59,7 @@ class ScriptedNumpy:
         left = weights.tolist()
 
         def one() -> int:
-            place = self._tape.pick(left, "numpy.random.choice")
+            place = self._choices.pick(left, "numpy.random.choice")
             if not replace:
                 left[place] = 0.0
             return place
@@ -69,27 +69,27 @@ class ScriptedNumpy:
 
     def multinomial(self, n: int, pvals: Any, size: Any = None) -> Any:
         if size is not None:
-            raise Unscripted("numpy.random.multinomial with a size cannot be scripted")
+            raise Uncontrolled("numpy.random.multinomial with a size cannot be controlled")
         counts = np.zeros(len(pvals), dtype=int)
         for _ in range(n):
-            counts[self._tape.pick(np.asarray(pvals, dtype=float).tolist(), "numpy.random.multinomial")] += 1
+            counts[self._choices.pick(np.asarray(pvals, dtype=float).tolist(), "numpy.random.multinomial")] += 1
         return counts
 
     def binomial(self, n: int, p: float, size: Any = None) -> Any:
         if n != 1:
-            raise Unscripted("numpy.random.binomial with n > 1 cannot be scripted")
-        return self._many(size, lambda: self._tape.pick((1 - p, p), "numpy.random.binomial"), int)
+            raise Uncontrolled("numpy.random.binomial with n > 1 cannot be controlled")
+        return self._many(size, lambda: self._choices.pick((1 - p, p), "numpy.random.binomial"), int)
 
     def permutation(self, x: Any) -> Any:
         left = list(range(x)) if np.ndim(x) == 0 else list(x)
         count = len(left)
-        return np.asarray([left.pop(self._tape.pick([1.0] * len(left), "numpy.permutation")) for _ in range(count)])
+        return np.asarray([left.pop(self._choices.pick([1.0] * len(left), "numpy.permutation")) for _ in range(count)])
 
     def shuffle(self, x: Any) -> None:
         x[:] = self.permutation(x) if isinstance(x, np.ndarray) else self.permutation(x).tolist()
 
     def standard_exponential(self, size: Any = None, **kw: Any) -> Any:
-        times = self._tape.race(int(np.prod(size, dtype=int)) if size is not None else 1, "numpy.random.exponential")
+        times = self._choices.race(int(np.prod(size, dtype=int)) if size is not None else 1, "numpy.random.exponential")
         return times[0] if size is None else np.asarray(times).reshape(size)
 
     def exponential(self, scale: float = 1.0, size: Any = None) -> Any:
@@ -99,7 +99,7 @@ class ScriptedNumpy:
         return loc - scale * np.log(self.standard_exponential(size))
 
     def seed(self, *args: Any) -> None:
-        """Reseeding does not touch the tape; the streams of real calls show what it does."""
+        """Reseeding does not touch the choice sequence; the streams of real calls show what it does."""
 
     def _many(self, size: Any, one: Any, dtype: Any) -> Any:
         if size is None:

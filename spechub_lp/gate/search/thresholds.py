@@ -1,11 +1,12 @@
 """Level 1: the exact distribution of an engine from its noise, without sampling error.
 
-An engine compares each uniform with thresholds, so what it does is constant on cells. Every uniform is bisected on its
-float grid until the cells are found, every choice forks over its outcomes with its own weights, and the masses are
-summed. Engines are black boxes here: `evaluate` runs many calls at once, by the batch for a kernel.
+An engine compares each uniform with thresholds, so what it does is constant on each acceptance region between them.
+Every uniform is bisected on its float grid until the regions are found, every choice forks over its outcomes with its
+own weights, and the masses are summed. Engines are black boxes here: `evaluate` runs many calls at once, by the batch
+for a kernel.
 
 That behaviour changes only where a starting point sees it is an assumption. It is tested afterwards on random noise:
-a call that does something else than its cell says adds a starting point there and the search starts again; what
+a call that does something else than its region says adds a starting point there and the search starts again; what
 still disagrees at the end is reported as the unexplained measure.
 """
 
@@ -19,18 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.gate.noise.choice_sequence import FAR, Request, Run, Unscripted, Value
+from spechub_lp.gate.noise.choice_sequence import FAR, DrawKind, RandomDraw, Run, Uncontrolled, Value
 from spechub_lp.gate.settings import FALSE_ALARM
 
 Call = tuple[Any, Sequence[Value], Any]
-"""(which input, the scripted beginning of the noise, the rule for the rest)."""
+"""(which input, the controlled beginning of the noise, the rule for the rest)."""
 Evaluate = Callable[[list[Call]], list[Run]]
 
 RULES = (0, 1)
 START = (0.0, 0.0413, 0.1971, 0.3914, 0.6071, 0.8312, 1.0)
 FINEST = 36
 """A threshold is placed to within 2^-36, far below what any float32 engine resolves."""
-MOST_CELLS = 96
+MOST_REGIONS = 96
 CLOSER = tuple((2 * i + 1) / 32 for i in range(16))
 """More starting points, for a second look."""
 LOOKS = 4
@@ -40,7 +41,7 @@ SMALLEST_MASS = 1e-13
 """Branches of less mass are left out and counted as unexplained (rejection loops end here)."""
 
 
-class OutOfTime(Unscripted):
+class OutOfTime(Uncontrolled):
     """The deadline came before the enumeration ended."""
 
 
@@ -51,35 +52,35 @@ class Node:
     key: Any
     prefix: tuple[Value, ...]
     mass: float
-    request: Request | None = None
+    draw: RandomDraw | None = None
     outcome: Any = None
     children: list["Node"] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    """uniform: cell i ends before this place on the grid, and leads to children[owner[i]]."""
+    """uniform: region i ends before this place on the grid, and leads to children[owner[i]]."""
     owner: list[int] = field(default_factory=list)
 
     def find(self, run: Run) -> "Node | None":
         """The leaf that a run's noise leads to (or a race, or a branch that was left out); None where the run asked for
         other noise than this tree."""
         node = self
-        while node.request is not None:
+        while node.draw is not None:
             place = len(node.prefix)
-            if place >= len(run.requests) or run.requests[place] != node.request:
+            if place >= len(run.draws) or run.draws[place] != node.draw:
                 return None
             value = run.values[place]
-            if node.request.kind == "race":
+            if node.draw.kind is DrawKind.RACE:
                 return node
-            if node.request.kind == "uniform":
-                cell = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
+            if node.draw.kind is DrawKind.UNIFORM:
+                region = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
             else:
-                cell = int(value)  # type: ignore[arg-type]
-            if node.owner[cell] < 0:
+                region = int(value)  # type: ignore[arg-type]
+            if node.owner[region] < 0:
                 return node
-            node = node.children[node.owner[cell]]
+            node = node.children[node.owner[region]]
         return node
 
     def leaves(self) -> list["Node"]:
-        if self.request is None:
+        if self.draw is None:
             return [self]
         return [leaf for child in self.children for leaf in child.leaves()]
 
@@ -90,9 +91,9 @@ class Distribution:
 
     chances: dict[Any, float]
     boundary: dict[Any, float]
-    """Outcomes that occur only at single points of a coin's grid, and the probability of those points."""
+    """Outcomes that occur only at single points of a uniform's grid, and the probability of those points."""
     unexplained: float
-    """Share of random calls that the cells did not explain, plus the mass that was left out."""
+    """Share of random calls that the regions did not explain, plus the mass that was left out."""
     probes: int
 
 
@@ -105,7 +106,7 @@ class Explorer:
     def __init__(
         self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
     ):
-        """`coarse` is for engines whose calls are slow: what follows is looked at with all later coins at 1 only (at
+        """`coarse` is for engines whose calls are slow: what follows is looked at with all later uniforms at 1 only (at
         0 a block verifier accepts everything), and thresholds are placed to within 2^-24."""
         self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
         self.coarse = coarse
@@ -115,7 +116,7 @@ class Explorer:
         self.calls = 0
         self.extra: dict[int, list[float]] = {}
         self.known: set[tuple[int, int]] = set()
-        """Neighbouring places between which some coin changed what happens: tried first on the next coin."""
+        """Neighbouring places between which some uniform changed what happens: tried first on the next uniform."""
 
     def run(self, calls: list[Call]) -> list[Run]:
         """Evaluate, with the budget kept."""
@@ -142,21 +143,21 @@ class Explorer:
         return roots
 
     def _step(self, nodes: list[Node]) -> list[Node]:
-        """Find the next request of each node and its children; returns the children that are not leaves yet."""
+        """Find the next draw of each node and its children; returns the children that are not leaves yet."""
         for node, run in zip(nodes, self.run([(n.key, n.prefix, 0) for n in nodes]), strict=True):
-            if len(run.requests) > len(node.prefix):
-                node.request = run.requests[len(node.prefix)]
+            if len(run.draws) > len(node.prefix):
+                node.draw = run.draws[len(node.prefix)]
             node.outcome = run.outcome
         for node in nodes:
-            if node.request is not None and node.request.kind == "pick":
-                weights = node.request.weights
+            if node.draw is not None and node.draw.kind is DrawKind.PICK:
+                weights = node.draw.weights
                 self._adopt(node, [(w, i) if w > 0 else None for i, w in enumerate(weights)])
-        uniform = [n for n in nodes if n.request is not None and n.request.kind == "uniform"]
+        uniform = [n for n in nodes if n.draw is not None and n.draw.kind is DrawKind.UNIFORM]
         for group in [uniform] if self.coarse else [[n] for n in uniform]:
             self._split_uniforms(group)
         for node in nodes:
-            if node.request is not None and node.request.kind == "race":
-                self._split_race(node, node.request)
+            if node.draw is not None and node.draw.kind is DrawKind.RACE:
+                self._split_race(node, node.draw)
         return [child for node in nodes for child in node.children]
 
     @staticmethod
@@ -173,7 +174,7 @@ class Explorer:
         seen: list[dict[int, Any]] = [{} for _ in nodes]
         ask: list[tuple[int, int]] = []
         for i, node in enumerate(nodes):
-            top = 2**node.request.size - 1  # type: ignore[union-attr]
+            top = 2**node.draw.size - 1  # type: ignore[union-attr]
             ask += [(i, int(s * top)) for s in (*self.start, *self.extra.get(len(node.prefix), ()))]
         while ask:
             found = self.signatures([nodes[i] for i, _ in ask], [(place,) for _, place in ask])
@@ -181,18 +182,18 @@ class Explorer:
                 seen[i][place] = signature
             ask = [(i, middle) for i, node in enumerate(nodes) for middle in self._middles(node, seen[i])]
         for node, points in zip(nodes, seen, strict=True):
-            self._cells(node, points)
+            self._regions(node, points)
 
     def _middles(self, node: Node, points: dict[int, Any]) -> list[int]:
         """Halfway points of the gaps whose two ends behave differently."""
-        finest = 2 ** max(0, node.request.size - self.finest)  # type: ignore[union-attr]
+        finest = 2 ** max(0, node.draw.size - self.finest)  # type: ignore[union-attr]
         order = sorted(points)
         changes = [(a, b) for a, b in itertools.pairwise(order) if points[a] != points[b]]
-        if len(changes) > MOST_CELLS:
-            raise Unscripted(f"what it does changes at more than {MOST_CELLS} places of one coin")
+        if len(changes) > MOST_REGIONS:
+            raise Uncontrolled(f"what it does changes at more than {MOST_REGIONS} places of one uniform")
         ask = []
         for a, b in changes:
-            # The two outermost gaps go down to neighbours, so that a boundary case is told from a narrow cell.
+            # The two outermost gaps go down to neighbours, so that a boundary case is told from a narrow region.
             if b - a <= (1 if a == 0 or b == order[-1] else finest):
                 self.known.add((a, b))
                 continue
@@ -201,29 +202,29 @@ class Explorer:
             ask += [] if near else [(a + b) // 2]
         return ask
 
-    def _cells(self, node: Node, points: dict[int, Any]) -> None:
-        size = 2**node.request.size  # type: ignore[union-attr]
+    def _regions(self, node: Node, points: dict[int, Any]) -> None:
+        size = 2**node.draw.size  # type: ignore[union-attr]
         order = sorted(points)
-        cells: list[tuple[int, list[int]]] = []  # (end, points inside)
+        regions: list[tuple[int, list[int]]] = []  # (end, points inside)
         for place, after in itertools.zip_longest(order, order[1:]):
-            if not cells or cells[-1][0] >= 0:
-                cells.append((-1, []))
-            cells[-1][1].append(place)
+            if not regions or regions[-1][0] >= 0:
+                regions.append((-1, []))
+            regions[-1][1].append(place)
             if after is None:
-                cells[-1] = (size, cells[-1][1])
+                regions[-1] = (size, regions[-1][1])
             elif points[place] != points[after]:
-                cells[-1] = ((place + after + 1) // 2, cells[-1][1])
+                regions[-1] = ((place + after + 1) // 2, regions[-1][1])
         groups: dict[Any, list[int]] = {}
         start = 0
-        for i, (end, inside) in enumerate(cells):
+        for i, (end, inside) in enumerate(regions):
             groups.setdefault((points[inside[0]], end - start == 1), []).append(i)
             start = end
-        node.ends = [end for end, _ in cells]
-        node.owner = [-1] * len(cells)
+        node.ends = [end for end, _ in regions]
+        node.owner = [-1] * len(regions)
         for members in groups.values():
             width = sum(node.ends[i] - (node.ends[i - 1] if i else 0) for i in members)
             widest = max(members, key=lambda i: node.ends[i] - (node.ends[i - 1] if i else 0))
-            inside = cells[widest][1]
+            inside = regions[widest][1]
             child = Node(node.key, (*node.prefix, inside[len(inside) // 2]), node.mass * width / size)
             if child.mass < SMALLEST_MASS <= node.mass and width > 1:
                 continue
@@ -231,16 +232,16 @@ class Explorer:
                 node.owner[i] = len(node.children)
             node.children.append(child)
 
-    def _split_race(self, node: Node, request: Request) -> None:
+    def _split_race(self, node: Node, draw: RandomDraw) -> None:
         """The weights of a race argmax w_i / E_i, from the ratio at which each pair of runners ties."""
-        n = request.size
+        n = draw.size
         alone = self.signatures([node] * n, [(_times(n, {i: 1.0}),) for i in range(n)])
         if len(set(alone)) == 1:
             self._adopt(node, [(1.0, _times(n, {0: 1.0}))])
             return
         all_start = self.signatures([node], [(tuple([1.0] * n),)])[0]
         if all_start not in alone:
-            raise Unscripted(f"{request.source} is not used as a race between its entries")
+            raise Uncontrolled(f"{draw.source} is not used as a race between its entries")
         # A runner of weight 0 loses even alone, to the heaviest; so runners that look like the heaviest are compared
         # with one that does not, and the others with the heaviest.
         other = next(i for i in range(n) if alone[i] != all_start)
@@ -286,9 +287,9 @@ class Explorer:
 
         `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
         come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
-        points, and then random calls are made until one of them had met such a cell, but for a chance of FALSE_ALARM.
-        A call that its cell does not explain becomes a starting point, and all begins again. The number returned is 0
-        when no such cell is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
+        points, and then random calls are made until one of them had met such a region, but for a chance of FALSE_ALARM.
+        A call that its region does not explain becomes a starting point, and all begins again. The number returned is 0
+        when no such region is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
         """
         rng = np.random.default_rng([seed, 1])
         self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12
@@ -302,7 +303,7 @@ class Explorer:
                     return distributions, roots, 0.0
                 needed, missed = math.log(1 / FALSE_ALARM) / missing, 0
                 while made < min(needed, MOST_RANDOM) and not missed:
-                    # By mass for the promise; and each input alike, where narrow cells of rare inputs are met sooner.
+                    # By mass for the promise; and each input alike, where narrow regions of rare inputs are met sooner.
                     inputs = [rng.choice(len(roots), size=AT_ONCE, p=by_mass), rng.integers(len(roots), size=AT_ONCE)]
                     missed = self._missed(roots, np.concatenate(inputs), rng).total()
                     made += AT_ONCE
@@ -314,16 +315,16 @@ class Explorer:
         return None
 
     def _missed(self, roots: Sequence[Node], inputs: Any, rng: np.random.Generator) -> Counter[Hashable]:
-        """How often a random call on each of the inputs did something else than its cell says."""
+        """How often a random call on each of the inputs did something else than its region says."""
         missed: Counter[Hashable] = Counter()
         for i, run in zip(inputs, self.run([(roots[i].key, (), rng) for i in inputs]), strict=True):
             root = roots[i]
             leaf = root.find(run)
-            if leaf is None or (leaf.request is None and leaf.outcome != run.outcome):
+            if leaf is None or (leaf.draw is None and leaf.outcome != run.outcome):
                 missed[root.key] += 1
-                for place, (request, value) in enumerate(zip(run.requests, run.values, strict=True)):
-                    if request.kind == "uniform":
-                        self.extra.setdefault(place, []).append(value / (2**request.size - 1))
+                for place, (draw, value) in enumerate(zip(run.draws, run.values, strict=True)):
+                    if draw.kind is DrawKind.UNIFORM:
+                        self.extra.setdefault(place, []).append(value / (2**draw.size - 1))
         return missed
 
 
