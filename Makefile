@@ -66,7 +66,7 @@ $(READY): pyproject.toml $(LOCK)
 	    $(PIP) install --retries 2 --extra-index-url $(TORCH_INDEX) -r /dev/stdin || { \
 	    echo "torch cannot be had from $(TORCH_INDEX); hint: make TORCH_INDEX=URL of a mirror, PIP_FIND_LINKS=folder" \
 	        "with its wheel, or TORCH=torch for PyPI's build (with CUDA, gigabytes)" >&2; exit 1; }
-	$(PIP) install --no-deps --no-build-isolation -e .
+	$(PIP) install --no-deps --no-build-isolation -e '.[all]'
 	touch $(READY)
 
 lock versions newest: .venv-lock/.ready

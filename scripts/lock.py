@@ -82,13 +82,17 @@ def pins(text: str, environment: dict[str, str]) -> dict[str, str]:
 
 
 def declared() -> dict[str, list[Requirement]]:
-    """What pyproject.toml asks for, its extras and its build backend too, by name."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = project["project"]["optional-dependencies"].values()
-    lines = [*project["build-system"]["requires"], *project["project"]["dependencies"], *(x for e in extras for x in e)]
+    """What pyproject.toml asks for, its extra `all` and its build backend too, by name."""
+    text = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = text["project"]
+    lines = [*text["build-system"]["requires"], *project["dependencies"], f"{project['name']}[all]"]
     found: dict[str, list[Requirement]] = {}
-    for requirement in map(Requirement, lines):
-        found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    while lines:
+        requirement = Requirement(lines.pop())
+        if requirement.name == project["name"]:
+            lines += [line for extra in sorted(requirement.extras) for line in project["optional-dependencies"][extra]]
+        elif requirement not in found.setdefault(name := canonicalize_name(requirement.name), []):
+            found[name].append(requirement)
     return found
 
 

@@ -57,7 +57,7 @@ class SolverError(SpecHubError):
     """A solver stopped without an optimum."""
 
 
-class MissingPackage(SpecHubError):
+class MissingPackage(SpecHubError, ImportError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, purpose: str, install: str | None = None):

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-import torch
 from array_api_compat import is_numpy_array
 
 from spechub_lp import distributions
+from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.sampling import MEMORY, Draw, draw_in_slices, inputs
+
+with extra("torch", "drawing with torch"):
+    import torch
 
 
 def draw(

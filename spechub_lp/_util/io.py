@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spechub_lp._util import stdout
+from spechub_lp._util.extras import require
 from spechub_lp.certificate import rational_text
 from spechub_lp.errors import SpecHubError
 
@@ -88,6 +89,8 @@ def check_outputs(*inputs: Path, **files: str | Path | None) -> None:
         files: option name (as a python name) and file, such as json=Path("a.json"), html=None. The tables that every
             command shows count too, so that a file which stdout was sent to is no output.
     """
+    if files.get("html") is not None:
+        require("html", "--html", "jinja2")
     asked = [("--" + name.replace("_", "-"), Path(file)) for name, file in files.items() if file is not None]
     for (one, first), (other, second) in combinations(asked, 2):
         if _same(first, second):

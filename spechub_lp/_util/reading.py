@@ -17,6 +17,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO
 
+from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 
 LARGEST = 256 << 20
@@ -107,7 +108,8 @@ def parse_json(text: str, name: str, hint: str = "") -> Any:
 
 def check(document: Any, schema: dict[str, Any], name: str, hint: str = "") -> None:
     """Raise SpecHubError, with the field and its value, when `document` does not fit a JSON Schema."""
-    from jsonschema.exceptions import best_match
+    with extra("gate", f"checking {name}"):
+        from jsonschema.exceptions import best_match
 
     error = best_match(_validator(json.dumps(schema)).iter_errors(document))
     if error is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import read_text
 from spechub_lp._util.tolerances import CLOSED_FORM_ERROR
 from spechub_lp.audit.ngram import WittenBell, letters, positions, split
-from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import exact
 from spechub_lp.optimum.full_vocabulary import cut
@@ -27,6 +26,9 @@ from spechub_lp.optimum.solve import optimum
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import family
+
+if TYPE_CHECKING:
+    from spechub_lp.capture.store import Rows
 
 Distribution = tuple[Fraction, ...]
 Progress = Callable[[str, int, int], None]
@@ -194,7 +196,7 @@ def run(
         SpecHubError: a shipped or captured file is missing or damaged.
     """
     path = Path(captured) if captured else resources.path("captured/smollm2.safetensors")
-    rows = store.load(path) if model_positions != 0 else None
+    rows = _stored(path) if model_positions != 0 else None
     tasks = [*_rational_tasks(instances, seed)]
     tasks += _ngram_tasks(ngram_positions, seed) if ngram_positions else []
     tasks += _top_tasks(rows, seed) if rows else []
@@ -255,13 +257,20 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
             yield Task(f"{NGRAM} top 6", p, q, 3)
 
 
-def _top_tasks(rows: store.Rows, seed: int) -> Iterator[Task]:
+def _top_tasks(rows: "Rows", seed: int) -> Iterator[Task]:
     rng = np.random.default_rng(seed)
     for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
         p, q = (tuple(map(Fraction, distribution.tolist())) for distribution in rows.distributions(i))
         p, q = distributions.restrict((p, q), TOP_TOKENS)
         for k in (2, 3):
             yield Task(TOP, p, q, k)
+
+
+def _stored(path: Path, check: bool = True) -> "Rows":
+    """Captured rows, whose packages an audit without them does not need."""
+    from spechub_lp.capture import store
+
+    return store.load(path, check=check)
 
 
 def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
@@ -349,7 +358,7 @@ def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: 
 def _whole_rows(part: tuple[Path, int, int]) -> tuple[dict[tuple[str, str, int], Any], Any, Any]:
     """({(sampler, drafts, k): [rows, 3] acceptance, optimum and its error}, q(a) [rows], outside T4 [rows])."""
     path, start, stop = part
-    p, q = store.load(path, check=False).batch(slice(start, stop))
+    p, q = _stored(path, check=False).batch(slice(start, stop))
     values: dict[tuple[str, str, int], Any] = {}
     optima: dict[tuple[str, int], Any] = {}
     for sampler in pairs(2, wrong=False):

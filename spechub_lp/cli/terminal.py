@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ TRACEBACK = "SPECHUB_TRACEBACK"
 DEFAULT_WIDTH = 80
 
 MEASURED_WITH = ("numpy", "scipy", "highspy", "cvxpy", "torch")
-"""Packages whose versions every document names."""
+"""Packages whose versions every document names, where they are installed."""
 
 
 class Command(TyperCommand):
@@ -129,9 +129,17 @@ def about(command: str) -> dict[str, Any]:
         "command": command,
         "command_line": shlex.join(["spechub-lp", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in MEASURED_WITH}},
+        "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in MEASURED_WITH:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def save(document: dict[str, Any], json: Path | None, html: Path | None = None) -> None:

@@ -10,7 +10,10 @@ An engine is a callable with an attribute `door`:
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-import torch
+from spechub_lp._util.extras import extra
+
+with extra("gate", "the gate"):
+    import torch
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -94,7 +95,8 @@ def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, nor
     merged, plain = (program.compact(float_p, x, float_mass, merged=m) for m in (True, False))
     best = timed("compact, HiGHS, then exact", merged.size, lambda: optimum(target, draft, k, policy))
     certificate.check(best.certificate())
-    cvxpy_model.load_cvxpy()
+    with suppress(MissingPackage):
+        cvxpy_model.load_cvxpy()
     timed("compact, HiGHS, permuted tuples merged", merged.size, lambda: highs.solve(merged).value)
     timed("compact, HiGHS", plain.size, lambda: highs.solve(plain).value)
     timed("compact, cvxpy", plain.size, lambda: cvxpy_model.compact(float_p, x, float_mass))

@@ -4,10 +4,10 @@ from typing import Any
 
 import highspy
 import numpy as np
-from scipy import sparse
 
+from spechub_lp._util.extras import extra
 from spechub_lp._util.stdout import without_banner
-from spechub_lp.errors import MissingPackage, SolverError
+from spechub_lp.errors import SolverError
 from spechub_lp.optimum.highs import SCALE, TOLERANCE
 
 Array = Any
@@ -25,6 +25,8 @@ def full(p: Array, x: Array, mass: Array) -> float:
 def compact(p: Array, x: Array, mass: Array) -> float:
     """Optimum of the compact program S [N, k]: the mass with which tuple x is drafted and its i-th draft is output."""
     cp = load_cvxpy()
+    from scipy import sparse
+
     S = cp.Variable(x.shape, nonneg=True)
     outputs = sparse.csr_array((np.ones(x.size), (x.ravel(), np.arange(x.size))), shape=(len(p), x.size))
     served = outputs @ cp.vec(S, order="C")
@@ -33,10 +35,8 @@ def compact(p: Array, x: Array, mass: Array) -> float:
 
 def load_cvxpy() -> Any:
     """cvxpy, or MissingPackage; its import takes most of a second, so timings do it first."""
-    try:
+    with extra("cvxpy", "a program stated in cvxpy"):
         import cvxpy
-    except ImportError:
-        raise MissingPackage("cvxpy", "the modelled programs") from None
     return cvxpy
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from spechub_lp._util.extras import extra
 from spechub_lp.capture import store
-from spechub_lp.errors import MissingPackage, SpecHubError
+from spechub_lp.errors import SpecHubError
 from spechub_lp.replay.replay import Plan, Runner, one_thread, work
 from spechub_lp.replay.tally import Tally
 
@@ -23,10 +24,8 @@ AHEAD = 4
 
 def runner(address: str, patience: int = 30) -> Runner:
     """A runner for `replay(..., runner=...)`. Raises SpecHubError when nothing answers within `patience` seconds."""
-    try:
+    with extra("cluster", "--cluster"):
         from distributed import Client
-    except ImportError:
-        raise MissingPackage("distributed", "--cluster") from None
 
     def run(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[Tally]:
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, NamedTuple
 
+from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 
 Key = tuple[str | int | float, ...]
@@ -137,6 +138,7 @@ class Tally:
 
 def _student(freedom: int) -> float:
     """The 97.5 % point of Student's t."""
-    from scipy.stats import t
+    with extra("replay", "a confidence interval"):
+        from scipy.stats import t
 
     return float(t.ppf(0.975, freedom))

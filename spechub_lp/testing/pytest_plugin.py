@@ -9,9 +9,11 @@ def test_my_sampler(spechub_gate):
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
+from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
+
+with extra("testing", "the pytest plugin"):
+    import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

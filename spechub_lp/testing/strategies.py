@@ -4,7 +4,10 @@ first."""
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import strategies as st
+from spechub_lp._util.extras import extra
+
+with extra("testing", "a Hypothesis strategy"):
+    from hypothesis import strategies as st
 
 Distribution = tuple[Fraction, ...]
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from spechub_lp._util.extras import extra
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import GENERATORS, Places, controlled, generator_states
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import TIME_LIMIT
+
+with extra("gate", "the gate"):
+    import torch
 
 Verify = Callable[[torch.Tensor, torch.Tensor, list[int]], tuple[int, int]]
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from spechub_lp._util.extras import extra
 from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import Places, controlled
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import NoiseSpec, TreeBatch
 from spechub_lp.gate.search.thresholds import Call
+
+with extra("gate", "the gate"):
+    import torch
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from spechub_lp._util.extras import extra
 from spechub_lp.gate.noise.choice_sequence import MOST_OUTCOMES, ChoiceSequence, Control, Uncontrolled
 from spechub_lp.gate.noise.numpy_generators import LEGACY, ControlledNumpy
+
+with extra("gate", "the gate"):
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
 
 BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
 

@@ -1,14 +1,16 @@
 """Pictures of measured acceptances and distances; each function draws on axes that `pictures.canvas` gave."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from spechub_lp.replay.measures import BINS, REGIONS, chosen
-from spechub_lp.replay.replay import Replay
 from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg_file
 from spechub_lp.report.text.replays import PLACES
+
+if TYPE_CHECKING:
+    from spechub_lp.replay.replay import Replay
 
 GOOD, BAD = "#008f6a", "#d03031"
 """Good news and bad; a page puts its own two colours in their place."""
@@ -76,7 +78,7 @@ def distances(axes: Any, rows: Sequence[Away], allowed: float) -> None:
     axes.set(xlabel="distance from the target distribution")
 
 
-def by_temperature(axes: Any, result: Replay, k: int) -> None:
+def by_temperature(axes: Any, result: "Replay", k: int) -> None:
     """Acceptance of each sampler (dots), and the optimum of each draft distribution (a broad band), against
     temperature."""
     tally, at = result.tally, result.plan.temperatures
@@ -94,7 +96,7 @@ def by_temperature(axes: Any, result: Replay, k: int) -> None:
     _legend(axes, 3)
 
 
-def sharpness(axes: Any, result: Replay) -> None:
+def sharpness(axes: Any, result: "Replay") -> None:
     """How often the draft's largest probability q(a) is what, at each temperature."""
     tally = result.tally
     for t, colour in zip(result.plan.temperatures, WARMTH * len(result.plan.temperatures), strict=False):
@@ -106,7 +108,7 @@ def sharpness(axes: Any, result: Replay) -> None:
     _legend(axes, 3)
 
 
-def gains(axes: Any, result: Replay, k: int, rival: str) -> None:
+def gains(axes: Any, result: "Replay", k: int, rival: str) -> None:
     """The hub's optimum less a rival's, in each region of the dominance theorems, with intervals."""
     at = result.plan.temperatures
     for n, place in enumerate(REGIONS):
@@ -124,7 +126,7 @@ def gains(axes: Any, result: Replay, k: int, rival: str) -> None:
     _legend(axes, 1)
 
 
-def domains(axes: Any, result: Replay, k: int, t: float) -> None:
+def domains(axes: Any, result: "Replay", k: int, t: float) -> None:
     """Acceptance of each sampler in each domain, with intervals clustered by document."""
     own = [s for s in chosen(result.plan.samplers, k) if not (s.name == "greedy_hubs" and k == 2)]
     for n, sampler in enumerate(own):
@@ -139,7 +141,7 @@ def domains(axes: Any, result: Replay, k: int, t: float) -> None:
     _legend(axes, 3)
 
 
-def replay_strip(result: Replay, title: str) -> str:
+def replay_strip(result: "Replay", title: str) -> str:
     """The histogram of q(a) and acceptance against temperature side by side, as an SVG file.
 
     Raises:

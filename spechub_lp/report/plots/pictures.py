@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from spechub_lp.errors import MissingPackage
+from spechub_lp._util.extras import extra
 
 INK = "#808081"
 """Stands for the reader's text colour while matplotlib draws."""
@@ -41,11 +41,9 @@ def canvas(columns: int = 1, rows: int = 1, width: float = 4.6, height: float = 
     Raises:
         MissingPackage: matplotlib is not installed.
     """
-    try:
+    with extra("plots", "a picture"):
         import matplotlib
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingPackage("matplotlib", "a picture", "'spechub-lp[plots]'") from None
     with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(width * columns, height * rows), layout="constrained")
         yield drawn, drawn.subplots(rows, columns, **options)

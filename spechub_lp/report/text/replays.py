@@ -1,15 +1,17 @@
 """A replay as tables: for the terminal and, the same ones, as Markdown."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
 from spechub_lp._util.tolerances import DRAW
 from spechub_lp.replay.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
-from spechub_lp.replay.replay import Replay
 from spechub_lp.replay.tally import Estimate
 from spechub_lp.report.text.tables import Sheet
+
+if TYPE_CHECKING:
+    from spechub_lp.replay.replay import Replay
 
 
 class Section(NamedTuple):
@@ -28,7 +30,7 @@ PLACES = {
 }
 
 
-def show_replay(console: Console, result: Replay) -> None:
+def show_replay(console: Console, result: "Replay") -> None:
     """Every table, then what failed."""
     told = result.manifest.get("model") or result.manifest.get("target") or {}
     name = told.get("name", "captured rows")
@@ -39,7 +41,7 @@ def show_replay(console: Console, result: Replay) -> None:
         console.print(f"FAIL  {failure}", style="red")
 
 
-def sections(result: Replay) -> Iterator[Section]:
+def sections(result: "Replay") -> Iterator[Section]:
     """The tables of a replay; which of them there are depends on what was measured."""
     plan = result.plan
     shown = min(plan.temperatures, key=lambda t: abs(t - 1))
@@ -54,7 +56,7 @@ def sections(result: Replay) -> Iterator[Section]:
         yield losslessness(result)
 
 
-def acceptance(result: Replay, k: int) -> Section:
+def acceptance(result: "Replay", k: int) -> Section:
     """Mean acceptance of each sampler and the optimum of each draft policy, at every temperature."""
     tally, rows = result.tally, []
     for sampler in chosen(result.plan.samplers, k):
@@ -71,7 +73,7 @@ def acceptance(result: Replay, k: int) -> Section:
     return Section(f"Acceptance with {k} drafts (naive: one)", columns, rows, INTERVAL)
 
 
-def by_domain(result: Replay, k: int, t: float) -> Section:
+def by_domain(result: "Replay", k: int, t: float) -> Section:
     rows = []
     for sampler in chosen(result.plan.samplers, k):
         key = (t, sampler.k, "acceptance", sampler.name)
@@ -82,7 +84,7 @@ def by_domain(result: Replay, k: int, t: float) -> Section:
     return Section(f"By domain, {k} drafts, T = {t}", ["", *result.domains], rows, INTERVAL)
 
 
-def by_index(result: Replay, k: int, t: float) -> Section:
+def by_index(result: "Replay", k: int, t: float) -> Section:
     """Which draft was accepted, from drawn verdicts; and the drawn total against the closed form in standard errors."""
     rows = []
     for sampler in chosen(result.plan.samplers, k):
@@ -97,7 +99,7 @@ def by_index(result: Replay, k: int, t: float) -> Section:
     return Section(f"Acceptance by draft index, {k} drafts, T = {t}", columns, rows, INTERVAL)
 
 
-def hub_against(result: Replay, k: int) -> Section:
+def hub_against(result: "Replay", k: int) -> Section:
     """Where hub drafts, at their optimum, win and lose."""
     rows = []
     for t in result.plan.temperatures:
@@ -125,7 +127,7 @@ def hub_against(result: Replay, k: int) -> Section:
     return Section(f"{hub} against the optimum of other drafts, k = {k}", columns, rows, f"{INTERVAL}{same}")
 
 
-def shares(result: Replay) -> Section:
+def shares(result: "Replay") -> Section:
     """How sharp the draft distribution is: the histogram of q(a), and the regions of the dominance theorems."""
     tally, rows, bands = result.tally, [], 5
     for t in result.plan.temperatures:
@@ -144,7 +146,7 @@ def shares(result: Replay) -> Section:
     return Section("q(a), the draft's largest probability: share of positions", columns, rows, INTERVAL)
 
 
-def losslessness(result: Replay) -> Section:
+def losslessness(result: "Replay") -> Section:
     """Exact losslessness at the top tokens, and what float32 and bfloat16 lose; worst over temperatures."""
     tally, rows = result.tally, []
     for k in result.plan.ks:
