@@ -201,4 +201,4 @@ class _Finder(MetaPathFinder, Loader):
 def install() -> None:
     """Find the old modules from now on."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.insert(0, _Finder())  # first: an old folder with nothing but __pycache__ is a package too
