@@ -13,8 +13,11 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
+from spechub_lp._util import renamed
+
 Array = Any
 
+__getattr__ = renamed.attributes(__name__, {"share": "accept_probability"})
 
 LANES = 8
 """A row of n entries is folded into n / 8 sums of 8, and those again: at most 7 log8(n) + 7 roundings an entry."""
@@ -87,14 +90,24 @@ def ratio(a: Array, b: Array) -> Array:
     return xp.where(there, a / xp.where(there, b, one(b)), zero(a))
 
 
-def share(need: Array, offer: Array) -> Array:
-    """min(1, need / offer): how much of what is offered is kept. 0 where nothing is offered.
+def accept_probability(target: Array, proposal: Array) -> Array:
+    """min(1, target / proposal), and 0 where the proposal is 0; shapes broadcast.
 
-    Divides only where need < offer, so a subnormal offer cannot overflow.
+    Divides only where target < proposal, so a subnormal proposal cannot overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> accept_probability(np.array([0.1, 0.5, 0.5]), np.array([0.4, 0.25, 0.0])).tolist()
+    [0.25, 1.0, 0.0]
     """
-    xp = array_namespace(need, offer)
-    scarce = need < offer
-    return xp.where(scarce, need / xp.where(scarce, offer, one(offer)), xp.where(offer > 0, one(need), zero(need)))
+    xp = array_namespace(target, proposal)
+    scarce = target < proposal
+    return xp.where(
+        scarce,
+        target / xp.where(scarce, proposal, one(proposal)),
+        xp.where(proposal > 0, one(target), zero(target)),
+    )
 
 
 def positive(a: Array) -> Array:

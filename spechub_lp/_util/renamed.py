@@ -109,6 +109,8 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "samplers.border_tempered": ("samplers.border.tempered",),
     "samplers.border_wor": ("samplers.border.without_replacement",),
     "samplers.bucketed": ("samplers.border.bucketed",),
+    "samplers.rrs": ("samplers.rejection",),
+    "samplers.rrsw": ("samplers.rejection",),
     "shipped": ("_util.resources",),
     "stdout": ("_util.stdout",),
     "strategies": ("testing.strategies",),

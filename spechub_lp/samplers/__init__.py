@@ -1,5 +1,17 @@
-"""Verification rules: what is done with the drafts so that the output follows the target distribution. One rule a
-file."""
+"""Verification rules: what is done with the drafts so that the output follows the target distribution. One rule a file.
+
+Each rule's docstring says what it does in numbered steps, shows the optimisation problem that it solves, where there is
+one, and then the rule as a program. The code has the same numbers. The programs are run: a test takes them from the
+docstrings, follows them through every outcome in rationals, and compares the whole joint distribution of drafts and
+output with that of the code. They know p and q as lists of `Fraction`, k, and these helpers:
+
+    choose(weights)        a token drawn from a distribution; a key, if the weights are a dictionary
+    flip(r)                true with probability min(1, r)
+    normalized(weights)    the weights divided by their sum
+    excess(p, q)           (p - q)+, token by token
+    without(q, tokens)     q on the other tokens, normalized; where q has no other, the most likely token again
+    most_likely(q)         the token with the largest q, the first of them if there are several
+"""
 
 from spechub_lp.errors import UnknownName
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -13,8 +25,7 @@ from spechub_lp.samplers.kseq import KSeq
 from spechub_lp.samplers.lp_table import LPTable
 from spechub_lp.samplers.naive import Naive
 from spechub_lp.samplers.nss import NSS
-from spechub_lp.samplers.rrs import RRS
-from spechub_lp.samplers.rrsw import RRSw
+from spechub_lp.samplers.rejection import RRS, RRSw
 from spechub_lp.samplers.spechub import SpecHub
 from spechub_lp.samplers.two_step import TwoStep
 
@@ -39,10 +50,19 @@ are lossless like the rules of ALL."""
 
 
 def by_name(name: str, k: int = 2) -> Sampler:
-    """The sampler of that name with k drafts of its own policy; `.with_drafts(policy)` pairs it with another.
+    """Return the sampler of that name with k drafts of its own policy; `.with_drafts(policy)` pairs it with another.
 
-    Raises:
-        UnknownName: no such sampler; the message has the nearest name. SpecHubError: the rule does not take k drafts.
+    Raises
+    ------
+    UnknownName
+        No such sampler; the message has the nearest name.
+    SpecHubError
+        The rule does not take k drafts.
+
+    Examples
+    --------
+    >>> by_name("rrs", 3)
+    RRS(k=3, drafts=IID())
     """
     for sampler in (*ALL, *VARIANTS):
         if sampler.name == name:

@@ -14,7 +14,17 @@ Array = Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """Where the output comes from, given the drafts. Each row of the two sums to 1 together."""
+    """Where the output comes from, given the drafts. Each row of the two sums to 1 together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spechub_lp import samplers
+    >>> p, q, x = np.array([[0.75, 0.25]]), np.array([[0.25, 0.75]]), np.array([[1]])
+    >>> verdict = samplers.Naive().verify(p, q, x)
+    >>> verdict.accept.round(3).tolist(), verdict.residual.round(3).tolist()
+    ([[0.333]], [[0.667, 0.0]])
+    """
 
     accept: Array
     """[B, k] probability to output draft j as an accepted draft."""
@@ -29,6 +39,17 @@ class Sampler:
     Subclasses define `verify` over the array namespace of what they are given; p and q may have a batch of one, which
     serves every tuple of a table. They name `own`, the policies for which the rule keeps the target distribution, and
     may define `closed_form`, the acceptance with those.
+
+    Examples
+    --------
+    >>> from spechub_lp import Verdict, drafts, exact
+    >>> class AcceptAll(Sampler):
+    ...     name, own = "accept_all", (drafts.IID(),)
+    ...     def verify(self, p, q, x):
+    ...         all_to_the_first = p[:, :1] * 0 + 1
+    ...         return Verdict(all_to_the_first + 0 * x, 0 * p)
+    >>> exact(AcceptAll(k=1), ["1/2", "1/2"], ["1/4", "3/4"]).distance  # total variation from p
+    Fraction(1, 4)
     """
 
     k: int = 2
@@ -44,7 +65,7 @@ class Sampler:
         object.__setattr__(self, "drafts", self.own[0] if self.drafts is None else policies.by_name(self.drafts))
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
-        """The verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
+        """Return the verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
         raise NotImplementedError
 
     def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
@@ -52,7 +73,7 @@ class Sampler:
         return partial(self.verify, p, q)
 
     def with_drafts(self, policy: str | DraftPolicy) -> Self:
-        """The same rule fed with the drafts of another policy, right or wrong."""
+        """Return the same rule fed with the drafts of another policy, right or wrong."""
         return replace(self, drafts=policies.by_name(policy))
 
     @property
@@ -61,13 +82,22 @@ class Sampler:
         return type(self.drafts) in {type(policy) for policy in self.own}
 
     def acceptance(self, p: Array, q: Array) -> Array | None:
-        """Acceptance [B] in closed form, O(V log V) a row, given p and q [B, V] (q [B, k, V] for product drafts).
+        """Return the acceptance [B] in closed form, O(V log V) a row, for p and q [B, V] (q [B, k, V] for product).
 
         None where no closed form is known, and always for drafts that are not the rule's own: `exact`, `reference` or
         `draw` tell what a wrong pair accepts.
 
-        Raises:
-            SpecHubError: k drafts cannot be made from q.
+        Raises
+        ------
+        SpecHubError
+            k drafts cannot be made from q.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spechub_lp import samplers
+        >>> samplers.RRS().acceptance(np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]])).round(3).tolist()
+        [0.37]
         """
         if not self.is_own_pair:
             return None

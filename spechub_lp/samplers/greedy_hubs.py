@@ -3,7 +3,18 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import columns, minimum, normalize, pick, positive, repeated, share, total, without, zero
+from spechub_lp._array.ops import (
+    accept_probability,
+    columns,
+    minimum,
+    normalize,
+    pick,
+    positive,
+    repeated,
+    total,
+    without,
+    zero,
+)
 from spechub_lp.drafts import Greedy
 from spechub_lp.drafts.base import drafter, left
 from spechub_lp.drafts.top_k import most_likely
@@ -14,12 +25,38 @@ Array = Any
 
 @dataclass(frozen=True)
 class GreedyHubs(Sampler):
-    """The k-1 most likely tokens are hubs, the last draft w ~ q on the rest; the optimum for these drafts, any k.
+    """Verify the last draft alone; the other k - 1, the most likely tokens, are accepted when the residual draws them.
 
-    Hu et al., arXiv 2502.18779, section 5 (greedy drafts). Acceptance: p(Top) + sum over the rest of min(p, w).
+    The optimum for greedy drafts, for any k. With Top the k - 1 most likely tokens and w the distribution of the last
+    draft, q on the other tokens, the acceptance is p(Top) + sum of min(p, w) over the tokens outside Top.
 
     1. Accept the last draft x with probability min(1, p(x) / w(x)).
     2. Else draw from (p - w)+, normalized, and call the token accepted if it is one of the other drafts.
+
+    Notes
+    -----
+    As a program (the helpers are explained in `spechub_lp.samplers`)::
+
+        def greedy_hubs(p, q, k):
+            drafts = []
+            for _ in range(k - 1):
+                drafts.append(most_likely(without(q, drafts)))
+            w = without(q, drafts)
+            x = choose(w)
+            drafts.append(x)
+            if flip(p[x] / w[x]):  # step 1
+                return drafts, x
+            return drafts, choose(normalized(excess(p, w)))  # step 2
+
+    References
+    ----------
+    Hu et al., arXiv 2502.18779, section 5 (greedy drafts).
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> exact(samplers.GreedyHubs(k=3), ["1/4", "1/4", "1/4", "1/4"], ["4/10", "3/10", "2/10", "1/10"]).acceptance
+    Fraction(1, 1)
     """
 
     name = "greedy_hubs"
@@ -27,17 +64,19 @@ class GreedyHubs(Sampler):
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         xp = array_namespace(p)
-        offer = self.last_draft(drafter(q, 0))
-        need = normalize(positive(p - offer), empty=p)
-        kept = share(pick(p, x[:, -1]), pick(offer, x[:, -1]))
-        hubs = [xp.where(repeated(x, j), zero(p), pick(need, x[:, j])) for j in range(self.k - 1)]
+        proposal = self.last_draft(drafter(q, 0))
+        kept = accept_probability(pick(p, x[:, -1]), pick(proposal, x[:, -1]))  # step 1
+        residual = normalize(positive(p - proposal), empty=p)  # step 2
+        hubs = [xp.where(repeated(x, j), zero(p), pick(residual, x[:, j])) for j in range(self.k - 1)]
         accept = columns(*[(1 - kept) * hub for hub in hubs], kept)
-        return Verdict(accept, (1 - kept)[:, None] * without(need, x[:, :-1]))
+        return Verdict(accept, (1 - kept)[:, None] * without(residual, x[:, :-1]))
 
     def last_draft(self, q: Array) -> Array:
+        """The distribution w [B, V] of the last draft."""
         return left(q, most_likely(q, self.k - 1))
 
     def closed_form(self, p: Array, q: Array) -> Array:
+        """p(Top) + sum of min(p, w) over the tokens outside Top."""
         q = drafter(q, 0)
         tops = most_likely(q, self.k - 1)
         rest = without(p, tops)

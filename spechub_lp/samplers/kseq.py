@@ -3,7 +3,18 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import columns, minimum, normalize, one, pick, positive, power, ratio, share, total
+from spechub_lp._array.ops import (
+    accept_probability,
+    columns,
+    minimum,
+    normalize,
+    one,
+    pick,
+    positive,
+    power,
+    ratio,
+    total,
+)
 from spechub_lp.drafts import IID
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -11,19 +22,44 @@ from spechub_lp.samplers.base import Sampler, Verdict
 Array = Any
 
 HALVINGS = 24
-"""Bisection steps for rho: it ends within (k - 1) / 2^24 above the root, a float32 rounding, and on the valid side."""
+"""Bisection steps for rho: the result is at most (k - 1) / 2^24 above the root, a float32 rounding, and valid."""
 
 
 @dataclass(frozen=True)
 class KSeq(Sampler):
-    """K-SEQ: one threshold for all k drafts, discounted by rho; at least 1 - (1 - 1/k)^k of the iid optimum.
+    """Verify k iid drafts by one rule, discounted by rho; the acceptance is at least 1 - (1 - 1/k)^k of the optimum.
 
-    SpecTr, arXiv 2310.15141, algorithm 2 and theorem 2. With beta = sum min(p / rho, q), any rho in [1, k] with
-    1 - (1 - beta)^k <= rho beta is lossless; the smallest is best.
+    With beta = sum min(p / rho, q), every rho in [1, k] with 1 - (1 - beta)^k <= rho beta is lossless; the smallest is
+    best.
 
-    1. Find rho by bisection.
+    1. Find the smallest rho by bisection.
     2. Accept draft x_j with probability min(1, p(x_j) / (rho q(x_j))).
     3. After the last draft, draw from p - min(p / rho, q) (1 - (1 - beta)^k) / beta, normalized.
+
+    Notes
+    -----
+    As a program (the helpers are explained in `spechub_lp.samplers`), with the rho of step 1::
+
+        def kseq(p, q, k, rho):
+            drafts = [choose(q) for _ in range(k)]
+            for x in drafts:
+                if flip(p[x] / (rho * q[x])):  # step 2
+                    return drafts, x
+            taken = [min(a / rho, b) for a, b in zip(p, q)]
+            beta = sum(taken)
+            scale = (1 - (1 - beta) ** k) / beta if beta else 0
+            return drafts, choose(normalized(excess(p, [scale * t for t in taken])))  # step 3
+
+    References
+    ----------
+    SpecTr, arXiv 2310.15141, algorithm 2 and theorem 2.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> coupling = exact(samplers.KSeq(), ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"])
+    >>> round(float(coupling.acceptance), 6), coupling.is_lossless
+    (0.378815, True)
     """
 
     name = "kseq"
@@ -31,16 +67,16 @@ class KSeq(Sampler):
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         q = drafter(q, 0)
-        rho = self.discount(p, q)
+        rho = self.discount(p, q)  # step 1
         taken = minimum(p / rho, q)
         beta = total(taken)
-        need = normalize(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
+        residual = normalize(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
         accept, rejected = [], one(p)
         for j in range(self.k):
-            kept = share(pick(p, x[:, j]), pick(rho * q, x[:, j]))
+            kept = accept_probability(pick(p, x[:, j]), pick(rho * q, x[:, j]))  # step 2
             accept.append(rejected * kept)
             rejected = rejected * (1 - kept)
-        return Verdict(columns(*accept), rejected[:, None] * need)
+        return Verdict(columns(*accept), rejected[:, None] * residual)  # step 3
 
     def discount(self, p: Array, q: Array) -> Array:
         """The smallest valid rho, from above: [B, V], [B, V] -> [B, 1]."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp._array.ops import normalize, one_hot, positive, share, total, without
+from spechub_lp._array.ops import accept_probability, normalize, one_hot, positive, total, without
 from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
 from spechub_lp.errors import SpecHubError
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
@@ -68,7 +68,7 @@ class Traversal:
             while children[node]:  # down to the leftmost leaf
                 child = children[node][0]
                 x = tree.tokens[child]
-                weight[child] = share(weight[node] * p[node][x : x + 1], q[node][x : x + 1])[0]
+                weight[child] = accept_probability(weight[node] * p[node][x : x + 1], q[node][x : x + 1])[0]
                 node = child
             yield node, p[node], weight[node]
             if node == 0:
@@ -112,7 +112,7 @@ class Block:
             p, q = tree.p[node], tree.q[node]
             if node:
                 x, before = tree.tokens[node], node - 1
-                weight = share(weight * tree.p[before][x : x + 1], tree.q[before][x : x + 1])[0]
+                weight = accept_probability(weight * tree.p[before][x : x + 1], tree.q[before][x : x + 1])[0]
             if not tree.children[node]:
                 distributions.append(p)
                 passes.append(weight)

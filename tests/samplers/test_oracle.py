@@ -1,15 +1,27 @@
-"""The package's whole joint distribution of drafts and output equals that of an independent program, as rationals."""
+"""The program in a rule's docstring has the rule's joint distribution of drafts and output, as rationals."""
 
 from fractions import Fraction as F
 
 import oracle
 import pytest
+import wrong_samplers
 from hypothesis import given
 
-from spechub_lp import exact, samplers
+from spechub_lp import exact, optimum, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
+from spechub_lp.errors import SpecHubError
 from spechub_lp.testing.strategies import pairs
+from spechub_lp.theorems.instances import family
+
+RULES = {type(rule).name: type(rule) for rule in samplers.ALL if oracle.program(type(rule))}
+
+
+def sampler_or_none(name, k):
+    try:
+        return samplers.by_name(name, k)
+    except SpecHubError:
+        return None  # a rule for two drafts only
 
 
 def joint(coupling) -> dict:
@@ -18,25 +30,51 @@ def joint(coupling) -> dict:
     for x, mass, accept, residual in zip(
         coupling.drafts, coupling.mass, coupling.accept, coupling.residual, strict=True
     ):
-        for y, share in [*zip(x, accept, strict=True), *enumerate(residual)]:
-            if share:
-                distribution[x, y] = distribution.get((x, y), F(0)) + mass * plain(share)
+        for y, part in [*zip(x, accept, strict=True), *enumerate(residual)]:
+            if part:
+                distribution[x, y] = distribution.get((x, y), F(0)) + mass * plain(part)
     return distribution
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("name", ["naive", "nss", "rrs", "rrsw", "kseq", "spechub", "greedy_hubs"])
+def arguments(sampler, p, q) -> dict:
+    """What the program of a rule is given."""
+    if sampler.name == "spechub":
+        return {"p": p, "q": q}
+    if sampler.name == "kseq":
+        return {"p": p, "q": q, "k": sampler.k, "rho": plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])}
+    if sampler.name not in ("lp_table", "two_step"):
+        return {"p": p, "q": q, "k": sampler.k}
+    best = optimum(p, q, sampler.k, sampler.drafts)
+    tuples = [tuple(x) for x in best.tuples.tolist()]
+    Q = dict(zip(tuples, map(plain, best.weights), strict=True))
+    accept = {x: list(map(plain, row)) for x, row in zip(tuples, best.accept, strict=True)}
+    if sampler.name == "lp_table":
+        return {"p": p, "Q": Q, "S": {x: [Q[x] * a for a in accept[x]] for x in Q}}
+    rest = {x: (1 - sum(accept[x])) / len(set(x)) for x in Q}
+    beta = {x: [a + rest[x] * (x.index(x[j]) == j) for j, a in enumerate(accept[x])] for x in Q}
+    return {"p": p, "Q": Q, "beta": beta}
+
+
+def test_rules_have_programs():
+    assert RULES.keys() == {rule.name for rule in samplers.ALL} - {"border", "border_wor"}
+
+
+@pytest.mark.parametrize(("name", "k"), [(name, k) for name in RULES for k in (1, 2, 3) if sampler_or_none(name, k)])
 @given(pq=pairs(max_tokens=4))
-def test_joint_distribution_equals_the_witness(name, k, pq):
-    p, q = pq
-    if (name == "spechub" and k != 2) or (name == "naive" and k != 1):
-        return
+def test_the_program_is_the_rule(name, k, pq):
     sampler = samplers.by_name(name, k)
-    extra = {}
-    if name == "kseq":
-        extra = {"rho": plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])}
-    witness = oracle.joint_distribution(lambda choose: getattr(oracle, name)(p, q, choose, k=k, **extra))
-    assert joint(exact(sampler, p, q)) == witness
+    assert joint(exact(sampler, *pq)) == oracle.witness(oracle.program(RULES[name]), **arguments(sampler, *pq))
+
+
+WRONG = [wrong for wrong in wrong_samplers.ALL if wrong.name in RULES and wrong.drafts in RULES[wrong.name].own]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
+def test_a_wrong_rule_is_not_the_program(wrong):
+    code = oracle.program(RULES[wrong.name])
+    right = samplers.by_name(wrong.name, wrong.k)
+    assert any(joint(exact(wrong, i.p, i.q)) != oracle.witness(code, **arguments(right, i.p, i.q))
+               for i in family(80, seed=1, tokens=(2, 3, 4)))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,19 @@
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import argmax, columns, normalize, one, pick, positive, repeated, share, total, without, zero
+from spechub_lp._array.ops import (
+    accept_probability,
+    argmax,
+    columns,
+    normalize,
+    one,
+    pick,
+    positive,
+    repeated,
+    total,
+    without,
+    zero,
+)
 from spechub_lp.drafts import IID, TopK
 from spechub_lp.drafts.base import left
 from spechub_lp.drafts.top_k import most_likely
@@ -22,23 +34,23 @@ class ResidualIsAbsolute(RRS):
     """|p - q| instead of (p - q)+."""
 
     def verify(self, p, q, x):
-        kept = share(pick(p, x[:, 0]), pick(q, x[:, 0]))
+        kept = accept_probability(pick(p, x[:, 0]), pick(q, x[:, 0]))
         accept = columns(kept, *[kept * 0] * (self.k - 1))
         gap = array_namespace(p).where(p > q, p - q, q - p)
         return Verdict(accept, (1 - kept)[:, None] * normalize(gap, empty=p))
 
 
 class NotRenormalized(RRS):
-    """The need after a rejection is (need - q)+ without dividing by its mass; the last residual takes up the slack."""
+    """The residual after a rejection is not divided by its mass; the last one takes up the slack."""
 
     def verify(self, p, q, x):
-        need, rejected, accept = p, one(p), []
+        residual, rejected, accept = p, one(p), []
         for j in range(self.k):
-            kept = share(pick(need, x[:, j]), pick(q, x[:, j]))
+            kept = accept_probability(pick(residual, x[:, j]), pick(q, x[:, j]))
             accept.append(rejected * kept)
             rejected = rejected * (1 - kept)
-            need = positive(need - q)
-        return Verdict(columns(*accept), rejected[:, None] * normalize(need, empty=p))
+            residual = positive(residual - q)
+        return Verdict(columns(*accept), rejected[:, None] * normalize(residual, empty=p))
 
 
 class KeepsQ(RRSw):
@@ -56,11 +68,11 @@ class LosesQ(RRS):
 
 
 class AtLeastInsteadOfMore(RRS):
-    """`coin <= ratio` on a coin with values in {0, 1/4, 2/4, 3/4}: accepts a token of probability 0 at coin 0."""
+    """`u <= ratio` for a uniform u with values in {0, 1/4, 2/4, 3/4}: accepts a token of probability 0 at u = 0."""
 
     def verify(self, p, q, x):
         xp = array_namespace(p)
-        kept = share(pick(p, x[:, 0]), pick(q, x[:, 0]))
+        kept = accept_probability(pick(p, x[:, 0]), pick(q, x[:, 0]))
         quarter = one(p) / 4
         levels = [quarter * n for n in range(4)]
         hits = sum((xp.where(kept >= level, quarter, zero(p)) for level in levels), kept * 0)
@@ -109,7 +121,7 @@ def first_hub(q, x):
 
 
 class CountsDuplicatesTwice(Sampler):
-    """Target-only whose coin adds p once for every sibling, repeated or not."""
+    """Target-only whose accept probability adds p once for every sibling, repeated or not."""
 
     name, own = "counts_twice", (IID(),)
 
@@ -120,17 +132,17 @@ class CountsDuplicatesTwice(Sampler):
 
 
 class SkipsDuplicates(RRS):
-    """A repeated draft is skipped without updating the need."""
+    """A repeated draft is skipped without updating the residual."""
 
     def verify(self, p, q, x):
-        xp, need, rejected, accept = array_namespace(p), p + 0 * pick(p, x[:, 0])[:, None], one(p), []
+        xp, residual, rejected, accept = array_namespace(p), p + 0 * pick(p, x[:, 0])[:, None], one(p), []
         for j in range(self.k):
             new = ~repeated(x, j)
-            kept = xp.where(new, share(pick(need, x[:, j]), pick(q, x[:, j])), zero(p))
+            kept = xp.where(new, accept_probability(pick(residual, x[:, j]), pick(q, x[:, j])), zero(p))
             accept.append(rejected * kept)
             rejected = rejected * (1 - kept)
-            need = xp.where(new[:, None], normalize(positive(need - q), empty=need), need)
-        return Verdict(columns(*accept), rejected[:, None] * need)
+            residual = xp.where(new[:, None], normalize(positive(residual - q), empty=residual), residual)
+        return Verdict(columns(*accept), rejected[:, None] * residual)
 
 
 class BelievesTopK(RRS):
@@ -164,7 +176,7 @@ class NearlySure(SpecHub):
 
 
 class WrongRest(RRSw):
-    """A rejected token leaves the need as well as q."""
+    """A rejected token leaves the residual as well as q."""
 
     def verify(self, p, q, x):
         right = super().verify(p, q, x)

@@ -142,7 +142,7 @@ def _marked(p: Any, q: Any, choose: Any, k: int) -> Any:
     need = list(p)
     for j, x in enumerate(drafts):
         now = oracle.without(q, drafts[:j])
-        if oracle.coin(choose, min(Fraction(1), need[x] / now[x])):
+        if oracle.flip(choose, need[x] / now[x]):
             return drafts, 1
         rest = [max(Fraction(0), a - b) for a, b in zip(need, now, strict=True)]
         need = oracle.normalized(rest) if sum(rest) else need

@@ -91,16 +91,12 @@ def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
         closed = sampler.acceptance(*rows)
         if closed is not None:
             yield _same(plain(np.asarray(closed)[0]), accepted, f"closed form of {name}, {case}")
-    if sampler.name in WITNESSED and sampler.drafts.name == sampler.own[0].name and (sampler.name != "naive" or k == 1):
-        extra = {}
+    if sampler.name in WITNESSED and sampler.drafts.name == sampler.own[0].name:
+        given = {} if sampler.name == "spechub" else {"k": k}
         if sampler.name == "kseq":
-            extra = {"rho": plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])}
-        rule = getattr(oracle, sampler.name)
-        yield _same(
-            joint,
-            oracle.joint_distribution(lambda choose: rule(p, q, choose, k=k, **extra)),
-            f"joint distribution, {name}, {case}",
-        )
+            given["rho"] = plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])
+        witness = oracle.witness(oracle.program(type(sampler)) or "", p=list(p), q=list(q), **given)
+        yield _same(joint, witness, f"joint distribution, {name}, {case}")
 
 
 def _draft_distribution(policy: DraftPolicy, q: Any, k: int) -> brute.Q:

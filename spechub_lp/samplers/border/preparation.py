@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
-from spechub_lp._array.ops import columns, normalize, positive, share, some
+from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import best_draft, falling, scaled
 from spechub_lp.samplers.border.merge_tree import Ironing, iron, wanted
@@ -75,7 +75,7 @@ def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Lottery:
     *tables, trees = zip(*done, strict=True)
     rank, death, ahead, distribution = (np.stack(table) for table in tables)
     need = positive(p - distribution)
-    keep, rest, served = share(p, distribution), normalize(need, p), np.sum(p - need, axis=1)
+    keep, rest, served = accept_probability(p, distribution), normalize(need, p), np.sum(p - need, axis=1)
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
         rank, death, ahead, q, distribution, served = (
