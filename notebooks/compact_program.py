@@ -126,7 +126,7 @@ def pairs(best):
 def _(best, q):
     _served = sum((best.p[y] for y in best.H), 0)
     _inside = np.asarray([[y in best.H for y in range(len(best.p))]])
-    _wasted = plain(best.drafts.inside(rational_row(q), _inside, best.k)[0])
+    _wasted = plain(best.drafts.prob_all_in(rational_row(q), _inside, best.k)[0])
     _checked = certificate.check(best.certificate())
     mo.md(f"""
     | in fractions | |

@@ -67,7 +67,7 @@ def largest_loss(rival: str, k: int, tokens: int, denominator: int) -> Loss:
     for over in range(1, denominator + 1):
         for whole in distributions_over(tokens, over, falling=True):
             q = (whole / over)[None]
-            gain = np.max(policies[1].inside(q, H, k) - policies[0].inside(q, H, k))
+            gain = np.max(policies[1].prob_all_in(q, H, k) - policies[0].prob_all_in(q, H, k))
             if gain > best[0] + 1e-12:
                 best = float(gain), tuple(Fraction(int(m), over) for m in whole)
     loss, A, p = checks.worst_target(best[1], k, rival, "greedy")

@@ -74,7 +74,8 @@ class Batch:
         policy, H = policies.by_name(drafts), subsets(self.p.shape[1])
         rows = self.q.shape[0]
         policy.check(self.q, self.k)
-        inside = policy.inside(np.repeat(self.q, len(H), axis=0), np.tile(H, (rows, 1)), self.k).reshape(rows, len(H))
+        sets = np.tile(H, (rows, 1))
+        inside = policy.prob_all_in(np.repeat(self.q, len(H), axis=0), sets, self.k).reshape(rows, len(H))
         needs = self.p @ (H.T.astype(int) if self.p.dtype == object else H.T.astype(float))
         return (1 + needs - inside).min(axis=1)
 

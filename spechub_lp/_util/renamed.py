@@ -82,7 +82,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "otm.program": ("optimum.program",),
     "otm.scan": ("optimum.bucket_scan",),
     "otm.sets": ("optimum.subsets",),
-    "otm.sums": ("optimum.sums",),
+    "otm.sums": ("_array.sums",),
     "otm.table": ("optimum.lookup",),
     "reading": ("_util.reading",),
     "recent": ("_util.recent",),

@@ -235,8 +235,8 @@ def pairs(k: int, wrong: bool) -> Iterator[Sampler]:
             continue  # a rule for two drafts only
         yield mine
         if wrong and mine.k == k:
-            others = [policy for policy in drafts.ALL if policy.name != mine.drafts.name and policy.name != "product"]
-            yield from (mine.with_drafts(policy) for policy in others if policy.name != "hub" or k == 2)
+            others = [policy for policy in drafts.ALL if policy != mine.drafts and not policy.different_drafters]
+            yield from (mine.with_drafts(policy) for policy in others if policy.takes(k))
 
 
 def _rational_tasks(count: int, seed: int) -> Iterator[Task]:
@@ -279,7 +279,7 @@ def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
         c = exact(sampler, task.p, task.q)
         best = optimum(task.p, task.q, sampler.k, sampler.drafts)
         pair = (task.source, sampler.name, sampler.drafts.name, sampler.k)
-        first = sampler.drafts.name == sampler.own[0].name
+        first = sampler.drafts == sampler.own[0]
         records.append(Record(*pair, sampler.is_own_pair, first, c.acceptance, c.membership, best.alpha, c.distance))
     policies = sorted({r.drafts for r in records if r.own and r.k == task.k})
     checked = policies if task.check is None else policies[task.check % len(policies) :][:1]

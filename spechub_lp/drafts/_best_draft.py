@@ -22,6 +22,7 @@ trapezoidal rule with step h errs by at most (Trefethen and Weideman, SIAM Revie
 This holds for every k, every q and every event: for each f_i, for each running sum, however small they are.
 """
 
+from collections.abc import Callable
 from functools import cache
 from math import atan, cos, expm1, floor, lgamma, log, log1p, log2, pi
 from typing import Any
@@ -29,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from spechub_lp._array.jit import compiled
-from spechub_lp.drafts import IID, WithoutReplacement
 from spechub_lp.errors import SpecHubError
 
 Array = Any
@@ -66,18 +66,8 @@ def falling(p: Array, q: Array) -> tuple[Array, int]:
     return np.concatenate((can, np.flatnonzero(~(q > 0)))), len(can)
 
 
-def best_draft(policy: Any, q: Array, k: int) -> Array:
-    """Pr[the best of k drafts is token j], for one row q [n] > 0 of any sum, best first: rationals or float64 -> [n].
-
-    iid: exact up to rounding. without_replacement: k <= 2 up to rounding; k > 2 exact in rationals (n^k terms), and in
-    floats every entry and every sum of entries within `best_draft_error` of its own size.
-    """
-    if policy.name == IID.name:
-        return _iid(q / q.sum(), k)
-    if policy.name != WithoutReplacement.name:
-        raise SpecHubError(
-            f"the best draft's distribution is known for iid and without_replacement drafts, not {policy.name}"
-        )
+def without_replacement(q: Array, k: int, prob_all_in: Callable[[Array, Array, int], Array]) -> Array:
+    """For k drafts without replacement; `prob_all_in` is the policy's closed form, for rationals and k > 2."""
     if k == 1:
         return q / q.sum()
     if len(q) <= k:
@@ -89,13 +79,13 @@ def best_draft(policy: Any, q: Array, k: int) -> Array:
         return _race(q, *_nodes(q, k), k)
     n = len(q)
     H = np.arange(n)[None, :] >= np.arange(n + 1)[:, None]
-    inside = policy.inside((q / q.sum())[None], H, k)
+    inside = prob_all_in((q / q.sum())[None], H, k)
     return inside[:-1] - inside[1:]
 
 
 def best_draft_error(q: Array, k: int) -> float:
-    """Bound on the error of `best_draft` for k drafts without replacement from a float row q [n], over the size of what
-    is read from it: an entry or a sum of entries.
+    """Bound on the error of `without_replacement` for a float row q [n], over the size of what is read from it: an
+    entry or a sum of entries.
 
     The quadrature; at most 6 roundings a token in the recursions and in sums of the result; one a node; and those of
     k + 50 in e^{-q(A) t}, which counts up to about q(A) t = k + 50.
@@ -112,8 +102,11 @@ def behind(a: Array) -> Array:
     return np.concatenate((np.cumsum(a[::-1])[::-1][1:], a[:1] * 0))
 
 
-def _iid(q: Array, k: int) -> Array:
-    """u^k - v^k = (u - v)(u^(k-1) + u^(k-2) v + ... + v^(k-1)), with v = q(behind i) and u = v + q_i."""
+def with_replacement(q: Array, k: int) -> Array:
+    """For k drafts from q [n], which sums to 1.
+
+    u^k - v^k = (u - v)(u^(k-1) + u^(k-2) v + ... + v^(k-1)), with v = q(behind i) and u = v + q_i.
+    """
     v = behind(q)
     u, slope, power = v + q, q * 0, q * 0 + 1
     for _ in range(k):

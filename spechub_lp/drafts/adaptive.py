@@ -5,14 +5,14 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, pick
-from spechub_lp.drafts.base import DraftPolicy
+from spechub_lp.drafts.base import Cut, DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.without_replacement import WithoutReplacement
 
 Array = Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class Adaptive(DraftPolicy):
     """Greedy drafts (with k = 2, SpecHub's pairs in one order) where q(a) >= threshold, else without replacement.
 
@@ -23,9 +23,6 @@ class Adaptive(DraftPolicy):
 
     threshold: Fraction | float = Fraction(1, 2)
 
-    def __hash__(self) -> int:
-        return hash(type(self))  # equal policies have one hash, also after a field was set
-
     def peaked(self, q: Array) -> Array:
         """[B] whether the row of q [B, V] gets greedy drafts."""
         return pick(q, argmax(q)) >= (self.threshold if q.dtype == object else float(self.threshold))
@@ -34,6 +31,16 @@ class Adaptive(DraftPolicy):
         hub, spread = (policy.draft(q, x, k) for policy in (Greedy(), WithoutReplacement()))
         return array_namespace(q).where(self.peaked(q)[:, None], hub, spread)
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
-        hub, spread = (policy.inside(q, H, k) for policy in (Greedy(), WithoutReplacement()))
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
+        hub, spread = (policy.prob_all_in(q, H, k) for policy in (Greedy(), WithoutReplacement()))
         return array_namespace(q).where(self.peaked(q), hub, spread)
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut:
+        """Row by row the answer of the policy that was taken."""
+        peaked, where = self.peaked(q), array_namespace(q).where
+        hub, spread = (policy.optimal_set(p, q, k) for policy in (Greedy(), WithoutReplacement()))
+        return Cut(
+            where(peaked, hub.alpha, spread.alpha),
+            where(peaked[:, None], hub.H, spread.H),
+            where(peaked, hub.error, spread.error),
+        )

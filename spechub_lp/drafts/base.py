@@ -1,33 +1,119 @@
 """What a draft policy is, and the two distributions that policies share."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
+from spechub_lp._util import renamed
 from spechub_lp.distributions import count
 from spechub_lp.errors import SpecHubError
 
 Array = Any
 
 
+@dataclass(frozen=True)
+class Cut:
+    """The best acceptance of any lossless rule, and why there is no better one."""
+
+    alpha: Array
+    """[B] 1 + p(H) - Q(H) in float64, summed over H as it stands, however H was found."""
+    H: Array
+    """[B, V] the token set, True where it holds the token."""
+    error: Array
+    """[B] bound on |alpha - optimum|, of rounding and search: no lossless rule accepts more than alpha + error."""
+
+
 class DraftPolicy:
-    """The distribution of the k drafts, given one draft at a time. Only q may decide, never p."""
+    """The distribution of the k drafts, given one draft at a time. Only q may decide, never p.
+
+    A policy defines `draft`; that is enough for `exact`, `optimum`, `sample`, the audit's exact parts and the gate. The
+    other methods are closed forms, for more than enumeration can do. Make a policy with settings a frozen dataclass, so
+    that policies compare by their values.
+
+    Examples
+    --------
+    The most likely token first, then draws from q:
+
+    >>> from spechub_lp import optimum
+    >>> from spechub_lp.drafts import DraftPolicy, TopK
+    >>> class TopFirst(DraftPolicy):
+    ...     name = "top_first"
+    ...
+    ...     def draft(self, q, x, k):
+    ...         return q if x.shape[1] else TopK().draft(q, x, k)
+    >>> optimum(["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"], 2, TopFirst()).alpha
+    Fraction(3, 4)
+    """
 
     name: ClassVar[str]
+    """How documents and tables call the policy."""
+    different_drafters: ClassVar[bool] = False
+    """Whether every draft has a distribution of its own, q [B, k, V]."""
+    is_random: ClassVar[bool] = True
+    """Whether q leaves more than one draft tuple possible."""
+    prefix_is_optimal: ClassVar[bool] = False
+    """Whether an optimal H is a prefix of the tokens by p/q rising (theorem T2)."""
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
-        """Distribution [B, V] of the next of k drafts, given the draft distribution q [B, V] and the drafts so far x
-        [B, j]."""
-        raise NotImplementedError
+        """Return the distribution [B, V] of the next of k drafts, given q [B, V] and the drafts so far x [B, j]."""
+        raise self.lacks("draft(q, x, k)", "drafts")
+
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
+        """Return Q(H) = P(every draft is in H) in closed form: q [B, V], H [B, V] (True = in the set) -> [B].
+
+        Raises
+        ------
+        SpecHubError
+            No closed form is known.
+        """
+        if type(self).inside is not DraftPolicy.inside:  # a policy written for the first release
+            renamed.warn(f"{type(self).__name__}.inside", "prob_all_in")
+            return self.inside(q, H, k)
+        raise self.lacks("prob_all_in(q, H, k)", "closed form of Q(H)")
 
     def inside(self, q: Array, H: Array, k: int) -> Array:
-        """Q(H) = Pr[every draft is in H] in closed form: q [B, V], H [B, V] (True = in the set) -> [B]."""
-        raise NotImplementedError
+        """Return `prob_all_in(q, H, k)`, under its old name."""
+        renamed.warn(f"{type(self).__name__}.inside", "prob_all_in")
+        return self.prob_all_in(q, H, k)
+
+    def best_draft(self, q: Array, k: int) -> Array:
+        """Return P(the best of k drafts is token j), for one row q [n] > 0 of any sum, best token first -> [n].
+
+        Raises
+        ------
+        SpecHubError
+            The distribution is not known.
+        """
+        raise self.lacks("best_draft(q, k)", "distribution of the best draft")
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut | None:
+        """Return the optimum of each row p, q [B, V] (float64), with the set that proves it and its error bound.
+
+        None where no way is known that does without enumeration; `cut` then has no answer.
+        """
+        return None
+
+    def running_sums(self, k: int) -> tuple[int, bool] | None:
+        """Return (k, replaced) where Q(prefix) is read off running sums, as optimum/bucket_scan.py does; else None.
+
+        (k, True): k drafts with replacement. (2, False): two without.
+        """
+        return None
 
     def drafted(self, q: Array, k: int) -> Array | None:
-        """Pr[token y is among the k drafts] in closed form: q [B, V] -> [B, V], or None where none is known."""
+        """Return P(token y is among the k drafts) in closed form: q [B, V] -> [B, V], or None where none is known."""
         return None
+
+    @property
+    def equivalent(self) -> "DraftPolicy":
+        """A policy that drafts each set as often, so that its optimum is the same; here the policy itself."""
+        return self
+
+    def takes(self, k: int) -> bool:
+        """Return whether the policy makes k drafts."""
+        return k >= 1
 
     def check(self, q: Array, k: int) -> None:
         """Raise SpecHubError when k drafts cannot be made from q ([B, V], or [B, k, V] for different drafters)."""
@@ -42,12 +128,30 @@ class DraftPolicy:
             raise SpecHubError(
                 f"{self.name} drafts come from one distribution, [V] or [B, V]; q has shape {tuple(q.shape)}: {hint}"
             )
+        if not self.takes(k):
+            raise SpecHubError(self.wrong_count(k))
+
+    def wrong_count(self, k: int) -> str:
+        """Return what is said where the policy does not make k drafts."""
+        return f"{self.name} does not make k = {k} drafts"
+
+    def lacks(self, method: str, what: str) -> SpecHubError:
+        """Return the error that names a method which this policy does not define."""
+        return SpecHubError(
+            f"no {what} is known for {self.name} drafts: {type(self).__name__} does not define {method}"
+        )
 
 
 def drafter(q: Array, j: int) -> Array:
     """The distribution of drafter j: q itself, or q[:, j] where every draft has a distribution of its own ([B, k,
     V])."""
     return q if q.ndim == 2 else q[:, j, :]
+
+
+def distinct(q: Array, k: int) -> int:
+    """The number of drafts after which more change nothing, where no token is drafted twice while another is left:
+    every token of q [B, V] is drafted by then, and the most likely one again."""
+    return min(k, q.shape[-1] + 1)
 
 
 def left(q: Array, x: Array) -> Array:

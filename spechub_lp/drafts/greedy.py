@@ -4,7 +4,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import maximum, one_hot, total, zero
-from spechub_lp.drafts.base import DraftPolicy, left, next_top
+from spechub_lp.drafts import _optimal_set
+from spechub_lp.drafts.base import Cut, DraftPolicy, distinct, left, next_top
 from spechub_lp.drafts.top_k import TopK, most_likely
 
 Array = Any
@@ -28,7 +29,11 @@ class Greedy(DraftPolicy):
             return left(q, most_likely(q, 0))
         return maximum(TopK().drafted(q, k - 1), left(q, most_likely(q, k - 1)))
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         last = left(q, most_likely(q, k - 1))
         hit = total(array_namespace(q).where(H, last, zero(q)))[:, 0]
-        return hit if k == 1 else TopK().inside(q, H, k - 1) * hit
+        return hit if k == 1 else TopK().prob_all_in(q, H, k - 1) * hit
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut:
+        k = distinct(q, k)
+        return _optimal_set.tops_and_one(p, q, most_likely(q, k - 1) if k > 1 else None)

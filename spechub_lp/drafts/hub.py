@@ -4,9 +4,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, one, one_hot, pick, ratio, total, without, zero
-from spechub_lp.drafts.base import DraftPolicy, left
+from spechub_lp.drafts.base import Cut, DraftPolicy, left
 from spechub_lp.drafts.greedy import Greedy
-from spechub_lp.errors import SpecHubError
 
 Array = Any
 
@@ -27,7 +26,7 @@ class Hub(DraftPolicy):
         a = argmax(q)
         return array_namespace(q).where((x[:, 0] == a)[:, None], left(q, a[:, None]), one_hot(q, a))
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         xp = array_namespace(q)
         a = argmax(q)
         others = without(q, a[:, None])
@@ -39,7 +38,16 @@ class Hub(DraftPolicy):
         """1 for the hub a, q / (1 - q(a)) for the others: as greedy drafts, in another order."""
         return Greedy().drafted(q, k)
 
-    def check(self, q: Array, k: int) -> None:
-        super().check(q, k)
-        if k != 2:
-            raise SpecHubError(f"hub drafts come in pairs; k = {k} (use drafts='greedy' for other k)")
+    def wrong_count(self, k: int) -> str:
+        return f"hub drafts come in pairs; k = {k} (use drafts='greedy' for other k)"
+
+    def takes(self, k: int) -> bool:
+        return k == 2
+
+    @property
+    def equivalent(self) -> DraftPolicy:
+        """Greedy: the same pairs as often, in another order."""
+        return Greedy()
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut | None:
+        return self.equivalent.optimal_set(p, q, k)

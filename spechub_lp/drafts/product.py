@@ -16,11 +16,12 @@ class Product(DraftPolicy):
     """Different drafters: x_j ~ q_j, independent. q is [B, k, V]. Q(H) = prod_j q_j(H). (SpecInfer.)"""
 
     name = "product"
+    different_drafters = True
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
         return drafter(q, x.shape[1])
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         xp = array_namespace(q)
         hits = [total(xp.where(H, drafter(q, j), zero(q)))[:, 0] for j in range(k)]
         return xp.prod(xp.stack(hits, axis=-1), axis=-1)

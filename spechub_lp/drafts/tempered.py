@@ -10,7 +10,7 @@ from spechub_lp.drafts.without_replacement import WithoutReplacement
 Array = Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tempered(DraftPolicy):
     """Drafts without replacement from q^power, normalized; power > 1 is a draft temperature below 1.
 
@@ -22,9 +22,6 @@ class Tempered(DraftPolicy):
 
     power: float = 2
 
-    def __hash__(self) -> int:
-        return hash(type(self))  # equal policies have one hash, also after a field was set
-
     def temper(self, q: Array) -> Array:
         """q^power over its sum, [B, V] -> [B, V]; the largest entry is divided out first, so a row never underflows."""
         xp = array_namespace(q)
@@ -35,5 +32,9 @@ class Tempered(DraftPolicy):
     def draft(self, q: Array, x: Array, k: int) -> Array:
         return WithoutReplacement().draft(self.temper(q), x, k)
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
-        return WithoutReplacement().inside(self.temper(q), H, k)
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
+        return WithoutReplacement().prob_all_in(self.temper(q), H, k)
+
+    def best_draft(self, q: Array, k: int) -> Array:
+        """P(the best of k drafts is token j), q [n] > 0 best token first -> [n]: that of the tempered row."""
+        return WithoutReplacement().best_draft(self.temper(q[None])[0], k)

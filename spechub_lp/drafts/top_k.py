@@ -4,7 +4,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, one, one_hot, pick, without, zero
-from spechub_lp.drafts.base import DraftPolicy, next_top
+from spechub_lp.drafts import _optimal_set
+from spechub_lp.drafts.base import Cut, DraftPolicy, distinct, next_top
 
 Array = Any
 
@@ -23,11 +24,12 @@ class TopK(DraftPolicy):
     """The k most likely tokens, no randomness. (EAGLE-2, arXiv 2406.16858, and most engines' trees.)"""
 
     name = "top_k"
+    is_random = False
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
         return one_hot(q, next_top(q, x))
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         xp = array_namespace(q)
         tops = most_likely(q, k)
         hit = xp.stack([pick(H, tops[:, j]) for j in range(k)], axis=-1)
@@ -37,3 +39,6 @@ class TopK(DraftPolicy):
         """1 for the tops, else 0."""
         top = one(q) + 0 * q
         return top - without(top, most_likely(q, k))
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut:
+        return _optimal_set.only_tops(p, q, most_likely(q, distinct(q, k)))

@@ -4,7 +4,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, normalize, one, others, pick, ratio, total, without, zero
-from spechub_lp.drafts.base import DraftPolicy, left
+from spechub_lp.drafts import _best_draft, _optimal_set
+from spechub_lp.drafts.base import Cut, DraftPolicy, distinct, left
 
 Array = Any
 
@@ -17,6 +18,7 @@ class WithoutReplacement(DraftPolicy):
     """
 
     name = "without_replacement"
+    prefix_is_optimal = True
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
         return left(q, x)
@@ -34,7 +36,7 @@ class WithoutReplacement(DraftPolicy):
         first_light = q * (1 + total(odds) - odds)
         return first_light + top * ratio(light, total(light))  # no 1 - q of the top: it may cancel
 
-    def inside(self, q: Array, H: Array, k: int) -> Array:
+    def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         """Q(H) = sum over the first draft x in H of q(x) Q'(H without x), Q' made from q without x; V^(k-1) terms.
 
         With k = 2 this is q(H) sum_H q/(1-q) - sum_H q^2/(1-q).
@@ -52,6 +54,23 @@ class WithoutReplacement(DraftPolicy):
         for x in range(q.shape[1]):
             gone = xp.arange(q.shape[1], device=q.device) == x
             after = xp.where(gone[None, :], zero(q), q)
-            then = xp.where(total(after)[:, 0] > 0, self.inside(after, H, k - 1), one(q))
+            then = xp.where(total(after)[:, 0] > 0, self.prob_all_in(after, H, k - 1), one(q))
             first.append(inside[:, x] * then)
         return xp.sum(xp.stack(first, axis=-1), axis=-1)
+
+    def best_draft(self, q: Array, k: int) -> Array:
+        """P(the best of k drafts is token j), q [n] > 0 best token first -> [n].
+
+        k <= 2 is exact up to rounding; k > 2 is exact in rationals (n^k terms), and in floats every entry and every sum
+        of entries is within `_best_draft.best_draft_error` of its own size.
+        """
+        return _best_draft.without_replacement(q, k, self.prob_all_in)
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut:
+        k = distinct(q, k)
+        if k <= 2:
+            return _optimal_set.prefix(p, q, k, replaced=k == 1)
+        return _optimal_set.by_race(p, q, k, self.best_draft)
+
+    def running_sums(self, k: int) -> tuple[int, bool] | None:
+        return (k, k == 1) if k <= 2 else None

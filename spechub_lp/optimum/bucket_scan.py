@@ -4,8 +4,8 @@ The prefix value 1 + P - Q is, between two tokens of one bucket of p/q, at least
 of the bucket with P raised by the lowest p/q only: Q is convex in q(prefix) along any order (Hu et al., arXiv
 2502.18779). So most buckets cannot hold the minimum; the others are sorted and looked at token by token.
 
-Everything runs in float64 and in integer sums (sums.py), whatever the dtype of the rows: p/q rounded to float32 would
-leave its bucket. Tokens are ranked on the row as given, because a division by a sum can round two ratios to one.
+Everything runs in float64 and in integer sums (_array/sums.py), whatever the dtype of the rows: p/q rounded to float32
+would leave its bucket. Tokens are ranked on the row as given, because a division by a sum can round two ratios to one.
 """
 
 from math import frexp
@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from spechub_lp._array.jit import compiled
+from spechub_lp._array.sums import rounding
 from spechub_lp._util.tolerances import GRAIN
-from spechub_lp.optimum.sums import rounding
+from spechub_lp.drafts._optimal_set import UP
 
 Array = Any
 
-UP = 2.0**200
-"""Ratios are p / (2^200 q): no q > 0 is too faint for that to be finite and exact to a rounding. They are 0 only where
-p < 2^-800, which no alpha can tell from 0."""
 BITS = 46
 """Buckets are the leading bits of the ratio in float64: sign, exponent and 52 - 46 = 6 of the mantissa, 1.6 % wide."""
 LOWEST, BUCKETS = (1023 - 200 - 24) << 6, 32 << 6

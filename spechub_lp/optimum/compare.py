@@ -110,6 +110,6 @@ def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, nor
         timed("full coupling, cvxpy", coupling.size, lambda: cvxpy_model.full(float_p, x, float_mass))
     timed("maximum flow, exact", merged.size, lambda: optimum(target, draft, k, policy, method="flow"))
     timed("all sets H, exact", None, lambda: subsets.over_subsets(row, draft_row, policy, k))
-    if policy.name in subsets.PREFIX_POLICIES and draft_row.ndim == 2:
+    if policy.prefix_is_optimal and draft_row.ndim == 2:
         timed("prefixes H by p/q, exact", None, lambda: subsets.over_prefixes(row, draft_row, policy, k))
     return Solutions(best, tuple(solves), tuple(skipped))

@@ -22,7 +22,7 @@ def over_subsets(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any, 
     if vocabulary > MOST_TOKENS:
         raise TooLarge(f"2^{vocabulary} token sets are too many to try; use over_prefixes, or the program")
     H = (np.arange(2**vocabulary)[:, None] >> np.arange(vocabulary)) % 2 == 1
-    return _best(p, H, policy.inside(q, H, k))
+    return _best(p, H, policy.prob_all_in(q, H, k))
 
 
 def over_prefixes(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any, frozenset[int]]:
@@ -32,17 +32,12 @@ def over_prefixes(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any,
     Raises:
         SpecHubError: another policy; there the best set need not be a prefix.
     """
-    if policy.name not in PREFIX_POLICIES:
-        raise SpecHubError(
-            f"an optimal H is a prefix for {' and '.join(PREFIX_POLICIES)} drafts, not for {policy.name}"
-        )
+    if not policy.prefix_is_optimal:
+        raise SpecHubError(f"an optimal H is a prefix for iid and without_replacement drafts, not for {policy.name}")
     rank = np.empty(len(p), dtype=int)
     rank[rising(p, q[0])] = np.arange(len(p))
     H = rank[None, :] < np.arange(len(p) + 1)[:, None]
-    return _best(p, H, policy.inside(q, H, k))
-
-
-PREFIX_POLICIES = ("iid", "without_replacement")
+    return _best(p, H, policy.prob_all_in(q, H, k))
 
 
 def rising(p: Array, q: Array) -> Array:

@@ -215,7 +215,7 @@ def monte_carlo_error(tally: Tally, key: tuple[Any, ...]) -> float:
 
 
 def _optimum(best: dict[str, Array], sampler: Sampler) -> Array | None:
-    return best.get("greedy" if sampler.drafts.name == "hub" else sampler.drafts.name)
+    return best.get(sampler.drafts.equivalent.name)
 
 
 def _all(tally: Tally, documents: Sequence[str], key: tuple[Any, ...], values: Array) -> None:

@@ -59,7 +59,7 @@ def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
     """f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A."""
     sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
     H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
-    inside = policies.by_name(drafts).inside(rational_row(q), H, k)
+    inside = policies.by_name(drafts).prob_all_in(rational_row(q), H, k)
     return {A: 1 - plain(m) for A, m in zip(sets, inside, strict=True)}
 
 
@@ -70,6 +70,9 @@ def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
 
 
 # T1, T2: one optimum
+
+
+PREFIX_POLICIES = tuple(policy.name for policy in policies.ALL if policy.prefix_is_optimal)
 
 
 def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
@@ -87,7 +90,7 @@ def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
         sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
-        for name in sets.PREFIX_POLICIES
+        for name in PREFIX_POLICIES
     )
 
 
@@ -124,8 +127,8 @@ def hub_loses_somewhere(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def orders_and_ends(p: Distribution, q: Distribution, k: int) -> bool:
-    iid, wor = (alpha(p, q, k, name) for name in sets.PREFIX_POLICIES)
-    longer = [alpha(p, q, k + 1, name) for name in sets.PREFIX_POLICIES]
+    iid, wor = (alpha(p, q, k, name) for name in PREFIX_POLICIES)
+    longer = [alpha(p, q, k + 1, name) for name in PREFIX_POLICIES]
     single = sum(map(min, p, q))
     return (
         wor >= iid

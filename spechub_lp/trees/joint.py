@@ -81,7 +81,7 @@ class Traversal:
                 rest = mass + 1 - weight[parent]
                 weight[parent] = mass / rest if rest > 0 else whole * 0
             p[parent] = normalize(need[None], p[parent][None])[0]
-            if self.drafts.name == WithoutReplacement.name:
+            if isinstance(self.drafts, WithoutReplacement):
                 q[parent] = _drop(q[parent], tree.tokens[node])
             node = parent
 

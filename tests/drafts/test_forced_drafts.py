@@ -14,7 +14,7 @@ from spechub_lp import cut, distributions, reference, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp._util.recent import Recent, size
 from spechub_lp.drafts import WithoutReplacement
-from spechub_lp.drafts._best_draft import QUADRATURE, best_draft, best_draft_error, falling, per_octave, scaled
+from spechub_lp.drafts._best_draft import QUADRATURE, best_draft_error, falling, per_octave, scaled
 from spechub_lp.errors import SpecHubError
 from spechub_lp.optimum.subsets import over_prefixes
 from spechub_lp.samplers.border.selection import Row
@@ -50,13 +50,15 @@ def test_the_closed_form_of_every_set_in_floats(seed: int) -> None:
     for q in rows(rng, 4):
         exact = rational_row(distributions.parse(q))
         for k in (2, 3, 4):
-            right = WOR.inside(exact, H, k).astype(float)
-            assert WOR.inside(np.repeat((q / q.sum())[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-6), (
+            right = WOR.prob_all_in(exact, H, k).astype(float)
+            assert WOR.prob_all_in(np.repeat((q / q.sum())[None], 16, axis=0), H, k) == pytest.approx(
+                right, abs=1e-6
+            ), (
                 q,
                 k,
             )
             if abs(q.sum() - 1) < 1e-12:
-                assert WOR.inside(np.repeat(q[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-13), (q, k)
+                assert WOR.prob_all_in(np.repeat(q[None], 16, axis=0), H, k) == pytest.approx(right, abs=1e-13), (q, k)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -74,7 +76,7 @@ def test_border_is_optimal_and_unbiased_on_every_kind_of_row(seed: int) -> None:
 def test_many_drafts_of_an_even_distribution(tokens: int, k: int) -> None:
     """Every running sum is C(h, k) / C(V, k), to the stated error of its own size."""
     q = np.full(tokens, 1 / tokens)
-    missed, bound = best_draft(WOR, q, k)[::-1].cumsum(), best_draft_error(q, k)
+    missed, bound = WOR.best_draft(q, k)[::-1].cumsum(), best_draft_error(q, k)
     assert bound < 2e-12
     for h in range(k, tokens + 1, max(1, tokens // 50)):
         right = Fraction(comb(h, k), comb(tokens, k))

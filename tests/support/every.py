@@ -27,7 +27,7 @@ def _every(k: int) -> Iterator[Sampler]:
         except SpecHubError:
             continue  # a rule for two drafts only
         known = {policy.name: policy for policy in (*drafts.ALL, *rule.own)}
-        yield from (sampler.with_drafts(policy) for policy in known.values() if policy.name != "hub" or k == 2)
+        yield from (sampler.with_drafts(policy) for policy in known.values() if policy.takes(k))
 
 
 def _own(k: int) -> Iterator[Sampler]:
@@ -36,8 +36,8 @@ def _own(k: int) -> Iterator[Sampler]:
             sampler = samplers.by_name(rule.name, k)
         except SpecHubError:
             continue  # a rule for two drafts only
-        yield from (sampler.with_drafts(policy) for policy in rule.own if policy.name != "hub" or k == 2)
+        yield from (sampler.with_drafts(policy) for policy in rule.own if policy.takes(k))
 
 
 def policies(k: int) -> list[drafts.DraftPolicy]:
-    return [policy for policy in drafts.ALL if policy.name != "hub" or k == 2]
+    return [policy for policy in drafts.ALL if policy.takes(k)]

@@ -29,16 +29,16 @@ def trial(seed: int) -> Checks:
             sampler = samplers.by_name(name, k)
         except SpecHubError:
             continue
-        policies = [d for d in sampler.own if (d.name != "hub" or k == 2)]
+        policies = [d for d in sampler.own if d.takes(k)]
         sampler = sampler.with_drafts(rng.choice(policies))
         pairs = [rows.pair(rng, kind, size) for _ in range(k)]
         p = pairs[0][0].astype(dtype)
         q = (
             np.stack([b for _, b in pairs]).astype(dtype)
-            if sampler.drafts.name == "product"
+            if sampler.drafts.different_drafters
             else pairs[0][1].astype(dtype)
         )
-        if sampler.drafts.name == "product" and k == 1:
+        if sampler.drafts.different_drafters and k == 1:
             continue
         what = f"{name} with {sampler.drafts.name} drafts, k = {k}, {kind}, {dtype}, V = {size}"
         yield Doing(what)

@@ -52,12 +52,12 @@ def _rules(k: int) -> list[Any]:
             sampler = samplers.by_name(name, k)
         except SpecHubError:
             continue
-        rules += [sampler.with_drafts(policy) for policy in sampler.own if policy.name != "hub" or k == 2]
+        rules += [sampler.with_drafts(policy) for policy in sampler.own if policy.takes(k)]
     return rules
 
 
 def _rows_for(sampler: Any, q: Any, size: int, k: int, rng: random.Random) -> Any:
-    return tuple(brute.random_distribution(rng, size) for _ in range(k)) if sampler.drafts.name == "product" else q
+    return tuple(brute.random_distribution(rng, size) for _ in range(k)) if sampler.drafts.different_drafters else q
 
 
 def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:

@@ -76,7 +76,7 @@ def explain(table: Table) -> str:
 
 def _accept(table: Table) -> str:
     problem = table.problem
-    if problem.drafts.name == "product":
+    if problem.drafts.different_drafters:
         return ""
     p, q = problem.target, np.asarray(problem.q)
     first = [(x, a) for x, a in zip(problem.tuples, table.accept[:, 0], strict=True) if q[x[0]] > 0]
@@ -98,7 +98,7 @@ def _accept(table: Table) -> str:
 def _residual(table: Table) -> str:
     """Compare the distribution after a rejection with the usual mistakes."""
     problem = table.problem
-    if problem.drafts.name == "product":
+    if problem.drafts.different_drafters:
         return ""
     p, q = problem.target, np.asarray(problem.q)
     right = np.maximum(p - q, 0)
@@ -115,7 +115,7 @@ def _residual(table: Table) -> str:
         return ""
     for name, distribution in wrong.items():
         if distribution.sum() > 0 and np.abs(seen[0] - distribution / distribution.sum()).max() < NEAR:
-            if name.startswith("p itself") and problem.drafts.name == "top_k":
+            if name.startswith("p itself") and not problem.drafts.is_random:
                 continue
             return f"after rejecting all drafts it draws from {name}"
     return ""

@@ -60,7 +60,7 @@ def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> l
             text = f"on {problem.name!r}, drafts {x}{where}: {message}"
             found.setdefault(kind, Finding(0, kind, text, case=_case(policy, k, problem.vocabulary, x)))
     for name, p, q in _nan_rows():
-        problem = Problem(name, p, (q,) * k if policy.name == "product" else q, k, policy)
+        problem = Problem(name, p, (q,) * k if policy.different_drafters else q, k, policy)
         x = tuple(j % 3 for j in range(k))
         for _ in range(4):
             outcome = engine.real(problem, x)
@@ -86,7 +86,7 @@ def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Proble
             problem = Problem(
                 f"V = {V}: {name}",
                 tuple(p.tolist()),
-                (distributions,) * k if policy.name == "product" else distributions,
+                (distributions,) * k if policy.different_drafters else distributions,
                 k,
                 policy,
             )

@@ -114,7 +114,7 @@ class Captured:
         """Every chosen row on its top tokens; none in a replay. Raises SpecHubError when k drafts cannot be made."""
         if self.plan.only:
             return []
-        top, product = self._top(k, TUPLES), policy.name == "product"
+        top, product = self._top(k, TUPLES), policy.different_drafters
         out = []
         for position, temperature in self.places:
             p, *q = self._reduced(position, _drafters(temperature, k if product else 1), top)
@@ -143,7 +143,7 @@ class Captured:
         out = []
         for position, temperature in self.places[:MOST_WIDE]:
             p, q = self.distributions(position, temperature)
-            if policy.name == "product":
+            if policy.different_drafters:
                 q = np.stack([self.distributions(position, t)[1] for t in _drafters(temperature, k)])
             source = self._source(position, temperature)
             out.append(WideRow(self.name(position, temperature), p, q, k, policy, source))

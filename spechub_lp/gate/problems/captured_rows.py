@@ -53,7 +53,7 @@ def wide_document(rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
-    if policy.name == "product":
+    if policy.different_drafters:
         return 1.0
     found = cut(as_distribution(p), as_distribution(q), k, policy)
     return min(1.0, float(found.alpha[0] + found.error[0]))

@@ -88,7 +88,7 @@ class Problem:
         enumerated."""
         rows = [self.p, *(self.q if isinstance(self.q[0], tuple) else (self.q,))]
         check_distributions(rows, self.vocabulary)
-        if self.drafts.name == "product" and len(rows) - 1 != self.k:
+        if self.drafts.different_drafters and len(rows) - 1 != self.k:
             raise SpecHubError(
                 f"{len(rows) - 1} draft distributions for k = {self.k} product drafts; one for each is needed"
             )
@@ -168,6 +168,6 @@ def _random(rng: np.random.Generator, width: int) -> tuple[float, ...]:
 
 def _drafters(policy: DraftPolicy, q: tuple[float, ...], k: int, turn: int) -> tuple[Any, ...]:
     """k different distributions for product drafts: q and its rotations."""
-    if policy.name != "product":
+    if not policy.different_drafters:
         return q
     return tuple(tuple(np.roll(q, j * (1 + turn % 2)).tolist()) for j in range(k))

@@ -130,7 +130,7 @@ def _against_optimum(result: Replay, k: int, t: float) -> list[Picture]:
     rows = []
     for sampler in chosen(result.plan.samplers, k):
         mean = result.tally.mean((t, sampler.k, "acceptance", sampler.name))
-        policy = "greedy" if sampler.drafts.name == "hub" else sampler.drafts.name
+        policy = sampler.drafts.equivalent.name
         # One draft accepts at most sum min(p, q), which is what naive accepts.
         best = mean if sampler.k == 1 else result.tally.mean((t, k, "optimum", policy))
         if mean and best:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.drafts._best_draft import best_draft
 from spechub_lp.report.plots.pictures import COLOURS, INK, TOKENS
 from spechub_lp.samplers.border.merge_tree import Ironing
 
@@ -43,7 +42,7 @@ class Race:
         tree = Ironing(*(a.astype(np.int64 if a.dtype == np.int64 else np.float64) for a in lottery.trees[0]))
         tokens = np.argsort(np.asarray(lottery.rank[0]), kind="stable")[: len(tree.death)]
         p, q, b = (np.asarray(a[0], dtype=np.float64)[tokens] for a in (p, q, lottery.distribution))
-        return cls(tokens, p, q, best_draft(sampler.race, q, sampler.k), b, tree)
+        return cls(tokens, p, q, sampler.race.best_draft(q, sampler.k), b, tree)
 
     def sums(self, distribution: Array) -> Array:
         """[n + 1] a distribution cumulated from 0; p starts with what q cannot draft."""

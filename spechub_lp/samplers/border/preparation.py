@@ -11,7 +11,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some
 from spechub_lp.drafts import IID
-from spechub_lp.drafts._best_draft import best_draft, falling, scaled
+from spechub_lp.drafts._best_draft import falling, scaled
 from spechub_lp.samplers.border.merge_tree import Ironing, iron, wanted
 
 Array = Any
@@ -90,7 +90,7 @@ def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, 
     order, n = falling(p, q)
     best_first = order[:n]
     p_sorted, q_sorted = p[best_first], q[best_first]
-    f = best_draft(policy, q_sorted, k)
+    f = policy.best_draft(q_sorted, k)
     tree = iron(q_sorted, f, wanted(p_sorted, q_sorted, f))
     rank = np.empty(len(q), dtype=np.int64)
     rank[order] = np.arange(len(q))
@@ -111,7 +111,7 @@ def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Arr
         np.add.at(total_of, rank, distribution)
     n = int((held <= len(edges)).sum())
     p_class, q_class = sums[:, :n]
-    f = best_draft(IID(), q_class, k)
+    f = IID().best_draft(q_class, k)
     tree = iron(q_class, f, wanted(p_class, q_class, f))
     density = np.append(tree.density, q[:1] * 0)
     death, ahead = (np.append(a, [fill] * (len(edges) + 2 - n)) for a, fill in ((tree.death, 1), (tree.ahead, 0)))

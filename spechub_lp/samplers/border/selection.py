@@ -27,7 +27,6 @@ from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, positive, ratio
 from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import WithoutReplacement
-from spechub_lp.drafts._best_draft import best_draft
 from spechub_lp.samplers.border.merge_tree import Ironing
 from spechub_lp.samplers.border.preparation import Lottery, take
 
@@ -108,7 +107,7 @@ class Row:
         rest, distribution = np.ones(self.n, dtype=bool), self.q * 0
         rest[list(gone)] = False
         if rest.any():
-            distribution[rest] = best_draft(WithoutReplacement(), self.q[rest], r)
+            distribution[rest] = WithoutReplacement().best_draft(self.q[rest], r)
         return distribution
 
 

@@ -1,0 +1,144 @@
+"""Where an optimal token set H is known without enumeration: alpha* = 1 + min over H of p(H) - Q(H), row by row.
+
+Rows p, q [B, V] are float64; p is taken over its sum. Q(H) = P(all drafts are in H). The sums of `prefix`,
+`tops_and_one` and `only_tops` do not depend on the order of the tokens (_array/sums.py).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp._array import sums
+from spechub_lp._array.convert import as_numpy
+from spechub_lp._array.ops import argmax, is_token, one, without, zero
+from spechub_lp._util.tolerances import UNIT
+from spechub_lp.drafts._best_draft import best_draft_error, falling
+from spechub_lp.drafts.base import Cut, left
+
+Array = Any
+
+UP = 2.0**200
+"""Ratios are p / (2^200 q): no q > 0 is too faint for that to be finite and exact to a rounding. They are 0 only where
+p < 2^-800, which no alpha can tell from 0."""
+
+
+def prefix(p: Array, q: Array, k: int, replaced: bool) -> Cut:
+    """The best prefix of the tokens by p/q, for k drafts with replacement, or for two without.
+
+    Sort by p/q on the row as given, cumulate, take the least; as optimum/bucket_scan.py does without a sort.
+    """
+    xp, target = array_namespace(p), _over_sum(p)
+    can = q > 0
+    ratio = xp.where(can, p / xp.where(can, q * UP, one(q)), xp.asarray(xp.inf, dtype=p.dtype, device=device(p)))
+    order = xp.argsort(ratio, axis=-1)
+    pieces, part, others = ([_over_sum(q)], one(q), one(q)) if replaced else _pair_pieces(q)
+
+    def inside(summed: list[Array]) -> Array:
+        return summed[0] ** k if replaced else _pair(summed, part, others)
+
+    def before(a: Array) -> Array:
+        return sums.running(xp.take_along_axis(a, order, axis=-1))
+
+    value = before(target) - inside([before(piece) for piece in pieces])
+    best, least = argmax(-value), xp.min(value, axis=-1)
+    last = xp.take_along_axis(ratio, xp.take_along_axis(order, best[:, None], axis=-1), axis=-1)
+    H = (ratio <= last) & can & (least < 0)[:, None]
+    found = inside([sums.total(xp.where(H, piece, zero(q))) for piece in pieces])[:, 0]
+    return _cut(target, H, found, k if replaced else 2, pair=not replaced)
+
+
+def _pair_pieces(q: Array) -> tuple[list[Array], Array, Array]:
+    """What is summed over H for two drafts without replacement, and the part of q beside its heaviest token [B, 1].
+
+    Summed are y, the tokens beside the heaviest over their own sum (which may be 1e-300); y q / (1 - q), where 1 - q
+    is at least 1/2; and the heaviest token. Last, whether there are tokens beside the heaviest.
+    """
+    xp = array_namespace(q)
+    heaviest = argmax(q)
+    light = without(q, heaviest[:, None])
+    over = xp.sum(light, axis=-1, keepdims=True)
+    y = light / xp.where(over > 0, over, one(q))
+    share = xp.where(over > 0, sums.total(y), one(q))
+    y = y * (1 / share)
+    whole = sums.total(q)
+    x = light * (1 / whole)
+    heavy = xp.where(is_token(q, heaviest), q * (1 / whole), zero(q))
+    return [y, y * (x / (1 - x)), heavy], over * share / whole, over > 0
+
+
+def _pair(summed: list[Array], part: Array, others: Array) -> Array:
+    """Q(H) of two drafts without replacement from the sums of `_pair_pieces`; the formula is in sums.rounding."""
+    y, z, t = summed
+    y = array_namespace(y).where(others, y, y * 0 + 1)
+    return (part * y + t) * (part * (y + z)) - part * z + t * y
+
+
+def tops_and_one(p: Array, q: Array, tops: Array | None) -> Cut:
+    """For drafts that are the tops [B, n] and one draw from q on the rest: H is the tops, and every token that is
+    drafted last more often than it is wanted.
+
+    The tops are those of the row as given, as the policy drafts them: a division by the sum can make two of them tie.
+    """
+    xp, target = array_namespace(q), _over_sum(p)
+    last = _over_sum(q if tops is None else left(q, tops))
+    wanted_less = target < last
+    H = (q > 0) & wanted_less if tops is None else _are(q, tops) | wanted_less
+    return _cut(target, H, sums.total(xp.where(H, last, zero(q)))[:, 0])
+
+
+def only_tops(p: Array, q: Array, tops: Array) -> Cut:
+    """For drafts that are the tops [B, n] and nothing else: H is the tops, and Q(H) = 1."""
+    return _cut(_over_sum(p), _are(q, tops), (one(q) + 0 * q)[:, 0])
+
+
+def by_race(p: Array, q: Array, k: int, best_draft: Callable[[Array, int], Array]) -> Cut:
+    """More than two drafts without replacement: the distribution of the best draft, row by row on the CPU.
+
+    q is not divided by its sum: that would round subnormal entries, which count where they must be drafted.
+    """
+    H, alpha, error = np.zeros(p.shape, dtype=bool), np.zeros(p.shape[0]), np.zeros(p.shape[0])
+    for b, (target, draft) in enumerate(zip(as_numpy(_over_sum(p)), as_numpy(q), strict=True)):
+        order, n = falling(target, draft)
+        best_first = draft[order[:n]]
+        missed = np.append(np.cumsum(best_draft(best_first, k)[::-1])[::-1], 0.0)
+        served = np.append(np.cumsum(target[order[:n]][::-1])[::-1], 0.0)
+        at = int(np.argmin(served - missed))
+        H[b, order[at:n]] = True
+        served_in = target[H[b]].sum()
+        alpha[b] = 1 + served_in - missed[at]
+        # The search compared other prefixes by the same sums, and cumulated p(H) one by one: twice their errors more.
+        searched = 2 * (best_draft_error(best_first, k) + n * UNIT)
+        error[b] = _rounding(served_in, missed[at], len(draft), k) + missed[at] * searched / 2 + searched
+    xp = array_namespace(p)
+    return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
+
+
+def _over_sum(a: Array) -> Array:
+    return a * (1 / sums.total(a))
+
+
+def _are(q: Array, tops: Array) -> Array:
+    """[B, V] whether the token is one of the tops [B, n]."""
+    return without(one(q) + 0 * q, tops) == 0
+
+
+def _cut(target: Array, H: Array, inside: Array, k: int = 2, pair: bool = False) -> Cut:
+    """The value of the set H [B, V], of which Q(H) [B] is known."""
+    served = sums.total(array_namespace(H).where(H, target, zero(target)))[:, 0]
+    return Cut(1 + served - inside, H, error_of_sums(H, k, pair))
+
+
+def error_of_sums(H: Array, k: int, pair: bool) -> Array:
+    """[B] bound on the error of alpha: that of its value, and twice that for the search, which compared such values.
+
+    Tokens whose p/q round to one number, and tokens that p and the last draft hardly tell apart, cost less than that.
+    """
+    xp, bound = array_namespace(H), 3 * sums.rounding(H.shape[1], k, pair)
+    return xp.full(H.shape[0], bound, dtype=xp.float64, device=device(H))
+
+
+def _rounding(served: Array, inside: Array, vocabulary: int, k: int) -> Array:
+    """Sums of V terms in blocks of 128 (numpy and torch sum in finer trees), each of 4 roundings; a k-th power."""
+    return UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * UNIT
