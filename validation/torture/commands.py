@@ -8,7 +8,7 @@ from typing import Any
 
 from validation.torture import Checks, Doing, cli
 
-SECONDS, MEMORY = 400, None
+SECONDS, MEMORY = 1000, None
 COMMANDS = 3
 
 LAWS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 from validation.torture import Checks, Doing, cli
 
-SECONDS, MEMORY = 600, None
+SECONDS, MEMORY = 1500, None
 COMMANDS = 3
 
 DEVICES = {"/dev/null": (1, 3), "/dev/full": (1, 7)}
@@ -51,9 +51,9 @@ def _one(rng: random.Random, command: list[str], kinds: tuple[str, ...], folder:
     before = {path: path.lstat() for path in folder.rglob("*")}
     reader = _Reader(target) if name.startswith("a fifo that is read") else None
     try:
-        done = cli.run(*line, cwd=folder, limit=60)
+        done = cli.run(*line, cwd=folder, limit=cli.LIMIT)
     except subprocess.TimeoutExpired:
-        yield None if "nobody reads" in name else f"{what}: no end after 60 s"
+        yield None if "nobody reads" in name else f"{what}: no end after {cli.LIMIT:.0f} s"
         return
     finally:
         data = reader.end() if reader else b""
@@ -203,17 +203,17 @@ def _stdout(rng: random.Random) -> Checks:
         if not _safe(Path("/dev/full")):
             return
         with open("/dev/full", "wb") as full:
-            done = cli.run(*line, stdout=full, limit=60)
+            done = cli.run(*line, stdout=full, limit=cli.LIMIT)
     elif how == "a closed":
         done = subprocess.run(
             ["sh", "-c", 'exec "$@" >&-', "sh", *cli.CLI, *map(str, line)], stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, timeout=60, env=cli.environment(), check=False,
+            stderr=subprocess.PIPE, timeout=cli.LIMIT, env=cli.environment(), check=False,
         )  # fmt: skip
     else:
         read, write = os.pipe()
         os.close(read)
         try:
-            done = cli.run(*line, stdout=write, limit=60)
+            done = cli.run(*line, stdout=write, limit=cli.LIMIT)
         finally:
             os.close(write)
     yield from (f"{what}: {complaint}" for complaint in cli.complaints(done, tuple(c for c in range(256) if c != 1)))
