@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from spechub_lp.coupling import Coupling
     from spechub_lp.errors import SpecHubError
     from spechub_lp.exact import exact, reference
+    from spechub_lp.instance import Instance
     from spechub_lp.optimum.full_vocabulary import Cut, cut
     from spechub_lp.optimum.solve import Optimum, optimum
     from spechub_lp.samplers.base import Sampler, Verdict
@@ -21,6 +22,7 @@ __all__ = [
     "Coupling",
     "Cut",
     "Draw",
+    "Instance",
     "Optimum",
     "Sampler",
     "SpecHubError",
@@ -45,6 +47,7 @@ public(
         "Coupling": "coupling",
         "Cut": "optimum.full_vocabulary",
         "Draw": "sampling",
+        "Instance": "instance",
         "Optimum": "optimum.solve",
         "Sampler": "samplers.base",
         "SpecHubError": "errors",

@@ -53,6 +53,10 @@ class Refuted(CertificateError):
     exit_code = 1
 
 
+class MissingMethod(SpecHubError):
+    """A draft policy does not define the method that this question needs; the message names it."""
+
+
 class SolverError(SpecHubError):
     """A solver stopped without an optimum."""
 

@@ -7,12 +7,12 @@ from array_api_compat import array_namespace
 
 from spechub_lp import distributions
 from spechub_lp._array.convert import as_float64, as_numpy
-from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util import renamed
 from spechub_lp.coupling import Coupling
 from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
-from spechub_lp.instance import enumerate_drafts
+from spechub_lp.instance import Instance, enumerate_drafts
 from spechub_lp.samplers.base import Sampler
 
 Array = Any
@@ -22,23 +22,29 @@ LARGEST_TABLE = 4_000_000
 
 
 @renamed.argument(normalise="normalize")
-def exact(sampler: Sampler, p: Any, q: Any, *, normalize: bool = False) -> Coupling:
+def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -> Coupling:
     """The exact distribution of a sampler, by enumeration of every draft tuple in rationals.
 
     Args:
-        p: target distribution [V], as rationals, strings or floats (see distributions.parse).
+        p: target distribution [V], as rationals, strings or floats (see distributions.parse); or an Instance with the
+            sampler's drafts.
         q: draft distribution [V], or [k, V] for product drafts.
 
     Raises:
         InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit.
         SpecHubError: the rule left the rationals, or its rows do not sum to 1.
     """
-    p, q = (rational_row(row) for row in distributions.pair(p, q, normalize))
-    x, mass = enumerate_drafts(sampler.drafts, q, sampler.k)
+    instance = Instance.parse(p, q, sampler.k, sampler.drafts, normalize)
+    if (instance.policy, instance.k) != (sampler.drafts, sampler.k):
+        raise SpecHubError(
+            f"{sampler.name} takes {sampler.k} {sampler.drafts.name} drafts and {instance!r} has {instance.k} "
+            f"{instance.policy.name} drafts; use sampler.with_drafts(instance.policy)"
+        )
+    p, q, x = instance.target_row, instance.draft_row, instance.tuples
     accept, residual = _verdict_table(sampler, p, q, x)
     _must_be_rational(sampler, accept, residual)
     _must_be_distributions(sampler, x, accept, residual)
-    return Coupling(p[0], x, mass, accept, residual)
+    return Coupling(p[0].copy(), x.copy(), instance.mass.copy(), accept, residual)
 
 
 def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:

@@ -1,14 +1,20 @@
-"""From a draft policy to its draft tuples and their mass, by enumeration."""
+"""The problem: p, q, a draft policy and k, read and checked once; and the draft tuples, by enumeration."""
 
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from spechub_lp import distributions
+from spechub_lp import drafts as policies
 from spechub_lp._array.convert import as_float64
+from spechub_lp._array.rational import rational_row
 from spechub_lp.certificate import shown
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.errors import TooLarge
+from spechub_lp.errors import SpecHubError, TooLarge
 
 Array = Any
 
@@ -21,6 +27,127 @@ INSTEAD = (
 
 MOST_DRAFTS = 64
 """Of a distribution that is enumerated: V = 1 has one tuple for every k."""
+
+SHOWN = 6
+"""Tokens of the longest distributions that an instance's repr spells out."""
+
+
+@dataclass(frozen=True, repr=False)
+class Instance:
+    """A target p, a draft distribution q, and the policy that makes k drafts from q; exact rationals throughout.
+
+    `Instance.parse` makes one from what people write. Instances compare and hash by their four fields; what is computed
+    from them is kept.
+
+    Examples
+    --------
+    >>> from spechub_lp import Instance, optimum
+    >>> instance = Instance.parse("0, 1/5, 4/5", "3/5, 3/10, 1/10")
+    >>> instance
+    Instance(p=(0, 1/5, 4/5), q=(3/5, 3/10, 1/10), k=2, drafts='iid')
+    >>> instance.tuples.shape
+    (9, 2)
+    >>> optimum(instance).alpha
+    Fraction(39, 100)
+    """
+
+    p: tuple[Fraction, ...]
+    """[V] target distribution."""
+    q: tuple[Any, ...]
+    """[V] draft distribution, or the distributions [k, V] of different drafters."""
+    policy: DraftPolicy
+    """How the drafts are made from q."""
+    k: int = 2
+    """How many drafts are made."""
+
+    @classmethod
+    def parse(
+        cls, p: Any, q: Any = None, k: int = 2, drafts: str | DraftPolicy = "iid", normalize: bool = False
+    ) -> "Instance":
+        """Read and check an instance; an instance in the place of p passes through.
+
+        Parameters
+        ----------
+        p
+            Target distribution [V], as rationals, strings or floats (see `distributions.parse`).
+        q
+            Draft distribution [V], or [k, V] for product drafts.
+        k
+            Number of drafts.
+        drafts
+            Name of a draft policy, a policy, or `module:object`.
+        normalize
+            Divide p and q by their sums, whatever they are.
+
+        Raises
+        ------
+        InvalidDistribution
+            p or q is not a distribution.
+        UnknownName
+            No such policy.
+        SpecHubError
+            The policy does not make k drafts from q, or an instance came with a q of its own.
+        """
+        if isinstance(p, Instance):
+            if q is not None:
+                raise SpecHubError(f"q is given beside {p!r}, which has its own")
+            return p
+        if q is None:
+            raise SpecHubError("q is missing; give a draft distribution, or an Instance alone")
+        policy = policies.by_name(drafts)
+        target, draft = distributions.pair(p, q, normalize)
+        instance = cls(target, draft, policy, distributions.count(k))
+        policy.check(instance.draft_row, instance.k)
+        return instance
+
+    def __repr__(self) -> str:
+        given = f"k={self.k}, drafts={self.policy.name!r}"
+        if self.vocabulary > SHOWN or isinstance(self.q[0], tuple):
+            return f"Instance(V={self.vocabulary}, {given})"
+        p, q = (f"({', '.join(map(shown, row))})" for row in (self.p, self.q))
+        return f"Instance(p={p}, q={q}, {given})"
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens V."""
+        return len(self.p)
+
+    @cached_property
+    def target_row(self) -> Array:
+        """[1, V] p as an array of rationals, read-only."""
+        return _read_only(rational_row(self.p))
+
+    @cached_property
+    def draft_row(self) -> Array:
+        """[1, V] q as an array of rationals, read-only; [1, k, V] for different drafters."""
+        return _read_only(rational_row(self.q))
+
+    @property
+    def tuples(self) -> Array:
+        """[N, k] every draft tuple of positive mass, in lexicographic order, read-only.
+
+        Raises
+        ------
+        TooLarge
+            V^k tuples are more than a million.
+        """
+        return self._enumerated[0]
+
+    @property
+    def mass(self) -> Array:
+        """[N] Q(x), the probability of each tuple, as rationals, read-only."""
+        return self._enumerated[1]
+
+    @cached_property
+    def _enumerated(self) -> tuple[Array, Array]:
+        x, mass = enumerate_drafts(self.policy, self.draft_row, self.k)
+        return _read_only(x), _read_only(mass)
+
+
+def _read_only(array: Array) -> Array:
+    array = array.view()
+    array.flags.writeable = False
+    return array
 
 
 def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> None:

@@ -8,7 +8,7 @@ from array_api_compat import array_namespace
 from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
 from spechub_lp._util import renamed
 from spechub_lp.distributions import count
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import MissingMethod, SpecHubError
 
 Array = Any
 
@@ -65,7 +65,7 @@ class DraftPolicy:
 
         Raises
         ------
-        SpecHubError
+        MissingMethod
             No closed form is known.
         """
         if type(self).inside is not DraftPolicy.inside:  # a policy written for the first release
@@ -83,7 +83,7 @@ class DraftPolicy:
 
         Raises
         ------
-        SpecHubError
+        MissingMethod
             The distribution is not known.
         """
         raise self.lacks("best_draft(q, k)", "distribution of the best draft")
@@ -135,11 +135,10 @@ class DraftPolicy:
         """Return what is said where the policy does not make k drafts."""
         return f"{self.name} does not make k = {k} drafts"
 
-    def lacks(self, method: str, what: str) -> SpecHubError:
+    def lacks(self, method: str, what: str, instead: str = "") -> MissingMethod:
         """Return the error that names a method which this policy does not define."""
-        return SpecHubError(
-            f"no {what} is known for {self.name} drafts: {type(self).__name__} does not define {method}"
-        )
+        lacking = f"{type(self).__name__} does not define {method}"
+        return MissingMethod(f"no {what} is known for {self.name} drafts: {lacking}{instead}")
 
 
 def drafter(q: Array, j: int) -> Array:

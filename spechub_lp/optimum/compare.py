@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from spechub_lp import certificate, distributions
-from spechub_lp import drafts as policies
+from spechub_lp import certificate
 from spechub_lp._array.convert import as_float64
-from spechub_lp._array.rational import rational_row
 from spechub_lp._util.tolerances import AGREEMENT
-from spechub_lp.errors import MissingPackage, TooLarge
-from spechub_lp.instance import enumerate_drafts
+from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import MissingMethod, MissingPackage, TooLarge
+from spechub_lp.instance import Instance
 from spechub_lp.optimum import cvxpy_model, highs, program, subsets
 from spechub_lp.optimum.solve import Optimum, optimum
 
@@ -64,52 +63,65 @@ class Solutions:
         }
 
 
-def solve_every_way(p: Any, q: Any, k: int, drafts: str, full: bool = False, normalize: bool = False) -> Solutions:
+def solve_every_way(
+    p: Any, q: Any = None, k: int = 2, drafts: str | DraftPolicy = "iid", full: bool = False, normalize: bool = False
+) -> Solutions:
     """The certified optimum, and what each other method says. Arguments as `spechub_lp.optimum`.
 
     Raises:
         InvalidDistribution, UnknownName: bad input. TooLarge: with `full`, V^(k+1) variables are too many.
     """
-    policy = policies.by_name(drafts)
-    target, draft = distributions.pair(p, q, normalize)
-    row, draft_row = rational_row(target)[0], rational_row(draft)
-    solves, skipped = [], []
-
-    def timed(method: str, size: tuple[int, int] | None, call: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            answer = call()
-        except (TooLarge, MissingPackage) as error:
-            skipped.append(f"{method}: {error}")
-            return None
-        seconds = time.perf_counter() - started
-        value = answer.alpha if isinstance(answer, Optimum) else answer[0] if isinstance(answer, tuple) else answer
-        exact = isinstance(value, Fraction) or (hasattr(value, "numerator") and not isinstance(value, float))
-        value = Fraction(int(value.numerator), int(value.denominator)) if exact else float(value)
-        constraints, variables = size or (None, None)
-        solves.append(Solve(method, constraints, variables, value, seconds))
-        return answer
-
-    x, mass = enumerate_drafts(policy, draft_row, k)
-    float_p, float_mass = as_float64(row.astype(float)), mass.astype(float)
-    merged, plain = (program.compact(float_p, x, float_mass, merged=m) for m in (True, False))
-    best = timed("compact, HiGHS, then exact", merged.size, lambda: optimum(target, draft, k, policy))
+    instance = Instance.parse(p, q, k, drafts, normalize)
+    methods = _Methods([], [])
+    floats = as_float64(instance.target_row[0].astype(float)), instance.tuples, instance.mass.astype(float)
+    merged, plain = (program.compact(*floats, merged=m) for m in (True, False))
+    best = methods.timed("compact, HiGHS, then exact", merged.size, lambda: optimum(instance))
     certificate.check(best.certificate())
     with suppress(MissingPackage):
         cvxpy_model.load_cvxpy()
-    timed("compact, HiGHS, permuted tuples merged", merged.size, lambda: highs.solve(merged).value)
-    timed("compact, HiGHS", plain.size, lambda: highs.solve(plain).value)
-    timed("compact, cvxpy", plain.size, lambda: cvxpy_model.compact(float_p, x, float_mass))
+    methods.timed("compact, HiGHS, permuted tuples merged", merged.size, lambda: highs.solve(merged).value)
+    methods.timed("compact, HiGHS", plain.size, lambda: highs.solve(plain).value)
+    methods.timed("compact, cvxpy", plain.size, lambda: cvxpy_model.compact(*floats))
     if full:
-        if len(x) * len(float_p) > LARGEST_FULL:
-            raise TooLarge(
-                f"the full coupling has {len(x) * len(float_p):,} variables (at most {LARGEST_FULL:,}); drop --full"
-            )
-        coupling = program.full(float_p, x, float_mass)
-        timed("full coupling, HiGHS", coupling.size, lambda: highs.solve(coupling).value)
-        timed("full coupling, cvxpy", coupling.size, lambda: cvxpy_model.full(float_p, x, float_mass))
-    timed("maximum flow, exact", merged.size, lambda: optimum(target, draft, k, policy, method="flow"))
-    timed("all sets H, exact", None, lambda: subsets.over_subsets(row, draft_row, policy, k))
-    if policy.prefix_is_optimal and draft_row.ndim == 2:
-        timed("prefixes H by p/q, exact", None, lambda: subsets.over_prefixes(row, draft_row, policy, k))
-    return Solutions(best, tuple(solves), tuple(skipped))
+        _check_full(instance)
+        coupling = program.full(*floats)
+        methods.timed("full coupling, HiGHS", coupling.size, lambda: highs.solve(coupling).value)
+        methods.timed("full coupling, cvxpy", coupling.size, lambda: cvxpy_model.full(*floats))
+    methods.timed("maximum flow, exact", merged.size, lambda: optimum(instance, method="flow"))
+    exact = instance.target_row[0], instance.draft_row, instance.policy, instance.k
+    methods.timed("all sets H, exact", None, lambda: subsets.over_subsets(*exact))
+    if instance.policy.prefix_is_optimal:
+        methods.timed("prefixes H by p/q, exact", None, lambda: subsets.over_prefixes(*exact))
+    return Solutions(best, tuple(methods.solves), tuple(methods.skipped))
+
+
+@dataclass(frozen=True)
+class _Methods:
+    solves: list[Solve]
+    skipped: list[str]
+
+    def timed(self, method: str, size: tuple[int, int] | None, call: Callable[[], Any]) -> Any:
+        """Note the answer of a method and its seconds, or why it has none."""
+        started = time.perf_counter()
+        try:
+            answer = call()
+        except (TooLarge, MissingPackage, MissingMethod) as error:
+            self.skipped.append(f"{method}: {error}")
+            return None
+        seconds = time.perf_counter() - started
+        constraints, variables = size or (None, None)
+        self.solves.append(Solve(method, constraints, variables, _value(answer), seconds))
+        return answer
+
+
+def _value(answer: Any) -> Fraction | float:
+    """The maximum acceptance: of an optimum, of a pair (value, H), or of a number itself."""
+    value = answer.alpha if isinstance(answer, Optimum) else answer[0] if isinstance(answer, tuple) else answer
+    exact = isinstance(value, Fraction) or (hasattr(value, "numerator") and not isinstance(value, float))
+    return Fraction(int(value.numerator), int(value.denominator)) if exact else float(value)
+
+
+def _check_full(instance: Instance) -> None:
+    variables = len(instance.tuples) * instance.vocabulary
+    if variables > LARGEST_FULL:
+        raise TooLarge(f"the full coupling has {variables:,} variables (at most {LARGEST_FULL:,}); drop --full")

@@ -13,7 +13,7 @@ from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts._optimal_set import error_of_sums
 from spechub_lp.drafts.base import Cut
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.optimum.bucket_scan import prefix_by_buckets
 
 Array = Any
@@ -43,7 +43,7 @@ def cut(
     Raises:
         InvalidDistribution: a row holds a NaN or a negative entry (the message names row and token) or does not sum to
         1.
-        SpecHubError: a policy without `optimal_set`, or k drafts cannot be made.
+        MissingMethod: the policy has no `optimal_set`. SpecHubError: k drafts cannot be made.
     """
     policy, k = policies.by_name(drafts), distributions.count(k)
     p, q = distributions.float_array(p, "p"), distributions.float_array(q, "q")
@@ -77,9 +77,9 @@ def _none(p: Array) -> Cut:
     return Cut(alpha, xp.zeros((0, p.shape[1]), dtype=xp.bool, device=at), alpha)
 
 
-def _no_set(policy: DraftPolicy) -> SpecHubError:
-    error = policy.lacks("optimal_set(p, q, k)", "optimum at full vocabulary")
-    return SpecHubError(f"{error}; use spechub_lp.optimum at small V")
+def _no_set(policy: DraftPolicy) -> MissingMethod:
+    what = "optimum at full vocabulary"
+    return policy.lacks("optimal_set(p, q, k)", what, "; use spechub_lp.optimum at small V")
 
 
 def _slice(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:

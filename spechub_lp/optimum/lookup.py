@@ -9,7 +9,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.ops import some
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.instance import check_tuples
+from spechub_lp.instance import Instance, check_tuples
 from spechub_lp.optimum.solve import Optimum, shared_optimum
 
 Array = Any
@@ -53,7 +53,7 @@ def _look_up(
     tables, distributions = [], []
     for b in range(max(p.shape[0], q.shape[0])):
         p_row, q_row = (as_float64(a[min(b, a.shape[0] - 1)]).tolist() for a in (p, q))
-        best = shared_optimum(p_row, q_row, k, policy, normalize=True)
+        best = shared_optimum(Instance.parse(p_row, q_row, k, policy, normalize=True))
         per_tuple, per_token = parts(best)
         table = np.full((vocabulary**k, k), best.weights[0] * 0, dtype=object)
         table[_position(best.tuples, vocabulary)] = per_tuple

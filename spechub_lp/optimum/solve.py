@@ -11,16 +11,15 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from spechub_lp import distributions
 from spechub_lp import drafts as policies
 from spechub_lp._array.ops import Array
-from spechub_lp._array.rational import RATIONAL, rational_row
+from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util import renamed
 from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SolverError, TooLarge, UnknownName
-from spechub_lp.instance import enumerate_drafts
+from spechub_lp.instance import Instance
 from spechub_lp.optimum import highs
 from spechub_lp.optimum.basis import exact_flow
 from spechub_lp.optimum.max_flow import max_flow
@@ -33,14 +32,11 @@ LARGEST_COUPLING = 4_000_000
 class Optimum:
     """alpha*(p, Q) with both halves of its proof; exact rationals throughout."""
 
+    instance: Instance
     alpha: Fraction
     """The optimum of the full and of the compact program."""
     H: frozenset[int]
     """A token set with alpha = 1 + p(H) - Q(H)."""
-    p: tuple[Fraction, ...]
-    q: tuple[Any, ...]
-    k: int
-    drafts: DraftPolicy
     method: str
     """How the coupling was found: "highs" (its basis, in rationals), "highs+flow" (that basis was not exactly optimal,
     and the flow mended it) or "flow" (asked for, or HiGHS failed or left a basis that is not exactly feasible)."""
@@ -52,6 +48,26 @@ class Optimum:
     """[N, k] every draft tuple of positive mass."""
     weights: Array
     """[N] their mass Q(x)."""
+
+    @property
+    def p(self) -> tuple[Fraction, ...]:
+        """[V] target distribution."""
+        return self.instance.p
+
+    @property
+    def q(self) -> tuple[Any, ...]:
+        """[V] draft distribution, or [k, V] for different drafters."""
+        return self.instance.q
+
+    @property
+    def k(self) -> int:
+        """Number of drafts."""
+        return self.instance.k
+
+    @property
+    def drafts(self) -> DraftPolicy:
+        """The draft policy."""
+        return self.instance.policy
 
     @cached_property
     def unserved(self) -> Array:
@@ -162,32 +178,38 @@ class Optimum:
 
 @renamed.argument(normalise="normalize")
 def optimum(
-    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalize: bool = False
+    p: Any,
+    q: Any = None,
+    k: int = 2,
+    drafts: str | DraftPolicy = "iid",
+    *,
+    method: str = "highs",
+    normalize: bool = False,
 ) -> Optimum:
     """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (theory/T1_one_optimum)
 
     Args:
-        p: target distribution [V], as rationals, strings or floats (see distributions.parse).
+        p: target distribution [V], as rationals, strings or floats (see distributions.parse); or an Instance alone.
         q: draft distribution [V], or [k, V] for product drafts.
+        drafts: name of a policy, a policy, or `module:object`.
         method: "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
 
     Raises:
         InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit. UnknownName: no such policy
         or method.
     """
-    return _copy(shared_optimum(p, q, k, drafts, method=method, normalize=normalize))
+    return _copy(shared_optimum(Instance.parse(p, q, k, drafts, normalize), method))
 
 
-def shared_optimum(
-    p: Any, q: Any, k: int = 2, drafts: str | DraftPolicy = "iid", *, method: str = "highs", normalize: bool = False
-) -> Optimum:
+def shared_optimum(instance: Instance, method: str = "highs") -> Optimum:
     """`optimum` for readers of its arrays: they are read-only, and the same for all who ask for the same optimum."""
-    policy = policies.by_name(drafts)
     if method not in ("highs", "flow"):
         raise UnknownName("method", method, ["highs", "flow"])
-    target, draft = distributions.pair(p, q, normalize)
-    solve = _remembered if _is_value(policy) else _solve
-    return solve(target, draft, distributions.count(k), copy(policy), repr(policy), method)
+    if not _is_value(instance.policy):
+        return _solve(instance, "", method)
+    if not type(instance.policy).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        instance = replace(instance, policy=copy(instance.policy))
+    return _remembered(instance, repr(instance.policy), method)
 
 
 def _is_value(policy: DraftPolicy) -> bool:
@@ -199,23 +221,29 @@ def _is_value(policy: DraftPolicy) -> bool:
     return "__dataclass_params__" in vars(type(policy))
 
 
-def _solve(p: tuple[Fraction, ...], q: tuple[Any, ...], k: int, policy: DraftPolicy, _: str, method: str) -> Optimum:
-    x, mass = enumerate_drafts(policy, rational_row(q), k)
-    program = compact(rational_row(p)[0], x, mass)
+def _solve(instance: Instance, _: str, method: str) -> Optimum:
+    program = compact(instance.target_row[0], instance.tuples, instance.mass)
     start = _from_highs(program) if method == "highs" else None
     flow, H = max_flow(program, start)
     used = "flow" if start is None else "highs" if (flow == start).all() else "highs+flow"
+    alpha = _proved(instance, program, flow, H)
+    best = Optimum(instance, alpha, H, used, program, flow, instance.tuples, instance.mass)
+    return _each_array(best, _read_only)
+
+
+def _proved(instance: Instance, program: Program, flow: Array, H: frozenset[int]) -> Fraction:
+    """The value of the coupling, which the set H bounds from above."""
     alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
     if alpha != bound:
         raise SolverError(
-            f"coupling {shown(alpha)} and cut {shown(bound)} disagree; please report p = {shown(p)}, q = {shown(q)}, "
-            f"{policy.name}, k = {k}"
+            f"coupling {shown(alpha)} and cut {shown(bound)} disagree; please report p = {shown(instance.p)}, "
+            f"q = {shown(instance.q)}, {instance.policy.name}, k = {instance.k}"
         )
-    return _each_array(Optimum(alpha, H, p, q, k, policy, used, program, flow, x, mass), _read_only)
+    return alpha
 
 
 _remembered = lru_cache(maxsize=64)(_solve)
-# The key has the policy's repr beside a copy of it: Tempered(2) == Tempered(2.0), and only the first keeps rationals.
+# The key has the policy's repr beside the policy: Tempered(2) == Tempered(2.0), and only the first keeps rationals.
 
 
 def _each_array(best: Optimum, change: Callable[[Array], Array]) -> Optimum:

@@ -11,8 +11,8 @@ import numpy as np
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.instance import MOST_TUPLES, enumerate_drafts
-from spechub_lp.optimum import optimum
+from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
+from spechub_lp.optimum.solve import shared_optimum
 
 Array = Any
 
@@ -63,7 +63,7 @@ class Problem:
     @cached_property
     def alpha(self) -> Fraction:
         """The certified optimum of acceptance with these drafts."""
-        return optimum(self.p, self.q, self.k, self.drafts, normalize=True).alpha
+        return shared_optimum(Instance.parse(self.p, self.q, self.k, self.drafts, normalize=True)).alpha
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON; floats survive the journey bit for bit."""
