@@ -11,7 +11,7 @@ with app.setup(hide_code=True):
     from spechub_lp import distributions, exact, optimum, samplers
     from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
-    from spechub_lp.report.plots.border import Race, hulls, ironings, under, verdict
+    from spechub_lp.report.plots.border import Race, hulls, merge_levels, under, verdict
     from spechub_lp.report.plots.pictures import canvas, grouped, svg
 
     NAMES = ("tea", "coffee", "water", "milk", "wine", "soup")
@@ -25,12 +25,12 @@ def _(best, k, distribution, policy, rival):
     # Border in pictures: how does the optimal verifier choose?
 
     **Answer.** It ranks the tokens by p/q, draws one of a few nested groupings of that ranking, takes a draft from
-    the best group that was hit, and tests that draft alone. Here, with {k.value} draft{"s" * (k.value > 1)} made
+    the best group that was hit, and verifies that draft alone. Here, with {k.value} draft{"s" * (k.value > 1)} made
     {policy.value}, it accepts {float(distribution.acceptance):.4f} of the time, and the linear program's optimum is
     alpha\\* = {float(best.alpha):.4f}. Recursive rejection of the same drafts accepts {float(rival.acceptance):.4f}.
 
     The next word of *"She drank a cup of ..."* has the distribution p in a large model and the distribution q in a
-    small one. Drafts are drawn from q. What is put out must follow p exactly, and should be one of the drafts as
+    small one. Drafts are drawn from q. The output must follow p exactly, and should be one of the drafts as
     often as possible.
     """)
     return
@@ -52,20 +52,20 @@ def _(k, policy, sharp_p, sharp_q):
     q = distributions.parse([w**sharp_q.value for w in DRAFT], normalize=True)
     sampler, _rival = (samplers.by_name(name, k.value) for name in RULES[policy.value])
     _rows = rational_row(p), rational_row(q)
-    race, lottery = Race.of(sampler, *_rows), sampler.prepare(*_rows)
+    race, mixture = Race.of(sampler, *_rows), sampler.prepare(*_rows)
     distribution, rival, best = exact(sampler, p, q), exact(_rival, p, q), optimum(p, q, k.value, sampler.drafts)
-    return best, distribution, lottery, p, q, race, rival, sampler
+    return best, distribution, mixture, p, q, race, rival, sampler
 
 
 @app.cell(hide_code=True)
-def _(lottery, p, q, race):
+def _(mixture, p, q, race):
     _words = mo.md("""
     ## 1. Rank the tokens by p/q
 
-    Left is what p wants most for its price in q. The verifier will choose *one* draft. The distribution of that
+    On the left are the tokens with the largest p/q. The verifier will choose *one* draft. The distribution of that
     choice is b: it is p, held between two multiples of q.
     """)
-    _distributions = {"p": p, "q": q, "border": [plain(b) for b in lottery.distribution[0]]}
+    _distributions = {"p": p, "q": q, "border": [plain(b) for b in mixture.distribution[0]]}
     with canvas(width=6.4, height=2.9) as (_figure, _axes):
         _ranked = {name: [row[token] for token in race.tokens] for name, row in _distributions.items()}
         grouped(_axes, [NAMES[token] for token in race.tokens], _ranked)
@@ -80,8 +80,8 @@ def _(best, race):
     _words = mo.md(f"""
     ## 2. Find the cut
 
-    Add up along the ranking. P is how often the target wants one of the best tokens, F how often a draft is among
-    them. Where P exceeds F no rule can serve the excess, and the largest excess, {_where}, is 1 - alpha\\*. B, the
+    Add up along the ranking. P is the target's probability of the best tokens, F the probability that a draft is among
+    them. Where P exceeds F no rule can cover the excess, and the largest excess, {_where}, is 1 - alpha\\*. B, the
     distribution of the choice, touches F there and stays under F everywhere.
     """)
     with canvas(width=6.4, height=3.8) as (_figure, _axes):
@@ -103,13 +103,13 @@ def _(level, race):
     _words = mo.md(f"""
     ## 3. Draw a level
 
-    The verifier draws a level t, uniform between 0 and 1. The boundaries that live at that level cut the ranking
-    into blocks. A dot is where a boundary dies and the blocks beside it merge; below, the living boundaries are the
+    The verifier draws a level t, uniform between 0 and 1. The boundaries whose merge level is above t cut the ranking
+    into blocks. A dot is the level at which the blocks beside a boundary merge; below, the boundaries at t are the
     corners of the upper hull of B - tF. The number in a block is how much more often than one draft from q its rule
     chooses a token there. At t = {level.value:g}, **take a draft of the best block hit: {_rule}.**
     """)
     with canvas(width=6.4, height=4.1) as (_blocks, _axes):
-        ironings(_axes, race, NAMES, level.value)
+        merge_levels(_axes, race, NAMES, level.value)
     with canvas(width=6.4, height=3.3) as (_hulls, _axes):
         hulls(_axes, race, sorted({0.0, level.value}))
     _titles = "Which blocks stand at which level", "The hulls that the blocks come from"
@@ -128,18 +128,18 @@ def _(distribution):
 
 
 @app.cell(hide_code=True)
-def _(drafted, distribution, lottery, sampler):
+def _(drafted, distribution, mixture, sampler):
     _at = distribution.drafts.index(drafted.value)
-    choose = sampler.choose(lottery, distribution.tuples[_at : _at + 1])[0]
+    choose = sampler.choose(mixture, distribution.tuples[_at : _at + 1])[0]
     accept, residual = distribution.accept[_at], distribution.residual[_at]
     with canvas(width=7.0, height=2.8) as (_figure, _axes):
         verdict(_axes, NAMES, drafted.value, choose, accept, residual)
-    reading = mo.Html(svg(_figure, "The draft that is chosen, whether it is kept, what is put out"))
+    reading = mo.Html(svg(_figure, "The draft that is chosen, whether it is accepted, the output"))
     return accept, choose, reading, residual
 
 
 @app.cell(hide_code=True)
-def _(accept, choose, drafted, lottery, reading, residual):
+def _(accept, choose, drafted, mixture, reading, residual):
     def _number(value):
         text = str(plain(value))
         return f"{float(value):.4f}" + (f" = {text}" if 1 < len(text) < 16 else "")
@@ -147,12 +147,12 @@ def _(accept, choose, drafted, lottery, reading, residual):
     _words = mo.md("""
     ## 4. Read the verdict off
 
-    Two drafts share the best block from the level on at which the last boundary between them dies. So the death
-    times alone say how often each draft is chosen. The chosen one is kept with probability min(1, p/b).
+    Two drafts are in one block from the highest merge level between them upwards. So the merge levels alone say how
+    often each draft is chosen. The chosen one is accepted with probability min(1, p/b).
     """)
-    _keep = lottery.keep[0][list(drafted.value)]
-    _rows = ["| draft | chosen | kept if chosen | accepted |", "|---|---|---|---|"]
-    for _j, (_x, *_row) in enumerate(zip(drafted.value, choose, _keep, accept, strict=True), 1):
+    _accept = mixture.accept[0][list(drafted.value)]
+    _rows = ["| draft | chosen | accepted if chosen | accepted |", "|---|---|---|---|"]
+    for _j, (_x, *_row) in enumerate(zip(drafted.value, choose, _accept, accept, strict=True), 1):
         _rows.append(f"| {_j}: {NAMES[_x]} | " + " | ".join(map(_number, _row)) + " |")
     _rest = f"Rejected: {_number(residual.sum())}. Then a token is drawn from (p - b)+, normalized."
     mo.vstack([_words, drafted, reading, mo.md("\n".join(_rows)), mo.md(_rest)])

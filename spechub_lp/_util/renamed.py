@@ -170,6 +170,18 @@ def attributes(module: str, old_to_new: Mapping[str, str]) -> Callable[[str], An
     return find
 
 
+def fields(**old_to_new: str) -> Callable[[Any, str], Any]:
+    """A class's `__getattr__` that finds attributes under their old names too."""
+
+    def find(self: Any, name: str) -> Any:
+        if name in old_to_new:
+            warn(f"{type(self).__name__}.{name}", old_to_new[name])
+            return getattr(self, old_to_new[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    return find
+
+
 class _Split(ModuleType):
     """An old module in the place of one or several new ones."""
 

@@ -23,8 +23,8 @@ from spechub_lp.samplers.base import Sampler
 from spechub_lp.samplers.border.adaptive import BorderAdaptive
 from spechub_lp.samplers.border.bucketed import BorderBucketed
 from spechub_lp.samplers.border.iid import Border
-from spechub_lp.samplers.border.merge_tree import iron, wanted
-from spechub_lp.samplers.border.preparation import Highest
+from spechub_lp.samplers.border.merge_tree import best_density, merge
+from spechub_lp.samplers.border.preparation import RangeMaximum
 from spechub_lp.samplers.border.selection import walk
 from spechub_lp.samplers.border.tempered import BorderTempered
 from spechub_lp.samplers.border.without_replacement import BorderWor
@@ -168,7 +168,7 @@ def test_tails_whose_ratios_differ_by_rounding_alone(seed: int) -> None:
     order, n = falling(p, q)
     p, q = p[order[:n]], q[order[:n]]
     f = WithoutReplacement().best_draft(q, 2)
-    distribution = iron(q, f, wanted(p, q, f)).density * q
+    distribution = merge(q, f, best_density(p, q, f)).density * q
     assert np.minimum(p, distribution).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-12)
 
 
@@ -201,7 +201,7 @@ def test_full_vocabulary_without_replacement(k: int) -> None:
     choose = sampler.choose(prepared, drawn(q[0], k, 20, 3))
     assert (choose >= 0).all()
     assert np.abs(choose.sum(axis=1) - 1).max() < 1e-12
-    assert prepared.served[0] == pytest.approx(cut(p, q, k, "without_replacement").alpha[0], abs=1e-11)
+    assert prepared.acceptance[0] == pytest.approx(cut(p, q, k, "without_replacement").alpha[0], abs=1e-11)
     assert prepared.distribution.sum() == pytest.approx(1, abs=1e-11)
 
 
@@ -235,8 +235,8 @@ def test_the_example_of_the_theory() -> None:
     iid, wor = Border().prepare(p, q), BorderWor().prepare(p, q)
     assert iid.distribution[0].tolist() == [Fraction(9, 25), Fraction(3, 10), Fraction(17, 50)]
     assert wor.distribution[0].tolist() == [Fraction(17, 35), Fraction(3, 10), Fraction(3, 14)]
-    assert iid.death.a[0].tolist() == [1, 1, Fraction(2, 5)]
-    assert wor.death.a[0].tolist() == [1, 1, Fraction(1, 3)]
+    assert iid.merge_level.a[0].tolist() == [1, 1, Fraction(2, 5)]
+    assert wor.merge_level.a[0].tolist() == [1, 1, Fraction(1, 3)]
     pairs = np.asarray([[1, 2], [2, 1]])
     assert BorderWor().choose(wor, pairs)[:, 0].tolist() == [Fraction(7, 12), Fraction(5, 12)]
     by_hand = 1 / Fraction(3) + Fraction(2, 3) * Fraction(9, 10)
@@ -277,4 +277,14 @@ def test_highest_of_a_range() -> None:
         ends = np.sort(rng.integers(0, size, size=(500, 2)), axis=1)
         i, j = ends[ends[:, 0] < ends[:, 1]].T
         if len(i):
-            assert Highest(a)(i, j).tolist() == [a[0, s + 1 : e + 1].max() for s, e in zip(i, j, strict=True)]
+            assert RangeMaximum(a)(i, j).tolist() == [a[0, s + 1 : e + 1].max() for s, e in zip(i, j, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("keep", "accept"), ("rest", "residual"), ("served", "acceptance"), ("death", "merge_level"), ("ahead", "odds")],
+)
+def test_fields_of_the_first_release_have_their_old_names_too(old: str, new: str) -> None:
+    prepared = Border().prepare(*random_distributions(4, 0))
+    with pytest.warns(DeprecationWarning, match=f"{old} is called {new} now"):
+        assert getattr(prepared, old) is getattr(prepared, new)

@@ -1,4 +1,4 @@
-"""The pictures of Border's lottery show what the lottery is."""
+"""The pictures of Border's mixture show what the mixture is."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 
 from spechub_lp import optimum, samplers
 from spechub_lp._array.rational import rational_row
-from spechub_lp.report.plots.border import Race, hulls, ironings, under, verdict
+from spechub_lp.report.plots.border import Race, hulls, merge_levels, under, verdict
 from spechub_lp.report.plots.pictures import INK, canvas, svg, svg_file
 
 P = tuple(Fraction(w, 21) for w in (0, 8, 5, 3, 2, 2, 1))
@@ -26,17 +26,17 @@ def test_the_gap_at_the_cut_is_what_the_optimum_leaves(sampler):
 @pytest.mark.parametrize("sampler", RULES, ids=lambda s: f"{s.name} {s.k}")
 def test_the_blocks_of_a_level_are_the_nodes_that_stand_there(sampler):
     race = Race.of(sampler, rational_row(P), rational_row(Q))
-    tree, nodes = race.tree, range(len(race.tree.born))
-    until = [tree.born[up] if up >= 0 else 1.0 for up in tree.parent]
+    tree, nodes = race.tree, range(len(race.tree.formed))
+    until = [tree.formed[up] if up >= 0 else 1.0 for up in tree.parent]
     for t in (0.0, 0.31, 0.77, 0.999):
-        standing = sorted((tree.first[n], tree.end[n]) for n in nodes if tree.born[n] <= t < until[n])
+        standing = sorted((tree.first[n], tree.end[n]) for n in nodes if tree.formed[n] <= t < until[n])
         assert race.blocks(t) == standing
 
 
 @pytest.mark.parametrize("sampler", RULES, ids=lambda s: f"{s.name} {s.k}")
 def test_the_mean_rule_over_the_levels_chooses_by_b(sampler):
     race = Race.of(sampler, rational_row(P), rational_row(Q))
-    levels = sorted({0.0, 1.0, *race.tree.death})
+    levels = sorted({0.0, 1.0, *race.tree.merge_level})
     mean = np.zeros(len(race.q))
     for start, end in pairwise(levels):
         for first, last in race.blocks((start + end) / 2):
@@ -51,7 +51,7 @@ def test_pictures_take_the_ink_of_their_page():
     draw = [
         lambda axes: under(axes, race),
         lambda axes: hulls(axes, race, (0.0, 0.5)),
-        lambda axes: ironings(axes, race, names, 0.5),
+        lambda axes: merge_levels(axes, race, names, 0.5),
         lambda axes: verdict(axes, names, (2, 3), [0.5, 0.5], [0.5, 0.2], [0, 0.3, 0, 0, 0, 0, 0]),
     ]
     for onto in draw:

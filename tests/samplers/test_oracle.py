@@ -56,7 +56,7 @@ def arguments(sampler, p, q) -> dict:
 
 
 def test_rules_have_programs():
-    assert RULES.keys() == {rule.name for rule in samplers.ALL} - {"border", "border_wor"}
+    assert RULES.keys() == {rule.name for rule in samplers.ALL} - {"border_wor"}
 
 
 @pytest.mark.parametrize(("name", "k"), [(name, k) for name in RULES for k in (1, 2, 3) if sampler_or_none(name, k)])

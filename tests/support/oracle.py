@@ -27,6 +27,7 @@ def witness(code: str, **arguments: Any) -> dict[Outcome, Fraction]:
 
     def run(choose: Callable[[Any], Any]) -> Outcome:
         names: dict[str, Any] = {
+            "Fraction": Fraction,
             "choose": choose,
             "flip": partial(flip, choose),
             **{helper.__name__: helper for helper in (normalized, excess, without, most_likely)},

@@ -1,4 +1,4 @@
-"""The three pictures of theory/border: B under F, the hulls, and the ironings.
+"""The three pictures of theory/border: B under F, the hulls, and the merge levels.
 
 python theory/border/pictures.py        writes the SVG files beside this one
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spechub_lp._util.io import write_text
-from spechub_lp.report.plots.border import Race, hulls, ironings, under
+from spechub_lp.report.plots.border import Race, hulls, merge_levels, under
 from spechub_lp.report.plots.pictures import canvas, svg_file
 from spechub_lp.samplers.border.iid import Border
 
@@ -28,8 +28,8 @@ def main() -> None:
         hulls(axes, race, LEVELS)
         write_text(HERE / "hulls.svg", svg_file(figure, "B - tF and its upper hull at five levels t: corners vanish"))
     with canvas(width=5.2, height=3.8) as (figure, axes):
-        ironings(axes, race)
-        write_text(HERE / "ironings.svg", svg_file(figure, "Blocks of tokens merge as the level t rises"))
+        merge_levels(axes, race)
+        write_text(HERE / "merge_levels.svg", svg_file(figure, "Blocks of tokens merge as the level t rises"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python validation/benchmarks/draws.py        about a minute
 
-The drafts are given. `verify` starts from p and q each time; `prepared` is Border's verdict once the lottery is made.
+The drafts are given. `verify` starts from p and q each time; `prepared` is Border's verdict once the mixture is made.
 Aim: Border prepared within 2 x SpecHub.
 """
 

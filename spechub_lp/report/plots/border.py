@@ -1,4 +1,4 @@
-"""Border's lottery in pictures (theory/border): B under F, the hulls, the ironings, and how one verdict reads off.
+"""Border's mixture in pictures (theory/border): B under F, the hulls, the merge levels, and one verdict.
 
 Each function draws on axes that `pictures.canvas` gave.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.report.plots.pictures import COLOURS, INK, TOKENS
-from spechub_lp.samplers.border.merge_tree import Ironing
+from spechub_lp.samplers.border.merge_tree import MergeTree
 
 Array = Any
 
@@ -20,7 +20,7 @@ ACROSS = "q cumulated, tokens by falling p/q"
 
 @dataclass(frozen=True)
 class Race:
-    """What the pictures need of one row (p, q), in float64: the n tokens that q can draft, best first."""
+    """What the pictures need of one row (p, q), in float64: the n tokens that q can draft, by falling p/q."""
 
     tokens: Array
     """[n] their ids."""
@@ -32,16 +32,16 @@ class Race:
     """[n] distribution of the best draft."""
     b: Array
     """[n] distribution of the chosen draft."""
-    tree: Ironing
-    """The nested ironings."""
+    tree: MergeTree
+    """The nested partitions."""
 
     @classmethod
     def of(cls, sampler: Any, p: Array, q: Array) -> "Race":
         """sampler: border or border_wor; p, q: one row [1, V], rationals or floats."""
-        lottery = sampler.prepare(p, q)
-        tree = Ironing(*(a.astype(np.int64 if a.dtype == np.int64 else np.float64) for a in lottery.trees[0]))
-        tokens = np.argsort(np.asarray(lottery.rank[0]), kind="stable")[: len(tree.death)]
-        p, q, b = (np.asarray(a[0], dtype=np.float64)[tokens] for a in (p, q, lottery.distribution))
+        mixture = sampler.prepare(p, q)
+        tree = MergeTree(*(a.astype(np.int64 if a.dtype == np.int64 else np.float64) for a in mixture.trees[0]))
+        tokens = np.argsort(np.asarray(mixture.rank[0]), kind="stable")[: len(tree.merge_level)]
+        p, q, b = (np.asarray(a[0], dtype=np.float64)[tokens] for a in (p, q, mixture.distribution))
         return cls(tokens, p, q, sampler.race.best_draft(q, sampler.k), b, tree)
 
     def sums(self, distribution: Array) -> Array:
@@ -55,21 +55,21 @@ class Race:
 
     def blocks(self, t: float) -> list[tuple[int, int]]:
         """The blocks [first, end) at level t."""
-        corners = [0, *(i for i in range(1, len(self.q)) if self.tree.death[i] > t), len(self.q)]
+        corners = [0, *(i for i in range(1, len(self.q)) if self.tree.merge_level[i] > t), len(self.q)]
         return list(pairwise(corners))
 
 
 def under(axes: Any, race: Race) -> None:
-    """P, F and B over the cumulated q; the gap at the cut is 1 - alpha*."""
+    """Draw P, F and B over the cumulated q; the gap at the cut is 1 - alpha*."""
     c, cut = race.sums(race.q), race.cut
-    asked, offered, chosen = (race.sums(distribution) for distribution in (race.p, race.f, race.b))
-    axes.plot(c, asked, "s--", color=COLOURS["p"], ms=3.5, lw=1.2, label="P, what the target asks")
-    axes.plot(c, offered, "o:", color=INK, ms=5, lw=1, label="F, what the drafts can offer")
-    axes.plot(c, chosen, "-", color=COLOURS["border"], lw=2, label="B, the distribution of the choice")
-    gap = asked[cut] - offered[cut]
+    target, best, chosen = (race.sums(distribution) for distribution in (race.p, race.f, race.b))
+    axes.plot(c, target, "s--", color=COLOURS["p"], ms=3.5, lw=1.2, label="P, the target")
+    axes.plot(c, best, "o:", color=INK, ms=5, lw=1, label="F, the best draft")
+    axes.plot(c, chosen, "-", color=COLOURS["border"], lw=2, label="B, the chosen draft")
+    gap = target[cut] - best[cut]
     if gap > 1e-9:
-        axes.vlines(c[cut], offered[cut], asked[cut], color=COLOURS["p"], lw=5, alpha=0.5)
-        middle, words = (c[cut], (asked[cut] + offered[cut]) / 2), f"1 - alpha* = {gap:.3f}"
+        axes.vlines(c[cut], best[cut], target[cut], color=COLOURS["p"], lw=5, alpha=0.5)
+        middle, words = (c[cut], (target[cut] + best[cut]) / 2), f"1 - alpha* = {gap:.3f}"
         side = {"ha": "right", "xytext": (-14, -10)} if c[cut] > 0.6 else {"ha": "left", "xytext": (14, -14)}
         axes.annotate(words, middle, textcoords="offset points", color=COLOURS["p"], **side)
     axes.set(xlabel=ACROSS, xlim=(0, 1), ylim=(0, 1.03))
@@ -77,7 +77,7 @@ def under(axes: Any, race: Race) -> None:
 
 
 def hulls(axes: Any, race: Race, levels: Sequence[float]) -> None:
-    """B - tF and its upper hull at each level; the corners are the boundaries that live."""
+    """Draw B - tF and its upper hull at each level; the corners are the boundaries between blocks."""
     c = race.sums(race.q)
     for t in levels:
         points = race.sums(race.b) - t * race.sums(race.f)
@@ -89,25 +89,25 @@ def hulls(axes: Any, race: Race, levels: Sequence[float]) -> None:
     axes.legend(fontsize=8)
 
 
-def ironings(axes: Any, race: Race, names: Sequence[str] = (), t: float | None = None) -> None:
-    """Each block over the levels at which it stands, with the density of its rule, (rise of F) / (width); a stem for
-    each boundary up to its death. names: [V] of the tokens; t: a level to mark."""
+def merge_levels(axes: Any, race: Race, names: Sequence[str] = (), t: float | None = None) -> None:
+    """Draw each block over the levels at which it stands, with the density of its rule, (rise of F) / (width); and a
+    stem for each boundary up to its merge level. names: [V] of the tokens; t: a level to mark."""
     c, tree, densities = race.sums(race.q), race.tree, race.f / race.q
-    for start, end, born, up in zip(tree.first, tree.end, tree.born, tree.parent, strict=True):
-        until = tree.born[up] if up >= 0 else 1.0
-        if until <= born:
+    for start, end, formed, up in zip(tree.first, tree.end, tree.formed, tree.parent, strict=True):
+        until = tree.formed[up] if up >= 0 else 1.0
+        if until <= formed:
             continue
         density = race.f[start:end].sum() / race.q[start:end].sum()
         shade = _shade("viridis", 0.08 + 0.5 * density / densities.max())
-        pale = 0.4 if t is not None and not born <= t < until else 1.0
-        axes.fill_between([c[start], c[end]], born, until, color=shade, alpha=pale, ec="white", lw=0.8)
-        if until - born > 0.05 and c[end] - c[start] > 0.06:
-            middle = (c[start] + c[end]) / 2, (born + until) / 2
+        pale = 0.4 if t is not None and not formed <= t < until else 1.0
+        axes.fill_between([c[start], c[end]], formed, until, color=shade, alpha=pale, ec="white", lw=0.8)
+        if until - formed > 0.05 and c[end] - c[start] > 0.06:
+            middle = (c[start] + c[end]) / 2, (formed + until) / 2
             ink = INK if pale < 1 else "white"
             axes.text(*middle, f"{density:.2f}", color=ink, ha="center", va="center", fontsize=8)
     for i in range(1, len(race.q)):
-        axes.vlines(c[i], 0, tree.death[i], color=INK, lw=2)
-        axes.plot([c[i]], [tree.death[i]], "o", color=INK, ms=5, clip_on=False)
+        axes.vlines(c[i], 0, tree.merge_level[i], color=INK, lw=2)
+        axes.plot([c[i]], [tree.merge_level[i]], "o", color=INK, ms=5, clip_on=False)
     if t is not None:
         axes.axhline(t, color=COLOURS["p"], lw=2)
     for i, token in enumerate(race.tokens[: len(names)]):
@@ -115,32 +115,34 @@ def ironings(axes: Any, race: Race, names: Sequence[str] = (), t: float | None =
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=ACROSS, ylabel="level t")
 
 
-def verdict(axes: Any, names: Sequence[str], drafts: Sequence[int], choose: Array, accept: Array, rest: Array) -> None:
-    """One tuple in three rows of the same length, 1: which draft is chosen, whether it is kept, what is put out.
+def verdict(
+    axes: Any, names: Sequence[str], draft_ids: Sequence[int], choose: Array, accept: Array, residual: Array
+) -> None:
+    """Draw one tuple in three rows of the same length, 1: which draft is chosen, whether it is accepted, the output.
 
-    names: [V] of the tokens; drafts: [k] ids; choose, accept: [k] probabilities; rest: [V] those of the residual.
+    names: [V] of the tokens; draft_ids: [k]; choose, accept: [k] probabilities; residual: [V] probabilities.
     """
-    choose, accept, rest = (np.asarray(a, dtype=np.float64) for a in (choose, accept, rest))
+    choose, accept, residual = (np.asarray(a, dtype=np.float64) for a in (choose, accept, residual))
     at = 0.0
-    for x, chosen, kept in zip(drafts, choose, accept, strict=True):
+    for x, chosen, kept in zip(draft_ids, choose, accept, strict=True):
         _piece(axes, 2, at, chosen, names[x], x, 0.75)
         _piece(axes, 1, at, kept, "accept", x, 1)
         _piece(axes, 1, at + kept, chosen - kept, "reject", x, 0.25)
         at += chosen
     at = 0.0
     for x, mass, solid in (
-        *zip(drafts, accept, [1] * len(drafts), strict=True),
-        *((y, m, 0.5) for y, m in _held(rest)),
+        *zip(draft_ids, accept, [1] * len(draft_ids), strict=True),
+        *((y, m, 0.5) for y, m in _held(residual)),
     ):
         _piece(axes, 0, at, mass, names[x], x, solid)
         at += mass
     axes.set(xlim=(0, 1), ylim=(-0.5, 2.5), xlabel="probability, given these drafts")
-    axes.set_yticks([0, 1, 2], ["put out", "accept", "choose"])
+    axes.set_yticks([0, 1, 2], ["output", "accept", "choose"])
     axes.spines["left"].set_visible(False)
 
 
-def _held(rest: Array) -> list[tuple[int, float]]:
-    return [(y, float(mass)) for y, mass in enumerate(rest) if mass > 0]
+def _held(residual: Array) -> list[tuple[int, float]]:
+    return [(y, float(mass)) for y, mass in enumerate(residual) if mass > 0]
 
 
 def _piece(axes: Any, row: int, left: float, width: float, name: str, token: int, solid: float) -> None:

@@ -15,10 +15,20 @@ Array = Any
 
 @dataclass(frozen=True)
 class BorderAdaptive(Sampler):
-    """The optimum for adaptive drafts: greedy_hubs where q(a) >= threshold, border_wor elsewhere. (theory/border)
+    """Verify adaptive drafts: by greedy_hubs where q(a) >= threshold, by border_wor elsewhere; their optimum.
 
-    1. Look at q alone: which drafts were made?
+    1. Find from q alone which drafts were made.
     2. Verify them by the rule that is optimal for them.
+
+    References
+    ----------
+    theory/border, section 9.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> exact(samplers.BorderAdaptive(), ["3/5", "3/10", "1/10"], ["1/5", "3/10", "1/2"]).is_lossless
+    True
     """
 
     name = "border_adaptive"

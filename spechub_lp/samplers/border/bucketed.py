@@ -4,7 +4,7 @@ from typing import Any
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.iid import Border
-from spechub_lp.samplers.border.preparation import Lottery
+from spechub_lp.samplers.border.preparation import Mixture
 
 Array = Any
 
@@ -13,11 +13,21 @@ Array = Any
 class BorderBucketed(Border):
     """Border without a sort: tokens of similar p/q are ranked as one. Lossless by construction, just below optimal.
 
-    Which block was hit is all that the lottery asks, so any classes of tokens will do: the distribution of the chosen
-    draft is known, and it is verified against that distribution. What is lost is the spread of p/q within a class
-    (theory/border).
+    The choice asks only which block was hit, so any classes of tokens will do: the distribution of the chosen draft is
+    known, and the draft is verified against that distribution. What is lost is the spread of p/q within a class.
 
-    1. Put the tokens into `levels` classes of p/q. 2. Go on as `border`, with classes in the place of tokens.
+    1. Put the tokens into `levels` classes of p/q.
+    2. Go on as `border`, with classes in the place of tokens.
+
+    References
+    ----------
+    theory/border, section 7.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> exact(samplers.BorderBucketed(), ["3/5", "3/10", "1/10"], ["1/5", "3/10", "1/2"]).acceptance
+    Fraction(19, 25)
     """
 
     levels: int = 128
@@ -27,5 +37,5 @@ class BorderBucketed(Border):
 
     name = "border_bucketed"
 
-    def prepare(self, p: Array, q: Array) -> Lottery:
-        return preparation.prepare_in_levels(p, drafter(q, 0), self.k, self.levels, self.octaves)
+    def prepare(self, p: Array, q: Array) -> Mixture:
+        return preparation.prepare_in_classes(p, drafter(q, 0), self.k, self.levels, self.octaves)

@@ -1,5 +1,7 @@
-"""Nested ironings: from the distribution that the chosen draft should have to the lottery that gives it
-(theory/border).
+"""The merge tree: a mixture over nested partitions that chooses a draft with a given distribution (theory/border).
+
+The mixture over hierarchical rules is Border's and Cai, Daskalakis and Weinberg's; joining tokens of unlike p/q to one
+block is what Myerson calls ironing.
 
 Everything here sees one row: the n tokens that q can draft, best first (p/q falling), with their p, their q, and f, the
 distribution of the best draft. p and f are probabilities; q may have any sum. Plain loops, in the arithmetic of what
@@ -16,46 +18,61 @@ from spechub_lp._array.jit import compiled
 Array = Any
 
 
-class Ironing(NamedTuple):
-    """The lottery over rules "take a draft of the best block that was hit", as a tree of merging blocks.
+class MergeTree(NamedTuple):
+    """A mixture over the rules "take a draft of the best block that was hit", whose partitions into blocks are nested.
 
-    Boundary i lies before token i. A level t is drawn, uniform in [0, 1]; the boundaries with death > t cut the tokens
-    into blocks. The tree has the m blocks of t = 0 first, in order, and then one node for each death, in order of time.
+    A level t is drawn, uniform in [0, 1]. Boundary i lies before token i; the boundaries with a merge level above t cut
+    the n tokens into blocks. The N nodes of the tree are the m blocks of t = 0, in order, and then the block that each
+    merge forms, by rising level.
     """
 
-    death: Array
-    """[n] level at which the boundary dies: 0 where it never was one, 1 where it lives to the end (and at token 0)."""
+    merge_level: Array
+    """[n] level at which the blocks beside boundary i merge: 0 inside a block of t = 0, 1 where they never do."""
     density: Array
-    """[n] (distribution of the chosen draft) / q, as this lottery makes it."""
-    ahead: Array
-    """[n] integral, over the levels from the death of boundary i to 1, of q(better blocks) / q(own block)."""
-    home: Array
-    """[n] the node that the token starts in."""
+    """[n] (distribution of the chosen draft) / q, as this mixture makes it."""
+    odds: Array
+    """[n] integral, over the levels from the merge level of boundary i to 1, of q(better blocks) / q(own block)."""
+    leaf: Array
+    """[n] the node of t = 0 that the token is in."""
     parent: Array
-    """[N] the node that swallows this one, or -1."""
-    born: Array
-    """[N] the level at which the node's block comes about."""
+    """[N] the node that this one merges into, or -1."""
+    formed: Array
+    """[N] the level from which on the node is a block."""
     first: Array
     """[N] first token of the node's block."""
     end: Array
-    """[N] the token behind its last."""
+    """[N] the token after its last."""
     q: Array
     """[n] the draft distribution that it was made of; its scale is free in floats."""
 
 
 @compiled
-def wanted(p: Array, q: Array, f: Array) -> Array:
-    """The distribution of the chosen draft, over q, that is served best: p/q held between two levels. [n] each -> [n].
+def best_density(p: Array, q: Array, f: Array) -> Array:
+    """Return b/q [n], b the best distribution of the chosen draft: p held between two multiples of q.
 
-    1. The cut is the prefix where p exceeds f the most. No rule chooses from a prefix more often than f says, so p asks
-       for `excess` too much there.
-    2. On the prefix, lower the highest p/q to one level until the excess is gone.
-    3. Behind it, raise the lowest p/q to one level until all that f offers is taken.
+        max  sum_y min(p(y), b(y))   s.t.   b(first j tokens) <= f(first j tokens) for every j,   b(all) = 1
+
+    1. The cut is the prefix where p exceeds f the most. No rule chooses from a prefix more often than f says, so p has
+       `excess` too much there.
+    2. On the prefix, lower the highest p/q to one value until the excess is removed.
+    3. After it, raise the lowest p/q to one value until all of f is used.
+
+    Parameters
+    ----------
+    p, q, f : [n]
+        Target distribution, draft distribution and distribution of the best draft, by falling p/q.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, q, f = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5]), np.array([0.36, 0.39, 0.25])
+    >>> (best_density(p, q, f) * q).round(2).tolist()
+    [0.36, 0.3, 0.34]
     """
     n, nil = len(q), q[0] * 0
     density = p / q
     excess, gain, cut = nil, nil, 0
-    for i in range(n):
+    for i in range(n):  # step 1
         gain += p[i] - f[i]
         if gain > excess:
             excess, cut = gain, i + 1
@@ -63,7 +80,7 @@ def wanted(p: Array, q: Array, f: Array) -> Array:
     for i in range(cut, n):
         spare += f[i] - p[i]
 
-    mass, width, i = nil, nil, 0
+    mass, width, i = nil, nil, 0  # step 2
     while i < cut and (i == 0 or mass - excess < density[i] * width):
         mass += p[i]
         width += q[i]
@@ -71,7 +88,7 @@ def wanted(p: Array, q: Array, f: Array) -> Array:
     if i > 0:
         density[:i] = (mass - excess) / width
 
-    mass, width, i = nil, nil, n
+    mass, width, i = nil, nil, n  # step 3
     while i > cut and (i == n or mass + spare > density[i - 1] * width):
         i -= 1
         mass += p[i]
@@ -82,29 +99,41 @@ def wanted(p: Array, q: Array, f: Array) -> Array:
 
 
 @compiled
-def iron(q: Array, f: Array, density: Array) -> Ironing:
-    """The nested ironings that give each token the wanted density, as far as f allows it. [n] each.
+def merge(q: Array, f: Array, density: Array) -> MergeTree:
+    """Return the mixture that gives each token the density b/q, as far as f allows it.
 
-    Let B and F cumulate density * q and f over the cumulated q. At level t the living boundaries are the corners of the
-    upper hull of B - t F. So a boundary dies at the t with (drop of B's slope) = t (drop of F's slope), slopes over the
-    two blocks that it parts; and a death can only bring forward those of the boundaries beside it.
+    Let B and F cumulate density * q and f over the cumulated q. At level t the boundaries are the corners of the upper
+    hull of B - t F. So the blocks beside a boundary merge at the t with (drop of B's slope) = t (drop of F's slope),
+    the drop from the one block to the other; and a merge can only lower the merge levels of the boundaries beside it.
 
-    1. Blocks of equal density; a heap of the boundaries between them, by level of death.
-    2. Bury the first, merge its two blocks, look at the boundaries beside it again.
-    3. Down the tree of blocks, add up what the levels give: slope of F, and q(better blocks) / q(own block).
+    1. Make blocks of equal density, and a heap of the boundaries between them, by merge level.
+    2. Take the first boundary, merge its two blocks, and look at the boundaries beside it again.
+    3. Down the tree, add up over the levels the slope of F and q(better blocks) / q(own block).
+
+    Parameters
+    ----------
+    q, f, density : [n]
+        Draft distribution, distribution of the best draft and b/q, by falling p/q.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q, f, density = np.array([0.2, 0.3, 0.5]), np.array([0.36, 0.39, 0.25]), np.array([1.8, 1.0, 0.68])
+    >>> merge(q, f, density).merge_level.round(3).tolist()
+    [1.0, 1.0, 0.4]
     """
     n, nil = len(q), q[0] * 0
     whole = nil + 1
-    home = np.zeros(n, dtype=np.int64)
-    for i in range(1, n):
-        home[i] = home[i - 1] + (1 if density[i] < density[i - 1] else 0)
-    m = home[n - 1] + 1
+    leaf = np.zeros(n, dtype=np.int64)
+    for i in range(1, n):  # step 1
+        leaf[i] = leaf[i - 1] + (1 if density[i] < density[i - 1] else 0)
+    m = leaf[n - 1] + 1
     first, end = np.zeros(2 * m, dtype=np.int64), np.zeros(2 * m, dtype=np.int64)
     block = np.empty((m, 4), dtype=q.dtype)  # q, slope of B, slope of F, q of the blocks before it
     cumulated = nil
     for i in range(n):
-        b = home[i]
-        if i == 0 or home[i - 1] < b:
+        b = leaf[i]
+        if i == 0 or leaf[i - 1] < b:
             first[b] = i
             block[b] = nil
             block[b, 3] = cumulated
@@ -113,13 +142,13 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
         block[b, 0] += q[i]
         block[b, 1] = density[i]
         block[b, 2] += f[i]
-    link = np.empty((m, 4), dtype=np.int64)  # block before, block behind, its node, whether the boundary lives
+    link = np.empty((m, 4), dtype=np.int64)  # block before, block after, its node, whether the boundary is there
     parent = np.full(2 * m, -1)
-    born = np.full(2 * m, nil)
-    slope, odds = born.copy(), born.copy()
+    formed = np.full(2 * m, nil)
+    slope, node_odds = formed.copy(), formed.copy()
     for b in range(m):
         block[b, 2] /= block[b, 0]
-        slope[b], odds[b] = block[b, 2], block[b, 3] / block[b, 0]
+        slope[b], node_odds[b] = block[b, 2], block[b, 3] / block[b, 0]
         link[b, 0], link[b, 1], link[b, 2], link[b, 3] = b - 1, b + 1, b, 1
 
     heap = [(nil, 0)]
@@ -130,8 +159,8 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
     heapify(heap)
     heappop(heap)
     now, new = nil, m
-    buried = np.zeros(m, dtype=np.int64)
-    while len(heap) > 0:
+    merged = np.zeros(m, dtype=np.int64)
+    while len(heap) > 0:  # step 2
         t, b = heappop(heap)
         if link[b, 3] == 0:
             continue
@@ -142,10 +171,10 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
         block[a, 1] = (block[a, 1] * left + block[b, 1] * right) / block[a, 0]
         block[a, 2] = (block[a, 2] * left + block[b, 2] * right) / block[a, 0]
         parent[link[a, 2]] = parent[link[b, 2]] = new
-        first[new], end[new], born[new] = first[a], end[link[b, 2]], now
-        slope[new], odds[new] = block[a, 2], block[a, 3] / block[a, 0]
+        first[new], end[new], formed[new] = first[a], end[link[b, 2]], now
+        slope[new], node_odds[new] = block[a, 2], block[a, 3] / block[a, 0]
         link[a, 1], link[a, 2], link[b, 3] = c, new, 0
-        buried[new - m] = b
+        merged[new - m] = b
         new += 1
         if c < m:
             link[c, 0] = a
@@ -156,18 +185,18 @@ def iron(q: Array, f: Array, density: Array) -> Ironing:
                 if drop < fall:  # both below 0 by rounding: the two blocks are one, and merge now
                     heappush(heap, (drop / fall if fall > nil else nil, j))
 
-    death, ahead = q * 0, q * 0
-    for b in range(m):
-        death[first[b]] = whole
+    merge_level, odds = q * 0, q * 0
+    for b in range(m):  # step 3
+        merge_level[first[b]] = whole
     for node in range(new - 1, -1, -1):
         up = parent[node]
-        length = (born[up] if up >= 0 else whole) - born[node]
+        length = (formed[up] if up >= 0 else whole) - formed[node]
         slope[node] = slope[node] * length + (slope[up] if up >= 0 else nil)
-        odds[node] = (odds[node] * length if length > nil else nil) + (odds[up] if up >= 0 else nil)
+        node_odds[node] = (node_odds[node] * length if length > nil else nil) + (node_odds[up] if up >= 0 else nil)
         if node >= m:
-            i = first[buried[node - m]]
-            death[i], ahead[i] = born[node], odds[node]
+            i = first[merged[node - m]]
+            merge_level[i], odds[i] = formed[node], node_odds[node]
     for i in range(n):
-        if first[home[i]] != i:
-            ahead[i] = odds[home[i]]
-    return Ironing(death, slope[home], ahead, home, parent[:new], born[:new], first[:new], end[:new], q)
+        if first[leaf[i]] != i:
+            odds[i] = node_odds[leaf[i]]
+    return MergeTree(merge_level, slope[leaf], odds, leaf, parent[:new], formed[:new], first[:new], end[:new], q)

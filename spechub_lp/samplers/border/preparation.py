@@ -1,5 +1,5 @@
 """Border's preparation: for each row of (p, q) the order of the tokens, the distribution of the chosen draft and the
-lottery over nested ironings that makes it; then which draft a tuple chooses, O(k log k) a tuple whatever the
+mixture over nested partitions that makes it; then which draft of a tuple is chosen, O(k log k) a tuple whatever the
 vocabulary."""
 
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some
+from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import falling, scaled
-from spechub_lp.samplers.border.merge_tree import Ironing, iron, wanted
+from spechub_lp.samplers.border.merge_tree import MergeTree, best_density, merge
 
 Array = Any
+
+__getattr__ = renamed.attributes(__name__, {"Lottery": "Mixture", "Highest": "RangeMaximum"})
 
 WINDOW = 32
 MOST_ODDS = 2.0**1000
@@ -23,34 +26,52 @@ while its better blocks are there to be hit."""
 
 
 @dataclass(frozen=True)
-class Lottery:
-    """What Border knows of rows (p, q) before it sees drafts. Rationals; or float64 whatever the dtype of p and q, and
-    only what meets the output is rounded: `keep` and `rest` are float64 for float64 rows, else float32."""
+class Mixture:
+    """What Border knows of rows (p, q) before it sees drafts: a mixture over nested partitions of the tokens.
+
+    Numbers are rationals; or float64 whatever the dtype of p and q, and only what meets the output is rounded: `accept`
+    and `residual` are float64 for float64 rows, else float32.
+    """
 
     rank: Array
     """[B, V] place of each token by p/q falling; tokens that q cannot draft come last."""
-    death: "Highest"
-    """[B, V] level at which the boundary before the token of that rank dies."""
-    ahead: "Highest"
+    merge_level: "RangeMaximum"
+    """[B, V] level at which the blocks beside the boundary before the token of that rank merge."""
+    odds: "RangeMaximum"
     """[B, V] minus the integral from that level to 1 of q(better blocks) / q(own block)."""
     q: Array
     """[B, V] the draft distribution, divided by its sum."""
     distribution: Array
     """[B, V] b: the distribution of the chosen draft, by token, as this lottery makes it (not as it was wanted)."""
-    keep: Array
-    """[B, V] min(1, p/b), the probability to keep a chosen token."""
-    rest: Array
+    accept: Array
+    """[B, V] min(1, p/b), the probability to accept a chosen token."""
+    residual: Array
     """[B, V] (p - b)+ divided by its sum, the distribution of the output when the chosen draft is rejected."""
-    served: Array
-    """[B] sum of min(p, b), the acceptance."""
-    trees: tuple[Ironing, ...]
-    """[B] the nested ironings, by rank."""
+    acceptance: Array
+    """[B] sum of min(p, b)."""
+    trees: tuple[MergeTree, ...]
+    """[B] the merge trees, by rank."""
+
+    __getattr__ = renamed.fields(death="merge_level", ahead="odds", keep="accept", rest="residual", served="acceptance")
 
 
-def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
-    """Sort, cut, hold p/q between two levels, iron: O(V log V) a row. p, q [B, V] or [1, V]; any namespace.
+def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
+    """Return the mixture for k drafts of the policy: sort, cut, hold p/q between two values, merge. O(V log V) a row.
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
+
+    Parameters
+    ----------
+    policy : DraftPolicy
+        iid or without_replacement.
+    p, q : [B, V] or [1, V]
+        Target and draft distributions, of any array library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prepare(IID(), np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]]), 2).acceptance.round(2).tolist()
+    [0.76]
     """
     p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
@@ -59,9 +80,19 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Lottery:
     return _together(p, targets, np.broadcast_to(_distribution(q), targets.shape), done)
 
 
-def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> Lottery:
-    """`prepare` for drafts with replacement, after the tokens were put into `levels` classes of p/q, from k downwards,
-    `octaves` octaves in all: O(V log levels) a row, no sort. Classes are what is ranked; a class is never cut."""
+def prepare_in_classes(p: Array, q: Array, k: int, levels: int, octaves: int) -> Mixture:
+    """Return the mixture for k iid drafts, with `levels` classes of similar p/q in the place of tokens; no sort.
+
+    The classes go from p/q = k downwards, `octaves` octaves in all; a class is never cut. O(V log levels) a row.
+    Arguments as `prepare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, q = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
+    >>> prepare_in_classes(p, q, 2, 128, 8).acceptance.round(2).tolist()
+    [0.76]
+    """
     p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
     targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_distribution(p), scaled(as_float64(q))))
@@ -70,37 +101,39 @@ def prepare_in_levels(p: Array, q: Array, k: int, levels: int, octaves: int) -> 
     return _together(p, targets, np.broadcast_to(_distribution(q), targets.shape), done)
 
 
-def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Lottery:
-    """The rows of a batch as one lottery, in the namespace and on the device of `like`."""
+def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
+    """The rows of a batch as one mixture, in the namespace and on the device of `like`."""
     *tables, trees = zip(*done, strict=True)
-    rank, death, ahead, distribution = (np.stack(table) for table in tables)
-    need = positive(p - distribution)
-    keep, rest, served = accept_probability(p, distribution), normalize(need, p), np.sum(p - need, axis=1)
+    rank, merge_level, odds, distribution = (np.stack(table) for table in tables)
+    left = positive(p - distribution)
+    accept, residual, acceptance = accept_probability(p, distribution), normalize(left, p), np.sum(p - left, axis=1)
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
-        rank, death, ahead, q, distribution, served = (
-            xp.asarray(a, device=at) for a in (rank, death, ahead, q.copy(), distribution, served)
+        rank, merge_level, odds, q, distribution, acceptance = (
+            xp.asarray(a, device=at) for a in (rank, merge_level, odds, q.copy(), distribution, acceptance)
         )
         dtype = like.dtype if like.dtype == xp.float64 else xp.float32
-        keep, rest = (xp.asarray(a, dtype=dtype, device=at) for a in (keep, rest))
-    return Lottery(rank, Highest(death), Highest(-ahead), q, distribution, keep, rest, served, trees)
+        accept, residual = (xp.asarray(a, dtype=dtype, device=at) for a in (accept, residual))
+    return Mixture(
+        rank, RangeMaximum(merge_level), RangeMaximum(-odds), q, distribution, accept, residual, acceptance, trees
+    )
 
 
-def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, Array, Ironing]:
+def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, Array, MergeTree]:
     order, n = falling(p, q)
     best_first = order[:n]
     p_sorted, q_sorted = p[best_first], q[best_first]
     f = policy.best_draft(q_sorted, k)
-    tree = iron(q_sorted, f, wanted(p_sorted, q_sorted, f))
+    tree = merge(q_sorted, f, best_density(p_sorted, q_sorted, f))
     rank = np.empty(len(q), dtype=np.int64)
     rank[order] = np.arange(len(q))
-    death, ahead, distribution = q * 0 + 1, q * 0, q * 0
-    death[:n], ahead[:n] = tree.death, tree.ahead if q.dtype == object else np.minimum(tree.ahead, MOST_ODDS)
+    merge_level, odds, distribution = q * 0 + 1, q * 0, q * 0
+    merge_level[:n], odds[:n] = tree.merge_level, tree.odds if q.dtype == object else np.minimum(tree.odds, MOST_ODDS)
     distribution[best_first] = tree.density * q_sorted
-    return rank, death, ahead, distribution, tree
+    return rank, merge_level, odds, distribution, tree
 
 
-def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Array, Array, Ironing]:
+def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Array, Array, MergeTree]:
     """As `_row`, with classes in the place of tokens; tokens that q cannot draft are a class of their own, the last."""
     can = q > 0
     at = np.full(len(q), len(edges) + 1)
@@ -112,10 +145,12 @@ def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Arr
     n = int((held <= len(edges)).sum())
     p_class, q_class = sums[:, :n]
     f = IID().best_draft(q_class, k)
-    tree = iron(q_class, f, wanted(p_class, q_class, f))
+    tree = merge(q_class, f, best_density(p_class, q_class, f))
     density = np.append(tree.density, q[:1] * 0)
-    death, ahead = (np.append(a, [fill] * (len(edges) + 2 - n)) for a, fill in ((tree.death, 1), (tree.ahead, 0)))
-    return rank, death + q[:1] * 0, ahead + q[:1] * 0, density[np.minimum(rank, n)] * q, tree
+    merge_level, odds = (
+        np.append(a, [fill] * (len(edges) + 2 - n)) for a, fill in ((tree.merge_level, 1), (tree.odds, 0))
+    )
+    return rank, merge_level + q[:1] * 0, odds + q[:1] * 0, density[np.minimum(rank, n)] * q, tree
 
 
 def _distribution(a: Array) -> Array:
@@ -123,22 +158,43 @@ def _distribution(a: Array) -> Array:
     return normalize(a, a)
 
 
-def by_block(prepared: Lottery, x: Array) -> tuple[Array, Array]:
-    """The drafts x [B, k] from best to worst, as slots [B, k]; and the level [B, k] up to which the best s + 1 of them
-    are not all in one block, 0 for the best alone. O(k log k) a tuple."""
+def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
+    """Return the slots [B, k] of the drafts x [B, k] from best to worst; and the levels [B, k], up to which the best
+    s + 1 of them are not all in one block, 0 for the best alone. O(k log k) a tuple.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mixture = prepare(IID(), np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]]), 2)
+    >>> order, apart = by_block(mixture, np.array([[2, 1]]))
+    >>> order.tolist(), apart.round(2).tolist()
+    ([[1, 0]], [[0.0, 0.4]])
+    """
     xp = array_namespace(x)
     rank = take(prepared.rank, x)
     order = xp.argsort(rank, axis=-1, stable=True)
     rank = xp.take_along_axis(rank, order, axis=-1)
     apart = [take(prepared.q, x[:, :1])[:, 0] * 0]
     for s in range(1, x.shape[1]):
-        gap = prepared.death(rank[:, s - 1], rank[:, s])
+        gap = prepared.merge_level(rank[:, s - 1], rank[:, s])
         apart.append(xp.where((rank[:, s - 1] < rank[:, s]) & (gap > apart[-1]), gap, apart[-1]))
     return order, columns(*apart)
 
 
 def earliest(order: Array, apart: Array) -> Array:
-    """Probability [B, k] that each draft is the earliest drawn of the best block that was hit, over all levels."""
+    """Return the probability [B, k] that each draft is the earliest drawn of the best block hit, over all levels.
+
+    Parameters
+    ----------
+    order, apart : [B, k]
+        What `by_block` returned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> earliest(np.array([[1, 0]]), np.array([[0.0, 0.4]])).tolist()
+    [[0.6, 0.4]]
+    """
     xp = array_namespace(order)
     k = order.shape[1]
     slot = xp.arange(k, device=device(order))[None, :]
@@ -150,9 +206,16 @@ def earliest(order: Array, apart: Array) -> Array:
     return choose
 
 
-class Highest:
+class RangeMaximum:
     """Maximum of a[b, i + 1 : j + 1] for i < j, in O(1) after O(V) a row: windows of 32 at both ends, and between them
-    a table of powers of two over the blocks of 32. For i = j it is some entry nearby."""
+    a table of powers of two over the blocks of 32. For i = j it is some entry nearby.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RangeMaximum(np.array([[5, 1, 4, 2]]))(np.array([0]), np.array([3])).tolist()
+    [4]
+    """
 
     def __init__(self, a: Array):
         xp = array_namespace(a)
@@ -186,5 +249,12 @@ class Highest:
 
 
 def take(a: Array, at: Array) -> Array:
-    """a[b, at[b]]: [B, V] or [1, V], [B, m] -> [B, m]."""
+    """Return a[b, at[b]]: [B, V] or [1, V], [B, m] -> [B, m].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> take(np.array([[0.5, 0.2, 0.3]]), np.array([[2, 0]])).tolist()
+    [[0.3, 0.5]]
+    """
     return a[0][at] if a.shape[0] == 1 else array_namespace(a).take_along_axis(a, at, axis=-1)

@@ -1,11 +1,11 @@
-"""Earliest with hand-over: which of more than two drafts made without replacement the lottery chooses (theory/border).
+"""Earliest with hand-over: which of more than two drafts made without replacement is chosen (theory/border).
 
 At one level, with G the best block that was hit and A the blocks before it, walk through the drafts as drawn:
 
-    drafts behind G only leave the pool
+    drafts after G only leave the pool
     at a draft y of G, with r draws still to come from the pool without y:
-        keep y, unless a later draft is in G too and a coin of probability theta(y) falls; then hand over,
-        and go on with the pool without y and the block without y
+        choose y; but if a later draft is in G too, hand over with probability theta(y):
+        go on with the pool without y and the block without y
 
     theta(y) = (q(G) - q(y)) (c - P(y)) / (q(G) R(y)),    c = P(heaviest token of G)
     P(x) = Pr[r draws from the pool without x hit A]
@@ -27,8 +27,8 @@ from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, positive, ratio
 from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import WithoutReplacement
-from spechub_lp.samplers.border.merge_tree import Ironing
-from spechub_lp.samplers.border.preparation import Lottery, take
+from spechub_lp.samplers.border.merge_tree import MergeTree
+from spechub_lp.samplers.border.preparation import Mixture, take
 
 Array = Any
 
@@ -38,8 +38,16 @@ FEWEST = 2
 """Distributions kept whatever they take: those of one draft and of the heaviest token of its block."""
 
 
-def walk(prepared: Lottery, x: Array) -> Array:
-    """Probability [B, k] that each draft of x [B, k] is chosen, over all levels and coins; rows sum to 1."""
+def walk(prepared: Mixture, x: Array) -> Array:
+    """Return the probability [B, k] that each draft of x [B, k] is chosen, over all levels; rows sum to 1.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers.border.preparation import prepare
+    >>> p, q = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
+    >>> walk(prepare(WithoutReplacement(), p, q, 2), np.array([[1, 2], [2, 1]])).round(3).tolist()
+    [[0.933, 0.067], [0.667, 0.333]]
+    """
     xp, at = array_namespace(prepared.q), device(prepared.q)
     choose = as_float64(prepared.q[:1, :1]) * np.zeros(x.shape, dtype=np.int64)
     rows = [Row(tree) for tree in prepared.trees]
@@ -49,45 +57,49 @@ def walk(prepared: Lottery, x: Array) -> Array:
 
 
 class Row:
-    """One row of (p, q), its tokens by rank."""
+    """One row of (p, q), its tokens by rank; it keeps the distributions of pools that tuples have in common."""
 
-    def __init__(self, tree: Ironing):
+    def __init__(self, tree: MergeTree):
         self.tree, self.q, self.n = tree, tree.q, len(tree.q)
         self.known = Recent(MEMORY, FEWEST)
 
     def choose(self, drafts: list[int]) -> Array:
-        """Drafts as ranks, in the order drawn -> [k]. A repeat, or a draft too faint to count, is never chosen."""
+        """Return the probability [k] to choose each draft, given as ranks in the order drawn.
+
+        A repeat, or a draft too faint to count, is never chosen.
+        """
         counts = [rank < self.n and rank not in drafts[:j] for j, rank in enumerate(drafts)]
         if not any(counts):
             return np.where(np.arange(len(drafts)) == 0, self.q[0] * 0 + 1, self.q[0] * 0)
-        first, end, share = self.levels(min(drafts))
+        first, end, lengths = self.levels(min(drafts))
         here = np.asarray([new & (first <= rank) & (rank < end) for new, rank in zip(counts, drafts, strict=True)])
         choose = []
         for j, rank in enumerate(drafts):
-            left = np.where(here[j], share * 0, share)
+            left = np.where(here[j], lengths * 0, lengths)
             either = here[j] & here[j + 1 :].any(axis=0)
             if either.any():
-                gone = frozenset(other for other, new in zip(drafts[:j], counts, strict=False) if new)
-                left[either] = share[either] * self.theta(rank, gone, len(drafts) - 1 - j, first[either], end[either])
-            choose.append((share - left).sum())
-            share = left
+                removed = frozenset(other for other, new in zip(drafts[:j], counts, strict=False) if new)
+                theta = self.theta(rank, removed, len(drafts) - 1 - j, first[either], end[either])
+                left[either] = lengths[either] * theta
+            choose.append((lengths - left).sum())
+            lengths = left
         return np.asarray(choose)
 
     def levels(self, rank: int) -> tuple[Array, Array, Array]:
-        """The blocks [first, end) that the token is in as t runs from 0 to 1, and how long it is in each."""
-        node, nodes = int(self.tree.home[rank]), []
+        """Return the blocks [first, end) that the token is in as t runs from 0 to 1, and how long it is in each."""
+        node, nodes = int(self.tree.leaf[rank]), []
         while node >= 0:
             nodes.append(node)
             node = int(self.tree.parent[node])
-        born = self.tree.born[nodes]
-        return self.tree.first[nodes], self.tree.end[nodes], np.append(born[1:], born[0] * 0 + 1) - born
+        formed = self.tree.formed[nodes]
+        return self.tree.first[nodes], self.tree.end[nodes], np.append(formed[1:], formed[0] * 0 + 1) - formed
 
-    def theta(self, y: int, gone: frozenset[int], r: int, first: Array, end: Array) -> Array:
-        """Probability to hand over at draft y, in each block [first, end)."""
-        best = self.best(gone | {y}, r)
+    def theta(self, y: int, removed: frozenset[int], r: int, first: Array, end: Array) -> Array:
+        """Return the probability to hand over at draft y, in each block [first, end)."""
+        best = self.best(removed | {y}, r)
         missed = nested(best, first, end)
         pool = self.q.copy()
-        pool[list(gone)] = pool[0] * 0
+        pool[list(removed)] = pool[0] * 0
         heaviest = heaviest_of(pool, first.tolist(), end.tolist())
         mass = nested(pool, first, end)
         pool[y] = pool[0] * 0
@@ -95,29 +107,41 @@ class Row:
         hit, spread = below(best, first), missed * 0
         for x in set(heaviest):
             here = np.asarray([x == other for other in heaviest])
-            spread[here] = below(self.best(gone | {x}, r), first[here]) - hit[here]
-        coin = ratio(ratio(others, mass) * positive(spread), missed)
-        return minimum(coin, coin * 0 + 1)
+            spread[here] = below(self.best(removed | {x}, r), first[here]) - hit[here]
+        theta = ratio(ratio(others, mass) * positive(spread), missed)
+        return minimum(theta, theta * 0 + 1)
 
-    def best(self, gone: frozenset[int], r: int) -> Array:
-        """The distribution of the best of r draws from the pool without `gone`: [n]."""
-        return self.known((gone, r), lambda: self.best_of_rest(gone, r))
+    def best(self, removed: frozenset[int], r: int) -> Array:
+        """Return the distribution of the best of r draws from the pool without `removed`: [n]."""
+        return self.known((removed, r), lambda: self.best_of_rest(removed, r))
 
-    def best_of_rest(self, gone: frozenset[int], r: int) -> Array:
+    def best_of_rest(self, removed: frozenset[int], r: int) -> Array:
         rest, distribution = np.ones(self.n, dtype=bool), self.q * 0
-        rest[list(gone)] = False
+        rest[list(removed)] = False
         if rest.any():
             distribution[rest] = WithoutReplacement().best_draft(self.q[rest], r)
         return distribution
 
 
 def below(distribution: Array, first: Array) -> Array:
-    """The sums of distribution[:first], for first [m]."""
+    """Return the sums of distribution[:first], for first [m].
+
+    Examples
+    --------
+    >>> below(np.array([0.5, 0.25, 0.25]), np.array([0, 2])).tolist()
+    [0.0, 0.75]
+    """
     return np.concatenate((distribution[:1] * 0, np.cumsum(distribution[: first.max()])))[first]
 
 
 def nested(a: Array, first: Array, end: Array) -> Array:
-    """The sums of a[first:end] over nested blocks, smallest first: [m], each by adding what the block has more."""
+    """Return the sums [m] of a[first:end] over nested blocks, smallest first, each by adding what the block has more.
+
+    Examples
+    --------
+    >>> nested(np.array([0.5, 0.25, 0.25]), np.array([1, 0]), np.array([2, 3])).tolist()
+    [0.25, 1.0]
+    """
     sums: list[Any] = []
     inner = (int(first[0]), int(first[0]))
     for start, stop in zip(first.tolist(), end.tolist(), strict=True):
@@ -128,7 +152,13 @@ def nested(a: Array, first: Array, end: Array) -> Array:
 
 
 def heaviest_of(pool: Array, first: list[int], end: list[int]) -> list[int]:
-    """The heaviest token of each of the nested blocks [first, end), smallest block first."""
+    """Return the heaviest token of each of the nested blocks [first, end), smallest block first.
+
+    Examples
+    --------
+    >>> heaviest_of(np.array([0.5, 0.2, 0.3]), [1, 0], [3, 3])
+    [2, 0]
+    """
     heaviest, seen_from, seen_to = first[0], first[0], first[0]
     out = []
     for start, stop in zip(first, end, strict=True):

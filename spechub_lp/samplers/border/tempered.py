@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.base import drafter
 from spechub_lp.drafts.tempered import Tempered
-from spechub_lp.samplers.border.preparation import Lottery
+from spechub_lp.samplers.border.preparation import Mixture
 from spechub_lp.samplers.border.without_replacement import BorderWor
 
 Array = Any
@@ -12,11 +12,22 @@ Array = Any
 
 @dataclass(frozen=True)
 class BorderTempered(BorderWor):
-    """The optimum for tempered drafts: border_wor with the distribution they were really drawn from. (theory/border)"""
+    """Verify tempered drafts as `border_wor` does, with the distribution they were really drawn from; their optimum.
+
+    References
+    ----------
+    theory/border, section 9.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> exact(samplers.BorderTempered(), ["3/5", "3/10", "1/10"], ["1/5", "3/10", "1/2"]).is_lossless
+    True
+    """
 
     name = "border_tempered"
     own: ClassVar[tuple[DraftPolicy, ...]] = (Tempered(),)
 
-    def prepare(self, p: Array, q: Array) -> Lottery:
+    def prepare(self, p: Array, q: Array) -> Mixture:
         policy = self.drafts if isinstance(self.drafts, Tempered) else Tempered()
         return super().prepare(p, policy.temper(drafter(q, 0)))
