@@ -1,13 +1,16 @@
-"""Three doors for engines that verify batches of chains or trees, small enough to read in one sitting.
+"""Three protocols for engines that verify batches of chains or trees, small enough to read in one sitting.
 
-An engine is a callable with an attribute `door`:
+An engine is a callable with an attribute `protocol`:
 
-    door = "uniform"   engine(batch, noise) -> Emitted      explicit noise; engine.noise(batch) says which
-    door = "seeded"    engine(batch, *, seed, offset) -> Emitted      opaque noise of a device
-    door = "host"      engine(batch) -> Emitted             noise from torch's, python's or numpy's generators
+    protocol = "uniform"   engine(batch, noise) -> Emitted      explicit noise; engine.noise(batch) says which
+    protocol = "seeded"    engine(batch, *, seed, offset) -> Emitted      opaque noise of a device
+    protocol = "host"      engine(batch) -> Emitted             noise from torch's, python's or numpy's generators
+
+A callable without that attribute is a plain function on one node, `verify(p, q, drafts) -> (token, slot)`.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from spechub_lp._util.extras import extra
@@ -15,12 +18,72 @@ from spechub_lp._util.extras import extra
 with extra("gate", "the gate"):
     import torch
 
+from spechub_lp._util import renamed
+from spechub_lp.errors import SpecHubError
+
+
+class ProtocolName(StrEnum):
+    """How an engine is called."""
+
+    NODE = "node"
+    """A plain function on one node."""
+    UNIFORM = "uniform"
+    """A batch, and explicit noise."""
+    SEEDED = "seeded"
+    """A batch, and a seed and an offset of the device's own noise."""
+    HOST = "host"
+    """A batch; noise comes from the host's generators."""
+
+
+BATCHES = (ProtocolName.UNIFORM, ProtocolName.SEEDED, ProtocolName.HOST)
+"""The protocols of engines that verify batches."""
+
+
+def protocol_of(engine: Any, name: str = "") -> ProtocolName:
+    """Return the protocol of an engine; the attribute's old name `door` still works, with a warning.
+
+    Raises
+    ------
+    SpecHubError
+        The engine has a protocol that is none of these.
+
+    Examples
+    --------
+    >>> protocol_of(lambda p, q, drafts: (drafts[0], 0))
+    <ProtocolName.NODE: 'node'>
+    """
+    said = getattr(engine, "protocol", None)
+    if said is None and (said := getattr(engine, "door", None)) is not None:
+        renamed.warn("an engine's attribute door", "protocol")
+    try:
+        return ProtocolName.NODE if said is None else ProtocolName(said)
+    except ValueError:
+        known = ", ".join(BATCHES)
+        raise SpecHubError(f"{name or engine!r} has protocol = {said!r}; it must be one of {known}") from None
+
+
+class NoiseKind(StrEnum):
+    """The distribution of explicit noise."""
+
+    UNIFORM = "uniform"
+    """On a grid in [0, 1)."""
+    EXPONENTIAL = "exponential"
+    """Independent Exp(1) times that race along the last axis."""
+
 
 @dataclass(frozen=True)
 class TreeBatch:
-    """Draft trees to verify. Node 0 is the root, parents come before children, siblings stand in trial order.
+    """B draft trees of at most N nodes over V tokens.
 
-    A chain is a tree in which node n has parent n - 1. Rows that nobody may read are NaN.
+    Node 0 is the root, parents come before children, siblings stand in trial order. A chain is a tree in which node n
+    has parent n - 1. Rows that nobody may read are NaN.
+
+    Examples
+    --------
+    >>> p = torch.full((1, 2, 3), 1 / 3, dtype=torch.float64)
+    >>> batch = TreeBatch(torch.tensor([[-1, 0]]), torch.tensor([[-1, 2]]), p, p, "iid")  # one draft, token 2
+    >>> batch.is_chain
+    True
     """
 
     parent: torch.Tensor
@@ -55,10 +118,17 @@ class TreeBatch:
 
 @dataclass(frozen=True)
 class Emitted:
-    """What came out of each row."""
+    """What came out of each of B rows.
+
+    Examples
+    --------
+    >>> emitted = Emitted(torch.tensor([[3, 1], [2, -1]]), torch.tensor([2, 1]))
+    >>> emitted.tokens[0, : emitted.n[0]].tolist()  # draft 3 was accepted, then 1 was drawn
+    [3, 1]
+    """
 
     tokens: Any
-    """[B, L+1] emitted tokens, padded with -1: accepted drafts, then one more."""
+    """[B, L+1] emitted tokens, L the depth of the tree: accepted drafts, then one more; padded with -1."""
     n: Any
     """[B] how many tokens were emitted, at least 1."""
     node: Any = None
@@ -67,13 +137,20 @@ class Emitted:
 
 @dataclass(frozen=True)
 class NoiseSpec:
-    """One array of explicit noise that an engine takes."""
+    """One array of explicit noise that an engine takes.
+
+    Examples
+    --------
+    >>> NoiseSpec("u", (2,)).bits  # two float32 uniforms a row
+    24
+    """
 
     name: str
+    """Its key in the dictionary that the engine is given."""
     shape: tuple[int, ...]
     """Per row, without the batch."""
     kind: str = "uniform"
-    """"uniform", or "exponential": independent Exp(1) times that race along the last axis."""
+    """A `NoiseKind`."""
     dtype: torch.dtype = torch.float32
     bits: int = 24
     """uniform: the grid is {0, 2^-bits, .., 1 - 2^-bits}."""
@@ -84,28 +161,28 @@ class NoiseSpec:
 class UniformVerifier(Protocol):
     """Explicit noise."""
 
-    door: ClassVar[str] = "uniform"
+    protocol: ClassVar[str] = ProtocolName.UNIFORM
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        """The arrays that one call takes."""
+        """Return what arrays one call takes."""
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
-        """Verify; noise[name] is [B, *shape]."""
+        """Verify a batch of B trees; noise[name] is [B, *shape]."""
 
 
 class SeededVerifier(Protocol):
     """Opaque device randomness, a function of a seed and an offset."""
 
-    door: ClassVar[str] = "seeded"
+    protocol: ClassVar[str] = ProtocolName.SEEDED
 
     def __call__(self, batch: TreeBatch, *, seed: int, offset: int) -> Emitted:
-        """Verify."""
+        """Verify a batch of B trees."""
 
 
 class HostVerifier(Protocol):
     """Noise from the host's generators, which the gate controls."""
 
-    door: ClassVar[str] = "host"
+    protocol: ClassVar[str] = ProtocolName.HOST
 
     def __call__(self, batch: TreeBatch) -> Emitted:
-        """Verify."""
+        """Verify a batch of B trees."""

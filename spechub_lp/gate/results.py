@@ -1,26 +1,94 @@
 """What a gate run says: findings, a row for each problem, a status with an exit code."""
 
 from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from math import isnan
 from typing import Any
 
-EXIT = {"pass": 0, "biased": 1, "inconclusive": 3}
-"""2 is misuse: the command line's own errors."""
+from spechub_lp._util import renamed
+
+
+class Status(StrEnum):
+    """The verdict of a run."""
+
+    PASS = "pass"
+    BIASED = "biased"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 1 for a bias, 3 for neither; 2 is misuse, the command line's own errors."""
+        return {Status.PASS: 0, Status.BIASED: 1, Status.INCONCLUSIVE: 3}[self]
+
+
+class Level(IntEnum):
+    """By which means something was seen."""
+
+    BOUNDARY = 0
+    """Inputs and uniforms at the ends of their ranges."""
+    EXACT = 1
+    """The exact distribution, from controlled noise."""
+    DRAWS = 2
+    """Bets on outputs, on real noise."""
+    STREAM = 3
+    """Bets on outputs given the past, on real noise."""
+    ACCEPTANCE = 4
+    """Acceptance beside the optimum."""
+
+
+class Kind(StrEnum):
+    """What a finding is about."""
+
+    BIAS = "bias"
+    ABOVE_OPTIMUM = "above the optimum"
+    KEPT_NOISE = "kept noise"
+    IMPOSSIBLE_TOKEN = "zero-probability token"
+    ILLEGAL_TOKEN = "illegal token"
+    ILLEGAL_SLOT = "illegal slot"
+    ILLEGAL_PATH = "illegal path"
+    SHAPE = "shape"
+    OVERWRITTEN = "inputs overwritten"
+    CRASH = "crash"
+    HANG = "hang"
+    NAN_ROW = "NaN row"
+    ROWS_MIXED = "rows mixed"
+    FLOOR = "acceptance floor"
+    REGRESSION = "acceptance regression"
+    NOT_CONTROLLED = "not controlled"
+    LEFT_OUT = "left out"
+    FULL_VOCABULARY = "full vocabulary"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the gate saw."""
+    """Something the gate saw.
+
+    Examples
+    --------
+    >>> finding = Finding(Level.BOUNDARY, Kind.CRASH, "on 'ties': it died", problem="ties")
+    >>> finding.proof, finding.problem
+    (True, 'ties')
+    """
 
     level: int
+    """A `Level`."""
     kind: str
-    """A short name: "bias", "zero-probability token", "above the optimum", "crash", "kept noise", ..."""
+    """A `Kind`."""
     message: str
+    """What, where and how much, as a sentence."""
     proof: bool = True
-    """Whether it rejects the engine; notes do not."""
+    """Whether it fails the engine; notes do not."""
     distance: float | None = None
+    """Its size, where it has one."""
     case: dict[str, Any] | None = None
     """The smallest failing input, for `--replay`."""
+    problem: str | None = field(default=None, kw_only=True)
+    """The name of the problem that it was seen on; None where it is about the whole run."""
+
+    def document(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        return {name: value for name, value in vars(self).items() if name != "problem"}
 
 
 def _size(case: dict[str, Any]) -> int:
@@ -36,8 +104,9 @@ class Row:
     """What was measured on one problem."""
 
     problem: str
+    """Its name."""
     level: int
-    """1: exact distribution. 2: draws."""
+    """`Level.EXACT` or `Level.DRAWS`."""
     distance: float
     """Level 1: the exact distance. Level 2: that of the frequencies."""
     bound: float
@@ -45,24 +114,42 @@ class Row:
     acceptance: float
     """NaN where it was not measured: draws of a tree are about its output."""
     optimum: float
+    """The certified optimum of acceptance with the same drafts."""
     unexplained: float = 0.0
+    """Mass of the noise that the exact distribution leaves open."""
     draws: int = 0
+    """Calls at level 2."""
 
     def document(self) -> dict[str, Any]:
+        """The row as JSON."""
         return vars(self) | {"acceptance": None if isnan(self.acceptance) else self.acceptance}
 
 
 @dataclass
 class Report:
-    """The outcome of one gate run."""
+    """The outcome of one gate run.
+
+    Examples
+    --------
+    >>> report = Report("mymodule:verify", "node", "iid", 2)
+    >>> report.findings.append(Finding(Level.EXACT, Kind.BIAS, "the output distribution is 0.1 away from p"))
+    >>> report.status, report.exit_code
+    (<Status.BIASED: 'biased'>, 1)
+    """
 
     engine: str
-    door: str
+    """The name of the engine."""
+    protocol: str
+    """How it is called: a `spechub_lp.gate.protocols.ProtocolName`."""
     drafts: str
+    """The draft policy, by name."""
     k: int
+    """How many drafts."""
     rows: list[Row] = field(default_factory=list)
+    """One for each problem that was measured."""
     findings: list[Finding] = field(default_factory=list)
     levels: list[int] = field(default_factory=list)
+    """Levels that were reached."""
     level: str = ""
     """Which level decided, in words."""
     smallest_caught: float = 1.0
@@ -72,18 +159,42 @@ class Report:
     inconclusive: list[str] = field(default_factory=list)
     """Why a run without proof of bias is no pass either."""
     calls: int = 0
+    """Calls of the engine, or rows of its batches."""
     seconds: float = 0.0
+    """Wall time."""
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def status(self) -> str:
-        if any(finding.proof for finding in self.findings):
-            return "biased"
-        return "inconclusive" if self.inconclusive else "pass"
+    def door(self) -> str:
+        """The old name of `protocol`."""
+        renamed.warn("Report.door", "protocol")
+        return self.protocol
+
+    @property
+    def proved(self) -> bool:
+        """Whether some finding fails the engine."""
+        return any(finding.proof for finding in self.findings)
+
+    @property
+    def status(self) -> Status:
+        """The verdict: biased by proof, inconclusive for a reason, else a pass."""
+        if self.proved:
+            return Status.BIASED
+        return Status.INCONCLUSIVE if self.inconclusive else Status.PASS
 
     @property
     def exit_code(self) -> int:
-        return EXIT[self.status]
+        """0 pass, 1 biased, 3 inconclusive."""
+        return self.status.exit_code
+
+    @property
+    def exact(self) -> bool:
+        """Whether exact distributions alone decided."""
+        return Level.EXACT in self.levels and all(row.level == Level.EXACT for row in self.rows)
+
+    def failed_on(self, problem: str) -> list[Finding]:
+        """The findings that fail the engine on the problem of this name."""
+        return [finding for finding in self.findings if finding.proof and finding.problem == problem]
 
     @property
     def distance(self) -> float:
@@ -101,7 +212,7 @@ class Report:
         return {
             "schema": "spechub-gate-1",
             "engine": self.engine,
-            "door": self.door,
+            "door": self.protocol,
             "drafts": self.drafts,
             "k": self.k,
             "status": self.status,
@@ -112,7 +223,7 @@ class Report:
             "smallest_distance_caught": self.smallest_caught,
             "scope": self.scope,
             "inconclusive": self.inconclusive,
-            "findings": [vars(finding) for finding in self.findings],
+            "findings": [finding.document() for finding in self.findings],
             "problems": [row.document() for row in self.rows],
             "calls": self.calls,
             "seconds": round(self.seconds, 3),

@@ -41,7 +41,9 @@ def _guarded(
     try:
         return in_child(work, settings.seconds + settings.time_limit + GRACE)
     except ChildDied as error:
-        return died(Report(name, "node", drafts, k, settings=vars(settings)), error)
+        from spechub_lp.gate.protocols import ProtocolName
+
+        return died(Report(name, ProtocolName.NODE, drafts, k, settings=vars(settings)), error)
 
 
 def rerun(name: str | None, path: Path, settings: Settings) -> Report:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from spechub_lp._util.reading import read_json, sealed
-from spechub_lp.gate.results import Finding, Report
+from spechub_lp.gate.results import Finding, Kind, Level, Report
 
 NO_CASE = "give the file that `spechub-lp gate` saved"
 CASE_SCHEMA = "spechub-gate-case-1"
@@ -12,7 +12,7 @@ CASE_SCHEMA = "spechub-gate-case-1"
 
 def case_document(report: Report) -> dict[str, Any]:
     """The smallest failing input as a file for `--replay`."""
-    return sealed({"schema": CASE_SCHEMA, "engine": report.engine, "door": report.door, "case": report.case})
+    return sealed({"schema": CASE_SCHEMA, "engine": report.engine, "door": report.protocol, "case": report.case})
 
 
 def read_case(path: str | Path) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def compare(report: Report, baseline: dict[str, Any], path: str) -> None:
         old = before.get(row.problem)
         if old is None or old["acceptance"] is None or not row.acceptance >= 0:
             continue  # draws of a tree measure its output, not its acceptance
-        slack = 1e-6 if row.level == old["level"] == 1 else 2 * (row.bound + old["bound"])
+        slack = 1e-6 if row.level == old["level"] == Level.EXACT else 2 * (row.bound + old["bound"])
         if row.acceptance < old["acceptance"] - slack:
             message = (
                 f"on {row.problem!r} it accepts {row.acceptance:.6g}; the baseline {path} has {old['acceptance']:.6g}"
             )
-            report.findings.append(Finding(4, "acceptance regression", message))
+            report.findings.append(Finding(Level.ACCEPTANCE, Kind.REGRESSION, message, problem=row.problem))

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from spechub_lp.gate.checks.diagnosis import Table
-from spechub_lp.gate.checks.node import MOST_CALLS, check_node
+from spechub_lp.gate.checks.measured import NodeDistribution
+from spechub_lp.gate.checks.node import check_node
+from spechub_lp.gate.checks.policy import MOST_CALLS
 from spechub_lp.gate.engines.guarded import ChildDied, died, in_child
 from spechub_lp.gate.engines.node import Hung, NodeEngine, crashed, one_thread
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.results import Finding, Report
+from spechub_lp.gate.protocols import ProtocolName
+from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import Explorer, OutOfTime
 from spechub_lp.gate.settings import Settings
 
@@ -36,7 +36,7 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
     A text that does not compile, or has no such function, ends its process or hangs is rejected, not raised.
     """
     first = cases[0]
-    empty = Report(NAME, "node", first.drafts.name, first.k, settings=vars(settings))
+    empty = Report(NAME, ProtocolName.NODE, first.drafts.name, first.k, settings=vars(settings))
 
     def work(journal: Any) -> Checked:
         def tell(problem: Problem, drafts: Sequence[int]) -> None:
@@ -74,9 +74,8 @@ def output_distribution(verify: Any, problem: Problem, settings: Settings) -> tu
             found, _ = explorer.distributions(problem.tuples, seed=settings.seed)
     except (Hung, OutOfTime, Uncontrolled):
         return None
-    table = Table.build(problem, [found[x] for x in problem.tuples])
-    return tuple(np.asarray(table.output).tolist())
+    return tuple(NodeDistribution.build(problem, found).output.tolist())
 
 
 def _rejected(report: Report, message: str) -> Report:
-    return replace(report, findings=[Finding(0, "crash", message)])
+    return replace(report, findings=[Finding(Level.BOUNDARY, Kind.CRASH, message)])

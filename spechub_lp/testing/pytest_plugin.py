@@ -62,15 +62,16 @@ def spechub_gate() -> Callable[..., Any]:
 
     def gate(engine: Any, drafts: str = "iid", k: int = 2, logits: Any = None, **settings: Any) -> Any:
         from spechub_lp.gate import Settings, check_node, check_tree
+        from spechub_lp.gate.protocols import ProtocolName, protocol_of
 
-        check = check_node if getattr(engine, "door", "node") == "node" else check_tree
+        check = check_node if protocol_of(engine) is ProtocolName.NODE else check_tree
         return _judge(check(engine, drafts, k, settings=Settings(**settings), logits=logits))
 
     return gate
 
 
 def _judge(report: Any) -> Any:
-    if report.status != "pass":
+    if report.exit_code:
         from spechub_lp.report.text.gate_table import text
 
         raise GateFailure(text(report))

@@ -70,7 +70,7 @@ def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, 
 class OnHostNoise:
     """A seeded engine whose stand-in draws from torch's own generator, so that its exact distribution can be had."""
 
-    door = "host"
+    protocol = "host"
 
     def __init__(self, engine):
         self.engine, self.branchings = engine, engine.branchings

@@ -49,7 +49,7 @@ def test_rejects_on_a_chain(what, engine, drafts, level, kind, says):
 def test_passes_on_a_chain(what, engine, drafts):
     report = check_tree(engine, drafts, 1, name=what)
     assert report.status == "pass", text(report)
-    if engine.door == "uniform":
+    if engine.protocol == "uniform":
         assert report.distance < 1e-6
 
 

@@ -63,7 +63,7 @@ def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch):
 class Chain:
     """Naive verification of a chain by explicit uniforms, the uniforms exchanged as above."""
 
-    door = "uniform"
+    protocol = "uniform"
     branchings = [(1,)]
 
     def noise(self, batch):

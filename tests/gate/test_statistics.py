@@ -11,7 +11,7 @@ from spechub_lp.gate.checks.streams import recycled
 from spechub_lp.gate.engines.node import Emitted1, NodeEngine
 from spechub_lp.gate.problems.node import Problem, problems
 from spechub_lp.gate.search.thresholds import Explorer
-from spechub_lp.gate.statistics.sequential import AboveBet, Bet, distance_bound, smallest_caught
+from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, distance_bound, smallest_caught
 
 RAISED = 0.05
 """The alarm rate of these tests of the test; the gate itself runs at 1e-6."""
@@ -24,7 +24,7 @@ def test_false_alarms_of_10000_correct_runs_stay_below_the_promise():
     p = [0.5, 0.25, 0.2, 0.05]
     line, alarms = math.log(1 / RAISED), 0
     for _ in range(10_000):
-        bet = Bet("output", p)
+        bet = Bet(Claim.OUTPUT, p)
         last = None
         for y in rng.choice(4, size=60, p=p).tolist():
             bet.update(y, last)
@@ -40,12 +40,12 @@ def test_acceptance_at_the_optimum_is_no_alarm_and_above_it_is():
     rng = np.random.default_rng(2)
     alarms = 0
     for _ in range(400):
-        bet = AboveBet("acceptance", 0.6)
+        bet = AboveBet(0.6)
         for a in rng.random(300) < 0.6:
             bet.update(float(a))
         alarms += bet.log_wealth > math.log(1 / RAISED)
     assert alarms < 45
-    bet = AboveBet("acceptance", 0.6)
+    bet = AboveBet(0.6)
     for a in rng.random(3000) < 0.68:
         bet.update(float(a))
     assert bet.log_wealth > math.log(1e6)
@@ -76,7 +76,7 @@ def test_the_smallest_distance_caught_is_caught(n):
     rng = np.random.default_rng(4)
     caught = 0
     for _ in range(40):
-        bet = Bet("output", p.tolist())
+        bet = Bet(Claim.OUTPUT, p.tolist())
         for y in rng.choice(4, size=n, p=distribution).tolist():
             bet.update(y)
             if bet.log_wealth > math.log(1e6):

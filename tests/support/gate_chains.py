@@ -16,7 +16,7 @@ def by_cdf(weights: torch.Tensor, u: float) -> int:
 class Chain:
     """Token-wise rejection along a chain with explicit float32 uniforms; subclasses are wrong, or right otherwise."""
 
-    door = "uniform"
+    protocol = "uniform"
     branchings = [(1,), (1, 1)]
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
@@ -170,7 +170,7 @@ class NanStopsTheNextRow(Chain):
 class Siblings:
     """Target-only on a tree, ragged rows allowed, torch's own generator: right."""
 
-    door = "host"
+    protocol = "host"
     branchings = [(2,), (2, 1)]
     ragged = True
     most_tried = 10**9
@@ -216,7 +216,7 @@ class PaddingIsTheRootsChild(Siblings):
 class Seeded:
     """Opaque noise of a device: right."""
 
-    door = "seeded"
+    protocol = "seeded"
     branchings = [(1,)]
     shared = False
 

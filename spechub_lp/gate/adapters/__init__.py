@@ -8,6 +8,7 @@ from typing import Any
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.checks.node import check_node
 from spechub_lp.gate.checks.tree import check_tree
+from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import ADAPTERS as NAMES
 from spechub_lp.gate.settings import Logits, Settings
@@ -31,22 +32,29 @@ def check(
     logits: Logits | None = None,
     journal: Callable[[bytes], None] = lambda entry: None,
 ) -> Report:
-    """Find the engine, see which door it has, and run the gate for that door.
+    """Find the engine, see which protocol it follows, and run the gate for that protocol.
 
-    Raises:
-        SpecHubError: no such engine, a package that is missing, or an object without a door.
+    Parameters
+    ----------
+    load
+        How to import `module:object`; None for an adapter's name.
+    cases
+        The problems of a rerun, of the kind that the engine's protocol takes.
+    logits
+        Captured rows in the place of the built-in problems.
+    journal
+        Told, pickled, every input before its call.
 
-    Args:
-        load: how to import `module:object`; None for an adapter's name.
-        cases: the problems of a replay, of the kind that the engine's door takes.
-        logits: captured rows in the place of the built-in problems.
-        journal: told, pickled, every input before its call.
+    Raises
+    ------
+    SpecHubError
+        No such engine, a package that is missing, or an unknown protocol.
     """
     if load is not None:
         engine = load(name)
     else:
         engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts, k)
-    if getattr(engine, "door", "node") == "node":
+    if protocol_of(engine, name) is ProtocolName.NODE:
         return check_node(
             engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits,
             journal=lambda problem, x: journal(pickle.dumps({"problem": problem.document(), "tuple": list(x)})),

@@ -32,9 +32,9 @@ def paths(batch: TreeBatch, row: int) -> list[list[int]]:
 
 
 class Eagle:
-    """A function of EAGLE's signature behind the host door."""
+    """A function of EAGLE's signature under the host protocol."""
 
-    door = "host"
+    protocol = "host"
     ragged = True
     takes_logits = True
 

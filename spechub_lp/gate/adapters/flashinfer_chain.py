@@ -15,9 +15,9 @@ from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 class FlashInferChain:
-    """The released function behind the seeded door."""
+    """The released function under the seeded protocol."""
 
-    door = "seeded"
+    protocol = "seeded"
     branchings = [(1,), (1, 1)]
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 

@@ -19,14 +19,14 @@ DEFAULT = {"iid": "with", "without_replacement": "without"}
 
 
 class MCSD:
-    """A function of that signature behind the plain-function door."""
+    """A function of that signature as a plain function on one node."""
 
     def __init__(self, function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], int | None]):
         self.function = function
         self.__name__ = getattr(function, "__name__", "MCSD")
 
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
-        """The plain-function door."""
+        """Verify one node."""
         ground = p.float()
         slot: Any = self.function(ground, q.float(), torch.tensor(drafts))
         if slot is not None:

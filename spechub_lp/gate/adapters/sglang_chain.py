@@ -23,9 +23,9 @@ UNUSED = -7
 
 
 class SGLangChain:
-    """The released kernel behind the explicit-noise door; `slow` because the interpreter takes about 20 ms a row."""
+    """The released kernel under the protocol of explicit noise; `slow`: the interpreter takes about 20 ms a row."""
 
-    door = "uniform"
+    protocol = "uniform"
     branchings = [(1,), (1, 1)]
     slow = True
 

@@ -41,9 +41,9 @@ def links(batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class SGLangTree:
-    """The released function behind the explicit-noise door."""
+    """The released function under the protocol of explicit noise."""
 
-    door = "uniform"
+    protocol = "uniform"
     ragged = True
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 

@@ -9,14 +9,14 @@ from spechub_lp.sampling import inverse_cdf
 
 
 class Own:
-    """One rule behind the plain-function door: its verdict row, and one float64 uniform of torch's."""
+    """One rule as a plain function on one node: its verdict row, and one float64 uniform of torch's."""
 
     def __init__(self, sampler: samplers.Sampler):
         self.sampler = sampler
         self.__name__ = f"spechub/{sampler.name}"
 
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
-        """The plain-function door."""
+        """Verify one node."""
         verdict = self.sampler.verify(p[None], q[None], torch.tensor([drafts]))
         weights = torch.cat([verdict.accept, verdict.residual], dim=1)
         cell = int(inverse_cdf(weights, torch.rand(1, dtype=torch.float64))[0])

@@ -22,9 +22,9 @@ UNUSED = -7
 
 
 class TensorRTTree:
-    """The released operator behind the seeded door."""
+    """The released operator under the seeded protocol."""
 
-    door = "seeded"
+    protocol = "seeded"
     ragged = True
     note = "this adapter was written to the released signature and has not run on a GPU yet"
 

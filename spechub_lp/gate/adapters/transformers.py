@@ -10,13 +10,13 @@ from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 class Transformers:
-    """The released function behind the host door.
+    """The released function under the host protocol.
 
     Layout: candidate_input_ids [1, L], candidate_logits [1, L, V], new_logits [1, L + 1, V]; the function returns
     tokens [1, m + 1] and the number of matches m. Logits are float32, -inf where p = 0.
     """
 
-    door = "host"
+    protocol = "host"
     branchings = [(1,), (1, 1)]
     takes_logits = True
 

@@ -27,9 +27,9 @@ FILES = ("v1/sample/rejection_sampler.py",)
 
 
 class VLLM1:
-    """The released function behind the host door."""
+    """The released function under the host protocol."""
 
-    door = "host"
+    protocol = "host"
     branchings = [(1,), (1, 1)]
     takes_logits = True
 

@@ -24,9 +24,9 @@ VARIANTS = ("block", "point_mass")
 
 
 class VLLM2:
-    """The released function behind the seeded door."""
+    """The released function under the seeded protocol."""
 
-    door = "seeded"
+    protocol = "seeded"
     branchings = [(1,), (1, 1)]
     ragged = True
     takes_logits = True

@@ -19,8 +19,8 @@ from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, DrawKind, Rand
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
-from spechub_lp.gate.protocols import TreeBatch
-from spechub_lp.gate.results import Finding
+from spechub_lp.gate.protocols import ProtocolName, TreeBatch
+from spechub_lp.gate.results import Finding, Kind, Level
 
 WIDE = (1023, 1025, 4097, 8193)
 """Around the block sizes of kernels."""
@@ -33,7 +33,7 @@ SECONDS = 8.0
 
 
 class End(ChoiceSequence):
-    """Every uniform is the same end of the uniform's range."""
+    """Every uniform is the same end of its range."""
 
     def __init__(self, share: float):
         super().__init__()
@@ -46,7 +46,7 @@ class End(ChoiceSequence):
 def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
     """Wide rows at the ends of every uniform and on real noise, then rows of NaN."""
     stop = time.monotonic() + SECONDS
-    found: dict[str, Finding] = {}
+    found: dict[Kind, Finding] = {}
     for problem, x in _node_cases(policy, k, seed):
         if time.monotonic() > stop:
             break
@@ -54,19 +54,22 @@ def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> l
             if isinstance(outcome, Failure):
                 kind, message = outcome.kind, outcome.message
             elif problem.p[outcome.token] == 0:
-                kind, message = "zero-probability token", f"it puts out token {outcome.token}, which has p = 0"
+                kind, message = Kind.IMPOSSIBLE_TOKEN, f"it puts out token {outcome.token}, which has p = 0"
             else:
                 continue
             text = f"on {problem.name!r}, drafts {x}{where}: {message}"
-            found.setdefault(kind, Finding(0, kind, text, case=_case(policy, k, problem.vocabulary, x)))
+            case = _case(policy, k, problem.vocabulary, x)
+            found.setdefault(kind, Finding(Level.BOUNDARY, kind, text, case=case, problem=problem.name))
     for name, p, q in _nan_rows():
         problem = Problem(name, p, (q,) * k if policy.different_drafters else q, k, policy)
         x = tuple(j % 3 for j in range(k))
         for _ in range(4):
             outcome = engine.real(problem, x)
-            if isinstance(outcome, Failure) and outcome.kind != "crash":
+            if isinstance(outcome, Failure) and outcome.kind != Kind.CRASH:
                 text = f"with {name}, drafts {x}, it raises no error and answers: {outcome.message}"
-                found.setdefault("NaN row", Finding(0, "NaN row", text, case=_case(policy, k, len(p), x)))
+                found.setdefault(
+                    Kind.NAN_ROW, Finding(Level.BOUNDARY, Kind.NAN_ROW, text, case=_case(policy, k, len(p), x))
+                )
     return list(found.values())
 
 
@@ -135,7 +138,7 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
     rng = np.random.default_rng([seed, 13])
     stop = time.monotonic() + SECONDS
     slow = getattr(tried.engine, "slow", False)
-    found: dict[str, Finding] = {}
+    found: dict[Kind, Finding] = {}
     shapes = shapes_of(tried.engine, k)
     for V in (5, 1025) if slow else (5, *WIDE):
         for shape in shapes:
@@ -150,14 +153,14 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
     if max(s[0] for s in shapes) > 1 and policy.name in ("iid", "top_k") and not slow:
         batch = sibling_batch(policy.name)
         _note(found, policy, k, 48, _siblings(call(tried, batch, rng), batch))
-    if tried.door == "uniform":
+    if tried.protocol is ProtocolName.UNIFORM:
         _note(found, policy, k, 4, _order(tried, TreeProblem("rows", 4, shapes[0], policy), rng))
     return list(found.values())
 
 
-def _note(found: dict[str, Finding], policy: DraftPolicy, k: int, V: int, seen: tuple[str, str] | None) -> None:
+def _note(found: dict[Kind, Finding], policy: DraftPolicy, k: int, V: int, seen: tuple[Kind, str] | None) -> None:
     if seen:
-        found.setdefault(seen[0], Finding(0, *seen, case=_case(policy, k, V)))
+        found.setdefault(seen[0], Finding(Level.BOUNDARY, *seen, case=_case(policy, k, V)))
 
 
 def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: Any = None) -> Any:
@@ -165,24 +168,24 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
     tried.rows += len(batch.token)
     try:
         with time_limit(20 * tried.seconds):
-            if tried.door == "uniform":
+            if tried.protocol is ProtocolName.UNIFORM:
                 if noise is None:
                     noise = {s.name: real_noise(s, len(batch.token), rng) for s in tried.engine.noise(batch)}
                 emitted = tried.engine(batch, noise)
-            elif tried.door == "seeded":
+            elif tried.protocol is ProtocolName.SEEDED:
                 emitted = tried.engine(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
             else:
                 emitted = tried.engine(batch)
         tokens, n = torch.as_tensor(emitted.tokens).tolist(), torch.as_tensor(emitted.n).tolist()
         if len(tokens) != len(batch.token) or len(n) != len(tokens):
-            return Failure("shape", f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
+            return Failure(Kind.SHAPE, f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
         return [tuple(row[:count]) for row, count in zip(tokens, n, strict=True)]
     except Hang:
-        return Failure("hang", f"no answer within {20 * tried.seconds:g} seconds")
+        return Failure(Kind.HANG, f"no answer within {20 * tried.seconds:g} seconds")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Failure("crash", crashed(error))
+        return Failure(Kind.CRASH, crashed(error))
 
 
 def sure_batch(V: int, shape: tuple[int, ...], policy: str, ragged: bool = False) -> TreeBatch:
@@ -252,20 +255,20 @@ def expected(batch: TreeBatch, b: int) -> tuple[int, ...]:
         node = below[0]
 
 
-def _sure(answer: Any, batch: TreeBatch, title: str) -> tuple[str, str] | None:
+def _sure(answer: Any, batch: TreeBatch, title: str) -> tuple[Kind, str] | None:
     if isinstance(answer, Failure):
         return answer.kind, f"on {title}: {answer.message}"
     for b, tokens in enumerate(answer):
         right = expected(batch, b)
         if not tokens or tokens != right[: len(tokens)]:
             message = f"row {b} of the batch puts out {tokens}, where p leaves {right} only"
-            return "zero-probability token", f"on {title}: {message}"
+            return Kind.IMPOSSIBLE_TOKEN, f"on {title}: {message}"
     return None
 
 
-def _nan(answer: Any, batch: TreeBatch) -> tuple[str, str] | None:
+def _nan(answer: Any, batch: TreeBatch) -> tuple[Kind, str] | None:
     if isinstance(answer, Failure):
-        return None if answer.kind == "crash" else ("NaN row", f"with NaN in row 2 of a batch: {answer.message}")
+        return None if answer.kind == Kind.CRASH else (Kind.NAN_ROW, f"with NaN in row 2 of a batch: {answer.message}")
     for b, tokens in enumerate(answer):
         right = expected(batch, b) if b != 2 else ()
         if (
@@ -274,25 +277,25 @@ def _nan(answer: Any, batch: TreeBatch) -> tuple[str, str] | None:
             or (right and tokens != right[: len(tokens)])
         ):
             text = f"with NaN in row 2 of a batch it raises no error, and row {b} puts out {tokens}"
-            return "NaN row", text
+            return Kind.NAN_ROW, text
     return None
 
 
-def _siblings(answer: Any, batch: TreeBatch) -> tuple[str, str] | None:
+def _siblings(answer: Any, batch: TreeBatch) -> tuple[Kind, str] | None:
     if isinstance(answer, Failure):
         return answer.kind, f"on {SIBLINGS} siblings: {answer.message}"
     last, other = int(batch.token[0, -1]), batch.p.shape[2] - 1
     wrong = [tokens for tokens in answer if not tokens or tokens[0] not in (last, other)]
     if wrong:
-        return "zero-probability token", f"on {SIBLINGS} siblings it puts out {wrong[0]}; p has {last} and {other} only"
+        return Kind.IMPOSSIBLE_TOKEN, f"on {SIBLINGS} siblings it puts out {wrong[0]}; p has {last} and {other} only"
     count = sum(tokens[0] == last for tokens in answer)
     if binomtest(count, len(answer)).pvalue < ALARM:
         text = f"on {SIBLINGS} siblings token {last} comes out {count} times in {len(answer)}; its probability is 1/2"
-        return "bias", text
+        return Kind.BIAS, text
     return None
 
 
-def _order(tried: TreeEngine, problem: TreeProblem, rng: np.random.Generator) -> tuple[str, str] | None:
+def _order(tried: TreeEngine, problem: TreeProblem, rng: np.random.Generator) -> tuple[Kind, str] | None:
     """Rows in another order, each with its own noise, must give the same answers in that order."""
     trees = (rng.permutation(len(problem.trees))[:16]).tolist()
     turned = [(i * 5 + 3) % len(trees) for i in range(len(trees))]
@@ -305,5 +308,5 @@ def _order(tried: TreeEngine, problem: TreeProblem, rng: np.random.Generator) ->
     if isinstance(once, Failure) or isinstance(again, Failure):
         return None  # the narrow problems say so
     if [once[i] for i in turned] != again:
-        return "rows mixed", "the rows of a batch in another order, each with its own noise, give other answers"
+        return Kind.ROWS_MIXED, "the rows of a batch in another order, each with its own noise, give other answers"
     return None

@@ -1,9 +1,8 @@
 """Level 3: an engine on its real noise, call after call: is each output fresh?
 
 For a lossless engine on fresh drafts the output has distribution p *whatever happened before*. So the gamblers of level
-2 may
-use the past as their context: the output before, its slot, its drafts, the parity of the call. Noise that is kept from
-call to call, reseeded, shared with the drafts or recycled makes one of them rich.
+2 may use the past as their context: the output before, its slot, its drafts, the parity of the call. Noise that is kept
+from call to call, reseeded, shared with the drafts or recycled makes one of them rich.
 """
 
 import math
@@ -17,7 +16,7 @@ import numpy as np
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Distribution
-from spechub_lp.gate.statistics.sequential import AboveBet, Bet, distance_bound
+from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, distance_bound
 
 RESEEDED = (
     "its real noise does not give the distribution that the same code has under fresh noise: "
@@ -45,22 +44,20 @@ class Watch:
         p = self.problem.target.tolist()
         self.counts = np.zeros(len(p))
         self.past: list[tuple[int, int]] = []
-        names = [
-            ("output", "its outputs do not follow p"),
-            ("after output", "an output depends on the output of the call before: noise is kept or shared"),
-            ("after slot", "an output depends on whether the call before accepted: noise is kept or shared"),
-            ("after drafts", "an output depends on the drafts of the call before: noise is shared with drafting"),
-            ("parity", "outputs differ between even and odd calls: noise is reused every second call"),
-            *((f"lag {n}", f"an output depends on the output {n} calls before: noise is reused") for n in LAGS),
+        kept = [
+            "an output depends on the output of the call before: noise is kept or shared",
+            "an output depends on whether the call before accepted: noise is kept or shared",
+            "an output depends on the drafts of the call before: noise is shared with drafting",
+            "outputs differ between even and odd calls: noise is reused every second call",
+            *(f"an output depends on the output {n} calls before: noise is reused" for n in LAGS),
         ]
-        self.bets += [Bet(name, p, message) for name, message in names]
-        self.above = AboveBet(
-            "acceptance", float(self.problem.alpha), "it accepts more than the optimum of these drafts allows"
-        )
+        self.bets.append(Bet(Claim.OUTPUT, p, "its outputs do not follow p"))
+        self.bets += [Bet(Claim.INDEPENDENCE, p, message) for message in kept]
+        self.above = AboveBet(float(self.problem.alpha), "it accepts more than the optimum of these drafts allows")
         self.bets.append(self.above)
         self.confirm: dict[Any, tuple[Bet, dict[Any, int]]] = {}
         if self.distributions is not None:
-            self.confirmed = Bet("script", [1.0], RESEEDED)
+            self.confirmed = Bet(Claim.INDEPENDENCE, [1.0], RESEEDED)
             self.bets.append(self.confirmed)
 
     def update(self, drafts: tuple[int, ...], outcome: Emitted1) -> None:
@@ -84,12 +81,12 @@ class Watch:
         assert self.distributions is not None
         if drafts not in self.confirm:
             known = {o: c for o, c in self.distributions[drafts].chances.items() if isinstance(o, Emitted1)}
-            cells = {o: i for i, o in enumerate(known)}
+            place = {o: i for i, o in enumerate(known)}
             distribution = [(1 - SLACK) * c for c in known.values()] + [SLACK]
-            self.confirm[drafts] = (Bet("script", distribution), cells)
-        bet, cells = self.confirm[drafts]
+            self.confirm[drafts] = (Bet(Claim.INDEPENDENCE, distribution), place)
+        bet, place = self.confirm[drafts]
         before = bet.log_wealth
-        bet.update(cells.get(outcome, len(cells)))
+        bet.update(place.get(outcome, len(place)))
         self.confirmed.log_wealth += bet.log_wealth - before
         self.confirmed.n += 1
 

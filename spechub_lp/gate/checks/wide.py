@@ -27,9 +27,10 @@ from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.captured import Captured
 from spechub_lp.gate.problems.captured_rows import WideRow, WideTree, wide_document
 from spechub_lp.gate.problems.tree import impossible
-from spechub_lp.gate.results import Finding, Report, Row
+from spechub_lp.gate.protocols import ProtocolName
+from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
-from spechub_lp.gate.statistics.token_sets import ACCEPTED, Watch
+from spechub_lp.gate.statistics.token_sets import Watch
 
 Array = Any
 
@@ -84,42 +85,43 @@ class Drawn:
     def __post_init__(self) -> None:
         tests = sum(watch.tests for watch, _ in self.watches)
         self.alpha = self.settings.false_alarm / (2 * tests)
-        self.bets = bool({2, 3} & set(self.settings.levels))
+        self.bets = bool({Level.DRAWS, Level.STREAM} & set(self.settings.levels))
         self.limit = (self.settings.draws or 10**9) if self.bets else FEW
 
     @property
     def over(self) -> bool:
         """Whether time, calls or findings say stop."""
         late = self.calls >= self.limit or time.monotonic() > self.deadline
-        return late or any(f.proof for f in self.report.findings)
+        return late or self.report.proved
 
     def failed(self, row: Any, drafts: Any, failure: Failure, where: str = "") -> None:
         """A level-0 finding."""
         text = f"on {row.name!r} (V = {row.vocabulary:,}), drafts {drafts}{where}: {failure.message}"
         first = "tuple" if isinstance(row, WideRow) else "tree"
-        self.report.findings.append(Finding(0, failure.kind, text, case=_case([row], **{first: drafts})))
+        case = _case([row], **{first: drafts})
+        self.report.findings.append(Finding(Level.BOUNDARY, failure.kind, text, case=case, problem=row.name))
 
     def judge(self) -> bool:
         """A finding when some bet is rich; True when nothing is left to do."""
         if not self.bets:
             return False
         for watch, about in self.watches:
-            wealth, name, rows, place = watch.richest()
+            wealth, rows, place = watch.richest()
             if wealth > math.log(1 / self.alpha):
                 hits, right, n = watch.counts(rows, place)
-                where = repr(self.rows[rows[0]].name) if len(rows) == 1 else f"{len(self.rows)} captured rows"
+                problem = self.rows[rows[0]].name if len(rows) == 1 else None
+                where = f"{len(self.rows)} captured rows" if problem is None else repr(problem)
                 odds = f"against odds of 1e{wealth / math.log(10):.0f}"
-                if name == ACCEPTED:
+                if place == watch.acceptance:
                     text = f"it accepts {hits} of {n:,} times, and the optimum of these drafts allows {right:.1f}"
-                    kind, level = "above the optimum", 4
+                    level, kind = Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM
                 else:
-                    text = f"{about}{name} come out {hits} times in {n:,} draws where p gives {right:.1f}"
-                    kind, level = "bias", 2
+                    text = f"{about}{watch.names[place]} come out {hits} times in {n:,} draws where p gives {right:.1f}"
+                    level, kind = Level.DRAWS, Kind.BIAS
                 V = self.rows[0].vocabulary
                 seen = [self.rows[rows[0]]] if len(rows) == 1 else self.rows
-                self.report.findings.append(
-                    Finding(level, kind, f"on {where} at V = {V:,}: {text} ({odds})", case=_case(seen))
-                )
+                text = f"on {where} at V = {V:,}: {text} ({odds})"
+                self.report.findings.append(Finding(level, kind, text, case=_case(seen), problem=problem))
                 return True
         return self.calls % 512 < BLOCK and self.enough()
 
@@ -135,21 +137,20 @@ class Drawn:
         """Rows of the report, and what would have been caught."""
         report, V = self.report, self.rows[0].vocabulary
         if not self.bets:
-            report.levels = sorted({*report.levels, 0})
+            report.levels = sorted({*report.levels, Level.BOUNDARY})
             report.level = report.level or f"level 0: {self.calls} draws at V = {V:,}"
             return
-        watch = self.watches[0][0]
-        report.levels = sorted({*report.levels, 0, 2})
+        watch, exact = self.watches[0][0], report.exact
+        report.levels = sorted({*report.levels, Level.BOUNDARY, Level.DRAWS})
         before = report.smallest_caught if report.level else 0.0
-        exact = report.level.startswith("level 1")
         head = "exact on captured rows' top tokens, and " if exact else f"{report.level}; " if report.level else ""
         report.level = f"{head}draws at V = {V:,}"
         for i, row in enumerate(self.rows):
             if watch.n[i]:
                 seen, most = watch.bound([i], self.alpha)
                 accepted = float(watch.hits[i, -1] / watch.n[i])
-                report.rows.append(Row(row.name, 2, seen, most, accepted, optima[i], draws=int(watch.n[i])))
-        if any(f.proof for f in report.findings):
+                report.rows.append(Row(row.name, Level.DRAWS, seen, most, accepted, optima[i], draws=int(watch.n[i])))
+        if report.proved:
             return
         caught = max(w.caught(self.alpha, self.settings.min_power) for w, _ in self.watches)
         bound = max(w.bound(range(len(w.n)), self.alpha)[1] for w, _ in self.watches)
@@ -158,7 +159,7 @@ class Drawn:
             f"tokens: the mass of each is at most {bound:.3g} off in the mean over the rows; a shift inside the sets "
             "is not seen"
         )
-        report.findings.append(Finding(2, "full vocabulary", text, proof=False, distance=bound))
+        report.findings.append(Finding(Level.DRAWS, Kind.FULL_VOCABULARY, text, proof=False, distance=bound))
         report.scope = f" in the mass of one of {len(watch.names) - 1} sets of tokens at V = {V:,}"
         report.smallest_caught = max(caught, before)
         if bound >= self.settings.distance or caught > self.settings.distance:
@@ -213,7 +214,7 @@ def draw_nodes(
 
 def _wrong(row: WideRow, outcome: Any) -> Failure | None:
     if isinstance(outcome, Emitted1) and row.p[outcome.token] == 0:
-        return Failure("zero-probability token", f"it puts out token {outcome.token}, which has p = 0")
+        return Failure(Kind.IMPOSSIBLE_TOKEN, f"it puts out token {outcome.token}, which has p = 0")
     return outcome if isinstance(outcome, Failure) else None
 
 
@@ -264,7 +265,7 @@ def draw_trees(
         for tree, outcome in zip(problem.drawn, outcomes, strict=True):
             bad = None if isinstance(outcome, Failure) else impossible(problem, outcome.tokens)
             if isinstance(outcome, Failure) or bad:
-                failure = outcome if isinstance(outcome, Failure) else Failure("zero-probability token", str(bad))
+                failure = outcome if isinstance(outcome, Failure) else Failure(Kind.IMPOSSIBLE_TOKEN, str(bad))
                 drawn.failed(root, tree, failure, "" if share is None else f", every uniform at {share:.8g}")
                 break
             tokens.append(outcome.tokens)
@@ -287,7 +288,7 @@ def _drafts(draws: dict[int, Any], start: int, rng: np.random.Generator, place: 
 
 def _shares(tried: TreeEngine, roots: int) -> Iterator[float | None]:
     """Where every uniform lies, step by step: at one of its ends for each root, if they can be set, then anywhere."""
-    if tried.door != "seeded":
+    if tried.protocol is not ProtocolName.SEEDED:
         yield from (ENDS[step % len(ENDS)] for step in range(max(len(ENDS), roots)))
     yield from itertools.repeat(None)
 

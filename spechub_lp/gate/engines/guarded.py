@@ -13,7 +13,7 @@ from typing import Any
 from spechub_lp._util import stdout
 from spechub_lp._util.parallel import end_with_parent
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.results import Finding, Report
+from spechub_lp.gate.results import Finding, Kind, Level, Report
 
 Journal = Callable[[bytes], None]
 PAGE = 4096
@@ -26,7 +26,7 @@ LOOK = 0.5
 class ChildDied(Exception):
     """The child ended without a report; never leaves the gate."""
 
-    def __init__(self, kind: str, message: str, last: bytes):
+    def __init__(self, kind: Kind, message: str, last: bytes):
         super().__init__(message)
         self.kind, self.last = kind, last
 
@@ -64,14 +64,14 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
             _, status = os.waitpid(child, 0)
     last = page[4 : 4 + int.from_bytes(page[:4], "little")]
     if data is None:
-        raise ChildDied("hang", f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
+        raise ChildDied(Kind.HANG, f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
     if data:
         ok, result = pickle.loads(data)
         if ok:
             return result
         raise result
     how = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "ended the process"
-    raise ChildDied("crash", f"the engine {how}", last)
+    raise ChildDied(Kind.CRASH, f"the engine {how}", last)
 
 
 def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int, parent: int) -> None:
@@ -124,5 +124,6 @@ def died(report: Report, error: ChildDied) -> Report:
     """The verdict on an engine that took its process with it."""
     case = pickle.loads(error.last) if error.last else None
     place = f"on {case['problem']['name']!r}, drafts {tuple(case['tuple'])}: " if case else ""
-    report.findings.append(Finding(0, error.kind, f"{place}{error}", case=case))
+    problem = case["problem"]["name"] if case else None
+    report.findings.append(Finding(Level.BOUNDARY, error.kind, f"{place}{error}", case=case, problem=problem))
     return report

@@ -1,4 +1,4 @@
-"""The simplest door: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
+"""The simplest protocol: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
 
 import contextlib
 import operator
@@ -17,6 +17,7 @@ from spechub_lp._util.extras import extra
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import GENERATORS, Places, controlled, generator_states
 from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import TIME_LIMIT
 
@@ -40,8 +41,7 @@ class Emitted1:
 class Failure:
     """What an engine did instead of giving a token."""
 
-    kind: str
-    """"crash", "hang", "shape", "illegal token", "illegal slot" or "inputs overwritten"."""
+    kind: Kind
     message: str
 
 
@@ -111,7 +111,7 @@ class NodeEngine:
             for drafts, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 outcome = self.real(problem, drafts)
-                if isinstance(outcome, Failure) and outcome.kind == "hang":
+                if isinstance(outcome, Failure) and outcome.kind is Kind.HANG:
                     raise Hung(problem, drafts, outcome)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
@@ -131,16 +131,16 @@ class NodeEngine:
         except Uncontrolled:
             raise
         except Hang:
-            return Failure("hang", f"no answer within {self.seconds:g} seconds")
+            return Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return Failure("crash", crashed(error))
+            return Failure(Kind.CRASH, crashed(error))
         for name, after, before in (("p", p, problem.p), ("q", q, problem.q)):
             if not np.array_equal(after.numpy(), np.asarray(before), equal_nan=True):
-                return Failure("inputs overwritten", f"{name} was changed by the call")
+                return Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")
         if drafts != given:
-            return Failure("inputs overwritten", "the list of drafts was changed by the call")
+            return Failure(Kind.OVERWRITTEN, "the list of drafts was changed by the call")
         return read(result, problem, given)
 
 
@@ -156,16 +156,16 @@ def read(result: Any, problem: Problem, drafts: Sequence[int]) -> Outcome:
     try:
         token, slot = result
     except (TypeError, ValueError):
-        return Failure("shape", f"it returned {_show(result)}, not (token, slot)")
+        return Failure(Kind.SHAPE, f"it returned {_show(result)}, not (token, slot)")
     token, slot = _whole(token), _whole(slot)
     if token is None or slot is None:
-        return Failure("shape", f"it returned {_show(result)}; token and slot must be whole numbers")
+        return Failure(Kind.SHAPE, f"it returned {_show(result)}; token and slot must be whole numbers")
     if not 0 <= token < problem.vocabulary:
-        return Failure("illegal token", f"token {token} is outside the vocabulary of {problem.vocabulary}")
+        return Failure(Kind.ILLEGAL_TOKEN, f"token {token} is outside the vocabulary of {problem.vocabulary}")
     if not -1 <= slot < len(drafts):
-        return Failure("illegal slot", f"slot {slot} is neither -1 nor the index of one of {len(drafts)} drafts")
+        return Failure(Kind.ILLEGAL_SLOT, f"slot {slot} is neither -1 nor the index of one of {len(drafts)} drafts")
     if slot >= 0 and drafts[slot] != token:
-        return Failure("illegal slot", f"token {token} came with slot {slot}, but draft {slot} is {drafts[slot]}")
+        return Failure(Kind.ILLEGAL_SLOT, f"token {token} came with slot {slot}, but draft {slot} is {drafts[slot]}")
     return Emitted1(token, slot)
 
 

@@ -11,7 +11,8 @@ from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import Places, controlled
 from spechub_lp.gate.problems.tree import TreeProblem
-from spechub_lp.gate.protocols import NoiseSpec, TreeBatch
+from spechub_lp.gate.protocols import NoiseKind, NoiseSpec, ProtocolName, TreeBatch, protocol_of
+from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import Call
 
 with extra("gate", "the gate"):
@@ -26,10 +27,10 @@ class Tokens:
 
 
 class TreeEngine:
-    """An engine behind a batch door."""
+    """An engine that verifies batches, and its calls, controlled or real; whatever it does comes back as an outcome."""
 
     def __init__(self, engine: Any, seconds: float):
-        self.engine, self.door = engine, engine.door
+        self.engine, self.protocol = engine, protocol_of(engine)
         self.seconds = seconds * (20 if getattr(engine, "slow", False) else 1)
         self.rows = 0
         self.places = Places(engine)
@@ -40,7 +41,7 @@ class TreeEngine:
 
     def evaluate(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         """Controlled calls; the key of a call is the index of a drafted tree."""
-        return self._host(problem, calls) if self.door == "host" else self._uniform(problem, calls)
+        return self._host(problem, calls) if self.protocol is ProtocolName.HOST else self._uniform(problem, calls)
 
     def _host(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         runs = []
@@ -88,9 +89,9 @@ class TreeEngine:
         step: int,
     ) -> list[Any]:
         """The outcome of each of these trees; `noise` makes the arrays [len(trees), *shape] of explicit noise."""
-        if self.door == "seeded":
+        if self.protocol is ProtocolName.SEEDED:
             return self._call(problem, trees, lambda batch: self.engine(batch, seed=seed, offset=step))
-        if self.door == "uniform":
+        if self.protocol is ProtocolName.UNIFORM:
             given = {spec.name: noise(spec) for spec in self.engine.noise(problem.batch(trees[:1]))}
             return self._call(problem, trees, lambda batch: self.engine(batch, given))
         return [self._call(problem, [t], lambda batch: self.engine(batch))[0] for t in trees]
@@ -105,21 +106,21 @@ class TreeEngine:
         except Uncontrolled:
             raise
         except Hang:
-            return [Failure("hang", f"no answer within {self.seconds:g} seconds")] * len(trees)
+            return [Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")] * len(trees)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return [Failure("crash", crashed(error))] * len(trees)
+            return [Failure(Kind.CRASH, crashed(error))] * len(trees)
         names, now = ("parent", "token", "p"), (batch.parent, batch.token, batch.p)
         for name, after, before in zip(names, now, given, strict=True):
             if not torch.equal(after.nan_to_num(-7), before.nan_to_num(-7)):
-                return [Failure("inputs overwritten", f"{name} was changed by the call")] * len(trees)
+                return [Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")] * len(trees)
         return read_emitted(problem, trees, batch, emitted)
 
 
 def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
     """One row [*spec.shape] of an array of noise from a choice sequence."""
-    if spec.kind == "exponential":
+    if spec.kind == NoiseKind.EXPONENTIAL:
         rows = [choices.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
         return torch.tensor(rows, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
     top = 2.0**spec.bits / (2.0**spec.bits - 1) if spec.includes_one else 1.0
@@ -130,7 +131,7 @@ def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
 def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Tensor:
     """An array of noise [rows, *shape] from a generator, on the same grid."""
     shape = (rows, *spec.shape)
-    if spec.kind == "exponential":
+    if spec.kind == NoiseKind.EXPONENTIAL:
         return torch.from_numpy(rng.exponential(size=shape)).to(spec.dtype)
     return torch.from_numpy(rng.integers(0, 2**spec.bits, size=shape) * 2.0**-spec.bits).to(spec.dtype)
 
@@ -140,12 +141,14 @@ def read_emitted(problem: TreeProblem, trees: Sequence[int], batch: TreeBatch, e
     try:
         tokens, n = torch.as_tensor(emitted.tokens).cpu(), torch.as_tensor(emitted.n).cpu()
     except (AttributeError, TypeError, ValueError) as error:
-        return [Failure("shape", f"the answer is not an Emitted: {error}")] * len(trees)
+        return [Failure(Kind.SHAPE, f"the answer is not an Emitted: {error}")] * len(trees)
     if tokens.ndim != 2 or tokens.shape[0] != len(trees) or tuple(n.shape) != (len(trees),):
         message = f"tokens have shape {tuple(tokens.shape)} and n {tuple(n.shape)} for {len(trees)} rows"
-        return [Failure("shape", message)] * len(trees)
+        return [Failure(Kind.SHAPE, message)] * len(trees)
     if tokens.is_floating_point() or n.is_floating_point():
-        return [Failure("shape", f"tokens are {tokens.dtype} and n is {n.dtype}; both must be integers")] * len(trees)
+        return [Failure(Kind.SHAPE, f"tokens are {tokens.dtype} and n is {n.dtype}; both must be integers")] * len(
+            trees
+        )
     return [
         _row(problem, tree, row, count) for tree, row, count in zip(trees, tokens.tolist(), n.tolist(), strict=True)
     ]
@@ -153,12 +156,12 @@ def read_emitted(problem: TreeProblem, trees: Sequence[int], batch: TreeBatch, e
 
 def _row(problem: TreeProblem, tree: int, row: list[int], n: int) -> Any:
     if not 1 <= n <= problem.depth + 1 or n > len(row):
-        return Failure("shape", f"n = {n} tokens were emitted; it must be 1 to {problem.depth + 1}")
+        return Failure(Kind.SHAPE, f"n = {n} tokens were emitted; it must be 1 to {problem.depth + 1}")
     tokens = tuple(row[:n])
     if any(not 0 <= t < problem.vocabulary for t in tokens):
-        return Failure("illegal token", f"tokens {tokens} leave the vocabulary of {problem.vocabulary}")
+        return Failure(Kind.ILLEGAL_TOKEN, f"tokens {tokens} leave the vocabulary of {problem.vocabulary}")
     if any(t != -1 for t in row[n:]):
-        return Failure("shape", f"after {n} tokens the row goes on with {row[n:]} instead of -1")
+        return Failure(Kind.SHAPE, f"after {n} tokens the row goes on with {row[n:]} instead of -1")
     if tokens[:-1] not in problem.paths[tree]:
-        return Failure("illegal path", f"tokens {tokens[:-1]} were accepted, but nobody drafted them")
+        return Failure(Kind.ILLEGAL_PATH, f"tokens {tokens[:-1]} were accepted, but nobody drafted them")
     return Tokens(tokens)

@@ -42,7 +42,7 @@ from spechub_lp.gate.problems.captured_rows import (
 )
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
-from spechub_lp.gate.results import Report
+from spechub_lp.gate.results import Level, Report
 from spechub_lp.gate.settings import Logits, Settings
 
 Array = Any
@@ -56,7 +56,7 @@ MEMORY = 128 * 2**20
 MOST_WIDE = 16
 """Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
 TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
-"""Draft tuples (or trees) that are enumerated on one row: by default, behind slow doors, and at most."""
+"""Draft tuples (or trees) that are enumerated on one row: by default, for slow engines, and at most."""
 MOST_NODES = 4096
 """Of one tree in a saved case."""
 KINDS = (
@@ -217,7 +217,7 @@ def at_full_vocabulary(
     """`draw_nodes` or `draw_trees` of wide.py, unless the engine is rejected already."""
     report.settings["logits"] = rows.summary()
     report.scope = " on captured rows' top tokens"
-    if {0, 2, 3} & set(settings.levels) and not any(f.proof for f in report.findings):
+    if {Level.BOUNDARY, Level.DRAWS, Level.STREAM} & set(settings.levels) and not report.proved:
         half = replace(settings, false_alarm=settings.false_alarm / 2)
         draw(engine, rows, policy, report.k, report, half, start + settings.seconds)
 

@@ -3,11 +3,12 @@
 Under the distribution that is claimed, the wealth of a gambler who bets on outcomes before he sees them is a
 nonnegative martingale, so by Ville's inequality it ever passes 1/alpha with probability at most alpha, whenever one
 looks and for whatever reason one stops. The gambler here predicts with the Krichevsky-Trofimov rule, (count + 1/2) / (n
-+ cells/2), separately in every context; a context may be anything that is known before the outcome.
++ outcomes/2), separately in every context; a context may be anything that is known before the outcome.
 """
 
 import math
 from collections.abc import Hashable, Sequence
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,47 @@ import numpy as np
 Array = Any
 
 
-class Bet:
-    """A gambler against one distribution, with a memory for each context."""
+class Claim(StrEnum):
+    """What is claimed of an engine, and bet against."""
 
-    def __init__(self, name: str, distribution: Sequence[float], pointing: str = ""):
-        self.name, self.pointing = name, pointing
+    OUTPUT = "output"
+    """Its outputs follow the target."""
+    INDEPENDENCE = "independence"
+    """Its outputs follow the target given the past, or given what the same code does under controlled noise."""
+    ACCEPTANCE = "acceptance"
+    """It accepts no more than the optimum."""
+
+
+class Bet:
+    """A gambler against one distribution, with a memory for each context.
+
+    Parameters
+    ----------
+    claim
+        What is bet against.
+    distribution
+        [V] the probability of each outcome, if the claim holds.
+    pointing
+        What is wrong when the gambler gets rich, as the beginning of a sentence.
+
+    Examples
+    --------
+    >>> bet = Bet(Claim.OUTPUT, [0.5, 0.5])
+    >>> for _ in range(40):
+    ...     bet.update(0)
+    >>> bet.log_wealth > math.log(1e6)  # P(this ever happens) <= 1e-6 under the claim
+    True
+    """
+
+    def __init__(self, claim: Claim, distribution: Sequence[float], pointing: str = ""):
+        self.claim, self.pointing = claim, pointing
         self.price = [math.log(w) if w > 0 else -math.inf for w in distribution]
         self.memory: dict[Hashable, list[float]] = {}
         self.log_wealth = 0.0
         self.n = 0
 
     def update(self, outcome: int, context: Hashable = None) -> None:
-        """One outcome (a cell of the distribution) in a context that was known before it."""
+        """Take an outcome (a place in the distribution) in a context that was known before it."""
         counts = self.memory.setdefault(context, [0.5] * len(self.price) + [len(self.price) / 2])
         self.log_wealth += math.log(counts[outcome] / counts[-1]) - self.price[outcome]
         counts[outcome] += 1
@@ -37,27 +67,31 @@ class Bet:
 class AboveBet:
     """A gambler against "the mean of these numbers in [0, 1] is at most `most`", with a mixture of fixed stakes."""
 
-    def __init__(self, name: str, most: float, pointing: str = ""):
-        self.name, self.pointing, self.most = name, pointing, most
+    claim = Claim.ACCEPTANCE
+
+    def __init__(self, most: float, pointing: str = ""):
+        self.pointing, self.most = pointing, most
         self.stakes = np.asarray([0.02, 0.05, 0.1, 0.2, 0.4, 0.8]) / max(most, 1e-3)
         self.logs = np.zeros(len(self.stakes))
         self.n = 0
 
     def update(self, outcome: float) -> None:
+        """Take a number in [0, 1]."""
         self.logs += np.log1p(np.maximum(self.stakes * (outcome - self.most), -0.999999))
         self.n += 1
 
     @property
     def log_wealth(self) -> float:
+        """The log of the mean wealth over the stakes."""
         top = float(self.logs.max())
         return top + math.log(float(np.exp(self.logs - top).mean()))
 
 
 def log_mixture(counts: Array) -> float:
-    """log of the Krichevsky-Trofimov probability of a sequence with these counts [cells]."""
-    cells, n = len(counts), float(np.sum(counts))
+    """log of the Krichevsky-Trofimov probability of a sequence with these counts [outcomes]."""
+    outcomes, n = len(counts), float(np.sum(counts))
     gains = sum(math.lgamma(c + 0.5) - math.lgamma(0.5) for c in counts)
-    return gains - math.lgamma(n + cells / 2) + math.lgamma(cells / 2)
+    return gains - math.lgamma(n + outcomes / 2) + math.lgamma(outcomes / 2)
 
 
 def radius(counts: Array, alpha: float) -> float:
@@ -83,17 +117,18 @@ def distance_bound(counts: Array, distribution: Sequence[float], alpha: float) -
     return min(1.0, float(np.abs(np.asarray(counts) / n - np.asarray(distribution)).sum()) / 2 + radius(counts, alpha))
 
 
-def smallest_caught(n: int, cells: int, alpha: float, power: float = 0.99) -> float:
-    """The smallest distance that `n` outcomes reject with this probability, whatever its direction.
+def smallest_caught(n: int, outcomes: int, alpha: float, power: float = 0.99) -> float:
+    """The smallest distance that `n` draws reject with this probability, whatever its direction.
 
-    A distribution at total variation d is at least 2 d^2 away in relative entropy; the wealth after n outcomes is that
-    times n, less the cost of learning `cells` numbers, less a fluctuation of about sqrt(4 d^2 n) a standard deviation.
+    A distribution at total variation d is at least 2 d^2 away in relative entropy; the wealth after n draws is that
+    times n, less the cost of learning `outcomes` numbers, less a fluctuation of about sqrt(4 d^2 n)
+    a standard deviation.
     """
     if n < 2:
         return 1.0
     from scipy.stats import norm  # a second of import that only this formula needs
 
     z = float(norm.ppf(power))
-    need = math.log(1 / alpha) + (cells - 1) / 2 * math.log(n) + 1
+    need = math.log(1 / alpha) + (outcomes - 1) / 2 * math.log(n) + 1
     root = (z + math.sqrt(z * z + 2 * need)) / 2  # x = d sqrt(n) solves 2 x^2 - 2 z x = need
     return min(1.0, root / math.sqrt(n))

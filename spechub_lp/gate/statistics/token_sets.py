@@ -75,6 +75,11 @@ class Watch:
         self.hits = np.zeros(self.chance.shape, dtype=np.int64)
 
     @property
+    def acceptance(self) -> int:
+        """The place of accepted drafts among the sets: the last."""
+        return len(self.names) - 1
+
+    @property
     def tests(self) -> int:
         """How many bets are watched."""
         return (len(self.n) + 1 if self.by_row else 1) * len(self.names)
@@ -92,16 +97,16 @@ class Watch:
         logs = self.hits[..., None] * self.hit + left[..., None] * self.missed
         return _log_mean(logs if by_row else logs.sum(axis=0))
 
-    def richest(self) -> tuple[float, str, list[int], int]:
-        """(log wealth, set, the rows it was bet on, place of the set) of the best bet."""
+    def richest(self) -> tuple[float, list[int], int]:
+        """(log wealth, the rows it was bet on, the place of the set) of the best bet."""
         wealth = self.wealth(by_row=False)
         best = int(wealth.argmax())
-        found = (float(wealth[best]), self.names[best], list(range(len(self.n))), best)
+        found = (float(wealth[best]), list(range(len(self.n))), best)
         if self.by_row:
             each = self.wealth(by_row=True)
             row, place = (int(at) for at in np.unravel_index(int(each.argmax()), each.shape))
             if each[row, place] > found[0]:
-                found = (float(each[row, place]), self.names[place], [row], place)
+                found = (float(each[row, place]), [row], place)
         return found
 
     def counts(self, rows: Sequence[int], place: int) -> tuple[int, float, int]:

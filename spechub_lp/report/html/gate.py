@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import Any
 
-from spechub_lp.gate.checks.node import TOLERANCE
+from spechub_lp.gate.checks.policy import TOLERANCE
 from spechub_lp.gate.results import Finding, Report, Row
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture

@@ -1,26 +1,27 @@
-"""A report for people, for CI, and for the next run: text, Markdown, JUnit XML, JSON, and a case to replay."""
+"""A report for people, for CI, and for the next run: text, Markdown, JUnit XML, JSON, and a case to run again."""
 
 from xml.etree import ElementTree as ET
 
-from spechub_lp.gate.results import Finding, Report
+from spechub_lp.gate.results import Finding, Report, Status
 
-WORDS = {"pass": "PASS", "biased": "BIASED", "inconclusive": "INCONCLUSIVE"}
+WHOLE_RUN = "whole run"
+"""The test in JUnit XML of what belongs to no problem."""
 
 
 def headline(report: Report) -> str:
     """The verdict in a line."""
     decided = f" ({report.level})" if report.level else ""
-    return f"{WORDS[report.status]}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+    return f"{report.status.upper()}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
 
 
 def what_was_missed(report: Report) -> str:
-    """What the run could still have missed, or "" when it proved a bias."""
-    if report.status == "biased":
+    """What the run could still have missed, as the beginning of a sentence; "" when it proved a bias."""
+    if report.status is Status.BIASED:
         return ""
     if report.smallest_caught >= 1:
         return "no distance at all would have been caught with the power asked for"
     power = report.settings.get("min_power", 0.99)
-    rest = "" if report.level.startswith("level 1") else f" with power {power:g}"
+    rest = "" if report.exact else f" with power {power:g}"
     least = f"{report.smallest_caught:.3g}{report.scope}"
     return f"any distance above {least} would have been caught{rest}; below it, nothing is claimed"
 
@@ -52,19 +53,18 @@ def markdown(report: Report) -> str:
 
 def junit(report: Report) -> str:
     """JUnit XML: one test a problem, and one for the findings that belong to none."""
-    failed = [f for f in report.findings if f.proof]
     suite = ET.Element("testsuite", name=f"spechub-gate {report.engine}", time=f"{report.seconds:.3f}")
-    cases = [(row.problem, [f for f in failed if f"on {row.problem!r}" in f.message]) for row in report.rows]
-    placed = [f for _, found in cases for f in found]
-    cases.append(("whole run", [f for f in failed if f not in placed]))
+    measured = [row.problem for row in report.rows]
+    cases = [(problem, report.failed_on(problem)) for problem in measured]
+    cases.append((WHOLE_RUN, [f for f in report.findings if f.proof and f.problem not in measured]))
     for name, found in cases:
         case = ET.SubElement(suite, "testcase", classname=f"spechub-gate.{report.engine}", name=name)
         for finding in found:
             ET.SubElement(case, "failure", type=finding.kind, message=finding.message)
-        if name == "whole run" and report.status == "inconclusive":
-            ET.SubElement(case, "error", type="inconclusive", message="; ".join(report.inconclusive))
+        if name == WHOLE_RUN and report.status is Status.INCONCLUSIVE:
+            ET.SubElement(case, "error", type=Status.INCONCLUSIVE, message="; ".join(report.inconclusive))
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(bool(found) for _, found in cases)))
-    suite.set("errors", str(int(report.status == "inconclusive")))
+    suite.set("errors", str(int(report.status is Status.INCONCLUSIVE)))
     # UTF-8 as write_text has it; with encoding="unicode" the declaration would name the locale's
     return ET.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"

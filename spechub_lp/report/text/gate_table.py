@@ -4,11 +4,11 @@ import io
 
 from rich.console import Console
 
-from spechub_lp.gate.results import Report
+from spechub_lp.gate.results import Report, Status
 from spechub_lp.report.text import PIPED_WIDTH, gate_report
 from spechub_lp.report.text.tables import Sheet
 
-VERDICT_STYLE = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
+VERDICT_STYLE = {Status.PASS: "green", Status.BIASED: "red", Status.INCONCLUSIVE: "yellow"}
 
 
 def show_gate(console: Console, report: Report) -> None:
@@ -16,7 +16,7 @@ def show_gate(console: Console, report: Report) -> None:
     console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
     for finding in gate_report.shown(report):
         console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
-    for reason in report.inconclusive if report.status == "inconclusive" else ():
+    for reason in report.inconclusive if report.status is Status.INCONCLUSIVE else ():
         console.print(f"  ? {reason}")
     if report.rows:
         console.print()

@@ -1,0 +1,120 @@
+"""Exact distributions on one problem, from what the search found for each of its inputs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from spechub_lp.coupling import Coupling
+from spechub_lp.gate.checks.policy import TOLERANCE
+from spechub_lp.gate.engines.node import Emitted1, Failure
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.problems.tree import TreeProblem
+from spechub_lp.gate.search.thresholds import Distributions
+
+
+@dataclass(frozen=True)
+class NodeDistribution:
+    """What a plain function does with every draft tuple of one problem."""
+
+    problem: Problem
+    coupling: Coupling
+    """Accept probabilities [N, k] and residuals [N, V] of the N tuples; a failure is in neither."""
+    failed: float
+    """The largest probability of a failure, over the tuples."""
+    unexplained: float
+
+    @classmethod
+    def build(cls, problem: Problem, found: Distributions) -> "NodeDistribution":
+        """The table of what was found for each tuple."""
+        n = len(problem.tuples)
+        accept, residual = np.zeros((n, problem.k)), np.zeros((n, problem.vocabulary))
+        failed, unexplained = np.zeros(n), np.zeros(n)
+        for i, x in enumerate(problem.tuples):
+            unexplained[i] = found[x].unexplained
+            for outcome, chance in found[x].chances.items():
+                if not isinstance(outcome, Emitted1):
+                    failed[i] += chance
+                elif outcome.slot >= 0:
+                    accept[i, outcome.slot] += chance
+                else:
+                    residual[i, outcome.token] += chance
+        coupling = Coupling(problem.target, np.asarray(problem.tuples), problem.mass, accept, residual)
+        return cls(problem, coupling, float(failed.max()), float(problem.mass @ unexplained))
+
+    @property
+    def output(self) -> np.ndarray:
+        """[V] the distribution of the output."""
+        return np.asarray(self.coupling.output_distribution)
+
+    @property
+    def distance(self) -> float:
+        """Total variation distance of the output from the target."""
+        return float(self.coupling.distance)
+
+    @property
+    def accepted(self) -> float:
+        """P(the output is an accepted draft)."""
+        return float(self.coupling.acceptance)
+
+    @cached_property
+    def alpha(self) -> float:
+        """The certified optimum of acceptance."""
+        return float(self.problem.alpha)
+
+    @property
+    def slack(self) -> float:
+        """A distance below this proves nothing."""
+        return TOLERANCE + self.unexplained
+
+    @property
+    def excess(self) -> float:
+        """How much of the probability must be told wrongly if the engine is right after all; <= 0: nothing must."""
+        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.alpha) - self.slack
+
+
+@dataclass(frozen=True)
+class JointDistribution:
+    """What a batch engine does with every drafted tree of one problem."""
+
+    problem: TreeProblem
+    out: np.ndarray
+    """[V^(L+1)] the distribution of L + 1 tokens, L the depth, completed with draws from the target."""
+    accepted: float
+    """P(some draft at the root is accepted)."""
+    failed: float
+    unexplained: float
+
+    @classmethod
+    def build(cls, problem: TreeProblem, found: Distributions) -> "JointDistribution":
+        """The mixture of what was found for each tree, by index."""
+        out, accepted, failed, unexplained = np.zeros_like(problem.joint), 0.0, 0.0, 0.0
+        for key, (_, mass) in enumerate(problem.trees):
+            unexplained += mass * found[key].unexplained
+            for outcome, chance in found[key].chances.items():
+                if isinstance(outcome, Failure):
+                    failed += mass * chance
+                else:
+                    accepted += mass * chance * (len(outcome.tokens) > 1)
+                    out += mass * chance * problem.completed(outcome.tokens)
+        return cls(problem, out, accepted, failed, unexplained)
+
+    @property
+    def distance(self) -> float:
+        """Total variation distance from the target's joint distribution."""
+        return float(np.abs(self.out - self.problem.joint).sum() / 2)
+
+    @cached_property
+    def alpha(self) -> float:
+        """The certified optimum of acceptance at the root."""
+        return float(self.problem.node(()).alpha)
+
+    @property
+    def slack(self) -> float:
+        """A distance below this proves nothing."""
+        return TOLERANCE + self.unexplained
+
+    @property
+    def excess(self) -> float:
+        """How much of the probability must be told wrongly if the engine is right after all; <= 0: nothing must."""
+        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.alpha) - self.slack

@@ -1,0 +1,83 @@
+"""Findings say what they are by fields: nothing is told apart by the words of a message."""
+
+import ast
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from gate_chains import Chain
+
+import spechub_lp.gate
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate import Finding, Report, Settings, check_tree
+from spechub_lp.gate.protocols import ProtocolName, protocol_of
+from spechub_lp.gate.results import Kind, Level, Row, Status
+from spechub_lp.report.text.gate_report import junit, what_was_missed
+
+GATE = Path(spechub_lp.gate.__file__).parent
+KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}
+
+
+@pytest.mark.parametrize("path", sorted(GATE.rglob("*.py")), ids=lambda p: p.relative_to(GATE).as_posix())
+def test_kinds_and_levels_are_members_of_their_enums(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "Failure", "ChildDied", "Row"):
+            for argument in node.args[:2]:
+                assert not (isinstance(argument, ast.Constant) and argument.value in KINDS | LEVELS), node.lineno
+        if isinstance(node, ast.Compare):
+            for value in ast.walk(node):
+                assert not (isinstance(value, ast.Constant) and value.value in KINDS | {*Status}), node.lineno
+                assert not (isinstance(value, ast.Attribute) and value.attr == "message"), node.lineno
+
+
+@pytest.mark.parametrize(
+    ("findings", "reasons", "status", "code"),
+    [([], [], "pass", 0), ([Finding(0, Kind.CRASH, "x")], ["y"], "biased", 1), ([], ["y"], "inconclusive", 3)],
+)
+def test_the_verdict_is_a_string_and_an_exit_code(findings, reasons, status, code):
+    report = Report("x", "node", "iid", 2, findings=findings, inconclusive=reasons)
+    assert (report.status, report.exit_code) == (status, code)
+    assert json.loads(json.dumps(report.document()))["status"] == status
+
+
+def test_a_finding_belongs_to_the_problem_that_it_names_and_not_to_one_that_its_message_quotes():
+    rows = [Row(name, Level.EXACT, 0.0, 0.0, 0.5, 0.5) for name in ("a", "b")]
+    finding = Finding(Level.EXACT, Kind.BIAS, "worse than on 'a'", problem="b")
+    report = Report("x", "node", "iid", 2, rows, [finding, Finding(Level.BOUNDARY, Kind.HANG, "on 'a' it hangs")])
+    failures = {case.get("name"): len(case) for case in ET.fromstring(junit(report)).iter("testcase")}
+    assert failures == {"a": 0, "b": 1, "whole run": 1}
+    assert report.failed_on("a") == []
+
+
+def test_what_was_missed_names_a_power_only_where_draws_decided():
+    rows = [Row("a", Level.EXACT, 0.0, 0.0, 0.5, 0.5)]
+    exact = Report("x", "node", "iid", 2, rows, levels=[0, 1], level="in other words", smallest_caught=1e-6)
+    assert exact.exact
+    assert "power" not in what_was_missed(exact)
+    drawn = Report("x", "node", "iid", 2, [*rows, Row("b", Level.DRAWS, 0.0, 0.0, 0.5, 0.5)], levels=[0, 1, 2])
+    drawn.smallest_caught = 0.05
+    assert not drawn.exact
+    assert "with power 0.99" in what_was_missed(drawn)
+
+
+def test_the_old_attribute_of_an_engine_and_of_a_report_still_work():
+    class Old:
+        door, branchings = "uniform", [(1,)]
+        noise, __call__ = Chain().noise, Chain().__call__
+
+    with pytest.warns(DeprecationWarning, match="protocol"):
+        report = check_tree(Old(), "iid", 1, settings=Settings(levels=(0,)))
+    assert report.status is Status.PASS
+    assert report.protocol is ProtocolName.UNIFORM
+    with pytest.warns(DeprecationWarning, match="protocol"):
+        assert report.door == "uniform"
+
+
+@pytest.mark.parametrize("said", ["uniforms", "", 3])
+def test_an_unknown_protocol_is_named(said):
+    engine = type("Engine", (), {"protocol": said})()
+    with pytest.raises(SpecHubError, match="must be one of uniform, seeded, host"):
+        protocol_of(engine, "mine")
+    with pytest.raises(SpecHubError, match="has no attribute protocol"):
+        check_tree(lambda batch: None, name="mine")
