@@ -27,7 +27,13 @@ FALSE_ALARM = 1e-6
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard to look."""
+    """How hard the gate looks.
+
+    Examples
+    --------
+    >>> Settings(seconds=10, levels=(0, 1)).distance
+    0.05
+    """
 
     seconds: float = 40.0
     """Time for the whole run."""
@@ -40,9 +46,13 @@ class Settings:
     acceptance_floor: float | None = None
     """Least acceptance, as a share of the optimum."""
     false_alarm: float = FALSE_ALARM
+    """P(the run fails a right engine) <= this, over all tests and looks."""
     time_limit: float = TIME_LIMIT
+    """Seconds that one call may take."""
     seed: int = 0
+    """Of drafts, random problems and the global generators."""
     levels: tuple[int, ...] = (0, 1, 2, 3)
+    """The levels that are run: 0 boundaries, 1 exact distributions, 2 draws, 3 streams."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,10 @@ class Logits:
     top: int | None = None
     """Tokens kept where the distribution is enumerated; None: at most 8, and fewer for more drafts."""
     only: tuple[tuple[int, float, str], ...] = ()
-    """A replay: these rows at full vocabulary and nothing else, as (position, temperature, sha256 of the file)."""
+    """A rerun: these rows at full vocabulary and nothing else, as (position, temperature, sha256 of the file)."""
     first: Any = None
-    """A replay: the drafts, or the tree of drafts, to begin with."""
+    """A rerun: the drafts, or the tree of drafts, to begin with."""
     branching: tuple[int, ...] = ()
-    """A replay of a tree: its shape."""
+    """A rerun of a tree: its shape."""
     vocabulary: int | None = None
-    """A replay: V of the rows that it was saved on."""
+    """A rerun: V of the rows that it was saved on."""

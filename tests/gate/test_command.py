@@ -161,7 +161,7 @@ def test_a_class_is_made_and_keeps_its_generator(run):
     assert run("engines_under_test:Machine", "--k", "1").exit_code == 0
 
 
-def test_noise_that_cannot_be_scripted_is_named_and_too_few_draws_are_inconclusive(run):
+def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclusive(run):
     result = run("engines_under_test:opaque", "--budget", "1000draws", "--k", "1")
     assert result.exit_code == 3, result.output
     assert "randn" in result.output

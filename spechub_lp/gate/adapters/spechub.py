@@ -19,9 +19,9 @@ class Own:
         """Verify one node."""
         verdict = self.sampler.verify(p[None], q[None], torch.tensor([drafts]))
         weights = torch.cat([verdict.accept, verdict.residual], dim=1)
-        cell = int(inverse_cdf(weights, torch.rand(1, dtype=torch.float64))[0])
+        place = int(inverse_cdf(weights, torch.rand(1, dtype=torch.float64))[0])
         k = len(drafts)
-        return (drafts[cell], cell) if cell < k else (cell - k, -1)
+        return (drafts[place], place) if place < k else (place - k, -1)
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> Own:

@@ -111,7 +111,7 @@ class Captured:
         return Recent(MEMORY)
 
     def narrow(self, policy: DraftPolicy, k: int) -> list[Problem]:
-        """Every chosen row on its top tokens; none in a replay. Raises SpecHubError when k drafts cannot be made."""
+        """Every chosen row on its top tokens; none in a rerun. Raises SpecHubError when k drafts cannot be made."""
         if self.plan.only:
             return []
         top, product = self._top(k, TUPLES), policy.different_drafters
@@ -124,7 +124,7 @@ class Captured:
         return out
 
     def narrow_trees(self, engine: Any, policy: DraftPolicy, k: int) -> list[TreeProblem]:
-        """Every chosen row as the root of each shape that the engine takes, on top tokens; none in a replay."""
+        """Every chosen row as the root of each shape that the engine takes, on top tokens; none in a rerun."""
         out: list[TreeProblem] = []
         if self.plan.only:
             return out
@@ -232,7 +232,7 @@ def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
 
     Raises:
         SpecHubError: the file or folder is missing, damaged or no capture; it has no positions; the vocabulary is
-            smaller than what was asked for; a temperature is not positive; a row of a replay is not what it was.
+            smaller than what was asked for; a temperature is not positive; a row of a rerun is not what it was.
     """
     plan = plan if isinstance(plan, Logits) else Logits(plan)
     for t in plan.temperatures:
@@ -313,7 +313,7 @@ def _features(p: Array, q: Array) -> Array:
 
 
 def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
-    """(plan of the replay, drafts, k) of a case on whole rows. Raises SpecHubError on something else."""
+    """(plan of the rerun, drafts, k) of a case on whole rows. Raises SpecHubError on something else."""
     document, first = case["problem"], case.get("tuple") or case.get("tree")
     try:
         rows = tuple(

@@ -24,10 +24,19 @@ each, and so is their sum, up to what float32 lost while the engine's softmax su
 
 @dataclass(frozen=True)
 class Problem:
-    """One node: a target distribution, a draft distribution, and how k drafts are made from it. The floats are what the
-    engine gets."""
+    """One node: a target distribution, a draft distribution, and how k drafts are made from it.
+
+    The floats are what the engine gets.
+
+    Examples
+    --------
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> problem.tuples, problem.alpha
+    (((0,), (1,)), Fraction(3, 4))
+    """
 
     name: str
+    """What reports call it."""
     p: tuple[float, ...]
     """[V] target distribution."""
     q: tuple[Any, ...]
@@ -126,10 +135,30 @@ HARD: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = (
 
 
 def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, random: int = 3) -> list[Problem]:
-    """The narrow hard cases for one draft policy, and a few random ones. V is at most 5, and less for k > 2.
+    """Return the narrow hard cases for one draft policy, and a few random ones.
 
-    Raises:
-        UnknownName: no such policy. SpecHubError: the policy does not make k drafts.
+    Parameters
+    ----------
+    drafts
+        The policy, or its name.
+    k
+        Number of drafts; V is at most 5, and less for k > 2.
+    seed
+        Of the random cases.
+    random
+        How many of them.
+
+    Raises
+    ------
+    UnknownName
+        No such policy.
+    SpecHubError
+        The policy does not make k drafts.
+
+    Examples
+    --------
+    >>> [problem.name for problem in problems("iid", k=1, random=0)][:2]
+    ['q is p reversed', 'zeros in p']
     """
     policy = policies.by_name(drafts)
     rng = np.random.default_rng(seed)

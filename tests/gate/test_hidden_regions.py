@@ -1,4 +1,4 @@
-"""Cells of a uniform too narrow for the first search: a right engine that has them is not rejected, a wrong one is."""
+"""Regions of a uniform too narrow for the first search: a right engine that has them passes, a wrong one fails."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def exchanged(u: float) -> float:
 
 
 def naive(p, q, drafts, uniform=exchanged):
-    """Naive verification of one draft whose uniform has narrow cells."""
+    """Naive verification of one draft whose uniform has narrow regions."""
     (x,) = drafts
     if uniform(float(torch.rand((), dtype=torch.float64))) * float(q[x]) < float(p[x]):
         return x, 0
@@ -41,7 +41,7 @@ CASES = [p for p in problems("iid", 1) if p.name in ("q is p reversed", "ties")]
 
 
 @pytest.mark.slow
-def test_a_right_engine_with_hidden_cells_passes():
+def test_a_right_engine_with_hidden_regions_passes():
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "pass", text(report)
     assert all(row.distance < 1e-6 for row in report.rows)
@@ -85,7 +85,7 @@ class Chain:
 
 
 @pytest.mark.slow
-def test_a_right_chain_with_hidden_cells_passes():
+def test_a_right_chain_with_hidden_regions_passes():
     report = check_tree(Chain(), "iid", 1, settings=LEVEL_1)
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
@@ -96,7 +96,7 @@ def test_the_second_look_changes_nothing_for_a_plain_rule():
 
     def verify(p, q, drafts):
         verdict = rule.verify(p[None], q[None], torch.tensor([drafts]))
-        cell = int(torch.multinomial(torch.cat([verdict.accept[0], verdict.residual[0]]), 1))
-        return (drafts[cell], cell) if cell < 1 else (cell - 1, -1)
+        place = int(torch.multinomial(torch.cat([verdict.accept[0], verdict.residual[0]]), 1))
+        return (drafts[place], place) if place < 1 else (place - 1, -1)
 
     assert check_node(verify, "iid", 1, cases=CASES, settings=LEVEL_1).status == "pass"
