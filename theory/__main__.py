@@ -57,7 +57,8 @@ def hunt_command(
     climbs: Annotated[int, typer.Option(min=0, help="Climbers of the random search; 0 leaves it out.")] = 256,
     seed: int = 0,
     certificate: Annotated[
-        Path | None, typer.Option(help="Write certificates to FILE.<drafts>.json; spechub-lp verify checks them.")
+        Path | None,
+        typer.Option(help="Write certificates to FILE.<drafts>.json, for spechub-lp check-certificate."),
     ] = None,
 ) -> None:
     """Look for the simplest rational counterexample. Exit code 1: found.

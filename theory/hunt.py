@@ -237,8 +237,10 @@ def prove(statement: Statement, p: Distribution, q: Distribution, k: int, minima
 
 
 def certificates(statement: Statement, found: Found, stem: Path) -> list[Path]:
-    """Write a certificate of optimality for each draft policy that the statement is about; `spechub-lp verify` checks
-    them. They carry p, q and k, so `recheck` needs nothing else."""
+    """Write a certificate of optimality for each draft policy that the statement is about.
+
+    `spechub-lp check-certificate` checks them. They carry p, q and k, so `recheck` needs nothing else.
+    """
     written = []
     for drafts in dict.fromkeys(_policy(name, found.k) for name in statement.names):
         path = stem.with_name(f"{stem.name}.{drafts}.json")

@@ -102,7 +102,7 @@ class Example:
 
     record: Record
     certificate: dict[str, Any]
-    """That the optimum of the record is one, as `spechub-lp verify` reads it."""
+    """That the optimum of the record is one, as `spechub-lp check-certificate` reads it."""
 
 
 @dataclass

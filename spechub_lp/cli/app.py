@@ -10,16 +10,18 @@ import typer
 import spechub_lp
 from spechub_lp.cli.audit import audit
 from spechub_lp.cli.capture import capture
+from spechub_lp.cli.check_certificate import check_certificate
+from spechub_lp.cli.evaluate import evaluate
 from spechub_lp.cli.gate import gate
-from spechub_lp.cli.replay import replay
+from spechub_lp.cli.renamed import Group
 from spechub_lp.cli.sample import sample
 from spechub_lp.cli.schema import schema
 from spechub_lp.cli.solve import solve
 from spechub_lp.cli.terminal import Command, run
-from spechub_lp.cli.verify import verify
 
 app = typer.Typer(
     name="spechub-lp",
+    cls=Group,
     help="Exact distributions, certified optima and tests for multi-draft speculative decoding samplers.",
     add_completion=True,
     rich_markup_mode=None,
@@ -40,7 +42,7 @@ def version(
         raise typer.Exit(2)
 
 
-for command in (audit, solve, verify, sample, schema, gate, replay, capture):
+for command in (audit, solve, check_certificate, sample, schema, gate, evaluate, capture):
     app.command(cls=Command)(command)
 
 

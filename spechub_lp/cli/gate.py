@@ -14,7 +14,8 @@ from spechub_lp.cli.terminal import run as run_app
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import serialize
 from spechub_lp.gate.results import Report
-from spechub_lp.gate.run import rerun, run
+from spechub_lp.gate.run import rerun as rerun_case
+from spechub_lp.gate.run import run
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
 from spechub_lp.report.text import gate_report
 
@@ -23,7 +24,7 @@ def gate(
     engine: Annotated[
         str | None,
         typer.Argument(
-            help="module:object, a verify(p, q, drafts) -> (token, slot) or a door; or an adapter: "
+            help="module:object, a verify(p, q, drafts) -> (token, slot) or a protocol's object; or an adapter: "
             f"{', '.join(ADAPTERS)}.",
             autocompletion=one_of(ADAPTERS),
         ),
@@ -40,7 +41,7 @@ def gate(
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown; - is stdout.")] = None,
     html: Html = None,
     case: Annotated[Path | None, typer.Option(help="Write the smallest failing input to this file.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
+    rerun: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
     level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
     seed: Seed = 0,
@@ -73,10 +74,10 @@ def gate(
         check_outputs(json=json, junit=junit, markdown=markdown, html=html, case=case)
         before = serialize.read_report(baseline) if baseline else None
         rows = _captured_rows(logits, temperature, positions, top)
-        report = rerun(engine, replay, settings) if replay else run(engine, drafts, k, settings, logits=rows)
+        report = rerun_case(engine, rerun, settings) if rerun else run(engine, drafts, k, settings, logits=rows)
         if before is not None:
             serialize.compare(report, before, str(baseline))
-        _write(report, json, junit, markdown, html, case, hint=replay is None)
+        _write(report, json, junit, markdown, html, case, hint=rerun is None)
     except SpecHubError as error:
         typer.echo(complaint(error), err=True)
         raise typer.Exit(2) from None
@@ -145,7 +146,7 @@ def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case
     show_gate(console, report)
     if failing and (hint or case):
         saved = case is not None and not is_stdout(case)
-        again = shlex.join(["spechub-lp", "gate", report.engine, "--replay", str(case) if saved else "FILE"])
+        again = shlex.join(["spechub-lp", "gate", report.engine, "--rerun", str(case) if saved else "FILE"])
         done = "failing input saved" if saved else "--case FILE saves the failing input"
         console.print(f"{done}; run it again with: {again}", soft_wrap=True)
 

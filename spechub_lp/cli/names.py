@@ -8,8 +8,8 @@ SAMPLERS = (
 VARIANTS = ("border_adaptive", "border_tempered", "border_bucketed")
 """Those of `samplers.VARIANTS`, in its order."""
 
-REPLAYED = (*(name for name in SAMPLERS if name not in ("two_step", "lp_table")), *VARIANTS)
-"""Those that `replay` takes: two solve a program for every position."""
+EVALUATED = (*(name for name in SAMPLERS if name not in ("two_step", "lp_table")), *VARIANTS)
+"""Those that `evaluate` takes: two solve a program for every position."""
 
 DRAFTS = ("iid", "without_replacement", "hub", "greedy", "top_k", "product")
 """Those of `drafts.ALL`, in its order."""

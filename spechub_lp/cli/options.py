@@ -40,7 +40,7 @@ Drafts = Annotated[
     ),
 ]  # fmt: skip
 DistributionOption = Annotated[str, typer.Option(help="Distribution as rationals or decimals: 0,1/5,4/5")]
-Normalize = Annotated[bool, typer.Option("--normalize", "--normalise", help="Divide the distributions by their sums.")]
+Normalize = Annotated[bool, typer.Option("--normalize", help="Divide the distributions by their sums.")]
 
 DEVICES = ("cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")

@@ -7,7 +7,8 @@ import typer
 
 from spechub_lp._util.io import write_json
 from spechub_lp.cli.options import one_of
-from spechub_lp.report.schemas import DOCUMENTS, FILES
+from spechub_lp.cli.renamed import warn
+from spechub_lp.report.schemas import DOCUMENTS, FILES, OLD_NAMES, of
 
 
 def schema(
@@ -18,11 +19,12 @@ def schema(
             autocompletion=one_of((*DOCUMENTS, *FILES)),
         ),
     ],
+    version: Annotated[int | None, typer.Option(help="Version of the schema; the newest by default.")] = None,
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command writes with --json, or of a kind of file that is read.
 
     Example: spechub-lp schema solve
     """
-    from spechub_lp.report.schemas import of
-
-    write_json(Path("-"), of(command))
+    if command in OLD_NAMES and version is None:
+        warn(f"the document of {command}", f"that of {OLD_NAMES[command]}")
+    write_json(Path("-"), of(command, version))

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperCommand
 
 import spechub_lp
 from spechub_lp._util import stdout
 from spechub_lp._util.io import is_stdout, write_json
 from spechub_lp._util.parallel import Stopped, end_on_signals, signal_received
+from spechub_lp.cli.renamed import Renaming
 from spechub_lp.errors import SpecHubError
+from spechub_lp.report import schemas
 from spechub_lp.report.text import PIPED_WIDTH
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ MEASURED_WITH = ("numpy", "scipy", "highspy", "cvxpy", "torch")
 """Packages whose versions every document names, where they are installed."""
 
 
-class Command(TyperCommand):
+class Command(Renaming):
     """A command: while it works, what others print goes to stderr, and nobody but us chooses its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -124,7 +125,7 @@ def _ended_by(error: BaseException) -> tuple[Any, str]:
 def about(command: str) -> dict[str, Any]:
     """Which schema a document has (report/schemas), and which tool and command line wrote it, on what."""
     return {
-        "schema": f"spechub-{command}-1",
+        "schema": schemas.identifier(command),
         "tool": f"spechub-lp {spechub_lp.__version__}",
         "command": command,
         "command_line": shlex.join(["spechub-lp", *sys.argv[1:]]),
@@ -144,6 +145,7 @@ def _versions() -> dict[str, str]:
 
 def save(document: dict[str, Any], json: Path | None, html: Path | None = None) -> None:
     """Write a document where it was asked for. Before anything is shown: a closed pipe must not cost a file."""
+    document = schemas.with_old_fields(document)
     if json:
         write_json(json, document)
     if html:

@@ -6,6 +6,7 @@ from math import isnan
 from typing import Any
 
 from spechub_lp._util import renamed
+from spechub_lp.report.schemas import identifier
 
 
 class Status(StrEnum):
@@ -82,7 +83,7 @@ class Finding:
     distance: float | None = None
     """Its size, where it has one."""
     case: dict[str, Any] | None = None
-    """The smallest failing input, for `--replay`."""
+    """The smallest failing input, for `--rerun`."""
     problem: str | None = field(default=None, kw_only=True)
     """The name of the problem that it was seen on; None where it is about the whole run."""
 
@@ -210,9 +211,9 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The report as JSON."""
         return {
-            "schema": "spechub-gate-1",
+            "schema": identifier("gate"),
             "engine": self.engine,
-            "door": self.protocol,
+            "protocol": self.protocol,
             "drafts": self.drafts,
             "k": self.k,
             "status": self.status,

@@ -51,7 +51,7 @@ def rerun(name: str | None, path: Path, settings: Settings) -> Report:
     document = read_case(path)
     name = name or document.get("engine")
     if not name:
-        raise SpecHubError(f"{path} names no engine; name one before --replay")
+        raise SpecHubError(f"{path} names no engine; name one before --rerun")
     try:
         again = _saved(document["case"], settings)
     except SpecHubError as error:

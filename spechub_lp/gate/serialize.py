@@ -5,14 +5,15 @@ from typing import Any
 
 from spechub_lp._util.reading import read_json, sealed
 from spechub_lp.gate.results import Finding, Kind, Level, Report
+from spechub_lp.report import schemas
 
 NO_CASE = "give the file that `spechub-lp gate` saved"
-CASE_SCHEMA = "spechub-gate-case-1"
 
 
 def case_document(report: Report) -> dict[str, Any]:
-    """The smallest failing input as a file for `--replay`."""
-    return sealed({"schema": CASE_SCHEMA, "engine": report.engine, "door": report.protocol, "case": report.case})
+    """The smallest failing input as a file for `--rerun`."""
+    head = {"schema": schemas.identifier("gate-case"), "engine": report.engine, "protocol": report.protocol}
+    return sealed({**head, "case": report.case})
 
 
 def read_case(path: str | Path) -> dict[str, Any]:
@@ -23,10 +24,9 @@ def read_case(path: str | Path) -> dict[str, Any]:
 
 def read_report(path: str | Path) -> dict[str, Any]:
     """The JSON of an earlier run, for `compare`. Raises SpecHubError on something else."""
-    from spechub_lp.report.schemas import of
-
-    schema = of("gate")
-    compared = {name: schema["properties"][name] for name in ("schema", "problems")}
+    schema = schemas.of("gate")
+    known = [schemas.of("gate", version)["title"] for version in (1, 2)]
+    compared = {"schema": {"enum": known}, "problems": schema["properties"]["problems"]}
     needed = {**schema, "properties": compared, "required": list(compared), "additionalProperties": True}
     document: dict[str, Any] = read_json(path, needed, "give the --json of an earlier run")
     return document

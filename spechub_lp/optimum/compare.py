@@ -54,7 +54,7 @@ class Solutions:
             "q": best.q,
             "k": best.k,
             "drafts": best.drafts.name,
-            "alpha": best.alpha,
+            "optimum": best.alpha,
             "H": sorted(best.H),
             "coupling_from": best.method,
             "methods": [asdict(s) for s in self.solves],

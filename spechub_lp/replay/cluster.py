@@ -5,7 +5,7 @@ map with retries. A worker that dies costs the blocks that it had in hand, which
 
     dask scheduler                                        on one machine
     dask worker tcp://HOST:8786 --nworkers 2 --nthreads 1 on each machine, where DIR is at the same path
-    spechub-lp replay DIR --cluster tcp://HOST:8786
+    spechub-lp evaluate DIR --cluster tcp://HOST:8786
 """
 
 from collections.abc import Iterator, Sequence

@@ -82,7 +82,7 @@ class Runner(Protocol):
 
 @dataclass
 class Replay:
-    """Everything that `spechub-lp replay` shows."""
+    """Everything that `spechub-lp evaluate` shows."""
 
     plan: Plan
     manifest: dict[str, Any]
@@ -123,7 +123,7 @@ class Replay:
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Replay":
         """The inverse of `document`. Raises SpecHubError on a document that is none."""
-        schema = load_schema("replay")
+        schema = load_schema("evaluate")
         own = {"$defs": load_schema("shared")["$defs"] | schema["$defs"], "required": [*schema["properties"]]}
         check(document, {"type": "object", **schema, **own}, "the document of a replay")
         plan: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document["plan"].items()}

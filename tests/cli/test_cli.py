@@ -77,18 +77,18 @@ def test_solve_certify_verify(tmp_path):
         "solve", "--p", P, "--q", Q, "--k", 2, "--drafts", "iid", "--full", "--certificate", file, "--json", figures
     )
     assert done.returncode == 0, done.stderr
-    assert "alpha = 39/100 = 0.39, proved by a coupling and by H = {0, 1}" in done.stdout
+    assert "optimum = 39/100 = 0.39, proved by a coupling and by H = {0, 1}" in done.stdout
     document = json.loads(figures.read_text())
-    assert document["alpha"] == "39/100"
+    assert document["optimum"] == "39/100"
     assert document["agree"] is True
     assert len(document["methods"]) == 9
     assert {m["value"] for m in document["methods"] if isinstance(m["value"], str)} == {"39/100"}
-    done = run("verify", file, "--json", "-")
+    done = run("check-certificate", file, "--json", "-")
     assert done.returncode == 0
-    assert json.loads(done.stdout)["alpha"] == "39/100"
-    assert "proved: no rule accepts more than alpha = 39/100" in done.stderr
+    assert json.loads(done.stdout)["optimum"] == "39/100"
+    assert "proved: no rule accepts more than 39/100" in done.stderr
     file.write_text(file.read_text().replace('"39/100"', '"40/100"'))
-    done = run("verify", file)
+    done = run("check-certificate", file)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: certificate rejected: the coupling accepts 39/100; the claim is alpha = 2/5\n"
 
@@ -97,7 +97,7 @@ def test_solve_other_drafts():
     for policy, alpha in [("without_replacement", "69/140"), ("hub", "9/20"), ("top_k", "1/5"), ("greedy", "9/20")]:
         done = run("solve", "--p", P, "--q", Q, "--drafts", policy)
         assert done.returncode == 0, done.stderr
-        assert f"alpha = {alpha} = " in done.stdout
+        assert f"optimum = {alpha} = " in done.stdout
     done = run("solve", "--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
     assert done.returncode == 0
     assert "2 product drafts" in done.stdout
@@ -135,7 +135,7 @@ def test_audit_small(tmp_path):
         (["solve", "--p", "1", "--q", "1", "--drafts", "idd"], "Did you mean 'iid'?"),
         (["sample", "--sampler", "rss", "--p", "1", "--q", "1"], "error: unknown sampler 'rss'. Did you mean 'rrs'?"),
         (["sample", "--sampler", "spechub", "--k", "3", "--p", "1", "--q", "1"], "spechub verifies two drafts"),
-        (["verify", "no-such-file.json"], "error: cannot read no-such-file.json"),
+        (["check-certificate", "no-such-file.json"], "error: cannot read no-such-file.json"),
         (["solve", "--p", "1", "--q", "1", "--json", "no/such/folder/x.json"], "error: cannot write"),
         (["audit", "--captured", "no.safetensors"], "no.safetensors"),
     ],
@@ -175,7 +175,7 @@ def test_bad_values_are_named_in_one_line():
         (["solve", "--p", "2,3", "--q", "1,0"], "Did you pass logits, or counts?"),
         (["sample", "--sampler", "rrs", "--p", "1", "--q", "1", "--seed", "-1"], "error: invalid value '-1' for '--s"),
         (["audit", "--instances", "0", "--positions", "0", "--rows", "0"], "leave nothing to audit"),
-        (["replay", "rows", "--temperatures", "1,inf"], "error: temperatures = '1,inf'; write numbers"),
+        (["evaluate", "rows", "--temperatures", "1,inf"], "error: temperatures = '1,inf'; write numbers"),
         (["gate", "x:y", "--budget", "soon"], "error: --budget 'soon' is neither seconds"),
         (["gate", "x:y", "--level", "one"], "error: invalid value 'one' for '--level'"),
         (["schema", "slove"], "Did you mean 'solve'?"),
@@ -193,13 +193,16 @@ def test_folders_and_broken_files_in_the_place_of_files(tmp_path):
     (tmp_path / "rows.json").write_text("")
     one = ("--p", "1", "--q", "1")
     for args, message in [
-        (["verify", "folder"], "error: cannot read folder: Is a directory"),
-        (["verify", "empty.json"], "error: empty.json is not JSON: "),
-        (["verify", "other.json"], "fields ['a'] are not the format's; `spechub-lp solve --certificate FILE` writes"),
+        (["check-certificate", "folder"], "error: cannot read folder: Is a directory"),
+        (["check-certificate", "empty.json"], "error: empty.json is not JSON: "),
+        (
+            ["check-certificate", "other.json"],
+            "fields ['a'] are not the format's; `spechub-lp solve --certificate FILE` writes",
+        ),
         (["solve", *one, "--json", "folder"], "error: cannot write folder: it is a folder; name a file"),
         (["solve", *one, "--certificate", "no/x.json"], "error: cannot write no/x.json: no is not a folder that"),
-        (["replay", "rows.safetensors"], "(char 0); it is not the manifest of stored rows"),
-        (["replay", "folder"], "folder has no manifest.json; give the --out folder of `spechub-lp capture`"),
+        (["evaluate", "rows.safetensors"], "(char 0); it is not the manifest of stored rows"),
+        (["evaluate", "folder"], "folder has no manifest.json; give the --out folder of `spechub-lp capture`"),
         (["gate", "x:y", "--baseline", "folder"], "error: cannot read folder: Is a directory"),
         (["gate", "x:y", "--json", "folder"], "error: cannot write folder: it is a folder; name a file"),
     ]:
@@ -267,7 +270,7 @@ def test_nothing_is_wider_than_the_terminal():
 def test_columns_0_is_no_width():
     code, shown = OnTerminal(*SOLVE, COLUMNS="0", NO_COLOR="1").finish()
     assert code == 0
-    assert "alpha = 39/100" in shown
+    assert "optimum = 39/100" in shown
     assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n"))) <= 80
 
 
@@ -333,7 +336,7 @@ def test_a_reader_that_leaves_costs_no_file(tmp_path):
     process = subprocess.Popen([*COMMAND, *SOLVE, "--json", file, "--certificate", proof], stdout=subprocess.PIPE)
     process.stdout.close()
     assert process.wait(timeout=60) == 141
-    assert json.loads(file.read_text())["alpha"] == "39/100"
+    assert json.loads(file.read_text())["optimum"] == "39/100"
     assert proof.exists()
 
 
@@ -373,12 +376,12 @@ def test_completion_in_bash():
     assert completed("solve", "--drafts", "w") == ["without_replacement"]
     assert completed("gate", "x:y", "--drafts", "t") == ["top_k"]
     assert completed("gate", "vllm") == ["vllm_v1", "vllm_v2"]
-    assert completed("replay", "rows", "--samplers", "rrs,rrs") == ["rrs,rrsw"]
-    assert completed("replay", "rows", "--samplers", "rrs,two") == []  # replay does not take it
+    assert completed("evaluate", "rows", "--samplers", "rrs,rrs") == ["rrs,rrsw"]
+    assert completed("evaluate", "rows", "--samplers", "rrs,two") == []  # evaluate does not take it
     assert completed("schema", "s") == ["solve", "sample"]
     assert completed("capture", "--dtype", "b") == ["bfloat16"]
     assert completed("solve", "--json", "c") == []
-    assert completed("verify", "c") == []
+    assert completed("check-certificate", "c") == []
 
 
 def test_completion_can_be_switched_on(tmp_path):

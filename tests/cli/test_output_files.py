@@ -192,11 +192,11 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path, monkeypatch):
         (*SOLVE, "--json", "-", "--certificate", "-"),
         ("audit", "--json", "x", "--html", "x"),
         ("audit", "--json", "-", "--html", "-"),
-        ("replay", "rows", "--json", "x", "--html", "x"),
+        ("evaluate", "rows", "--json", "x", "--html", "x"),
         ("gate", "no:such", "--json", "x", "--junit", "x"),
         ("gate", "no:such", "--markdown", "-", "--junit", "-"),
         ("gate", "no:such", "--html", "x", "--case", "x"),
-        ("verify", "c.json", "--json", "c.json"),
+        ("check-certificate", "c.json", "--json", "c.json"),
     ],
     ids=lambda args: " ".join(args[:1] + args[-4:]),
 )
@@ -217,29 +217,29 @@ def test_a_file_that_stdout_goes_to_is_no_output(tmp_path):
     )  # fmt: skip
     done = run(*SOLVE, "--json", "-", cwd=tmp_path, shell="> out")
     assert done.returncode == 0
-    assert json.loads((tmp_path / "out").read_text())["alpha"] == "39/100"
+    assert json.loads((tmp_path / "out").read_text())["optimum"] == "39/100"
 
 
 def test_paths_of_stdout_are_stdout(tmp_path):
     done = run(*SOLVE, "--json", "/dev/stdout", cwd=tmp_path)
-    assert json.loads(done.stdout)["alpha"] == "39/100"
-    assert "alpha = 39/100" in done.stderr
+    assert json.loads(done.stdout)["optimum"] == "39/100"
+    assert "optimum = 39/100" in done.stderr
     done = run(*SOLVE, cwd=tmp_path, shell="--json >(cat >&2)")  # bash names a pipe /dev/fd/63
-    assert '"alpha": "39/100"' in done.stderr
+    assert '"optimum": "39/100"' in done.stderr
 
 
 @pytest.mark.slow
 def test_verify_reads_stdin(tmp_path):
     run(*SOLVE, "--certificate", "c.json", cwd=tmp_path)
-    assert run("verify", "-", cwd=tmp_path, shell="< c.json").stdout.startswith("proved: ")
-    done = run("verify", "-", cwd=tmp_path, shell="<&-")
+    assert run("check-certificate", "-", cwd=tmp_path, shell="< c.json").stdout.startswith("proved: ")
+    done = run("check-certificate", "-", cwd=tmp_path, shell="<&-")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     (tmp_path / "c.json").write_text((tmp_path / "c.json").read_text().replace('"39/100"', '"40/100"'))
-    done = run("verify", "-", cwd=tmp_path, shell="< c.json")
+    done = run("check-certificate", "-", cwd=tmp_path, shell="< c.json")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
-@pytest.mark.parametrize("command", [("schema", "solve"), ("verify", "none"), ("--version",)])
+@pytest.mark.parametrize("command", [("schema", "solve"), ("check-certificate", "none"), ("--version",)])
 def test_no_stream_of_ours_is_left_open(tmp_path, command):
     """Python warns of it where warnings are shown, and then bad input takes more than one line."""
     done = run(*command, cwd=tmp_path, python=("-W", "default"))

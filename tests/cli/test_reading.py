@@ -395,7 +395,7 @@ def test_an_edited_case_ends_the_command_with_one_line(tmp_path):
     file.write_text(json.dumps(document))
     app = typer.Typer()
     app.command()(gate)
-    done = CliRunner().invoke(app, ["--replay", str(file)])
+    done = CliRunner().invoke(app, ["--rerun", str(file)])
     assert done.exit_code == 2
     assert done.stderr == (
         f"error: {file}: case.problem.k = -1; needed is at least 1; give the file that `spechub-lp gate` saved\n"

@@ -201,7 +201,7 @@ def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path):
 def test_commands_with_workers_leave_none_behind(tmp_path, command, number):
     words = {
         "audit": ("-m", "spechub_lp", "audit", "--jobs", 2, "--instances", 800),
-        "replay": ("-m", "spechub_lp", "replay", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
+        "replay": ("-m", "spechub_lp", "evaluate", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
         "validation": (ROOT / "validation" / "run.py", "replay", "--jobs", 2),
     }[command]
     running = Running(tmp_path, *words, workers=0)

@@ -86,8 +86,8 @@ def noisy(tmp_path):
 
 
 def test_documents_on_stdout_parse_and_tables_stand_alone(noisy):
-    assert json.loads(noisy("verify", "c.json", "--json", "-"))["proved"] is True
-    assert noisy("verify", "c.json").startswith("proved: ")
+    assert json.loads(noisy("check-certificate", "c.json", "--json", "-"))["proved"] is True
+    assert noisy("check-certificate", "c.json").startswith("proved: ")
     assert json.loads(noisy(*SOLVE, "--certificate", "-"))["format"].startswith("spechub-lp certificate")
 
 
@@ -100,8 +100,8 @@ def test_documents_of_commands_with_workers_parse(noisy, jobs):
     assert page.startswith("<!")
     assert page.rstrip().endswith("</html>")
     rows = resources.path("captured/smollm2.safetensors")
-    replay = ("replay", rows, "--samplers", "naive", "--temperatures", 1, "--positions", 17, "--draws", 2)
-    document = json.loads(noisy(*replay, "--exact-every", 0, "--jobs", jobs, "--json", "-"))
+    evaluate = ("evaluate", rows, "--samplers", "naive", "--temperatures", 1, "--positions", 17, "--draws", 2)
+    document = json.loads(noisy(*evaluate, "--exact-every", 0, "--jobs", jobs, "--json", "-"))
     assert document["positions"] == 17
 
 
@@ -143,7 +143,7 @@ def test_a_stdout_that_takes_nothing_is_one_line(args, shell, message):
 def test_closed_stderr_and_stdin_cost_nothing():
     done = command(*SOLVE, "--json", "-", shell="2>&- <&-")
     assert done.returncode == 0
-    assert json.loads(done.stdout)["alpha"] == "39/100"
+    assert json.loads(done.stdout)["optimum"] == "39/100"
     assert command("solve", "--p", "2", "--q", "1", shell="2>&-").returncode == 2
 
 
@@ -231,7 +231,7 @@ cli.main()
 )
 def test_1_means_refuted_and_nothing_else(tmp_path, what, code, message):
     (tmp_path / "wrong.py").write_text(WRONG.format(what=what))
-    words = [sys.executable, "wrong.py", "verify", "c.json"]
+    words = [sys.executable, "wrong.py", "check-certificate", "c.json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
     assert done.stderr.startswith(message)
@@ -260,7 +260,11 @@ def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path):
     try:
         if run("ls", "closed").returncode == 0:
             pytest.skip("this user reads every folder")
-        for args in (["replay", "closed"], ["verify", "closed/c.json"], ["replay", "closed/rows.safetensors"]):
+        for args in (
+            ["evaluate", "closed"],
+            ["check-certificate", "closed/c.json"],
+            ["evaluate", "closed/rows.safetensors"],
+        ):
             done = run(sys.executable, "-m", "spechub_lp", *args)
             assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
             assert "Permission denied" in done.stderr or "is not readable" in done.stderr
@@ -278,14 +282,14 @@ def test_what_would_be_counted_twice_is_rejected():
     for plan in (Plan(temperatures=(1.0, 2.0, 1.0)), Plan(ks=(2, 2)), Plan(samplers=("rrs", "rrs"))):
         with pytest.raises(SpecHubError, match="is there twice"):
             plan.check()
-    done = command("replay", "rows", "--temperatures", "1,1.0")
+    done = command("evaluate", "rows", "--temperatures", "1,1.0")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "temperature 1.0 is there twice" in done.stderr
 
 
 def test_a_device_that_holds_no_numbers_is_one_line():
     rows = resources.path("captured/smollm2.safetensors")
-    done = command("replay", rows, "--device", "meta", "--positions", 1, "--jobs", 1)
+    done = command("evaluate", rows, "--device", "meta", "--positions", 1, "--jobs", 1)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("error: device 'meta' cannot be used: ")
 

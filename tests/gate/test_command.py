@@ -114,15 +114,15 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
     files = ("--markdown", "out.md", "--junit", "out.xml", "--case", "case.json")
     result = run("engines_under_test:biased", "--k", "1", *files)
     assert result.exit_code == 1, result.output
-    assert "failing input saved; run it again with: spechub-lp gate engines_under_test:biased --replay case.json" in (
+    assert "failing input saved; run it again with: spechub-lp gate engines_under_test:biased --rerun case.json" in (
         result.output
     )
     assert "p itself, not (p - q)+" in result.output
     assert "BIASED" in Path("out.md").read_text()
     assert int(ET.parse("out.xml").getroot().get("failures")) >= 1
-    again = run("--replay", "case.json")
+    again = run("--rerun", "case.json")
     assert again.exit_code == 1, again.output
-    mended = run("engines_under_test:right", "--replay", "case.json", *EXACT)
+    mended = run("engines_under_test:right", "--rerun", "case.json", *EXACT)
     assert mended.exit_code == 0, mended.output
 
 
@@ -181,7 +181,7 @@ def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclu
         (["engines_under_test:right", "--min-power", "1"], "--min-power"),
         (["engines_under_test:right", "--level", "9"], "--level"),
         (["engines_under_test:right", "--baseline", "none.json"], "cannot read"),
-        (["--replay", "engines_under_test.py"], "not JSON"),
+        (["--rerun", "engines_under_test.py"], "not JSON"),
         (["flashinfer_chain"], "flashinfer"),
         (["vllm_v2"], "vllm"),
         (["tensorrt_llm"], "tensorrt"),
@@ -201,8 +201,8 @@ def test_a_probe_that_fails_can_be_replayed(run):
     result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "raises no error" in result.output
-    assert run("--replay", "case.json").exit_code == 1
-    assert run("engines_under_test:right", "--replay", "case.json").exit_code == 0
+    assert run("--rerun", "case.json").exit_code == 1
+    assert run("engines_under_test:right", "--rerun", "case.json").exit_code == 0
 
 
 @pytest.mark.slow

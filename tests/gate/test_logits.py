@@ -395,8 +395,8 @@ def test_a_narrow_case_holds_its_numbers(run):
     assert "austen[" in result.output
     problem = json.loads(Path("case.json").read_text())["case"]["problem"]
     assert len(problem["p"]) == 3
-    assert run("--replay", "case.json", "--level", "1").exit_code == 1
-    right = run("captured_engines:rrs", "--replay", "case.json", "--level", "1")
+    assert run("--rerun", "case.json", "--level", "1").exit_code == 1
+    right = run("captured_engines:rrs", "--rerun", "case.json", "--level", "1")
     assert right.exit_code == 0, right.output
 
 
@@ -407,7 +407,7 @@ def test_a_narrow_chain_case_holds_its_rows(run):
     )  # fmt: skip
     assert result.exit_code == 1, result.output
     assert len(json.loads(Path("case.json").read_text())["case"]["tree_problem"]["rows"]) == 8
-    assert run("--replay", "case.json", "--level", "1").exit_code == 1
+    assert run("--rerun", "case.json", "--level", "1").exit_code == 1
 
 
 def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path):
@@ -421,12 +421,12 @@ def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path):
     (row,) = case["problem"]["captured"]["rows"]
     assert row["sha256"] == store.load(SMOLLM2).manifest["data"]["sha256"]
     assert "p" not in case["problem"]
-    again = run("--replay", "case.json", "--budget", "20")
+    again = run("--rerun", "case.json", "--budget", "20")
     assert again.exit_code == 1, again.output
     assert f"smollm2[{row['position']}]" in again.output
     row["sha256"] = "0" * 64
     Path("case.json").write_text(json.dumps({"schema": "spechub-gate-case-1", "engine": "x:y", "case": case}))
-    stale = run("captured_engines:rrs", "--replay", "case.json")
+    stale = run("captured_engines:rrs", "--rerun", "case.json")
     assert stale.exit_code == 2
     assert "not what it was" in stale.output
 
@@ -440,10 +440,10 @@ def test_a_wide_tree_case_is_replayed(run):
     document = case_document(report)
     assert document["case"]["problem"]["branching"] == [1]
     Path("case.json").write_text(json.dumps(document))
-    again = run("--replay", "case.json", "--level", "0")
+    again = run("--rerun", "case.json", "--level", "0")
     assert again.exit_code == 1, again.output
     assert "rows of 49152" in again.output
-    mended = run("captured_engines:Chain", "--replay", "case.json", "--level", "0", "--budget", "100draws")
+    mended = run("captured_engines:Chain", "--rerun", "case.json", "--level", "0", "--budget", "100draws")
     assert mended.exit_code == 0, mended.output
 
 

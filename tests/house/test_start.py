@@ -19,7 +19,7 @@ HEAVY = {
     "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",
     "torch", "transformers",
 }  # fmt: skip
-COMMANDS = ("audit", "solve", "verify", "sample", "schema", "gate", "replay", "capture")
+COMMANDS = ("audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture")
 
 LOADED = """
 import json, sys
@@ -69,7 +69,7 @@ def test_completion_loads_nothing_heavy():
 def test_a_certificate_is_checked_without_numpy_or_a_solver(tmp_path):
     file = tmp_path / "c.json"
     file.write_text(json.dumps(spechub_lp.optimum("0,1/5,4/5", "3/5,3/10,1/10").certificate()))
-    code, modules = loaded("verify", file, "--json", tmp_path / "out.json")
+    code, modules = loaded("check-certificate", file, "--json", tmp_path / "out.json")
     assert code == 0
     assert not modules & HEAVY
     code, modules = loaded("solve", "--p", "1", "--q", "1")
@@ -100,4 +100,4 @@ def test_names_of_the_command_line_are_those_of_the_package():
     assert tuple(sampler.name for sampler in samplers.ALL) == names.SAMPLERS
     assert tuple(sampler.name for sampler in samplers.VARIANTS) == names.VARIANTS
     assert tuple(policy.name for policy in drafts.ALL) == names.DRAFTS
-    assert tuple(sampler.name for sampler in chosen(["all", *names.VARIANTS], 2)) == names.REPLAYED
+    assert tuple(sampler.name for sampler in chosen(["all", *names.VARIANTS], 2)) == names.EVALUATED

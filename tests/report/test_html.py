@@ -29,7 +29,7 @@ from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
-KINDS = ("audit", "audit failed", "gate", "gate rejected", "replay")
+KINDS = ("audit", "audit failed", "gate", "gate rejected", "evaluate")
 
 
 def right(p, q, drafts):
@@ -71,10 +71,10 @@ def gated(engine, name):
     return {**about("gate"), **report.document()}
 
 
-def replayed():
+def evaluated():
     plan = replay.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
     result = replay.replay(resources.path("captured/smollm2.safetensors"), plan, 1)
-    return {**about("replay"), **result.document()}
+    return {**about("evaluate"), **result.document()}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def documents():
         "audit failed": failed(clean),
         "gate": gated(right, "engines:right"),
         "gate rejected": gated(biased, "engines:biased"),
-        "replay": replayed(),
+        "evaluate": evaluated(),
     }
 
 
@@ -164,7 +164,7 @@ def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pic
         ("audit failed", "FAIL", "rrs with its own iid drafts is biased"),
         ("gate", "PASS", "keeps the target distribution on 3 problems"),
         ("gate rejected", "FAIL", "does not keep the target distribution: its output distribution is up to 0.2"),
-        ("replay", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
+        ("evaluate", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
     ],
 )
 def test_the_page_opens_with_its_verdict(texts, kind, verdict, says):
@@ -177,7 +177,7 @@ def test_the_page_opens_with_its_verdict(texts, kind, verdict, says):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_foot_says_how_to_run_it_again(documents, texts, kind):
     document = json.loads(json.dumps(documents[kind], default=str))
-    seed = {"audit": document, "gate": document.get("settings"), "replay": document.get("plan")}[document["command"]]
+    seed = {"audit": document, "gate": document.get("settings"), "evaluate": document.get("plan")}[document["command"]]
     foot = " ".join(Seen(texts[kind].partition("<footer>")[2]).words)
     wanted = [document[name] for name in ("tool", "date", "machine", "command_line")]
     wanted += [f"{name} {version}" for name, version in document["versions"].items()]
@@ -233,12 +233,12 @@ def test_the_whole_document_is_attached(documents, texts, kind):
 
 
 def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypatch):
-    text = json.dumps(documents["replay"], indent=1, default=str)
+    text = json.dumps(documents["evaluate"], indent=1, default=str)
     monkeypatch.setattr(pages, "LARGEST_ATTACHED", len(text) - 10)
-    packed = page(documents["replay"])
-    assert json.loads(gzip.decompress(attached(packed)["spechub-replay.json.gz"])) == json.loads(text)
+    packed = page(documents["evaluate"])
+    assert json.loads(gzip.decompress(attached(packed)["spechub-evaluate.json.gz"])) == json.loads(text)
     monkeypatch.setattr(pages, "LARGEST_ATTACHED", 1 << 10)
-    bare = page(documents["replay"])
+    bare = page(documents["evaluate"])
     assert not attached(bare)
     assert "add --json FILE" in bare
 
@@ -257,7 +257,7 @@ def hostile(document):
         document["engine"] = HOSTILE
         document["problems"][0]["problem"] += HOSTILE
         document["findings"] += [vars(Finding(0, HOSTILE, HOSTILE))]
-    if document["command"] == "replay":
+    if document["command"] == "evaluate":
         document["source"]["model"]["name"] = HOSTILE
         document["domains"] = {HOSTILE + name: names for name, names in document["domains"].items()}
         document["failures"] = [HOSTILE]
@@ -315,7 +315,7 @@ def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path):
     assert files.pop("spechub-audit.json") == (tmp_path / "a.json").read_bytes()
     name, data = next(iter(files.items()))
     (tmp_path / name).write_bytes(data)
-    done = subprocess.run([*run, "verify", name], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*run, "check-certificate", name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("proved:")
 

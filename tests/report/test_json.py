@@ -14,10 +14,12 @@ from stored_rows import stored
 
 import spechub_lp
 from spechub_lp._util import io
-from spechub_lp.errors import UnknownName
+from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.results import Report, Row
-from spechub_lp.gate.serialize import compare
+from spechub_lp.gate.serialize import compare, read_case, read_report
+from spechub_lp.replay.replay import Replay
 from spechub_lp.report import schemas
+from spechub_lp.report.html.page import page
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 
@@ -54,7 +56,7 @@ def documents(tmp_path_factory):
             document("solve", "--p", P, "--q", Q, "--full", "--certificate", certificate, cwd=folder),
             document("solve", *product, cwd=folder),
         ],
-        "verify": [document("verify", certificate, cwd=folder)],
+        "check-certificate": [document("check-certificate", certificate, cwd=folder)],
         "sample": [
             document("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 1000, cwd=folder),
             document("sample", "--sampler", "nss", *product, "-n", 10, cwd=folder),
@@ -68,9 +70,9 @@ def documents(tmp_path_factory):
             document("audit", "--instances", 4, "--positions", 1, "--rows", 1, "--jobs", 1, cwd=folder),
             document("audit", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1, cwd=folder),
         ],
-        "replay": [
+        "evaluate": [
             document(
-                "replay", stored(folder / "rows"), "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder
+                "evaluate", stored(folder / "rows"), "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder
             )
         ],
     }  # fmt: skip
@@ -84,8 +86,10 @@ def check(command, made):
 def test_schemas_are_schemas_and_describe_every_field(command):
     schema = schemas.of(command)
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["properties"]["schema"]["const"] == f"spechub-{command}-1"
-    assert set(schema["required"]) == set(schema["properties"])
+    assert schema["properties"]["schema"]["const"] == f"spechub-{command}-2"
+    old = {name for name, field in schema["properties"].items() if field.get("deprecated")}
+    assert set(schema["required"]) == set(schema["properties"]) - old
+    assert old == set(schemas.OLD_FIELDS.get(command, ()))
     for name, field in schema["properties"].items():
         shared = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
         assert "description" in field or "description" in shared or "const" in field, name
@@ -104,22 +108,22 @@ def test_documents_of_real_runs_fit_their_schemas(documents):
 @pytest.mark.slow
 def test_changed_documents_are_rejected(documents):
     for command, (made, *_) in documents.items():
-        for name in made:
+        for name in set(made) - set(schemas.OLD_FIELDS.get(command, ())):
             with pytest.raises(jsonschema.ValidationError, match=f"{name!r} is a required property"):
                 check(command, {key: value for key, value in made.items() if key != name})
         with pytest.raises(jsonschema.ValidationError, match="'more' was unexpected"):
             check(command, made | {"more": 1})
         with pytest.raises(jsonschema.ValidationError, match="was expected"):
-            check(command, made | {"schema": "spechub-solve-2"})
+            check(command, made | {"schema": "spechub-solve-3"})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "path"),
     [
-        ("solve", ("alpha",)),
+        ("solve", ("optimum",)),
         ("solve", ("p", 1)),
-        ("verify", ("alpha",)),
+        ("check-certificate", ("optimum",)),
         ("sample", ("acceptance",)),
         ("sample", ("output_distribution", 0)),
         ("audit", ("records", 0, "optimum")),
@@ -156,6 +160,54 @@ def test_a_capture_writes_one_too(tmp_path):
             check("capture", {key: value for key, value in made.items() if key != "identity"})
 
 
+OLD = sorted((ROOT / "tests" / "data" / "documents_1").glob("*.json"))
+"""What every command of the first release wrote with --json, and a case that its gate saved."""
+
+
+@pytest.mark.parametrize("file", OLD, ids=lambda file: file.stem)
+def test_documents_of_the_first_release_fit_version_1_and_no_other(file):
+    made = json.loads(file.read_text())
+    schema = schemas.of(file.stem, version=1)
+    assert made["schema"] == schema["title"] == f"spechub-{file.stem}-1"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(made)
+    for name in set(schema["required"]) - {"schema"}:
+        with pytest.raises(jsonschema.ValidationError, match="is a required property"):
+            jsonschema.Draft202012Validator(schema).validate({key: made[key] for key in made if key != name})
+    if file.stem != "gate-case":  # the schema of what is read takes both versions
+        with pytest.raises(jsonschema.ValidationError):
+            check(file.stem, made)
+
+
+def test_every_document_has_an_example_of_version_1():
+    names = {file.stem for file in OLD}
+    assert {schemas.OLD_NAMES.get(name, name) for name in names} == {*schemas.DOCUMENTS, "gate-case"}
+    for name in names:
+        assert schemas.of(schemas.OLD_NAMES.get(name, name), 1) == schemas.of(name, 1)
+    with pytest.raises(SpecHubError, match="version = 3; schemas of sample have versions 1 to 2"):
+        schemas.of("sample", 3)
+
+
+@pytest.mark.slow
+def test_a_script_for_version_1_finds_its_fields_in_version_2(documents):
+    for command, renamed in schemas.OLD_FIELDS.items():
+        (stored,) = (file for file in OLD if schemas.OLD_NAMES.get(file.stem, file.stem) == command)
+        before = json.loads(stored.read_text())
+        for made in documents[command]:
+            assert set(before) <= set(made)
+            for old, new in renamed.items():
+                assert made[old] == made[new]
+
+
+def test_version_1_is_read_where_documents_are_read():
+    stored = {file.stem: file for file in OLD}
+    assert read_report(stored["gate"])["problems"]
+    assert Replay.read(json.loads(stored["replay"].read_text())).positions == 4
+    assert read_case(stored["gate-case"])["engine"] == "json_engine:biased"
+    for command in ("audit", "gate", "replay"):
+        assert "<html" in page(json.loads(stored[command].read_text()))
+
+
 def test_the_schema_is_printed():
     done = subprocess.run(
         [sys.executable, "-m", "spechub_lp", "schema", "solve"], capture_output=True, text=True, timeout=60
@@ -184,7 +236,7 @@ PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_every_command_and_only_fields_that_there_are():
-    rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.M))
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|(.*?)\|", PAGE, re.M))
     assert set(rows) == set(schemas.DOCUMENTS)
     for command, text in rows.items():
         assert set(re.findall(r"`(\w+)`", text)) <= set(schemas.of(command)["properties"]), command
@@ -194,7 +246,7 @@ def test_the_page_names_every_command_and_only_fields_that_there_are():
 def test_the_commands_of_the_page_run(tmp_path):
     (tmp_path / "validation").symlink_to(ROOT / "validation")
     commands = re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)
-    assert [command.split()[0] for command in commands][:2] == ["solve", "verify"]
+    assert [command.split()[0] for command in commands][:2] == ["solve", "check-certificate"]
     assert len(commands) == len(schemas.DOCUMENTS)
     for command in commands:
         words = command.split()

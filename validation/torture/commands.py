@@ -89,7 +89,8 @@ def _judge(done: Any, targets: list[tuple[str, Any]], shown: str) -> Checks:
 
 
 def _documents(rng: random.Random, command: str, folder: Path) -> list[tuple[str, Any]]:
-    kinds = {"solve": ("json", "certificate"), "verify": ("json",), "sample": ("json",), "schema": (), "gate": KINDS}
+    kinds = {"solve": ("json", "certificate"), "check-certificate": ("json",), "sample": ("json",), "schema": ()}
+    kinds["gate"] = KINDS
     found = []
     for kind in kinds.get(command, ("json", "html")):
         if rng.random() < 0.4:
@@ -150,7 +151,7 @@ def _verify(rng: random.Random, folder: Path) -> list[Any]:
 
 
 def _schema(rng: random.Random, folder: Path) -> list[Any]:
-    return [rng.choice(("solve", "audit", "gate", "replay", "capture", "verify", "sample", "x", ""))]
+    return [rng.choice(("solve", "audit", "gate", "evaluate", "capture", "check-certificate", "sample", "x", ""))]
 
 
 def _gate(rng: random.Random, folder: Path) -> list[Any]:
@@ -167,7 +168,7 @@ def _gate(rng: random.Random, folder: Path) -> list[Any]:
         rng, 0.15, ("--seed", NUMBERS), ("--acceptance-floor", ("0.1", "0", "x")), ("--time-limit", ("1", "0"))
     )
     options += _some(
-        rng, 0.1, ("--logits", (".", "none")), ("--replay", ("rule.py", "none")), ("--baseline", ("rule.py",))
+        rng, 0.1, ("--logits", (".", "none")), ("--rerun", ("rule.py", "none")), ("--baseline", ("rule.py",))
     )
     return options + _some(rng, 0.1, ("--temperature", ("1", "0", "x")), ("--positions", NUMBERS), ("--top", NUMBERS))
 
@@ -210,10 +211,10 @@ MAKE = {
     "audit": _audit,
     "solve": _solve,
     "sample": _sample,
-    "verify": _verify,
+    "check-certificate": _verify,
     "schema": _schema,
     "gate": _gate,
-    "replay": _replay,
+    "evaluate": _replay,
     "capture": _capture,
 }
 CERTIFICATE = """{"format": "spechub-lp certificate 1", "claim": {"p": ["1"], "q": ["1"], "drafts": "iid", "k": 2,

@@ -136,7 +136,7 @@ def _audit(rng: random.Random, folder: Path, what: str) -> Checks:
 def _replay(rng: random.Random, folder: Path, what: str) -> Checks:
     rows = cli.ROOT / "validation/captured/smollm2.safetensors"
     files = [("json", folder / "r.json")]
-    line = ["replay", rows, "--positions", "64", "--temperatures", "0.6,1", "--jobs", "2", "--json", "r.json"]
+    line = ["evaluate", rows, "--positions", "64", "--temperatures", "0.6,1", "--jobs", "2", "--json", "r.json"]
     yield from _once(rng, line, folder, files, 20.0, what)
 
 
@@ -255,7 +255,7 @@ def _manifest(folder: Path, what: str) -> Checks:
 def _twice(rng: random.Random, folder: Path, what: str) -> Checks:
     """A replay that was killed leaves nothing that the next one reads: the same result as without."""
     readings.folder_of_rows(folder / "rows")
-    line = ["replay", "rows", "--temperatures", "1", "--samplers", "rrs,border", "--json", "r.json"]
+    line = ["evaluate", "rows", "--temperatures", "1", "--samplers", "rrs,border", "--json", "r.json"]
     code, which, remaining, said = _interrupt(rng, line, folder, 0.5, 6.0)
     yield from _ended(code, which, remaining, said, what)
     results = []

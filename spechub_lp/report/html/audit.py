@@ -189,7 +189,7 @@ def _examples(document: dict[str, Any]) -> list[Part]:
             text,
             tables=[Section("Furthest below the optimum, with its own drafts", columns, own)] if own else [],
             folded=[Section("Furthest above the optimum, with other drafts", columns, others)] if others else [],
-            code=f"spechub-lp verify {max(own or others, key=lambda row: row[6])[-1].name}",
+            code=f"spechub-lp check-certificate {max(own or others, key=lambda row: row[6])[-1].name}",
         )
     ]
 

@@ -43,9 +43,11 @@ def content(document: dict[str, Any]) -> Content:
 
 def read(document: dict[str, Any]) -> Report:
     """The report that wrote the document."""
-    same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name != "findings"}
+    apart = ("findings", "protocol")
+    same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name not in apart}
     return Report(
         **same,
+        protocol=document["protocol"] if "protocol" in document else document["door"],  # its name in version 1
         rows=[Row(**row | {"acceptance": _measured(row["acceptance"])}) for row in document["problems"]],
         findings=[Finding(**finding) for finding in document["findings"]],
         smallest_caught=document["smallest_distance_caught"],
@@ -113,7 +115,7 @@ def _case(report: Report) -> list[Part]:
             ["The smallest input on which it fails. Save it and run it again:"],
             tables=tables,
             attachments=[Attachment(CASE, json.dumps(case, indent=1) + "\n")],
-            code=f"spechub-lp gate {shlex.quote(report.engine)} --replay {CASE}",
+            code=f"spechub-lp gate {shlex.quote(report.engine)} --rerun {CASE}",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""A document of `audit`, `gate` or `replay` as one page: tables, pictures, what to run to get it again; no network.
+"""A document of `audit`, `gate` or `evaluate` as one page: tables, pictures, what to run to get it again; no network.
 
 The page is a file of its own: styles, pictures and attachments are inside, no script runs, and its policy forbids
 every load. Everything that comes from the document is escaped.
@@ -62,10 +62,10 @@ def _content(document: dict[str, Any]) -> Content:
             from spechub_lp.report.html.audit import content
         case "gate":
             from spechub_lp.report.html.gate import content
-        case "replay":
+        case "evaluate" | "replay":  # version 1
             from spechub_lp.report.html.replay import content
         case other:
-            raise SpecHubError(f"command = {other!r}; a page is made of a document of audit, gate or replay")
+            raise SpecHubError(f"command = {other!r}; a page is made of a document of audit, gate or evaluate")
     return content(document)
 
 

@@ -1,4 +1,4 @@
-"""The page of `spechub-lp replay`."""
+"""The page of `spechub-lp evaluate`."""
 
 from typing import Any
 

@@ -141,12 +141,12 @@ def show_solution(console: Console, result: "Solutions") -> None:
         for s in result.solves
     ]
     title = f"Optimum with {best.k} {best.drafts.name} drafts, V = {len(best.p)}"
-    console.print(Sheet(title, ["method", "size", "alpha", "ms"], rows))
+    console.print(Sheet(title, ["method", "size", "optimum", "ms"], rows))
     for reason in result.skipped:
         console.print(f"  skipped {reason}")
     tokens = ", ".join(map(str, sorted(best.H)))
     console.print(
-        f"alpha = {_exact(best.alpha)}, proved by a coupling and by H = {{{tokens}}} (coupling from: {best.method})"
+        f"optimum = {_exact(best.alpha)}, proved by a coupling and by H = {{{tokens}}} (coupling from: {best.method})"
     )
     if not result.agree:
         console.print("FAIL  the methods disagree", style="red")

@@ -1,4 +1,4 @@
-"""`spechub-lp verify`: arguments in, exit code out."""
+"""`spechub-lp check-certificate`: arguments in, exit code out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,22 +10,24 @@ from spechub_lp.cli.options import Json
 from spechub_lp.cli.terminal import about, console_beside, save
 
 
-def verify(
+def check_certificate(
     file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate; - is stdin.")],
     json: Json = None,
 ) -> None:
     """Check a certificate of optimality; no solver is used.
 
-    Example: spechub-lp verify optimum.json
+    Example: spechub-lp check-certificate optimum.json
     """
     from spechub_lp import certificate
 
     check_outputs(file, json=json)
     claim = certificate.check(file)
-    save({**about("verify"), **claim._asdict(), "H": sorted(claim.H), "proved": True}, json)
+    proved = {name: value for name, value in claim._asdict().items() if name not in ("alpha", "H")}
+    proved |= {"optimum": claim.alpha, "H": sorted(claim.H), "proved": True}
+    save({**about("check-certificate"), **proved}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
     console_beside(json).print(
-        f"proved: no rule accepts more than alpha = {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
-        f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling accepts it "
+        f"proved: no rule accepts more than {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
+        f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling reaches it "
         f"(H = {{{', '.join(map(str, sorted(claim.H)))}}})"
     )

@@ -1,4 +1,4 @@
-"""`spechub-lp replay`: arguments in, exit code out."""
+"""`spechub-lp evaluate`: arguments in, exit code out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +11,13 @@ from spechub_lp.cli.options import DEVICES, Html, Json, Seed, numbers, one_of, s
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 
 
-def replay(
+def evaluate(
     rows: Annotated[Path, typer.Argument(metavar="DIR", help="A capture's folder, or one .safetensors of rows.")],
     samplers: Annotated[
         str,
         typer.Option(
-            help=f"all, or some of {','.join(names.REPLAYED)} with commas between.",
-            autocompletion=several_of(("all", *names.REPLAYED)),
+            help=f"all, or some of {','.join(names.EVALUATED)} with commas between.",
+            autocompletion=several_of(("all", *names.EVALUATED)),
         ),
     ] = "all",
     temperatures: Annotated[str, typer.Option(help="Temperatures, with commas between.")] = "0.3,0.6,1,1.5,2",
@@ -39,10 +39,9 @@ def replay(
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Replay captured distributions through every sampler at full vocabulary: acceptance against the optimum of its
-    drafts.
+    """Evaluate samplers on captured distributions, at full vocabulary: acceptance beside the optimum of their drafts.
 
-    Example: spechub-lp replay validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
+    Example: spechub-lp evaluate validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """
     check_outputs(json=json, html=html)
     from spechub_lp.replay import replay as replays
@@ -59,6 +58,6 @@ def replay(
         where = runner(cluster)
     with ProgressBar() as report:
         result = replays.replay(rows, plan, jobs, report, where)
-    save({**about("replay"), **result.document()}, json, html)
+    save({**about("evaluate"), **result.document()}, json, html)
     show_replay(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))
