@@ -92,7 +92,7 @@ def test_every_module_loads_without_extras_or_names_one() -> None:
     ("missing", "name", "args"),
     [
         ("torch", "capture", ["audit", "--instances", "0", "--positions", "0", "--rows", "1"]),
-        ("safetensors", "capture", ["replay", "rows"]),
+        ("safetensors", "capture", ["evaluate", "rows"]),
         ("torch", "capture", ["capture", "--target", "m", "--draft", "n", "--text", "t", "--out", "o"]),
         ("torch", "gate", ["gate", "math:sqrt"]),
         ("scipy", "gate", ["gate", "math:sqrt"]),
@@ -193,7 +193,7 @@ def test_the_core_alone_solves_verifies_audits_and_samples(tmp_path: Path) -> No
         return done.stdout
 
     assert "needs the package 'cvxpy'" in command("solve", *P_AND_Q, "--certificate", "c.json")
-    assert "proved" in command("verify", "c.json")
+    assert "proved" in command("check-certificate", "c.json")
     small = ("--rows", "0", "--positions", "0", "--instances", "8", "--jobs", "1", "--json", "audit.json")
     assert "PASS" in command("audit", *small)
     assert "39/100" in command("sample", "--sampler", "border", *P_AND_Q, "-n", "1000")
