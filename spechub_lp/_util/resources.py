@@ -1,10 +1,9 @@
 """Where the data that ship with the project lie: in the wheel beside the code, in a checkout under validation/."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from spechub_lp.errors import SpecHubError
-
-_PACKAGE = Path(__file__).parents[1]
 
 
 def path(name: str) -> Path:
@@ -13,7 +12,8 @@ def path(name: str) -> Path:
     Raises:
         SpecHubError: it is not there.
     """
-    for root in (_PACKAGE / "data", _PACKAGE.parent / "validation"):
+    package = Path(str(files("spechub_lp")))
+    for root in (package / "data", package.parent / "validation"):
         if (root / name).exists():
             return root / name
     raise SpecHubError(f"the shipped file {name} is missing; install the package again, or run from a checkout")

@@ -27,6 +27,7 @@ from safetensors.torch import save as save_tensors
 from spechub_lp._util.io import replace_file
 from spechub_lp._util.reading import is_file, read_json, sealed
 from spechub_lp.capture.source import Floats
+from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
 
 FORMAT = "spechub-lp shards 1"
@@ -82,7 +83,7 @@ class Shards:
         """([B, V], [B, V]) target and draft distributions at `which` positions: an integer, a slice or an array."""
         if not temperature > 0:
             raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
-        p, q = (_softmax(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
+        p, q = (from_logits(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
         return p, q
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
@@ -251,8 +252,3 @@ def _opened(path: Path) -> Any:
 @lru_cache(maxsize=8)
 def _handle(path: Path, _written: tuple[int, ...]) -> Any:
     return safe_open(path, framework="pt")
-
-
-def _softmax(log: Floats) -> Floats:
-    distribution = np.exp(log - log.max(axis=1, keepdims=True))
-    return np.asarray(distribution / distribution.sum(axis=1, keepdims=True))

@@ -11,7 +11,7 @@ Distribution = tuple[Fraction, ...]
 @dataclass(frozen=True)
 class Instance:
     kind: str
-    """What is special about it, one of KINDS."""
+    """What is special about it, one of KINDS; in BOUNDARY a name of its own."""
     p: Distribution
     q: Distribution
 
@@ -83,3 +83,23 @@ _MAKE: dict[str, Callable[[random.Random, int], tuple[Distribution, Distribution
     "peaked": _peaked,
 }
 KINDS = tuple(_MAKE)
+
+# Sixteenths are exact in every float format, so a distance found on them is the sampler's own.
+_SIXTEENTHS: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = (
+    ("q is p reversed", (1, 3, 4, 8), (8, 4, 3, 1)),
+    ("zeros in p", (0, 9, 5, 2), (6, 2, 4, 4)),
+    ("zeros in q", (5, 2, 6, 3), (0, 9, 0, 7)),
+    ("ties", (2, 4, 2, 8), (4, 4, 4, 4)),
+    ("duplicates are likely", (3, 5, 8), (13, 2, 1)),
+    ("p is one-hot", (0, 0, 16, 0), (3, 9, 2, 2)),
+    ("disjoint", (9, 7, 0, 0), (0, 0, 10, 6)),
+    ("p = q", (2, 9, 5), (2, 9, 5)),
+    ("one token", (16,), (16,)),
+    ("p nearly one-hot", (16 - 2**-8, 2**-9, 2**-9), (4, 8, 4)),
+    ("q nearly p", (8 + 2**-7, 5, 3 - 2**-7), (8, 5, 3)),
+    ("q is one-hot", (4, 9, 3), (0, 16, 0)),
+)
+BOUNDARY = tuple(
+    Instance(kind, *(tuple(Fraction(weight) / 16 for weight in row) for row in (p, q))) for kind, p, q in _SIXTEENTHS
+)
+"""The narrow cases one by one, each with a name of its own: those of the gate, and of the tests."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.sampling import inverse_cdf
+
 Array = Any
 
 
@@ -58,6 +60,5 @@ class Outcome:
 
 
 def pick(weights: Array, u: float) -> int:
-    """The cell that u falls into when weights [C], of any sum, are laid end to end."""
-    ends = np.cumsum(np.asarray(weights, dtype=np.float64))
-    return int(min(np.count_nonzero(ends <= u * ends[-1]), np.count_nonzero(ends < ends[-1])))
+    """The cell that u in [0, 1] falls into when weights [C], of any sum, are laid end to end."""
+    return int(inverse_cdf(np.asarray(weights, dtype=np.float64)[None], np.asarray([u]))[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from scipy.special import softmax
 
 from spechub_lp._util import reading
 from spechub_lp.capture.store import Rows, load, pack, save
@@ -25,11 +26,6 @@ def logits() -> tuple[np.ndarray, np.ndarray]:
     for array in (target, draft):
         array.setflags(write=False)
     return target, draft
-
-
-def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    distribution = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return distribution / distribution.sum(axis=1, keepdims=True)
 
 
 def stored(path: Path, keep: int = KEEP, rank: int = RANK) -> Rows:
@@ -62,7 +58,7 @@ def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
     """float16 rounds a log-probability in -16..-8 by 2^-8 at most; scaling to 1 - rest may double that."""
     rows = stored(path)
     for model, distribution in enumerate(rows.batch(slice(None))):
-        true = softmax(logits()[model], 1.0)
+        true = softmax(logits()[model], axis=1)
         kept = np.take_along_axis(distribution, rows.ids.astype(int), axis=1)
         assert np.abs(np.log(kept) - np.log(np.take_along_axis(true, rows.ids.astype(int), axis=1))).max() < 2**-7
         true_rest = 1 - np.take_along_axis(true, rows.ids.astype(int), axis=1).sum(axis=1)
@@ -74,7 +70,7 @@ def test_with_all_directions_the_whole_distribution_comes_back(path):
     """2 N directions span all rows: only the rounding to int8 and float16 is lost."""
     rows = stored(path, KEEP, 2 * N)
     for distribution, true in zip(rows.batch(slice(None)), logits(), strict=True):
-        assert np.abs(distribution - softmax(true, 1.0)).sum(axis=1).max() / 2 < 0.005
+        assert np.abs(distribution - softmax(true, axis=1)).sum(axis=1).max() / 2 < 0.005
 
 
 def test_one_row_a_slice_and_an_array_agree(path):

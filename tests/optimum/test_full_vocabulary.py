@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from rows_of_all_kinds import random_distributions
 
 from spechub_lp import distributions, optimum
 from spechub_lp.errors import InvalidDistribution, SpecHubError
@@ -14,13 +15,6 @@ from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.testing import strategies
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
-
-
-def random_distributions(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    q = np.exp(2 * rng.normal(size=(rows, v)))
-    p = q * np.exp(rng.normal(size=(rows, v)))
-    return p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
 
 
 @settings(deadline=None, max_examples=40)

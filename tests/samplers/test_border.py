@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from places import ROOT
+from rows_of_all_kinds import random_distributions
 
 from spechub_lp import cut, exact, optimum, reference, samplers
 from spechub_lp._array.rational import rational_row
@@ -31,13 +32,6 @@ from spechub_lp.samplers.border.without_replacement import BorderWor
 from spechub_lp.testing import strategies
 
 EPS = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
-
-
-def random_distributions(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    q = np.exp(2 * rng.normal(size=(rows, v)))
-    p = q * np.exp(rng.normal(size=(rows, v)))
-    return p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
 
 
 def drawn(q: np.ndarray, k: int, n: int, seed: int) -> np.ndarray:

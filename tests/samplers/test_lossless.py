@@ -9,14 +9,11 @@ from hypothesis import given
 
 from spechub_lp import exact, optimum, samplers
 from spechub_lp.testing.strategies import pairs
+from spechub_lp.theorems.instances import BOUNDARY
 
 DEGENERATE = [
-    (("1",), ("1",)),
+    *((instance.p, instance.q) for instance in BOUNDARY),
     (("0", "1"), ("1", "0")),
-    (("1", "0", "0"), ("0", "1/2", "1/2")),
-    (("1/3", "1/3", "1/3"), ("0", "0", "1")),
-    (("1/2", "1/2"), ("1/2", "1/2")),
-    (("0", "1/5", "4/5"), ("3/5", "3/10", "1/10")),
     (("1/4", "1/4", "1/4", "1/4"), ("1/4", "1/4", "1/4", "1/4")),
     ((F(1, 10**30), 1 - F(1, 10**30)), (1 - F(1, 10**30), F(1, 10**30))),
 ]

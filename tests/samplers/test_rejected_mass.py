@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from places import ROOT
-from rows_of_all_kinds import rows, softmax
+from rows_of_all_kinds import rows
+from scipy.special import softmax
 
 from spechub_lp import distributions, exact, samplers
 from spechub_lp._array.rational import rational_row

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import softmax
 
 TINY = 5e-324
 
@@ -29,6 +30,9 @@ def rows(rng: np.random.Generator, tokens: int) -> Iterator[np.ndarray]:
     yield off
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+def random_distributions(v: int, seed: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(p, q) [rows, v]: a draft distribution from logits of deviation 2, and a target that disturbs it."""
+    rng = np.random.default_rng(seed)
+    q = np.exp(2 * rng.normal(size=(rows, v)))
+    p = q * np.exp(rng.normal(size=(rows, v)))
+    return p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)

@@ -13,6 +13,7 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
 from spechub_lp.optimum.solve import shared_optimum
+from spechub_lp.theorems.instances import BOUNDARY
 
 Array = Any
 
@@ -117,23 +118,6 @@ def check_distributions(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
             raise SpecHubError("a distribution of this problem has entries below 0, or does not sum to 1")
 
 
-# Sixteenths are exact in every float format, so a distance found on them is the engine's own.
-HARD: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = (
-    ("q is p reversed", (1, 3, 4, 8), (8, 4, 3, 1)),
-    ("zeros in p", (0, 9, 5, 2), (6, 2, 4, 4)),
-    ("zeros in q", (5, 2, 6, 3), (0, 9, 0, 7)),
-    ("ties", (2, 4, 2, 8), (4, 4, 4, 4)),
-    ("duplicates are likely", (3, 5, 8), (13, 2, 1)),
-    ("p is one-hot", (0, 0, 16, 0), (3, 9, 2, 2)),
-    ("disjoint", (9, 7, 0, 0), (0, 0, 10, 6)),
-    ("p = q", (2, 9, 5), (2, 9, 5)),
-    ("one token", (16,), (16,)),
-    ("p nearly one-hot", (16 - 2**-8, 2**-9, 2**-9), (4, 8, 4)),
-    ("q nearly p", (8 + 2**-7, 5, 3 - 2**-7), (8, 5, 3)),
-    ("q is one-hot", (4, 9, 3), (0, 16, 0)),
-)
-
-
 def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, random: int = 3) -> list[Problem]:
     """Return the narrow hard cases for one draft policy, and a few random ones.
 
@@ -162,8 +146,7 @@ def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, ra
     """
     policy = policies.by_name(drafts)
     rng = np.random.default_rng(seed)
-    rows = [(name, tuple(v / 16 for v in p), tuple(v / 16 for v in q)) for name, p, q in HARD]
-    rows = [(name, _narrow(p, k), _narrow(q, k)) for name, p, q in rows]
+    rows = [(hard.kind, _narrow(_floats(hard.p), k), _narrow(_floats(hard.q), k)) for hard in BOUNDARY]
     rows.insert(8, ("p = q up to rounding", *_nearly_equal()))
     for n in range(random):
         width = min(5, _widest(k))
@@ -176,6 +159,10 @@ def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, ra
 def _widest(k: int) -> int:
     """The vocabulary for k drafts: V^k tuples are enumerated, so it shrinks as k grows."""
     return 5 if k < 3 else 3 if k < 5 else 2
+
+
+def _floats(distribution: tuple[Fraction, ...]) -> tuple[float, ...]:
+    return tuple(map(float, distribution))
 
 
 def _narrow(distribution: tuple[float, ...], k: int) -> tuple[float, ...]:
