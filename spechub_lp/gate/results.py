@@ -154,7 +154,7 @@ class Report:
     level: str = ""
     """Which level decided, in words."""
     smallest_caught: float = 1.0
-    """The smallest distance that this run would have rejected with the asked power (.99 by default)."""
+    """The smallest distance that this run would have failed with the asked power (.99 by default)."""
     scope: str = ""
     """What that distance is measured in, where it is not the whole distribution."""
     inconclusive: list[str] = field(default_factory=list)

@@ -33,7 +33,7 @@ class Checked:
 def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Checked:
     """Gate the function `verify(p, q, drafts) -> (token, slot)` that a python text defines. cases: its problems.
 
-    A text that does not compile, or has no such function, ends its process or hangs is rejected, not raised.
+    A text that does not compile, or has no such function, ends its process or hangs fails the gate; nothing is raised.
     """
     first = cases[0]
     empty = Report(NAME, ProtocolName.NODE, first.drafts.name, first.k, settings=vars(settings))

@@ -46,7 +46,7 @@ def main() -> None:
     lines = [
         "# Wrong samplers and what the gate says",
         "",
-        "Written by `python tests/support/gate_table.py`; the tests hold that every row is rejected. The largest exact",
+        "Written by `python tests/support/gate_table.py`; tests hold that the gate fails all rows. The largest exact",
         "distance over the problems tried (the gate stops after three biased ones), the lowest level with a proof,",
         f"the cost on two CPU cores, and two published criteria: the power of a chi-square test with {BINS} bins and",
         f"{DRAWS} draws against a bias of that size, and whether a cosine above .99 lets it through. (The third, the",

@@ -47,7 +47,7 @@ class Look(Generic[M]):
 
     @property
     def reservation(self) -> str:
-        """What a rejection leaves open, as the end of a sentence."""
+        """What a failed engine's finding leaves open, as the end of a sentence."""
         if not self.doubt:
             return ""
         return f"; unless it hides regions of less than {self.doubt:.1g} from thousands of random calls"

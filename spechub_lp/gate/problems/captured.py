@@ -214,7 +214,7 @@ def narrow_part(settings: Settings) -> Settings:
 def at_full_vocabulary(
     draw: Any, engine: Any, rows: Captured, policy: DraftPolicy, report: Report, settings: Settings, start: float
 ) -> None:
-    """`draw_nodes` or `draw_trees` of wide.py, unless the engine is rejected already."""
+    """`draw_nodes` or `draw_trees` of wide.py, unless the engine has failed already."""
     report.settings["logits"] = rows.summary()
     report.scope = " on captured rows' top tokens"
     if {Level.BOUNDARY, Level.DRAWS, Level.STREAM} & set(settings.levels) and not report.proved:

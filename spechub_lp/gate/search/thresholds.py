@@ -282,7 +282,7 @@ class Explorer:
         *,
         seed: int = 0,
     ) -> tuple[Distributions, list[Node], float] | None:
-        """The distributions looked at again before a rejection, and what could still speak against it; None when time
+        """The distributions looked at again before the engine fails, and what could still speak for it; None when time
         is short.
 
         `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs

@@ -5,7 +5,7 @@ row. A gambler bets that the odds of A are another multiple of what p gives them
 nonnegative martingale, and so is a mixture over ODDS, on every row and on all rows together. Acceptance is one more
 set, which is hit with probability alpha* at most: there the gambler bets on larger odds only.
 
-The sets are few and named (`sets`): their power is known, and a rejection says where the bias is. A bias that moves
+The sets are few and named (`sets`): their power is known, and a finding says where the bias is. A bias that moves
 mass inside the sets only is not seen here, and no report claims that it would be.
 """
 
@@ -125,7 +125,7 @@ class Watch:
         return seen, min(1.0, seen + radius(n, alpha))
 
     def caught(self, alpha: float, power: float) -> float:
-        """A shift of more mass than this, into or out of any of the sets, is rejected with this power.
+        """A shift of more mass than this, into or out of any of the sets, is found with this power.
 
         The shift is taken as one multiple of the odds in all rows. Its expected log wealth less z standard deviations
         must pass log(1/alpha); where even an empty (or a full) set does not, the set's mass itself is the answer.
