@@ -6,7 +6,7 @@ The source folder is the root of the repository, so that a relative link works o
 import re
 from pathlib import Path
 
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config, GoogleDocstring, NumpyDocstring
 
 import spechub_lp
 
@@ -54,25 +54,34 @@ python_display_short_literal_types = True
 
 # There are no inventories without a network, so names of other packages cannot be resolved; and these rooms are
 # documented in part. All other names of ours must be there.
-nitpick_ignore_regex = [("py:.*", r"(?!spechub_lp).*"), ("py:.*", r"spechub_lp\.(gate|logits|report)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!spechub_lp).*"),
+    ("py:.*", r"spechub_lp\.(gate|capture|replay|decoding|audit|report)\..*"),
+]
 
 
 def in_restructured_text(app, what, name, obj, options, lines):
-    """Docstrings are plain prose with `Args:` and `Raises:` and indented formulas, which follow an empty line.
+    """Docstrings are plain prose with sections (numpydoc's, or `Args:` and `Raises:`), and with indented formulas and
+    programs, which follow an empty line.
 
     A * or _ or | outside backticks is meant as it stands.
     """
-    text, formula = [], False
+    text, literal, said = [], False, ""
     for before, line in zip(["x", *lines], lines, strict=False):
         indented = line.startswith("    ")
-        if indented and not before.strip() and not formula:
-            text += ["::", ""]
-            formula = True
+        if indented and not before.strip() and not literal:
+            text += [] if said.endswith("::") else ["::", ""]
+            literal = True
         elif line.strip() and not indented:
-            formula = False
-        text.append(line if formula else escaped(line))
+            literal = False
+        text.append(line if literal or line.startswith(">>> ") else escaped(line))
+        said = line.rstrip() or said
+    numpydoc = any(re.fullmatch(r"-{3,}", line) for line in lines)
     # "class", because napoleon would take the words before a colon in an attribute's docstring for its type.
-    lines[:] = GoogleDocstring(text, Config(napoleon_use_rtype=False), app, "class", name, obj, options).lines()
+    kind = NumpyDocstring if numpydoc else GoogleDocstring
+    lines[:] = kind(
+        text, Config(napoleon_use_rtype=False, napoleon_use_param=False), app, "class", name, obj, options
+    ).lines()
 
 
 def escaped(line):

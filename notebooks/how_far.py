@@ -13,6 +13,7 @@ with app.setup(hide_code=True):
 
     from spechub_lp import cut, distributions, exact, optimum, samplers
     from spechub_lp._util import resources
+    from spechub_lp._util.tolerances import DRAW
     from spechub_lp.capture import store
     from spechub_lp.errors import SpecHubError
     from spechub_lp.replay import measures
@@ -20,13 +21,12 @@ with app.setup(hide_code=True):
     from spechub_lp.report.plots.few_tokens import Accepted, bars
     from spechub_lp.report.plots.pictures import COLOURS, canvas, grouped, svg
 
-    SIDE = measures.SIDE  # closer than this is equal, where sums over all tokens are rounded
     NAMES = ("iid", "without_replacement", "hub", "greedy", "top_k")
 
 
 @app.cell(hide_code=True)
 def _(best, measured):
-    _reach = [r.sampler for r in measured if not r.distance and r.optimum - r.acceptance <= SIDE]
+    _reach = [r.sampler for r in measured if not r.distance and r.optimum - r.acceptance <= DRAW]
     _last = max(measured, key=lambda r: r.optimum - r.acceptance)
     _policy = max(best, key=best.get)
     mo.md(f"""

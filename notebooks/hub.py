@@ -13,8 +13,8 @@ with app.setup(hide_code=True):
 
     from spechub_lp import cut, optimum
     from spechub_lp import distributions as distributions
+    from spechub_lp._util.tolerances import DRAW
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.replay.measures import SIDE
     from spechub_lp.report.plots.drawings import BAD
     from spechub_lp.report.plots.few_tokens import patchwork, triangle
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
@@ -160,7 +160,7 @@ def _(p, q):
 def kinds(p, q):
     """[N] index into KINDS; drafts without replacement always allow at least as much as independent ones (T6)."""
     hub, wor, iid = (cut(p, q, 2, name).alpha for name in ("hub", "without_replacement", "iid"))
-    return np.select([hub > wor + SIDE, hub >= wor - SIDE, hub >= iid - SIDE], [0, 1, 2], 3)
+    return np.select([hub > wor + DRAW, hub >= wor - DRAW, hub >= iid - DRAW], [0, 1, 2], 3)
 
 
 @app.function(hide_code=True)

@@ -98,7 +98,7 @@ class Before:
     """A model with the signature of transformers up to 5.23, around an installed one."""
 
     def __init__(self, model):
-        self.model, self.device, self.dtype = model, model.device, model.dtype
+        self.model, self.config, self.device, self.dtype = model, model.config, model.device, model.dtype
 
     def forward(self, ids, attention_mask=None, position_ids=None, past_key_values=None, use_cache=None):
         named = {cache_argument(self.model.forward): past_key_values}
