@@ -128,9 +128,9 @@ def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
 def inverse_cdf(weights: Array, u: Array) -> Array:
     """The cell that u [B] falls into when the weights [B, C] or [1, C] are laid end to end: [B] indices.
 
-    A walk down the tree of float64 sums (rows.halvings): where what is still to go is below the weight on the left, go
-    left; else take that weight off and go right. A cell of weight 0 is never chosen, not even at u = 0 or u = 1, and
-    the same bits give the same cell on every device.
+    A walk down the tree of float64 sums (_array/ops.halvings): where what is still to go is below the weight on the
+    left, go left; else take that weight off and go right. A cell of weight 0 is never chosen, not even at u = 0 or
+    u = 1, and the same bits give the same cell on every device.
     """
     xp = array_namespace(weights, u)
     *levels, whole = halvings(xp.astype(weights, xp.float64))

@@ -1,14 +1,15 @@
 """The float tolerances that more than one room relies on, each with the dtype it is for and the bound it comes from.
 
-Exact paths have none. Three more belong to one method each and stand beside it: otm/prefix (the quadrature of drafts
-without replacement), otm/highs (what HiGHS is asked for, before its basis is made exact) and rejections (classes of
-tokens). The gate's are about engines in float32 and stand in gate/node_check, gate/problem and gate/streams.
+Exact paths have none. Three more belong to one method each and stand beside it: in drafts/_best_draft (the quadrature
+of drafts without replacement), in optimum/highs (what HiGHS is asked for, before its basis is made exact) and in
+samplers/rejected_mass (classes of tokens). The gate's are about engines in float32 and stand in gate/checks/node,
+gate/problems/node and gate/checks/streams.
 """
 
 UNIT = 2.0**-53
 """float64: the largest relative error of one operation."""
 GRAIN = 2.0**-62
-"""float64 rows: what one unit of an integer sum stands for (otm/sums). 2 is the first sum that int64 cannot hold."""
+"""float64 rows: what one unit of an integer sum stands for (optimum/sums). 2 is the first sum beyond int64."""
 
 SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
 """How far the sum of a float row of that dtype may be from 1. It tells a distribution from logits or counts; no result
@@ -25,6 +26,6 @@ DRAW = 1e-9
 without replacement), 2e-12 for its other drafts."""
 LARGEST_EXCESS = 1e-6
 """float64: what an acceptance may be above its optimum before a replay calls it wrong. rrsw works on classes of tokens,
-good to 1e-8 (rejections); a rule that is wrong is wrong by more."""
+good to 1e-8 (samplers/rejected_mass); a rule that is wrong is wrong by more."""
 AGREEMENT = 1e-9
 """float64: float solvers against the exact optimum. HiGHS is asked for 1e-10; the worst error seen is 1e-14."""
