@@ -10,13 +10,13 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
 from spechub_lp.theorems import checks, hockey_stick
-from spechub_lp.theorems.checks import Distribution, Theorem, accepts, alpha, hit
+from spechub_lp.theorems.checks import Distribution, Theorem, accepts, hit, max_acceptance
 from spechub_lp.theorems.instances import Instance, family
 
 
 def single_tokens_cut(p: Distribution, q: Distribution, k: int) -> bool:
     f, V = hit(q, k, "iid"), frozenset(range(len(q)))
-    return alpha(p, q, k, "iid") == min(sum(p[y] for y in H) + f[V - H] for H in f if len(H) <= 1)
+    return max_acceptance(p, q, k, "iid") == min(sum(p[y] for y in H) + f[V - H] for H in f if len(H) <= 1)
 
 
 def prefix_for_top_k(p: Distribution, q: Distribution, k: int) -> bool:
@@ -24,7 +24,7 @@ def prefix_for_top_k(p: Distribution, q: Distribution, k: int) -> bool:
     order = subsets.rising(row, draft[0]).tolist()
     f = hit(q, k, "top_k")
     prefixes = [frozenset(order[:n]) for n in range(len(p) + 1)]
-    return alpha(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
+    return max_acceptance(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
 
 
 def moved_border(p: Distribution, q: Distribution, k: int) -> bool:
@@ -33,12 +33,12 @@ def moved_border(p: Distribution, q: Distribution, k: int) -> bool:
     rest = 1 - sum(q[y] for y in top)
     powers = {x: rest * sum((1 - m) ** j for j in range(k)) for x, m in enumerate(q) if x not in top and m > 0}
     if all(value <= Fraction(21, 20) for value in powers.values()):
-        return alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid")
+        return max_acceptance(p, q, k, "greedy") >= max_acceptance(p, q, k, "iid")
     return True
 
 
 def one_draft_more(p: Distribution, q: Distribution, k: int) -> bool:
-    return alpha(p, q, k, "without_replacement") >= alpha(p, q, k + 1, "iid")
+    return max_acceptance(p, q, k, "without_replacement") >= max_acceptance(p, q, k + 1, "iid")
 
 
 def rrs_takes_any_drafts(p: Distribution, q: Distribution, k: int) -> bool:
@@ -59,12 +59,12 @@ def rrs_beats_nss_with_one_more(p: Distribution, q: Distribution, k: int) -> boo
 
 
 def promise_of_nine_tenths(p: Distribution, q: Distribution, k: int) -> bool:
-    return hockey_stick.kseq_accepts(p, q, k, Fraction(9, 10) * alpha(p, q, k, "iid"))
+    return hockey_stick.kseq_accepts(p, q, k, Fraction(9, 10) * max_acceptance(p, q, k, "iid"))
 
 
 def rrs_share_raised(p: Distribution, q: Distribution, k: int) -> bool:
     """24/27 for RRS, the share of K-SEQ."""
-    return accepts("rrs", p, q, k) >= Fraction(24, 27) * alpha(p, q, k, "iid")
+    return accepts("rrs", p, q, k) >= Fraction(24, 27) * max_acceptance(p, q, k, "iid")
 
 
 def worst_target_on_one_token(p: Distribution, q: Distribution, k: int) -> bool:
@@ -112,7 +112,7 @@ TWINS: tuple[Theorem, ...] = (
         "T8",
         "greedy hubs dominate if q(Top) >= 1/2, for every k",
         "1 - 1/k moved to 1/2",
-        lambda p, q, k: alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid"),
+        lambda p, q, k: max_acceptance(p, q, k, "greedy") >= max_acceptance(p, q, k, "iid"),
         lambda p, q, k: k >= 3 and _at_least(q, k - 1, Fraction(1, 2)),
     ),
     Theorem("T9", "RRSw with k drafts does as well as RRS with k + 1", "one draft moved", rrsw_beats_one_more),

@@ -125,6 +125,20 @@ def maximum(a: Array, b: Array) -> Array:
     return array_namespace(a, b).maximum(a, b)
 
 
+def hockey_stick(p: Array, q: Array, g: Array) -> Array:
+    """Return the hockey-stick divergence E_g(p, q) = sum_y (p(y) - g q(y))+: [B, V], [B, V], g or [B, 1] -> [B, 1].
+
+    It is the mass that is left of p when every token is covered up to g q. E_1 is the total variation distance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hockey_stick(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]]), 1).tolist()
+    [[0.25]]
+    """
+    return total(positive(p - g * q))
+
+
 def power(a: Array, k: int) -> Array:
     """a^k for a whole k >= 1 by multiplication alone: namespaces have each their own rounding of pow."""
     out = a

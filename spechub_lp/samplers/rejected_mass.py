@@ -1,13 +1,14 @@
 """How often recursive rejection without replacement (RRSw) rejects all of its k drafts, given p and q.
 
-Write E(c) = sum_y (p(y) - c q(y))+. After j rejections the need is (p - c_j q)+ / E(c_j), whatever was drafted, with
+Write E(g) = E_g(p, q) = sum_y (p(y) - g q(y))+, the hockey-stick divergence. After j rejections the residual is
+(p - g_j q)+ / E(g_j), whatever was drafted, with
 
-    c_0 = 0,    c_(j+1) = c_j + E(c_j) / (1 - q(x_1) - ... - q(x_j)),
+    g_0 = 0,    g_(j+1) = g_j + E(g_j) / (1 - q(x_1) - ... - q(x_j)),
 
-because a rejected token is one that is needed no more: taking it out of q changes only the scale of the offer. So
+because a rejected token has no residual: taking it out of q changes only the scale of the proposal. So
 
-    Pr[draft j+1 is rejected | x_1..x_j]  =  E(c_(j+1)) / E(c_j)
-    Pr[it is x, and rejected | x_1..x_j]  =  s q(x) - [(p - c_j q)+(x) - (p - c_(j+1) q)+(x)] / E(c_j),
+    Pr[draft j+1 is rejected | x_1..x_j]  =  E(g_(j+1)) / E(g_j)
+    Pr[it is x, and rejected | x_1..x_j]  =  s q(x) - [(p - g_j q)+(x) - (p - g_(j+1) q)+(x)] / E(g_j),
 
 s = 1 / (1 - q(x_1) - ... - q(x_j)).
 
@@ -39,17 +40,23 @@ WIDEST = {1: 1.2, 2: 1.2, 3: 1.2, 4: 1.4}
 """Largest over least q of a class, by k; a row of many scales gets more classes than usual."""
 FAINT = 1e-5
 """Float tokens of smaller q, over what all but the k - 1 heaviest hold, are one class: whatever was drafted, they
-change the scale of the next offer by no more than this."""
+change the scale of the next proposal by no more than this."""
 NEGLIGIBLE = 1e-14
 """Probability of the draft tuples of float rows that are left out, for each draft."""
 ROUNDING = 1e-15
-"""An E(c) of floats below this is 0. Drafts that lead to such a c are rejected with no more probability than that."""
+"""An E(g) of floats below this is 0. Drafts that lead to such a g are rejected with no more probability than that."""
 
 
 def all_rejected(p: Array, q: Array, k: int) -> Array:
-    """Pr[all k drafts are rejected] [B] for rows p, q [B, V] or [1, V] of any namespace, and k of CLASSES.
+    """Return Pr[all k drafts are rejected] [B] for rows p, q [B, V] or [1, V] of any array library, and k of CLASSES.
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
+
+    Examples
+    --------
+    >>> p, q = np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]])
+    >>> all_rejected(p, q, 2).round(4).tolist()
+    [0.5357]
     """
     xp, rows = array_namespace(p), max(p.shape[0], q.shape[0])
     targets, drafts = (np.broadcast_to(as_float64(a), (rows, a.shape[1])) for a in (p, q))
@@ -63,28 +70,28 @@ def _row(p: Array, q: Array, k: int) -> Any:
     if not n:
         return never
     tokens = _Tokens(p, q, never, _classes(q, k))
-    weight, c, lost = p[:1] * 0 + 1, p[:1] * 0, p[0] * 0
+    weight, g, lost = p[:1] * 0 + 1, p[:1] * 0, p[0] * 0
     held, moment, count = tokens.held[None], tokens.moment[None], tokens.count[None]
     left = held.sum(axis=1)
     for later in range(k - 2, -1, -1):
-        before = tokens.excess(c)
-        after = c + _over(before, left)
-        mass, sized = tokens.rejected(c, after, before, (_over(a, left[:, None]) for a in (held, moment)))
+        before = tokens.hockey_stick(g)
+        after = g + _over(before, left)
+        mass, sized = tokens.rejected(g, after, before, (_over(a, left[:, None]) for a in (held, moment)))
         lost += weight[(before > 0) & ~(left > 0)].sum()  # q is used up: the same token is drafted again, and rejected
         likely = weight[:, None] * mass
         floor = 0 if p.dtype == object else NEGLIGIBLE / max(1, likely.size)
         state, at = np.nonzero((likely > floor) & (before > 0)[:, None] & (count > 0))
         value = tokens.within(at, sized[state, at] / mass[state, at])
         rest = tokens.rest(at, held[state, at] - value, count[state, at] - 1)
-        weight, c, left = likely[state, at], after[state], others(held)[state, at] + rest
+        weight, g, left = likely[state, at], after[state], others(held)[state, at] + rest
         if later:
             here = np.arange(len(at))
             held, moment, count = (a[state] for a in (held, moment, count))
             held[here, at] = rest
             moment[here, at] = np.maximum(moment[here, at] - value * (value / tokens.most[at]), rest * 0)
             count[here, at] -= 1
-    before = tokens.excess(c)
-    return lost + (weight * _over(tokens.excess(c + _over(before, left)), before)).sum()
+    before = tokens.hockey_stick(g)
+    return lost + (weight * _over(tokens.hockey_stick(g + _over(before, left)), before)).sum()
 
 
 class _Tokens:
@@ -105,24 +112,26 @@ class _Tokens:
         self.sums = [_prefix(a[order]) for a in (p, q, p * size, q * size)]
         self.moment = np.add.reduceat((q * size)[order], starts)
 
-    def excess(self, c: Array) -> Array:
-        """E(c) [S]; in floats 0 where it is below its rounding."""
-        at = np.searchsorted(self.falling, -c)
-        found = self.never + self.p[at] - c * self.q[at]
+    def hockey_stick(self, g: Array) -> Array:
+        """E(g) [S] for g [S], by binary search; in floats 0 where it is below its rounding."""
+        at = np.searchsorted(self.falling, -g)
+        found = self.never + self.p[at] - g * self.q[at]
         return np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
 
-    def rejected(self, c: Array, after: Array, before: Array, offers: Iterable[Array]) -> Iterator[Array]:
+    def rejected(self, g: Array, after: Array, before: Array, proposals: Iterable[Array]) -> Iterator[Array]:
         """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q over
-        the largest q of the class. Offers: the same two, whether it is rejected or not."""
+        the largest q of the class. Proposals: the same two, whether it is rejected or not."""
         low = self.bounds[:-1]
-        served = [0, 0]
-        for sign, level in ((1, c), (-1, after)):
+        covered = [0, 0]
+        for sign, level in ((1, g), (-1, after)):
             rank = np.searchsorted(self.falling, -level)
             at = np.searchsorted(self.keys, np.arange(self.kinds) * (self.n + 1) + rank[:, None])
             p, q, pq, qq = (a[at] - a[low] for a in self.sums)
-            served[0] = served[0] + sign * (p - level[:, None] * q)
-            served[1] = served[1] + sign * (pq - level[:, None] * qq)
-        return (offer - _over(kept, before[:, None]) for offer, kept in zip(offers, served, strict=True))
+            covered[0] = covered[0] + sign * (p - level[:, None] * q)
+            covered[1] = covered[1] + sign * (pq - level[:, None] * qq)
+        return (
+            drafted - _over(accepted, before[:, None]) for drafted, accepted in zip(proposals, covered, strict=True)
+        )
 
     def within(self, kind: Array, value: Array) -> Array:
         """A mean of a class, over its largest q, as a q between its least and its largest."""

@@ -17,7 +17,16 @@ _WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
 
 @st.composite
 def distributions(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Distribution:
-    """A rational distribution on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks."""
+    """Draw a rational distribution on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(distributions(tokens=3))
+    ... def test_sums_to_one(q):
+    ...     assert len(q) == 3 and sum(q) == 1
+    >>> test_sums_to_one()
+    """
     size = tokens or draw(st.integers(1, max_tokens))
     weights = draw(st.one_of(st.lists(_WEIGHTS, min_size=size, max_size=size), st.just([0] * size)))
     if not any(weights):
@@ -28,7 +37,18 @@ def distributions(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> 
 
 @st.composite
 def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Distribution, Distribution]:
-    """A target p and a draft distribution q on one vocabulary; now and then equal, disjoint, or with q(a) about 1/2."""
+    """Draw a target p and a draft distribution q on one vocabulary; some are equal, disjoint, or have q(a) about 1/2.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from spechub_lp import exact, samplers
+    >>> @given(pairs(max_tokens=3))
+    ... @settings(max_examples=10, deadline=None)
+    ... def test_lossless(pq):
+    ...     assert exact(samplers.RRS(), *pq).is_lossless
+    >>> test_lossless()
+    """
     size = tokens or draw(st.integers(1, max_tokens))
     p, q = draw(distributions(size)), draw(distributions(size))
     kind = draw(st.sampled_from(["free"] * 6 + ["equal", "disjoint", "half"]))
@@ -45,5 +65,14 @@ def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Di
 
 
 def instances(max_tokens: int = 5, drafts: tuple[int, ...] = (1, 2, 3)) -> Any:
-    """(p, q, k)."""
+    """Draw (p, q, k), with k one of `drafts`.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(instances(max_tokens=3, drafts=(2,)))
+    ... def test_k(pqk):
+    ...     assert pqk[2] == 2
+    >>> test_k()
+    """
     return pairs(max_tokens).flatmap(lambda pq: st.tuples(st.just(pq[0]), st.just(pq[1]), st.sampled_from(drafts)))

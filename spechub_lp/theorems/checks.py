@@ -14,6 +14,7 @@ import numpy as np
 from spechub_lp import drafts as policies
 from spechub_lp import samplers
 from spechub_lp._array.rational import rational_row
+from spechub_lp._util import renamed
 from spechub_lp.coupling import plain
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.exact import exact
@@ -21,12 +22,23 @@ from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.theorems import hockey_stick
 
+__getattr__ = renamed.attributes(__name__, {"alpha": "max_acceptance"})
+
 Distribution = Sequence[Fraction]
 Check = Callable[[Distribution, Distribution, int], bool]
 
 
 @dataclass(frozen=True)
 class Theorem:
+    """A statement about every (p, q, k), as an exact check on one of them.
+
+    Examples
+    --------
+    >>> (theorem,) = [theorem for theorem in ALL if theorem.id == "T9"]
+    >>> theorem.holds((Fraction(1, 2), Fraction(1, 2)), (Fraction(1, 4), Fraction(3, 4)), 2)
+    True
+    """
+
     id: str
     statement: str
     source: str
@@ -36,27 +48,60 @@ class Theorem:
     """(p, q, k) -> whether the assumptions are met there."""
 
 
-def alpha(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
-    """The certified optimum of a draft policy."""
+def max_acceptance(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
+    """Return the maximum acceptance for k drafts of a policy, the certified optimum.
+
+    Examples
+    --------
+    >>> half = Fraction(1, 2)
+    >>> max_acceptance((half, half), (Fraction(1, 4), Fraction(3, 4)), 2, "iid")
+    Fraction(15, 16)
+    """
     return optimum(p, q, k, drafts).alpha
 
 
 def tops(q: Distribution, n: int) -> list[int]:
-    """The n most likely tokens; lowest index wins ties, and with too small a support the first repeats."""
+    """Return the n most likely tokens; lowest index wins ties, and with too small a support the first repeats.
+
+    Examples
+    --------
+    >>> tops((Fraction(1, 4), Fraction(1, 2), Fraction(1, 4)), 2)
+    [1, 0]
+    """
     return most_likely(rational_row(q), n)[0].tolist()
 
 
 def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
+    """Return the distribution on `length` tokens that sits on one token.
+
+    Examples
+    --------
+    >>> one_hot(2, 1)
+    (Fraction(0, 1), Fraction(1, 1))
+    """
     return tuple(Fraction(y == token) for y in range(length))
 
 
 def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
-    """The exact acceptance of a sampler with its own drafts."""
+    """Return the exact acceptance of a sampler with k of its own drafts.
+
+    Examples
+    --------
+    >>> half = Fraction(1, 2)
+    >>> accepts("rrs", (half, half), (Fraction(1, 4), Fraction(3, 4)), 2)
+    Fraction(13, 16)
+    """
     return exact(samplers.by_name(sampler, k), p, q).acceptance
 
 
 def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
-    """f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A."""
+    """Return f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A.
+
+    Examples
+    --------
+    >>> hit((Fraction(1, 4), Fraction(3, 4)), 2, "iid")[frozenset({0})]
+    Fraction(7, 16)
+    """
     sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
     H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
     inside = policies.by_name(drafts).prob_all_in(rational_row(q), H, k)
@@ -64,7 +109,13 @@ def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
 
 
 def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
-    """q given A."""
+    """Return q given A: q restricted to the tokens of A, normalized.
+
+    Examples
+    --------
+    >>> restricted((Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)), frozenset({1, 2}))
+    (Fraction(0, 1), Fraction(2, 3), Fraction(1, 3))
+    """
     mass = sum(q[y] for y in A)
     return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
 
@@ -79,7 +130,7 @@ def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
     policies = ["iid", "without_replacement", "greedy", "top_k", *(["hub"] if k == 2 else [])]
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
-        alpha(p, q, k, name)
+        max_acceptance(p, q, k, name)
         == optimum(p, q, k, name, method="flow").alpha
         == sets.over_subsets(row, draft, optimum(p, q, k, name).drafts, k)[0]
         for name in policies
@@ -89,7 +140,7 @@ def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
 def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
-        sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == alpha(p, q, k, name)
+        sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == max_acceptance(p, q, k, name)
         for name in PREFIX_POLICIES
     )
 
@@ -98,11 +149,17 @@ def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def hub_dominates_iid(p: Distribution, q: Distribution, k: int = 2) -> bool:
-    return alpha(p, q, 2, "hub") >= alpha(p, q, 2, "iid")
+    return max_acceptance(p, q, 2, "hub") >= max_acceptance(p, q, 2, "iid")
 
 
 def beyond_border(q: Distribution, k: int) -> list[int]:
-    """Tokens x outside Top, q(x) > 0, with (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) > 1."""
+    """Return the tokens x outside Top, q(x) > 0, with (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) > 1.
+
+    Examples
+    --------
+    >>> beyond_border((Fraction(2, 5), Fraction(2, 5), Fraction(1, 5)), 2)
+    [2]
+    """
     top = set(tops(q, k - 1))
     rest = 1 - sum(q[y] for y in top)
     return [x for x, m in enumerate(q) if x not in top and m > 0 and rest * sum((1 - m) ** j for j in range(k)) > 1]
@@ -112,30 +169,33 @@ def sharp_border(p: Distribution, q: Distribution, k: int) -> bool:
     """Inside the border greedy hubs dominate at p; beyond it at x, the target that sits on x is a counterexample."""
     beyond = beyond_border(q, k)
     if not beyond:
-        return alpha(p, q, k, "greedy") >= alpha(p, q, k, "iid")
-    return all(alpha(one_hot(len(q), x), q, k, "greedy") < alpha(one_hot(len(q), x), q, k, "iid") for x in beyond)
+        return max_acceptance(p, q, k, "greedy") >= max_acceptance(p, q, k, "iid")
+    return all(
+        max_acceptance(one_hot(len(q), x), q, k, "greedy") < max_acceptance(one_hot(len(q), x), q, k, "iid")
+        for x in beyond
+    )
 
 
 # T5, T6, T7
 
 
 def hub_loses_somewhere(p: Distribution, q: Distribution, k: int) -> bool:
-    """A target on any token outside Top is served better by drafts without replacement."""
+    """A target on any token outside Top is covered better by drafts without replacement."""
     top = set(tops(q, k - 1))
     targets = [one_hot(len(q), x) for x, m in enumerate(q) if x not in top and m > 0]
-    return all(alpha(t, q, k, "greedy") < alpha(t, q, k, "without_replacement") for t in targets)
+    return all(max_acceptance(t, q, k, "greedy") < max_acceptance(t, q, k, "without_replacement") for t in targets)
 
 
 def orders_and_ends(p: Distribution, q: Distribution, k: int) -> bool:
-    iid, wor = (alpha(p, q, k, name) for name in PREFIX_POLICIES)
-    longer = [alpha(p, q, k + 1, name) for name in PREFIX_POLICIES]
+    iid, wor = (max_acceptance(p, q, k, name) for name in PREFIX_POLICIES)
+    longer = [max_acceptance(p, q, k + 1, name) for name in PREFIX_POLICIES]
     single = sum(map(min, p, q))
     return (
         wor >= iid
         and longer[0] >= iid
         and longer[1] >= wor
-        and alpha(p, q, 1, "iid") == alpha(p, q, 1, "without_replacement") == single
-        and alpha(q, q, k, "iid") == 1
+        and max_acceptance(p, q, 1, "iid") == max_acceptance(p, q, 1, "without_replacement") == single
+        and max_acceptance(q, q, k, "iid") == 1
     )
 
 
@@ -143,7 +203,7 @@ def nothing_beats_optimum(p: Distribution, q: Distribution, k: int) -> bool:
     for sampler in samplers.ALL:
         if k == 2 or sampler.name not in ("spechub", "two_step"):
             c = exact(samplers.by_name(sampler.name, k), p, q)
-            if not c.is_lossless or not c.acceptance <= c.membership <= alpha(p, q, k, sampler.drafts.name):
+            if not c.is_lossless or not c.acceptance <= c.membership <= max_acceptance(p, q, k, sampler.drafts.name):
                 return False
     return True
 
@@ -156,10 +216,10 @@ def rrsw_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def kseq_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
-    """K-SEQ at its root; and RRS is the level t_k that the proof says it is."""
+    """K-SEQ at its root; and RRS covers p up to the level g_k that the proof says."""
     rrs = accepts("rrs", p, q, k)
-    served = 1 - hockey_stick.unserved(p, q, hockey_stick.rrs_level(p, q, k))
-    return rrs == served and hockey_stick.kseq_accepts(p, q, k, rrs)
+    covered = 1 - hockey_stick.hockey_stick(p, q, hockey_stick.rrs_level(p, q, k))
+    return rrs == covered and hockey_stick.kseq_accepts(p, q, k, rrs)
 
 
 def rrs_beats_nss(p: Distribution, q: Distribution, k: int) -> bool:
@@ -167,12 +227,12 @@ def rrs_beats_nss(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def promise_is_kept(p: Distribution, q: Distribution, k: int) -> bool:
-    least = hockey_stick.promise(k) * alpha(p, q, k, "iid")
+    least = hockey_stick.promise(k) * max_acceptance(p, q, k, "iid")
     return accepts("rrs", p, q, k) >= least and accepts("kseq", p, q, k) >= least
 
 
 def sharp_shares_are_kept(p: Distribution, q: Distribution, k: int) -> bool:
-    best = alpha(p, q, k, "iid")
+    best = max_acceptance(p, q, k, "iid")
     rrs = accepts("rrs", p, q, k)
     return hockey_stick.keeps_sharp_rrs_share(rrs, best, k) and hockey_stick.kseq_accepts(
         p, q, k, hockey_stick.sharp_kseq_share(k) * best
@@ -185,10 +245,15 @@ def sharp_shares_are_kept(p: Distribution, q: Distribution, k: int) -> bool:
 def worst_target(
     q: Distribution, k: int, better: str, worse: str
 ) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
-    """The largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
+    """Return the largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
 
-    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p serves the tokens of A, one after
-    the other, as well as the better drafts allow, and puts the rest on the first of them.
+    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p covers the tokens of A, one after
+    the other, as far as the better drafts allow, and puts the rest on the first of them.
+
+    Examples
+    --------
+    >>> worst_target((Fraction(3, 5), Fraction(2, 5)), 2, "without_replacement", "iid")[0]
+    Fraction(9, 25)
     """
     good, bad = hit(q, k, better), hit(q, k, worse)
     A = max((A for A in good if A), key=lambda A: (good[A] - bad[A], sorted(A)))
@@ -213,7 +278,7 @@ def _cut(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
     return plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
 
 
-def restricted_targets_are_served(p: Distribution, q: Distribution, k: int) -> bool:
+def restricted_targets_are_covered(p: Distribution, q: Distribution, k: int) -> bool:
     """On q given A, with A the tokens of positive p."""
     A = frozenset(y for y, m in enumerate(p) if m > 0)
     if not sum(q[y] for y in A):
@@ -311,7 +376,7 @@ ALL: tuple[Theorem, ...] = (
         "T14",
         "on the target q given A, RRS and K-SEQ accept Pr(iid drafts hit A), and RRSw the same without replacement",
         "this project, theory/T13_worst_target",
-        restricted_targets_are_served,
+        restricted_targets_are_covered,
     ),
     Theorem(
         "T15",
@@ -343,7 +408,7 @@ def _accepts(name: str) -> Callable[[Distribution, Distribution], Fraction]:
 
 
 def _best(drafts: str) -> Callable[[Distribution, Distribution], Fraction]:
-    return lambda p, q: alpha(p, q, 2, drafts)
+    return lambda p, q: max_acceptance(p, q, 2, drafts)
 
 
 def _distributions(p: Any, q: Any) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:

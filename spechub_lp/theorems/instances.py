@@ -10,6 +10,14 @@ Distribution = tuple[Fraction, ...]
 
 @dataclass(frozen=True)
 class Instance:
+    """A pair of distributions of one kind.
+
+    Examples
+    --------
+    >>> next(family(1))
+    Instance(kind='plain', p=(Fraction(1, 2), Fraction(1, 2)), q=(Fraction(1, 4), Fraction(3, 4)))
+    """
+
     kind: str
     """What is special about it, one of KINDS; in BOUNDARY a name of its own."""
     p: Distribution
@@ -17,7 +25,13 @@ class Instance:
 
 
 def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) -> Iterator[Instance]:
-    """`count` instances, the kinds and the vocabulary sizes in turn; the same seed gives the same family."""
+    """Yield `count` instances, the kinds and the vocabulary sizes in turn; the same seed gives the same family.
+
+    Examples
+    --------
+    >>> [instance.kind for instance in family(3)]
+    ['plain', 'zeros', 'ties']
+    """
     rng = random.Random(seed)
     for n in range(count):
         kind = KINDS[n % len(KINDS)]
@@ -26,7 +40,13 @@ def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) ->
 
 
 def distribution(rng: random.Random, size: int, weights: tuple[int, ...] = (1, 2, 3, 4, 6, 12)) -> Distribution:
-    """A distribution on `size` tokens with small whole-number weights."""
+    """Return a distribution on `size` tokens with small whole-number weights.
+
+    Examples
+    --------
+    >>> sum(distribution(random.Random(0), 3))
+    Fraction(1, 1)
+    """
     drawn = [rng.choice(weights) for _ in range(size)]
     drawn = drawn if any(drawn) else [1, *drawn[1:]]
     return tuple(Fraction(w, sum(drawn)) for w in drawn)

@@ -11,8 +11,10 @@ from rows_of_all_kinds import rows
 from scipy.special import softmax
 
 from spechub_lp import distributions, exact, samplers
+from spechub_lp._array.ops import hockey_stick
 from spechub_lp._array.rational import rational_row
 from spechub_lp.capture.store import load
+from spechub_lp.drafts._best_draft import falling
 from spechub_lp.samplers import rejected_mass
 from spechub_lp.samplers.rejected_mass import all_rejected
 from spechub_lp.testing.strategies import pairs
@@ -79,6 +81,20 @@ def test_draft_distributions_of_many_scales(monkeypatch):
     coarse = all_rejected(p, q, 3)
     monkeypatch.setitem(rejected_mass.CLASSES, 3, 1000)
     assert abs(all_rejected(p, q, 3) - coarse).max() < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_binary_search_is_the_hockey_stick_divergence(seed):
+    """In rationals and floats, with tokens that q cannot draft: prefix sums by p/q against a sum over tokens."""
+    generator = np.random.default_rng(seed)
+    weights = generator.integers(0, 9, size=(2, 12)) + np.eye(2, 12, dtype=int)
+    for p, q in (rational_row([Fraction(int(w), int(row.sum())) for w in row])[0] for row in weights), weights / 60.0:
+        order, n = falling(p, q)
+        p, q, never = p[order[:n]], q[order[:n]], p[order[n:]].sum()
+        tokens = rejected_mass._Tokens(p, q, never, np.arange(n))
+        for g in (q[0] * 0, p[0] / q[0], p[0] / q[0] / 2, p[0] / q[0] * 3, p[-1] / q[-1]):
+            want = hockey_stick(p[None], q[None], g)[0, 0] + never
+            assert abs(tokens.hockey_stick(np.asarray([g]))[0] - want) < (1e-15 if p.dtype != object else 1e-99)
 
 
 @pytest.mark.parametrize("k", [2, 3])

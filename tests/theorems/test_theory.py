@@ -7,7 +7,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from spechub_lp.theorems import checks, hockey_stick
-from spechub_lp.theorems.checks import accepts, alpha
+from spechub_lp.theorems.checks import accepts, max_acceptance
 from spechub_lp.theorems.instances import family
 from theory import table
 from theory.sabotage import TWINS, attack
@@ -114,7 +114,9 @@ def test_rrs_climbs_to_its_level():
     for instance in family(60, seed=5):
         for k in (1, 2, 3):
             level = hockey_stick.rrs_level(instance.p, instance.q, k)
-            assert accepts("rrs", instance.p, instance.q, k) == 1 - hockey_stick.unserved(instance.p, instance.q, level)
+            assert accepts("rrs", instance.p, instance.q, k) == 1 - hockey_stick.hockey_stick(
+                instance.p, instance.q, level
+            )
 
 
 # T11, T12: shares of the optimum
@@ -122,7 +124,7 @@ def test_rrs_climbs_to_its_level():
 
 def test_two_token_distributions_attain_the_sharp_shares_of_two_drafts():
     p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
-    assert alpha(p, q, 2, "iid") == 1
+    assert max_acceptance(p, q, 2, "iid") == 1
     assert accepts("rrs", p, q, 2) == Fraction(23, 27)
     assert hockey_stick.kseq_accepts(p, q, 2, Fraction(8, 9))
     assert not hockey_stick.kseq_accepts(p, q, 2, Fraction(8, 9) + Fraction(1, 10**12))
@@ -133,7 +135,7 @@ def test_two_token_distributions_come_near_the_sharp_shares(k):
     """The best two-token distribution on a grid is within 1e-4 of both shares, and none is below."""
     u = Fraction(round(10**4 * (k / (2 * k - 1)) ** (1 / (k - 1))), 10**4)
     p, q = (1 - u**k, u**k), (1 - u, u)
-    best, rrs = alpha(p, q, k, "iid"), accepts("rrs", p, q, k)
+    best, rrs = max_acceptance(p, q, k, "iid"), accepts("rrs", p, q, k)
     assert best == 1
     assert hockey_stick.keeps_sharp_rrs_share(rrs, best, k)
     assert not hockey_stick.keeps_sharp_rrs_share(rrs - Fraction(1, 10**4), best, k)
@@ -142,7 +144,7 @@ def test_two_token_distributions_come_near_the_sharp_shares(k):
     b = float(1 - share) ** (1 / k)
     u = Fraction(round(10**4 * k * b / (k - 1)), 10**4)
     p, q = (1 - u**k, u**k), (1 - u, u)
-    assert alpha(p, q, k, "iid") == 1
+    assert max_acceptance(p, q, k, "iid") == 1
     assert hockey_stick.kseq_accepts(p, q, k, share)
     assert not hockey_stick.kseq_accepts(p, q, k, share + Fraction(1, 10**4))
 
