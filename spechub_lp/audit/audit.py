@@ -6,7 +6,7 @@ cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import read_text
 from spechub_lp._util.tolerances import CLOSED_FORM_ERROR
 from spechub_lp.audit.ngram import WittenBell, letters, positions, split
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.exact import exact
+from spechub_lp.instance import Instance
 from spechub_lp.optimum.full_vocabulary import cut
-from spechub_lp.optimum.solve import optimum
+from spechub_lp.optimum.solve import optimum, shared_optimum
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import family
@@ -174,6 +175,12 @@ class Task:
     theorems: bool = False
     check: int | None = None
     """Which one policy's certificate goes to the independent checker; None: all."""
+    samplers: tuple[Sampler, ...] | None = None
+    """The rules that are audited; None: every rule of this package."""
+
+    def pairs(self) -> Iterator[Sampler]:
+        """The rules with k drafts, as `pairs` has them."""
+        return pairs(self.k, self.wrong_pairs, self.samplers)
 
 
 def run(
@@ -184,6 +191,7 @@ def run(
     jobs: int = 2,
     captured: str | Path | None = None,
     progress: Progress = lambda what, done, of: None,
+    samplers: Sequence[str | Sampler] | None = None,
 ) -> Audit:
     """Run the audit.
 
@@ -191,15 +199,18 @@ def run(
         instances: rational instances; ngram_positions: held-out places of the n-gram text; model_positions: captured
             rows at full vocabulary (None: all). 0 leaves a part out.
         captured: rows stored by the capture script; None takes those that ship.
+        samplers: the rules to audit, by name, as `module:object` or as objects; None takes every rule of this package.
 
     Raises:
-        SpecHubError: a shipped or captured file is missing or damaged.
+        SpecHubError: a shipped or captured file is missing or damaged; two rules have one name.
     """
+    chosen = _chosen(samplers)
     path = Path(captured) if captured else resources.path("captured/smollm2.safetensors")
     rows = _stored(path) if model_positions != 0 else None
     tasks = [*_rational_tasks(instances, seed)]
     tasks += _ngram_tasks(ngram_positions, seed) if ngram_positions else []
     tasks += _top_tasks(rows, seed) if rows else []
+    tasks = [replace(task, samplers=chosen) for task in tasks]
     audit = Audit(seed)
     lines: dict[tuple[str, str, str, int], Line] = {}
     theorems = {t.id: TheoremLine(t.id, t.statement) for t in checks.ALL}
@@ -222,17 +233,30 @@ def run(
         audit.false_statements = [(c.statement, *c.values) for c in checks.FALSE]
     if rows:
         audit.model = dict(rows.manifest)
-        _full_vocabulary(audit, path, min(model_positions or len(rows), len(rows)), jobs, progress)
+        _full_vocabulary(audit, path, min(model_positions or len(rows), len(rows)), jobs, progress, chosen)
     return audit
 
 
-def pairs(k: int, wrong: bool) -> Iterator[Sampler]:
+def _chosen(asked: Sequence[str | Sampler] | None) -> tuple[Sampler, ...] | None:
+    """The rules asked for, each by a name of its own: records and lines are told apart by it."""
+    if asked is None:
+        return None
+    found = tuple(map(samplers.by_name, asked))
+    names = [sampler.name for sampler in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SpecHubError(f"two samplers are called {twice[0]!r}; give each a name of its own")
+    return found
+
+
+def pairs(k: int, wrong: bool, chosen: Sequence[Sampler] | None = None) -> Iterator[Sampler]:
     """Every sampler with k drafts of its own (naive: one), then, if asked, every rule with the other policies."""
-    for sampler in samplers.ALL:
+    for sampler in samplers.ALL if chosen is None else chosen:
         try:
-            mine = samplers.by_name(sampler.name, 1 if sampler.name == "naive" else k)
+            mine = samplers.by_name(sampler, 1 if sampler.name == "naive" else k)
         except SpecHubError:
             continue  # a rule for two drafts only
+        if not mine.drafts.takes(mine.k):
+            continue
         yield mine
         if wrong and mine.k == k:
             others = [policy for policy in drafts.ALL if policy != mine.drafts and not policy.different_drafters]
@@ -275,16 +299,21 @@ def _stored(path: Path, check: bool = True) -> "Rows":
 
 def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:
     records = []
-    for sampler in pairs(task.k, task.wrong_pairs):
-        c = exact(sampler, task.p, task.q)
-        best = optimum(task.p, task.q, sampler.k, sampler.drafts)
-        pair = (task.source, sampler.name, sampler.drafts.name, sampler.k)
+    instances: dict[tuple[str, int], Instance] = {}
+    for sampler in task.pairs():
+        pair = (sampler.drafts.name, sampler.k)
+        instance = instances.setdefault(pair, Instance.parse(task.p, task.q, sampler.k, sampler.drafts))
+        if instance.policy != sampler.drafts:
+            raise SpecHubError(f"two draft policies are called {pair[0]!r}; give each a name of its own")
+        c = exact(sampler, instance)
+        best = shared_optimum(instance)
         first = sampler.drafts == sampler.own[0]
-        records.append(Record(*pair, sampler.is_own_pair, first, c.acceptance, c.membership, best.alpha, c.distance))
+        numbers = (c.acceptance, c.membership, best.alpha, c.distance)
+        records.append(Record(task.source, sampler.name, *pair, sampler.is_own_pair, first, *numbers))
     policies = sorted({r.drafts for r in records if r.own and r.k == task.k})
-    checked = policies if task.check is None else policies[task.check % len(policies) :][:1]
+    checked = policies if task.check is None or not policies else policies[task.check % len(policies) :][:1]
     for policy in checked:
-        certificate.check(optimum(task.p, task.q, task.k, policy).certificate())
+        certificate.check(shared_optimum(instances[policy, task.k]).certificate())
     verdicts = {
         t.id: t.holds(task.p, task.q, task.k) for t in checks.ALL if task.theorems and t.applies(task.p, task.q, task.k)
     }
@@ -308,7 +337,9 @@ def _shows(record: Record, task: Task) -> tuple[Fraction, bool, int]:
 
 
 def _example(record: Record, task: Task) -> Example:
-    proof = optimum(task.p, task.q, record.k, record.drafts).certificate()
+    key = (record.sampler, record.drafts, record.k)
+    policy = next(s.drafts for s in task.pairs() if (s.name, s.drafts.name, s.k) == key)
+    proof = optimum(task.p, task.q, record.k, policy).certificate()
     certificate.check(proof)
     return Example(record, proof)
 
@@ -320,9 +351,16 @@ def _map(work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterato
     yield from spread(jobs, work, tasks, chunksize=4)
 
 
-def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: Progress) -> None:
+def _full_vocabulary(
+    audit: Audit,
+    path: Path,
+    count: int,
+    jobs: int,
+    progress: Progress,
+    chosen: tuple[Sampler, ...] | None = None,
+) -> None:
     """Acceptance in closed form beside the certified cut, on whole rows of the model's vocabulary."""
-    slices = [(path, start, min(start + ROWS_AT_ONCE, count)) for start in range(0, count, ROWS_AT_ONCE)]
+    slices = [(path, start, min(start + ROWS_AT_ONCE, count), chosen) for start in range(0, count, ROWS_AT_ONCE)]
     parts = []
     for done, part in enumerate(_map(_whole_rows, slices, jobs), 1):
         progress("full vocabulary", done, len(slices))
@@ -342,6 +380,8 @@ def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: 
                 "above": int((acceptance > alpha + error + CLOSED_FORM_ERROR).sum()),
             }
         )
+    if not {("spechub", "hub", 2), ("rrs", "iid", 2)} <= values.keys():
+        return
     hub, iid = values["spechub", "hub", 2][:, 0], values["rrs", "iid", 2]
     gain = hub - iid[:, 1]
     at_half = hub_mass >= 0.5
@@ -355,19 +395,24 @@ def _full_vocabulary(audit: Audit, path: Path, count: int, jobs: int, progress: 
     }
 
 
-def _whole_rows(part: tuple[Path, int, int]) -> tuple[dict[tuple[str, str, int], Any], Any, Any]:
+def _whole_rows(
+    part: tuple[Path, int, int, tuple[Sampler, ...] | None],
+) -> tuple[dict[tuple[str, str, int], Any], Any, Any]:
     """({(sampler, drafts, k): [rows, 3] acceptance, optimum and its error}, q(a) [rows], outside T4 [rows])."""
-    path, start, stop = part
+    path, start, stop, chosen = part
     p, q = _stored(path, check=False).batch(slice(start, stop))
     values: dict[tuple[str, str, int], Any] = {}
     optima: dict[tuple[str, int], Any] = {}
-    for sampler in pairs(2, wrong=False):
+    for sampler in pairs(2, False, chosen):
         accepted = sampler.acceptance(p, q)
         if accepted is None:
             continue  # no closed form: a solved table has V^2 rows
         key = (sampler.drafts.name, sampler.k)
         if key not in optima:
-            optima[key] = cut(p, q, sampler.k, sampler.drafts)
+            try:
+                optima[key] = cut(p, q, sampler.k, sampler.drafts)
+            except MissingMethod:
+                continue  # a policy without a cut: nothing certified to compare with
         best = optima[key]
         values[sampler.name, *key] = np.stack([accepted, best.alpha, best.error], axis=1)
     hub = q.max(axis=1)

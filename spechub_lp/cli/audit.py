@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from spechub_lp._util.io import check_outputs
-from spechub_lp.cli.options import Html, Json, Seed
+from spechub_lp.cli import names
+from spechub_lp.cli.options import Html, Json, Seed, one_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 from spechub_lp.errors import SpecHubError
 
@@ -18,6 +19,13 @@ def audit(
     rows: Annotated[int | None, typer.Option(min=0, help="Captured rows at full vocabulary; all by default.")] = None,
     captured: Annotated[
         Path | None, typer.Option(help="Captured logits (.safetensors); shipped ones by default.")
+    ] = None,
+    sampler: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Audit this rule alone, a name or module:object; again for more.",
+            autocompletion=one_of((*names.SAMPLERS, *names.VARIANTS)),
+        ),
     ] = None,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
@@ -35,7 +43,7 @@ def audit(
     from spechub_lp.report.text.tables import show_audit
 
     with ProgressBar() as report:
-        result = audits.run(instances, positions, rows, seed, jobs, captured, report)
+        result = audits.run(instances, positions, rows, seed, jobs, captured, report, sampler or None)
     save({**about("audit"), **asdict(result), "failures": result.failures}, json, html)
     show_audit(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))

@@ -1,5 +1,6 @@
 """Draft policies: how the k candidate tokens are drawn from the draft distribution q. One policy a file."""
 
+from spechub_lp._util import objects
 from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.hub import Hub
@@ -13,9 +14,15 @@ ALL: tuple[DraftPolicy, ...] = (IID(), WithoutReplacement(), Hub(), Greedy(), To
 
 
 def by_name(name: str | DraftPolicy) -> DraftPolicy:
-    """The draft policy of that name; a policy passes through. Raises UnknownName with the nearest name."""
+    """The draft policy of that name, or at `module:object`; a policy passes through.
+
+    Raises:
+        UnknownName: no such policy; the message has the nearest name. SpecHubError: no policy is at that address.
+    """
     if isinstance(name, DraftPolicy):
         return name
+    if isinstance(name, str) and ":" in name:
+        return objects.find(name, DraftPolicy, "draft policy")
     for policy in ALL:
         if policy.name == name:
             return policy

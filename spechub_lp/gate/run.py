@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spechub_lp._util import objects
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
 from spechub_lp.gate.engines.load import load
@@ -69,7 +70,7 @@ def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings
     if "tree_problem" in case:
         kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
         tree = kind.read(case["tree_problem"])
-        return tree.drafts.name, tree.branching[0], settings, [tree], None
+        return objects.address(tree.drafts), tree.branching[0], settings, [tree], None
     if "probe" in case:
         problems(case["probe"], case["k"], random=0)
         return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
@@ -77,4 +78,4 @@ def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings
         plan, drafts, k = read_case(case)
         return drafts, k, settings, None, plan
     problem = Problem.read(case["problem"])
-    return problem.drafts.name, problem.k, settings, [problem], None
+    return objects.address(problem.drafts), problem.k, settings, [problem], None

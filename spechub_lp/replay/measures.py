@@ -5,6 +5,7 @@ accepted share given the drafts, not an accepted coin (Rao-Blackwell), so only t
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -16,6 +17,7 @@ from spechub_lp import samplers
 from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, total, without
 from spechub_lp._util.tolerances import DRAW
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.drafts.top_k import most_likely
@@ -60,26 +62,30 @@ class Setting:
         return distributions.from_logits(logits, self.temperature, self.top_k, self.top_p)
 
 
-def chosen(names: Sequence[str], k: int) -> list[Sampler]:
-    """The samplers of those names with k drafts. "all" stands for every rule that takes k drafts and no program for
-    each position; not for the variants, whose drafts have a setting to choose (validation/border_on_captured.py)."""
+def chosen(asked: Sequence[str | Sampler], k: int) -> list[Sampler]:
+    """The samplers asked for, with k drafts: names, `module:object`, or samplers.
+
+    "all" stands for every rule that takes k drafts and no program for each position; not for the variants, whose drafts
+    have a setting to choose (validation/border_on_captured.py).
+    """
     out: dict[str, Sampler] = {}
-    for asked in names:
-        for name in [s.name for s in samplers.ALL] if asked == "all" else [asked]:
-            if name in SMALL_ONLY and asked != "all":
-                raise SpecHubError(f"{name} solves a program for every position; replay the optimum instead")
-            try:
-                if name not in SMALL_ONLY:
-                    out[name] = samplers.by_name(name, 1 if name == "naive" else k)
-            except samplers.UnknownName:
-                raise
-            except SpecHubError:
-                if asked != "all":
-                    raise
+    for name in asked:
+        if name == "all":
+            for rule in samplers.ALL:
+                if rule.name not in SMALL_ONLY:
+                    with suppress(SpecHubError):  # a rule for two drafts only
+                        out[rule.name] = samplers.by_name(rule.name, 1 if rule.name == "naive" else k)
+            continue
+        if name in SMALL_ONLY:
+            raise SpecHubError(f"{name} solves a program for every position; replay the optimum instead")
+        sampler = samplers.by_name(name, 1 if name == "naive" else k)
+        if type(out.get(sampler.name, sampler)) is not type(sampler):
+            raise SpecHubError(f"two samplers are called {sampler.name!r}; give each a name of its own")
+        out[sampler.name] = sampler
     return list(out.values())
 
 
-def best_of(policy: str, p: Array, q: Array, k: int) -> Array:
+def best_of(policy: str | DraftPolicy, p: Array, q: Array, k: int) -> Array:
     """alpha* [B] of a draft policy of POLICIES, as numpy."""
     return as_numpy(cut(p, q, k, policy).alpha)
 
@@ -102,7 +108,13 @@ def verdicts(sampler: Sampler, p: Array, q: Array, u: Array) -> Array:
 
 
 def measure(
-    tally: Tally, documents: Sequence[str], p: Array, q: Array, label: float, ks: Sequence[int], names: Sequence[str]
+    tally: Tally,
+    documents: Sequence[str],
+    p: Array,
+    q: Array,
+    label: float,
+    ks: Sequence[int],
+    names: Sequence[str | Sampler],
 ) -> dict[tuple[int, str], Array]:
     """Add the slab p, q [B, V], whose rows belong to `documents` [B], to a tally; columns start with `label`.
 
@@ -123,6 +135,8 @@ def measure(
                 best[policy.name] = np.where(as_numpy(policy.peaked(q)), best["greedy"], best["without_replacement"])
             elif isinstance(policy, Tempered):
                 best[policy.name] = best_of("without_replacement", p, policy.temper(q), k)
+            elif policy.equivalent.name not in best and type(policy).optimal_set is not DraftPolicy.optimal_set:
+                best[policy.name] = best_of(policy, p, q, k)
         for name, values in best.items():
             _all(tally, documents, (label, k, "optimum", name), values)
         for place in REGIONS:
@@ -185,7 +199,9 @@ def draw_verdicts(
         tally.add(document, (label, k, "drawn noise", sampler.name), noise)
 
 
-def losslessness(tally: Tally, document: str, p: Array, q: Array, label: float, k: int, names: Sequence[str]) -> None:
+def losslessness(
+    tally: Tally, document: str, p: Array, q: Array, label: float, k: int, names: Sequence[str | Sampler]
+) -> None:
     """The distributions of the rules on one position's top tokens, p and q [V]: exact in rationals, rounded in small
     floats.
 

@@ -8,13 +8,14 @@ or on a Dask cluster that lost a worker half way (`cluster.py`): a lost block is
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from spechub_lp._util import objects
 from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import check, load_schema
 from spechub_lp._util.tolerances import LARGEST_EXCESS
@@ -23,6 +24,7 @@ from spechub_lp.capture.source import Source
 from spechub_lp.errors import SpecHubError
 from spechub_lp.replay.measures import Setting, chosen, draw_verdicts, losslessness, measure
 from spechub_lp.replay.tally import Tally
+from spechub_lp.samplers.base import Sampler
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,7 +40,8 @@ SLAB_NUMBERS = 1 << 16
 class Plan:
     """What to replay. It is part of the result, and with the file it determines it."""
 
-    samplers: tuple[str, ...] = ("all",)
+    samplers: tuple[str | Sampler, ...] = ("all",)
+    """Names, `module:object`, or samplers."""
     temperatures: tuple[float, ...] = (1.0,)
     ks: tuple[int, ...] = (2,)
     top_k: int | None = None
@@ -55,14 +58,23 @@ class Plan:
     device: str | None = None
     """A torch device; None is numpy."""
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The samplers as they are written in a document."""
+        return tuple(s if isinstance(s, str) else objects.address(s) for s in self.samplers)
+
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        return asdict(replace(self, samplers=self.addresses))
+
     def check(self) -> None:
         """Raise SpecHubError for a plan that cannot be run."""
         for k in self.ks:
             if k < 1:
                 raise SpecHubError(f"k = {k}; a sampler needs at least one draft")
             if not chosen(self.samplers, k):
-                raise SpecHubError(f"none of the samplers {', '.join(self.samplers)} takes k = {k}")
-        for name, values in (("temperature", self.temperatures), ("k", self.ks), ("sampler", self.samplers)):
+                raise SpecHubError(f"none of the samplers {', '.join(self.addresses)} takes k = {k}")
+        for name, values in (("temperature", self.temperatures), ("k", self.ks), ("sampler", self.addresses)):
             if twice := [value for value in values if values.count(value) > 1]:
                 raise SpecHubError(f"{name} {twice[0]} is there twice, and would be counted twice")
         for t in self.temperatures:
@@ -110,7 +122,7 @@ class Replay:
 
     def document(self) -> dict[str, Any]:
         return {
-            "plan": asdict(self.plan),
+            "plan": self.plan.document(),
             "source": self.manifest,
             "vocabulary": self.vocabulary,
             "positions": self.positions,

@@ -13,6 +13,9 @@ output with that of the code. They know p and q as lists of `Fraction`, k, and t
     most_likely(q)         the token with the largest q, the first of them if there are several
 """
 
+from dataclasses import replace
+
+from spechub_lp._util import objects
 from spechub_lp.errors import UnknownName
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border.adaptive import BorderAdaptive
@@ -49,21 +52,20 @@ VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucke
 are lossless like the rules of ALL."""
 
 
-def by_name(name: str, k: int = 2) -> Sampler:
-    """Return the sampler of that name with k drafts of its own policy; `.with_drafts(policy)` pairs it with another.
+def by_name(name: str | Sampler, k: int | None = None) -> Sampler:
+    """The sampler of that name, or at `module:object`, with k drafts (2 where none are named) of its own policy;
+    `.with_drafts(policy)` pairs it with another. A sampler passes through, with k drafts if k is given.
 
-    Raises
-    ------
-    UnknownName
-        No such sampler; the message has the nearest name.
-    SpecHubError
-        The rule does not take k drafts.
-
-    Examples
-    --------
-    >>> by_name("rrs", 3)
-    RRS(k=3, drafts=IID())
+    Raises:
+        UnknownName: no such sampler; the message has the nearest name. SpecHubError: no sampler is at that address, or
+        the rule does not take k drafts.
     """
+    if isinstance(name, str) and ":" in name:
+        found = objects.find(name, Sampler, "sampler")
+        return objects.at(name, found if k is None else replace(found, k=k))
+    if isinstance(name, Sampler):
+        return name if k is None else objects.at(objects.kept(name), replace(name, k=k))
+    k = 2 if k is None else k
     for sampler in (*ALL, *VARIANTS):
         if sampler.name == name:
             return type(sampler)(k=k)

@@ -12,6 +12,7 @@ from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import ADAPTERS as NAMES
 from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.samplers import Sampler, by_name
 
 
 def find(name: str) -> str:
@@ -52,6 +53,10 @@ def check(
     """
     if load is not None:
         engine = load(name)
+        if isinstance(engine, Sampler):
+            from spechub_lp.gate.adapters.spechub import Own
+
+            engine = Own(by_name(engine, k).with_drafts(drafts))
     else:
         engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts, k)
     if protocol_of(engine, name) is ProtocolName.NODE:

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import binomtest
 
 from spechub_lp import drafts as policies
+from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
@@ -74,7 +75,7 @@ def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> l
 
 
 def _case(policy: DraftPolicy, k: int, vocabulary: int, x: Any = ()) -> dict[str, Any]:
-    return {"probe": policy.name, "k": k, "vocabulary": vocabulary, "tuple": list(x)}
+    return {"probe": objects.address(policy), "k": k, "vocabulary": vocabulary, "tuple": list(x)}
 
 
 def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Problem, tuple[int, ...]]]:

@@ -28,6 +28,7 @@ import torch
 
 from spechub_lp import distributions as distributions
 from spechub_lp import drafts as policies
+from spechub_lp._util import objects
 from spechub_lp._util.recent import Recent
 from spechub_lp.capture import shards, store
 from spechub_lp.drafts import DraftPolicy
@@ -325,7 +326,7 @@ def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
         plan = Logits(
             str(document["captured"]["path"]), times, only=rows, first=first, branching=shape, vocabulary=vocabulary
         )
-        drafts = policies.by_name(document["drafts"]).name
+        drafts = objects.address(policies.by_name(document["drafts"]))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, SpecHubError):
             raise

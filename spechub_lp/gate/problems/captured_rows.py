@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import Problem, check_distributions
@@ -45,7 +46,7 @@ def wide_document(rows: Sequence[Any]) -> dict[str, Any]:
     return {
         "name": first.name if len(rows) == 1 else f"{len(rows)} rows of {Path(first.source['path']).stem}",
         "captured": {"path": first.source["path"], "rows": [r.source["row"] for r in rows]},
-        "drafts": first.drafts.name,
+        "drafts": objects.address(first.drafts),
         "k": first.branching[0] if isinstance(first, TreeProblem) else first.k,
         "vocabulary": first.vocabulary,
         **({"branching": first.branching} if isinstance(first, TreeProblem) and len(rows) == 1 else {}),

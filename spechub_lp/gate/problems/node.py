@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import drafts as policies
+from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
@@ -77,7 +78,7 @@ class Problem:
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON; floats survive the journey bit for bit."""
-        return {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": self.drafts.name}
+        return {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": objects.address(self.drafts)}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Problem":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from spechub_lp import drafts as policies
+from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import Problem
@@ -44,7 +45,7 @@ class TreeProblem:
     def document(self) -> dict[str, Any]:
         """The problem as JSON."""
         own = ("name", "vocabulary", "branching", "zeros", "seed", "shift")
-        return {name: getattr(self, name) for name in own} | {"drafts": self.drafts.name}
+        return {name: getattr(self, name) for name in own} | {"drafts": objects.address(self.drafts)}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "TreeProblem":

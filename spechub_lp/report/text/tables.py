@@ -113,7 +113,7 @@ def show_audit(console: Console, audit: "Audit") -> None:
         name = (audit.model or {}).get("model", {}).get("name", "captured rows")
         rows = [[row[column] for column in FULL] for row in audit.full_vocabulary]
         console.print(Sheet(f"{name}, full vocabulary: closed forms and the certified cut, float64", FULL, rows))
-        d = audit.dominance
+    if d := audit.dominance:
         console.print(f"  q(a) >= 1/2 at {d['q(a) >= 1/2']} of {d['positions']} positions. There SpecHub is")
         console.print(f"  {_gain(d['mean gain, q(a) >= 1/2'])} against the best of two iid drafts, elsewhere")
         console.print(f"  {_gain(d['mean gain, elsewhere'])}.")
