@@ -8,10 +8,11 @@ from spechub_lp._util.lazy import public
 if TYPE_CHECKING:
     from spechub_lp import certificate, drafts, samplers
     from spechub_lp.coupling import Coupling
+    from spechub_lp.drafts.base import Cut
     from spechub_lp.errors import SpecHubError
     from spechub_lp.exact import exact, reference
     from spechub_lp.instance import Instance
-    from spechub_lp.optimum.full_vocabulary import Cut, cut
+    from spechub_lp.optimum.full_vocabulary import cut
     from spechub_lp.optimum.solve import Optimum, optimum
     from spechub_lp.samplers.base import Sampler, Verdict
     from spechub_lp.sampling import Draw, draw

@@ -10,8 +10,8 @@ import numpy as np
 
 from spechub_lp._util import renamed
 from spechub_lp.errors import SpecHubError
+from spechub_lp.typing import Array
 
-Array = Any
 Number = Any
 """A Fraction from the exact face, a float from the others."""
 
@@ -56,7 +56,7 @@ class Coupling:
     @cached_property
     def membership(self) -> Number:
         """Membership acceptance, the objective of the programs: Pr[the output is among the drafts]."""
-        by_luck = np.take_along_axis(self.residual, self.tuples, axis=1)
+        by_luck = np.take_along_axis(np.asarray(self.residual), np.asarray(self.tuples), axis=1)
         for j in range(1, self.tuples.shape[1]):
             by_luck[(self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1), j] = self.weights[0] * 0
         return plain((self.weights[:, None] * by_luck).sum()) + self.acceptance

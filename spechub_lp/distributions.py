@@ -20,8 +20,8 @@ from spechub_lp._util import renamed
 from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.certificate import shown
 from spechub_lp.errors import InvalidDistribution, SpecHubError
+from spechub_lp.typing import Array
 
-Array = Any
 Number = Fraction | int | float | str
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,9}))?)")

@@ -14,8 +14,7 @@ from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
 from spechub_lp.instance import Instance, enumerate_drafts
 from spechub_lp.samplers.base import Sampler
-
-Array = Any
+from spechub_lp.typing import Array
 
 LARGEST_TABLE = 4_000_000
 """Numbers in the residual table of a distribution (tuples times tokens); a rational takes about 200 bytes."""
@@ -104,7 +103,7 @@ def _verdict_table(sampler: Sampler, p: Array, q: Array, x: Array) -> tuple[Arra
 
 def _must_be_rational(sampler: Sampler, *tables: Array) -> None:
     for table in tables:
-        for value in table.flat:
+        for value in np.asarray(table).flat:
             if type(value) is not RATIONAL:
                 raise SpecHubError(
                     f"{sampler.name}: a verdict holds {value!r}, a {type(value).__name__}, not a rational; "

@@ -15,9 +15,7 @@ from spechub_lp._array.rational import rational_row
 from spechub_lp.certificate import shown
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError, TooLarge
-
-Array = Any
-
+from spechub_lp.typing import Array, NumpyArray
 
 MOST_TUPLES = 1_000_000
 
@@ -113,17 +111,17 @@ class Instance:
         return len(self.p)
 
     @cached_property
-    def target_row(self) -> Array:
+    def target_row(self) -> NumpyArray:
         """[1, V] p as an array of rationals, read-only."""
         return _read_only(rational_row(self.p))
 
     @cached_property
-    def draft_row(self) -> Array:
+    def draft_row(self) -> NumpyArray:
         """[1, V] q as an array of rationals, read-only; [1, k, V] for different drafters."""
         return _read_only(rational_row(self.q))
 
     @property
-    def tuples(self) -> Array:
+    def tuples(self) -> NumpyArray:
         """[N, k] every draft tuple of positive mass, in lexicographic order, read-only.
 
         Raises
@@ -134,17 +132,17 @@ class Instance:
         return self._enumerated[0]
 
     @property
-    def mass(self) -> Array:
+    def mass(self) -> NumpyArray:
         """[N] Q(x), the probability of each tuple, as rationals, read-only."""
         return self._enumerated[1]
 
     @cached_property
-    def _enumerated(self) -> tuple[Array, Array]:
+    def _enumerated(self) -> tuple[NumpyArray, NumpyArray]:
         x, mass = enumerate_drafts(self.policy, self.draft_row, self.k)
         return _read_only(x), _read_only(mass)
 
 
-def _read_only(array: Array) -> Array:
+def _read_only(array: NumpyArray) -> NumpyArray:
     array = array.view()
     array.flags.writeable = False
     return array
@@ -161,7 +159,7 @@ def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> No
         raise TooLarge(f"V^k = {vocabulary}^{k} = {number} {what} are too many to enumerate (at most {most:,}); {hint}")
 
 
-def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, Array]:
+def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[NumpyArray, NumpyArray]:
     """Every draft tuple of positive mass [N, k], in lexicographic order, and its mass [N], for one distribution q [1,
     V].
 

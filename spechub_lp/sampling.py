@@ -8,12 +8,12 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp import distributions
 from spechub_lp._array.ops import halvings, pick, zero
+from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 MEMORY = 64 * 2**20
 """Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""
@@ -70,10 +70,9 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
         raise SpecHubError(
             f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
         )
-    if distributions.dtype_name(u) not in distributions.SUM_TOLERANCE:
+    if distributions.dtype_name(u) not in SUM_TOLERANCE:
         raise SpecHubError(
-            f"u has dtype {distributions.dtype_name(u)}; uniforms come as one of "
-            f"{', '.join(distributions.SUM_TOLERANCE)}"
+            f"u has dtype {distributions.dtype_name(u)}; uniforms come as one of {', '.join(SUM_TOLERANCE)}"
         )
     distributions.same_library(p=p, q=q, u=u)
     if not bool(((u >= 0) & (u <= 1)).all()):

@@ -26,7 +26,6 @@ from spechub_lp.theorems import checks
 from theory.hunt import distributions_over
 from theory.values import Batch, sorted_by_q
 
-Array = Any
 Progress = Callable[[str], None]
 RIVALS = ("iid", "without_replacement")
 
@@ -113,8 +112,8 @@ def measure(shape: str, top: float, prior: float, draws: int = 4000, tokens: int
     rest = np.ones(tokens - 1) if shape == "flat" else 0.5 ** np.arange(tokens - 1)
     q = np.concatenate([[top], (1 - top) * rest / rest.sum()])
     p = np.random.default_rng(seed).dirichlet([prior] * tokens, size=draws)
-    p, Q = sorted_by_q(p, np.broadcast_to(q, p.shape))
-    batch = Batch(p, Q[:1], 2)
+    target, Q = sorted_by_q(p, np.broadcast_to(q, p.shape))
+    batch = Batch(target, Q[:1], 2)
     hub = batch("otm_hub")[0]
     gaps = {name: hub - batch(name)[0] for name in ("otm_iid", "rrs", "otm_wor", "rrsw")}
     beats = {name: round(float((gap >= -1e-12).mean()), 4) for name, gap in gaps.items()}

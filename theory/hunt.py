@@ -21,11 +21,9 @@ from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util.io import write_json
 from spechub_lp.errors import SpecHubError
 from spechub_lp.optimum.solve import optimum
+from spechub_lp.typing import Array, Distribution
 from theory.statement import OTM, Statement
 from theory.values import Batch, proved, sorted_by_q
-
-Array = Any
-Distribution = tuple[Fraction, ...]
 
 LOOKS_TIED = 1e-6
 """Float slack below which rationals decide. Far above rounding; K-SEQ's bisection leaves 1e-7."""

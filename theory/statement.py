@@ -22,8 +22,8 @@ import numpy as np
 
 from spechub_lp import samplers
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.typing import Array
 
-Array = Any
 Bounds = tuple[Array, Array]
 Lookup = Callable[[str], Bounds]
 """Name of a value, "rrs", "otm_iid", "q(a)" .. -> its bounds."""

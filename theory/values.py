@@ -21,9 +21,9 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.samplers.kseq import HALVINGS, KSeq
+from spechub_lp.typing import Array
 from theory.statement import OTM, Bounds
 
-Array = Any
 CLOSED_FORMS = ("naive", "nss", "rrs", "spechub", "greedy_hubs")
 OPTIMAL = ("two_step", "lp_table", "border", "border_wor")
 """Rules that reach the optimum of their drafts (the audit holds them to it)."""
@@ -59,6 +59,7 @@ class Batch:
             return (self._optimum(sampler.drafts.name),) * 2
         q = np.broadcast_to(self.q, self.p.shape)
         value = sampler.acceptance(self.p, q) if name in CLOSED_FORMS else by_tuples(sampler, self.p, q)
+        assert value is not None, name
         return value, value
 
     def _tokens(self, distribution: Array, which: str) -> Array:
@@ -76,7 +77,7 @@ class Batch:
         policy.check(self.q, self.k)
         sets = np.tile(H, (rows, 1))
         inside = policy.prob_all_in(np.repeat(self.q, len(H), axis=0), sets, self.k).reshape(rows, len(H))
-        needs = self.p @ (H.T.astype(int) if self.p.dtype == object else H.T.astype(float))
+        needs = self.p @ (np.transpose(H).astype(int) if self.p.dtype == object else np.transpose(H).astype(float))
         return (1 + needs - inside).min(axis=1)
 
     def _kseq(self, sampler: Any) -> Bounds:

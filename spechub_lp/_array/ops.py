@@ -14,8 +14,7 @@ from typing import Any
 from array_api_compat import array_namespace, device
 
 from spechub_lp._util import renamed
-
-Array = Any
+from spechub_lp.typing import Array
 
 __getattr__ = renamed.attributes(__name__, {"share": "accept_probability"})
 
@@ -125,7 +124,7 @@ def maximum(a: Array, b: Array) -> Array:
     return array_namespace(a, b).maximum(a, b)
 
 
-def hockey_stick(p: Array, q: Array, g: Array) -> Array:
+def hockey_stick(p: Array, q: Array, g: Any) -> Array:
     """Return the hockey-stick divergence E_g(p, q) = sum_y (p(y) - g q(y))+: [B, V], [B, V], g or [B, 1] -> [B, 1].
 
     It is the mass that is left of p when every token is covered up to g q. E_1 is the total variation distance.

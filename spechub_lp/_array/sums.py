@@ -4,13 +4,10 @@ So a sum is the same in numpy, torch, numba and on any device; two orders of the
 does not grow with the sums: V / 2 units of 2^-62 at most. Entries are float64 >= 0 and a row sums to less than 2.
 """
 
-from typing import Any
-
 from array_api_compat import array_namespace
 
 from spechub_lp._util.tolerances import GRAIN, UNIT
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 def total(a: Array) -> Array:

@@ -4,8 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-Array = Any
-
 
 class Recent:
     """What was made lately, by key. The oldest go first.

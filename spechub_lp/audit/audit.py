@@ -27,11 +27,11 @@ from spechub_lp.optimum.solve import optimum, shared_optimum
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.instances import family
+from spechub_lp.typing import Distribution
 
 if TYPE_CHECKING:
     from spechub_lp.capture.store import Rows
 
-Distribution = tuple[Fraction, ...]
 Progress = Callable[[str, int, int], None]
 """(what is being done, how much is done, of how much)."""
 

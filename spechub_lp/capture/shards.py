@@ -84,7 +84,7 @@ class Shards:
         if not temperature > 0:
             raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
         p, q = (from_logits(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
-        return p, q
+        return p, q  # type: ignore[return-value]  # of numpy, as the logits are
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """([V], [V]) target and draft distribution at position i."""

@@ -14,8 +14,8 @@ from spechub_lp.trees.drafted import Drafted
 from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape
+from spechub_lp.typing import Array
 
-Array = Any
 PARTS = ("draft", "choose", "target", "verify", "keep")
 Rule = NodeByNode | Traversal | Block
 

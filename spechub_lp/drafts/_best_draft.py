@@ -25,14 +25,12 @@ This holds for every k, every q and every event: for each f_i, for each running 
 from collections.abc import Callable
 from functools import cache
 from math import atan, cos, expm1, floor, lgamma, log, log1p, log2, pi
-from typing import Any
 
 import numpy as np
 
 from spechub_lp._array.jit import compiled
 from spechub_lp.errors import SpecHubError
-
-Array = Any
+from spechub_lp.typing import Array
 
 UNIT = 2.0**-53
 LARGEST = 500
@@ -163,10 +161,10 @@ def _nodes(q: Array, k: int) -> tuple[Array, Array]:
 @compiled
 def _race(q: Array, t: Array, weight: Array, k: int) -> Array:
     n = len(q)
-    f = q.copy()
+    f = np.copy(q)
     chance, rate = np.zeros((k, len(t))), np.zeros((k, len(t)))
     chance[0] = 1.0
-    ahead = q.copy()
+    ahead = np.copy(q)
     total, lost = 0.0, 0.0
     for i in range(n):  # compensated: q(A) t stands in an exponent
         ahead[i] = total

@@ -5,7 +5,6 @@ Rows p, q [B, V] are float64; p is taken over its sum. Q(H) = P(all drafts are i
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -16,8 +15,7 @@ from spechub_lp._array.ops import argmax, is_token, one, without, zero
 from spechub_lp._util.tolerances import UNIT
 from spechub_lp.drafts._best_draft import best_draft_error, falling
 from spechub_lp.drafts.base import Cut, left
-
-Array = Any
+from spechub_lp.typing import Array
 
 UP = 2.0**200
 """Ratios are p / (2^200 q): no q > 0 is too faint for that to be finite and exact to a rounding. They are 0 only where

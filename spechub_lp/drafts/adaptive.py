@@ -1,6 +1,5 @@
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -8,8 +7,7 @@ from spechub_lp._array.ops import argmax, pick
 from spechub_lp.drafts.base import Cut, DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.without_replacement import WithoutReplacement
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a draft policy is, and the two distributions that policies share."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -9,8 +9,7 @@ from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
 from spechub_lp._util import renamed
 from spechub_lp.distributions import count
 from spechub_lp.errors import MissingMethod, SpecHubError
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

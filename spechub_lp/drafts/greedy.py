@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -7,8 +6,7 @@ from spechub_lp._array.ops import maximum, one_hot, total, zero
 from spechub_lp.drafts import _optimal_set
 from spechub_lp.drafts.base import Cut, DraftPolicy, distinct, left, next_top
 from spechub_lp.drafts.top_k import TopK, most_likely
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

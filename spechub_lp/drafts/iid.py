@@ -1,13 +1,11 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import power, total, zero
 from spechub_lp.drafts import _best_draft, _optimal_set
 from spechub_lp.drafts.base import Cut, DraftPolicy
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

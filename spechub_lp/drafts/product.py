@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -7,8 +6,7 @@ from spechub_lp._array.ops import total, zero
 from spechub_lp.distributions import count
 from spechub_lp.drafts.base import DraftPolicy, drafter
 from spechub_lp.errors import SpecHubError
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

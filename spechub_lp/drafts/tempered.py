@@ -1,13 +1,11 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import one, total
 from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.drafts.without_replacement import WithoutReplacement
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import argmax, one, one_hot, pick, without, zero
 from spechub_lp.drafts import _optimal_set
 from spechub_lp.drafts.base import Cut, DraftPolicy, distinct, next_top
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 def most_likely(q: Array, n: int) -> Array:

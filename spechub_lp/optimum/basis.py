@@ -1,16 +1,13 @@
 """From HiGHS's floating basis to the exact solution that the basis stands for."""
 
-from typing import Any
-
 import numpy as np
 
 from spechub_lp.optimum.highs import Solution
 from spechub_lp.optimum.program import Program
+from spechub_lp.typing import NumpyArray
 
-Array = Any
 
-
-def exact_flow(program: Program, solution: Solution) -> Array | None:
+def exact_flow(program: Program, solution: Solution) -> NumpyArray | None:
     """The rational basic solution [n] of a rational program, or None when the basis is not exactly feasible.
 
     Every variable touches one row and one token, so the basic variables form a forest whose tight constraints can be

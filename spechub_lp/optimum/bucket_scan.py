@@ -17,8 +17,7 @@ from spechub_lp._array.jit import compiled
 from spechub_lp._array.sums import rounding
 from spechub_lp._util.tolerances import GRAIN
 from spechub_lp.drafts._optimal_set import UP
-
-Array = Any
+from spechub_lp.typing import Array
 
 BITS = 46
 """Buckets are the leading bits of the ratio in float64: sign, exponent and 52 - 46 = 6 of the mantissa, 1.6 % wide."""

@@ -9,11 +9,10 @@ from spechub_lp._util.extras import extra
 from spechub_lp._util.stdout import without_banner
 from spechub_lp.errors import SolverError
 from spechub_lp.optimum.highs import SCALE, TOLERANCE
+from spechub_lp.typing import NumpyArray
 
-Array = Any
 
-
-def full(p: Array, x: Array, mass: Array) -> float:
+def full(p: NumpyArray, x: NumpyArray, mass: NumpyArray) -> float:
     """Optimum of the full coupling C [N, V]: marginals Q and p, gain where the output y was drafted in tuple x."""
     cp = load_cvxpy()
     drafted = (x[:, :, None] == np.arange(len(p))).any(axis=1)
@@ -22,7 +21,7 @@ def full(p: Array, x: Array, mass: Array) -> float:
     return _solve(cp.Maximize(kept), [cp.sum(C, axis=1) <= SCALE * mass, cp.sum(C, axis=0) <= SCALE * p])
 
 
-def compact(p: Array, x: Array, mass: Array) -> float:
+def compact(p: NumpyArray, x: NumpyArray, mass: NumpyArray) -> float:
     """Optimum of the compact program S [N, k]: the mass with which tuple x is drafted and its i-th draft is output."""
     cp = load_cvxpy()
     from scipy import sparse

@@ -1,7 +1,5 @@
 """The optimum of a whole vocabulary: alpha* = 1 + min over token sets H of p(H) - Q(H), with the set as its proof."""
 
-from typing import Any
-
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array
 
@@ -15,8 +13,7 @@ from spechub_lp.drafts._optimal_set import error_of_sums
 from spechub_lp.drafts.base import Cut
 from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.optimum.bucket_scan import prefix_by_buckets
-
-Array = Any
+from spechub_lp.typing import Array
 
 MEMORY = 64 * 2**20
 """Default budget in bytes beside the inputs and the answer; larger batches are worked on in slices."""
@@ -116,7 +113,8 @@ def as_floats(a: Array) -> Array:
     """numpy, in a float dtype that numpy knows."""
     if is_torch_array(a):
         return as_numpy(a.float() if str(a.dtype) in ("torch.bfloat16", "torch.float16") else a)
-    return a.astype(np.float32) if a.dtype == np.float16 else a
+    rows = np.asarray(a)
+    return rows.astype(np.float32) if rows.dtype == np.float16 else rows
 
 
 def _on_cpu(a: Array) -> bool:

@@ -17,8 +17,7 @@ import numpy as np
 from spechub_lp._util.stdout import without_banner
 from spechub_lp.errors import SolverError, UnknownName
 from spechub_lp.optimum.program import Program, incidence
-
-Array = Any
+from spechub_lp.typing import NumpyArray
 
 SCALE = 2.0**13
 TOLERANCE = 1e-10
@@ -41,17 +40,17 @@ class Solution:
         return self.solver.getInfo().objective_function_value / SCALE
 
     @cached_property
-    def flow(self) -> Array:
+    def flow(self) -> NumpyArray:
         """[n] mass on each variable."""
         return np.asarray(self.solver.getSolution().col_value) / SCALE
 
     @cached_property
-    def basic(self) -> Array:
+    def basic(self) -> NumpyArray:
         """[n] whether the variable is in the basis."""
         return _is_basic(self.solver.getBasis().col_status)
 
     @cached_property
-    def slack(self) -> Array:
+    def slack(self) -> NumpyArray:
         """[R + V] whether the constraint's slack is in the basis: supply rows first, then tokens."""
         return _is_basic(self.solver.getBasis().row_status)
 
@@ -107,5 +106,5 @@ def load(highs: highspy.Highs, program: Program) -> None:
     )
 
 
-def _is_basic(statuses: list[Any]) -> Array:
+def _is_basic(statuses: list[Any]) -> NumpyArray:
     return np.fromiter((s == highspy.HighsBasisStatus.kBasic for s in statuses), dtype=bool, count=len(statuses))

@@ -1,7 +1,6 @@
 """Solved programs as arrays that a sampler can index, in the arithmetic of the distributions it was given."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -11,8 +10,7 @@ from spechub_lp._array.ops import some
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.instance import Instance, check_tuples
 from spechub_lp.optimum.solve import Optimum, shared_optimum
-
-Array = Any
+from spechub_lp.typing import Array
 
 LARGEST_TABLE = 1_000_000
 

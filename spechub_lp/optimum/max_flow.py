@@ -1,16 +1,14 @@
 """The compact program as a maximum flow from draft rows to tokens, exact in rationals (Edmonds and Karp 1972)."""
 
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from spechub_lp.optimum.program import Program
+from spechub_lp.typing import NumpyArray
 
-Array = Any
 
-
-def max_flow(program: Program, start: Array | None = None) -> tuple[Array, frozenset[int]]:
+def max_flow(program: Program, start: NumpyArray | None = None) -> tuple[NumpyArray, frozenset[int]]:
     """A maximum flow [n] of a rational compact program, and the token set H of a minimum cut.
 
     1. Start from a feasible flow (`start`, or nothing) and serve every token directly while that is possible.

@@ -12,28 +12,27 @@ tokens: permuted tuples have the same variables, so only the set matters.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from spechub_lp.typing import NumpyArray
 
 
 @dataclass(frozen=True)
 class Program:
     """max gain . S subject to supply and demand. n variables, R draft rows, V tokens."""
 
-    sets: Array
+    sets: NumpyArray
     """[R, k] the drafted tokens of each row, without repeats, padded with V at the end."""
-    supply: Array
+    supply: NumpyArray
     """[R] Q of each row."""
-    demand: Array
+    demand: NumpyArray
     """[V] the target distribution p."""
-    row: Array
+    row: NumpyArray
     """[n] draft row of each variable."""
-    token: Array
+    token: NumpyArray
     """[n] token of each variable."""
-    gain: Array
+    gain: NumpyArray
     """[n] 1 where the token was drafted, else 0."""
 
     @property
@@ -42,21 +41,21 @@ class Program:
         return len(self.supply) + len(self.demand), len(self.row)
 
 
-def compact(p: Array, x: Array, mass: Array, *, merged: bool = True) -> Program:
+def compact(p: NumpyArray, x: NumpyArray, mass: NumpyArray, *, merged: bool = True) -> Program:
     """The compact program of target p [V] and draft tuples x [N, k] of mass [N]; floats or rationals."""
     sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
     row, token = drafted_pairs(sets, len(p))
     return Program(sets, supply, p, row, token, np.ones(len(row)))
 
 
-def full(p: Array, x: Array, mass: Array, *, merged: bool = False) -> Program:
+def full(p: NumpyArray, x: NumpyArray, mass: NumpyArray, *, merged: bool = False) -> Program:
     """The full coupling (OTM) of target p [V] and draft tuples x [N, k] of mass [N]."""
     sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
     row, token = all_pairs(sets, len(p))
     return Program(sets, supply, p, row, token, membership(sets, row, token))
 
 
-def distinct(x: Array, vocabulary: int) -> Array:
+def distinct(x: NumpyArray, vocabulary: int) -> NumpyArray:
     """The set of each tuple: sorted, repeats replaced by `vocabulary` and moved to the end. [N, k] -> [N, k]."""
     ordered = np.sort(x, axis=1)
     row, slot = np.nonzero(ordered[:, 1:] == ordered[:, :-1])
@@ -65,7 +64,7 @@ def distinct(x: Array, vocabulary: int) -> Array:
     return ordered
 
 
-def merge(sets: Array, mass: Array, vocabulary: int) -> tuple[Array, Array, Array]:
+def merge(sets: NumpyArray, mass: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
     """Add up the tuples that draft the same set: (sets [R, k], supply [R], which row each tuple went to [N])."""
     key = np.zeros(len(sets), dtype=np.int64)
     for column in sets.T:
@@ -79,23 +78,23 @@ def merge(sets: Array, mass: Array, vocabulary: int) -> tuple[Array, Array, Arra
     return sets[first], supply, member
 
 
-def drafted_pairs(sets: Array, vocabulary: int) -> tuple[Array, Array]:
+def drafted_pairs(sets: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray]:
     """The compact program's variables: each row with each of its tokens -> (row [n], token [n])."""
     row, slot = np.nonzero(sets < vocabulary)
     return row, sets[row, slot]
 
 
-def all_pairs(sets: Array, vocabulary: int) -> tuple[Array, Array]:
+def all_pairs(sets: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray]:
     """The full program's variables: each row with each token of the vocabulary -> (row [n], token [n])."""
     return np.repeat(np.arange(len(sets)), vocabulary), np.tile(np.arange(vocabulary), len(sets))
 
 
-def membership(sets: Array, row: Array, token: Array) -> Array:
+def membership(sets: NumpyArray, row: NumpyArray, token: NumpyArray) -> NumpyArray:
     """1 where the token was drafted in its row, else 0: [n]."""
     return (sets[row] == token[:, None]).any(axis=1).astype(float)
 
 
-def incidence(program: Program) -> tuple[Array, Array, Array]:
+def incidence(program: Program) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
     """The constraint matrix by columns (start [n + 1], index [2n], value [2n]): supply rows first, then tokens."""
     n = len(program.row)
     index = np.empty(2 * n, dtype=np.int32)

@@ -12,7 +12,6 @@ import gmpy2
 import numpy as np
 
 from spechub_lp import drafts as policies
-from spechub_lp._array.ops import Array
 from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util import renamed
 from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
@@ -24,6 +23,7 @@ from spechub_lp.optimum import highs
 from spechub_lp.optimum.basis import exact_flow
 from spechub_lp.optimum.max_flow import max_flow
 from spechub_lp.optimum.program import Program, compact, distinct, merge
+from spechub_lp.typing import NumpyArray
 
 LARGEST_COUPLING = 4_000_000
 
@@ -42,11 +42,11 @@ class Optimum:
     and the flow mended it) or "flow" (asked for, or HiGHS failed or left a basis that is not exactly feasible)."""
     program: Program
     """The merged compact program, in rationals."""
-    flow: Array
+    flow: NumpyArray
     """[n] S: the mass with which a set of tokens is drafted and the token is output as an accepted draft."""
-    tuples: Array
+    tuples: NumpyArray
     """[N, k] every draft tuple of positive mass."""
-    weights: Array
+    weights: NumpyArray
     """[N] their mass Q(x)."""
 
     @property
@@ -70,14 +70,14 @@ class Optimum:
         return self.instance.policy
 
     @cached_property
-    def unserved(self) -> Array:
+    def unserved(self) -> NumpyArray:
         """[V] what the accepted drafts leave of p."""
         rest = self.program.demand.copy()
         np.subtract.at(rest, self.program.token, self.flow)
         return rest
 
     @cached_property
-    def accept(self) -> Array:
+    def accept(self) -> NumpyArray:
         """[N, k] the verdict table: probability to output draft j of tuple x, S(set, y) / Q(set) for its first y."""
         program, vocabulary = self.program, len(self.p)
         share = np.zeros((len(program.supply), vocabulary), dtype=object)
@@ -231,7 +231,7 @@ def _solve(instance: Instance, _: str, method: str) -> Optimum:
     return _each_array(best, _read_only)
 
 
-def _proved(instance: Instance, program: Program, flow: Array, H: frozenset[int]) -> Fraction:
+def _proved(instance: Instance, program: Program, flow: NumpyArray, H: frozenset[int]) -> Fraction:
     """The value of the coupling, which the set H bounds from above."""
     alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
     if alpha != bound:
@@ -246,10 +246,11 @@ _remembered = lru_cache(maxsize=64)(_solve)
 # The key has the policy's repr beside the policy: Tempered(2) == Tempered(2.0), and only the first keeps rationals.
 
 
-def _each_array(best: Optimum, change: Callable[[Array], Array]) -> Optimum:
+def _each_array(best: Optimum, change: Callable[[NumpyArray], NumpyArray]) -> Optimum:
     program = replace(best.program, **{f.name: change(getattr(best.program, f.name)) for f in fields(best.program)})
-    arrays = {name: change(getattr(best, name)) for name in ("flow", "tuples", "weights")}
-    return replace(best, program=program, **arrays)
+    return replace(
+        best, program=program, flow=change(best.flow), tuples=change(best.tuples), weights=change(best.weights)
+    )
 
 
 def _copy(best: Optimum) -> Optimum:
@@ -261,13 +262,13 @@ def _text(value: Any) -> str:
     return str(RATIONAL(value))
 
 
-def _read_only(array: Array) -> Array:
+def _read_only(array: NumpyArray) -> NumpyArray:
     array = array.view()
     array.flags.writeable = False
     return array
 
 
-def _from_highs(program: Program) -> Array | None:
+def _from_highs(program: Program) -> NumpyArray | None:
     try:
         return exact_flow(program, highs.solve(program))
     except SolverError:

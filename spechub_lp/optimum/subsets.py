@@ -6,8 +6,7 @@ import numpy as np
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError, TooLarge
-
-Array = Any
+from spechub_lp.typing import Array
 
 MOST_TOKENS = 16
 

@@ -27,8 +27,7 @@ from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.replay.tally import Tally
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.sampling import draw_drafts
-
-Array = Any
+from spechub_lp.typing import Array
 
 SMALL_ONLY = ("two_step", "lp_table")
 """Rules that solve a program for each (p, q): their acceptance is the optimum of their drafts, as the table has it."""
@@ -101,7 +100,7 @@ def region(q: Array, k: int) -> list[str]:
     return out
 
 
-def verdicts(sampler: Sampler, p: Array, q: Array, u: Array) -> Array:
+def verdicts(sampler: Sampler, p: Array, q: Any, u: Array) -> Array:
     """Draw drafts from one row q [1, V] by uniforms u [n, k]: accept [n, k] of their verdicts, as numpy."""
     x = draw_drafts(sampler.drafts, q, u if isinstance(q, np.ndarray) else q.new_tensor(u))
     return as_float64(sampler.verify(p, q, x).accept)
@@ -143,9 +142,9 @@ def measure(
             _all(tally, documents, (label, k, "region", place), np.asarray([float(r == place) for r in places]))
         _compare(tally, documents, label, k, best, places)
         for sampler in own:
-            values = sampler.acceptance(p, q) if sampler.name != "naive" else None
-            if values is not None:
-                closed[k, sampler.name] = as_float64(values)
+            accepted = sampler.acceptance(p, q) if sampler.name != "naive" else None
+            if accepted is not None:
+                closed[k, sampler.name] = as_float64(accepted)
                 _all(tally, documents, (label, k, "acceptance", sampler.name), closed[k, sampler.name])
                 if (optimum := _optimum(best, sampler)) is not None:
                     above = float((closed[k, sampler.name] - optimum).max())

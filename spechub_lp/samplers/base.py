@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from spechub_lp import drafts as policies
 from spechub_lp.distributions import batch, count
 from spechub_lp.drafts import DraftPolicy
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -19,8 +18,7 @@ from spechub_lp.drafts import Greedy
 from spechub_lp.drafts.base import drafter, left
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -18,8 +17,7 @@ from spechub_lp._array.ops import (
 from spechub_lp.drafts import IID
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 HALVINGS = 24
 """Bisection steps for rho: the result is at most (k - 1) / 2^24 above the root, a float32 rounding, and valid."""

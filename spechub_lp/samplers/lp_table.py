@@ -1,12 +1,10 @@
 from dataclasses import dataclass
-from typing import Any
 
 from spechub_lp._array.ops import normalize, total
 from spechub_lp.drafts import ALL
 from spechub_lp.optimum.lookup import solved_accept
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

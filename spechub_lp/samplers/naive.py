@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -8,8 +7,7 @@ from spechub_lp.drafts import IID, Product, WithoutReplacement
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejection import recursive_rejection
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

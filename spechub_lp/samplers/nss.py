@@ -1,13 +1,11 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import columns, pick, repeated, total, without, zero
 from spechub_lp.drafts import ALL
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.ops import others
 from spechub_lp.drafts._best_draft import falling, scaled
-
-Array = Any
+from spechub_lp.typing import Array
 
 CLASSES = {1: 128, 2: 512, 3: 128, 4: 48}
 """Classes of tokens in float rows, by k; half of them for the heaviest tokens, one each. Worst error on 15 rows of
@@ -122,7 +121,7 @@ class _Tokens:
         """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q over
         the largest q of the class. Proposals: the same two, whether it is rejected or not."""
         low = self.bounds[:-1]
-        covered = [0, 0]
+        covered: list[Any] = [0, 0]  # arrays from the first step on
         for sign, level in ((1, g), (-1, after)):
             rank = np.searchsorted(self.falling, -level)
             at = np.searchsorted(self.keys, np.arange(self.kinds) * (self.n + 1) + rank[:, None])

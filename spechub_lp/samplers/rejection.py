@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from spechub_lp._array.ops import accept_probability, columns, minimum, normalize, one, pick, positive, total
 from spechub_lp.drafts import IID, Product, WithoutReplacement
 from spechub_lp.drafts.base import drafter, left
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejected_mass import CLASSES, all_rejected
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 def recursive_rejection(p: Array, proposals: Iterable[Array], x: Array) -> Verdict:

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -20,8 +19,7 @@ from spechub_lp.drafts import Hub
 from spechub_lp.drafts.base import drafter
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 from dataclasses import dataclass
-from typing import Any
 
 from spechub_lp._array.ops import accept_probability, columns, normalize, pick, positive, total
 from spechub_lp.drafts import ALL
 from spechub_lp.errors import SpecHubError
 from spechub_lp.optimum.lookup import solved_choice
 from spechub_lp.samplers.base import Sampler, Verdict
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

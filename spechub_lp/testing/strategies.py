@@ -2,21 +2,20 @@
 first."""
 
 from fractions import Fraction
-from typing import Any
 
 from spechub_lp._util.extras import extra
+from spechub_lp.typing import Distribution
 
 with extra("testing", "a Hypothesis strategy"):
     from hypothesis import strategies as st
-
-Distribution = tuple[Fraction, ...]
+    from hypothesis.strategies import DrawFn, SearchStrategy
 
 # Zeros for the support, ones for ties, a large weight for peaks; 10^6 makes products that float tolerances miss.
 _WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
 
 
 @st.composite
-def distributions(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> Distribution:
+def distributions(draw: DrawFn, tokens: int | None = None, max_tokens: int = 5) -> Distribution:
     """Draw a rational distribution on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks.
 
     Examples
@@ -36,7 +35,7 @@ def distributions(draw: Any, tokens: int | None = None, max_tokens: int = 5) -> 
 
 
 @st.composite
-def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Distribution, Distribution]:
+def pairs(draw: DrawFn, max_tokens: int = 5, tokens: int | None = None) -> tuple[Distribution, Distribution]:
     """Draw a target p and a draft distribution q on one vocabulary; some are equal, disjoint, or have q(a) about 1/2.
 
     Examples
@@ -64,7 +63,9 @@ def pairs(draw: Any, max_tokens: int = 5, tokens: int | None = None) -> tuple[Di
     return p, q
 
 
-def instances(max_tokens: int = 5, drafts: tuple[int, ...] = (1, 2, 3)) -> Any:
+def instances(
+    max_tokens: int = 5, drafts: tuple[int, ...] = (1, 2, 3)
+) -> SearchStrategy[tuple[Distribution, Distribution, int]]:
     """Draw (p, q, k), with k one of `drafts`.
 
     Examples

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-Distribution = tuple[Fraction, ...]
+from spechub_lp.typing import Distribution
 
 
 @dataclass(frozen=True)

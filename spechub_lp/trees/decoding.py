@@ -9,8 +9,7 @@ import numpy as np
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.trees.drafted import Drafted, Model, Tokens
 from spechub_lp.trees.shape import Shape
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 def every_drafted(model: Model, context: Tokens, shape: Shape, rule: Any) -> Iterator[tuple[Any, Drafted]]:

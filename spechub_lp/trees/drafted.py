@@ -3,14 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from spechub_lp.sampling import inverse_cdf
-
-Array = Any
-
+from spechub_lp.typing import Array
 
 Tokens = tuple[int, ...]
 
@@ -28,9 +25,9 @@ class Drafted:
     """[N] parent of each node; -1 for the root."""
     tokens: Sequence[int]
     """[N] token of each node; the root's is of no use."""
-    p: Array
+    p: Array | Sequence[Array]
     """[N, V] target distribution after each node."""
-    q: Array
+    q: Array | Sequence[Array]
     """[N, V] draft distribution after each node, from which its children were drawn."""
 
     @cached_property
@@ -59,6 +56,6 @@ class Outcome:
     """[V] probability of this end and that last token; over all outcomes of a drafted tree they sum to 1."""
 
 
-def pick(weights: Array, u: float) -> int:
+def pick(weights: Array | Sequence[float], u: float) -> int:
     """The cell that u in [0, 1] falls into when weights [C], of any sum, are laid end to end."""
     return int(inverse_cdf(np.asarray(weights, dtype=np.float64)[None], np.asarray([u]))[0])

@@ -16,8 +16,7 @@ from spechub_lp._array.ops import accept_probability, normalize, one_hot, positi
 from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
 from spechub_lp.errors import SpecHubError
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from spechub_lp.errors import SpecHubError
-
-Array = Any
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ PACKAGE = Path(spechub_lp.__file__).parent
 # Data walk through the rooms in this order: a room imports only from itself and from those before it. A module belongs
 # to the longest name here that it begins with. `certificate` is the stand-alone checker, on errors alone.
 JOURNEY = """
-errors  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
+errors  typing  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
 exact  sampling  sampling_torch  trees  theorems  testing.strategies  capture  replay  decoding  audit
 gate.settings  gate.results  gate.serialize  gate.protocols  gate.noise  gate.search  gate.problems  gate.engines
 gate.statistics  gate.checks  gate.adapters  gate.source  gate  report  testing.pytest_plugin

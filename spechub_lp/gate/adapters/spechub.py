@@ -18,7 +18,7 @@ class Own:
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
         """Verify one node."""
         verdict = self.sampler.verify(p[None], q[None], torch.tensor([drafts]))
-        weights = torch.cat([verdict.accept, verdict.residual], dim=1)
+        weights = torch.cat([torch.as_tensor(verdict.accept), torch.as_tensor(verdict.residual)], dim=1)
         place = int(inverse_cdf(weights, torch.rand(1, dtype=torch.float64))[0])
         k = len(drafts)
         return (drafts[place], place) if place < k else (place - k, -1)

@@ -31,8 +31,7 @@ from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.token_sets import Watch
-
-Array = Any
+from spechub_lp.typing import Array
 
 BLOCK = 16
 FEW = 400

@@ -30,7 +30,7 @@ class ControlledTorch(TorchDispatchMode):
     """Answers torch's random operators from a choice sequence."""
 
     def __init__(self, control: Control):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.control = control
         self.checker = torch.Generator()
 

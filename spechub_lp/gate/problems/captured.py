@@ -45,8 +45,7 @@ from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.results import Level, Report
 from spechub_lp.gate.settings import Logits, Settings
-
-Array = Any
+from spechub_lp.typing import Array
 
 CANDIDATES = 64
 """Positions that are looked at before the hard ones are chosen; a second at V = 49,152."""

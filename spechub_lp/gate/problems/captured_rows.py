@@ -16,8 +16,7 @@ from spechub_lp.gate.problems.node import Problem, check_distributions
 from spechub_lp.gate.problems.tree import Context, TreeProblem
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.optimum.full_vocabulary import cut
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +59,7 @@ def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
     return min(1.0, float(found.alpha[0] + found.error[0]))
 
 
-def as_distribution(row: Array) -> Array:
+def as_distribution(row: Array | Sequence[Any]) -> Array:
     distribution = np.asarray(row, dtype=np.float64)
     return distribution / distribution.sum(axis=-1, keepdims=True)
 

@@ -15,8 +15,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
 from spechub_lp.optimum.solve import shared_optimum
 from spechub_lp.theorems.instances import BOUNDARY
-
-Array = Any
+from spechub_lp.typing import Array
 
 ULP = 2.0**-52
 ROUNDING = 1e-4

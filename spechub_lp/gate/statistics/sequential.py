@@ -9,11 +9,10 @@ looks and for whatever reason one stops. The gambler here predicts with the Kric
 import math
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from spechub_lp.typing import Array
 
 
 class Claim(StrEnum):

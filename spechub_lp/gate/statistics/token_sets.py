@@ -11,11 +11,10 @@ mass inside the sets only is not seen here, and no report claims that it would b
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from spechub_lp.typing import Array
 
 ODDS = np.asarray([0, 0.2, 0.45, 0.67, 0.82, 0.9, 1.1, 1.22, 1.5, 2.2, 5, 60, 1e7])
 """Multiples of the odds of a set that are bet on; the first is that the set is never hit, the last that it is a bug."""
@@ -29,7 +28,7 @@ def sets(p: Array, q: Array) -> dict[str, Array]:
     """The sets that are watched on one row, [V] masks; the same names in every row of a vocabulary."""
     V = len(p)
     ids = np.arange(V)
-    q = q if q.ndim == 1 else q.mean(axis=0)
+    q = q if q.ndim == 1 else np.mean(q, axis=0)
     powers = [2**j for j in range(4, 32) if 2**j < V][-6:]
     return {
         **{f"ids from {n:,} on": ids >= n for n in powers},
@@ -46,6 +45,14 @@ def sets(p: Array, q: Array) -> dict[str, Array]:
 ACCEPTED = "accepted drafts"
 
 
+def _bits(masks: Sequence[Array]) -> Array:
+    """[V] the masks of each token, one a bit."""
+    bits = np.zeros(len(masks[0]), dtype=np.uint32)
+    for n, mask in enumerate(masks):
+        bits |= np.asarray(mask, dtype=np.uint32) << np.uint32(n)
+    return bits
+
+
 class Watch:
     """Bets on rows of one vocabulary. A row is a number; what came out is counted in blocks."""
 
@@ -54,7 +61,7 @@ class Watch:
         too, not on all together only."""
         masks = [sets(np.asarray(p), np.asarray(q)) for p, q, _ in rows]
         self.names = [*masks[0], ACCEPTED]
-        self.bits = [sum(mask.astype(np.uint32) << n for n, mask in enumerate(m.values())) for m in masks]
+        self.bits = [_bits(list(m.values())) for m in masks]
         chances = []
         for (p, _, most), m in zip(rows, masks, strict=True):
             distribution = np.asarray(p, dtype=np.float64)

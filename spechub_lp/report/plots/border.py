@@ -12,8 +12,7 @@ import numpy as np
 
 from spechub_lp.report.plots.pictures import COLOURS, INK, TOKENS
 from spechub_lp.samplers.border.merge_tree import MergeTree
-
-Array = Any
+from spechub_lp.typing import Array
 
 ACROSS = "q cumulated, tokens by falling p/q"
 

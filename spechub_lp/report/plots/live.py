@@ -13,8 +13,7 @@ from spechub_lp.replay.measures import chosen, measure
 from spechub_lp.replay.tally import Tally
 from spechub_lp.report.plots.drawings import Range
 from spechub_lp.report.plots.pictures import COLOURS, INK, grouped
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 def tokens_per_call(axes: Any, runs: Sequence[dict[str, Any]]) -> None:

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -9,8 +9,7 @@ from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border.without_replacement import BorderWor
 from spechub_lp.samplers.greedy_hubs import GreedyHubs
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 from dataclasses import dataclass
-from typing import Any
 
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.iid import Border
 from spechub_lp.samplers.border.preparation import Mixture
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -11,8 +11,7 @@ from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.preparation import Mixture
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ they are given; numba compiles the same functions for float64 rows where it is i
 """
 
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from spechub_lp._array.jit import compiled
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 class MergeTree(NamedTuple):

@@ -14,8 +14,7 @@ from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import falling, scaled
 from spechub_lp.samplers.border.merge_tree import MergeTree, best_density, merge
-
-Array = Any
+from spechub_lp.typing import Array
 
 __getattr__ = renamed.attributes(__name__, {"Lottery": "Mixture", "Highest": "RangeMaximum"})
 
@@ -110,7 +109,7 @@ def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
         rank, merge_level, odds, q, distribution, acceptance = (
-            xp.asarray(a, device=at) for a in (rank, merge_level, odds, q.copy(), distribution, acceptance)
+            xp.asarray(a, device=at) for a in (rank, merge_level, odds, np.copy(q), distribution, acceptance)
         )
         dtype = like.dtype if like.dtype == xp.float64 else xp.float32
         accept, residual = (xp.asarray(a, dtype=dtype, device=at) for a in (accept, residual))

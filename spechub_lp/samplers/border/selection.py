@@ -29,8 +29,7 @@ from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.samplers.border.merge_tree import MergeTree
 from spechub_lp.samplers.border.preparation import Mixture, take
-
-Array = Any
+from spechub_lp.typing import Array
 
 MEMORY = 16 * 2**20
 """Bytes that the distributions of one row's pools may keep, for tuples that begin alike; the oldest go first."""
@@ -98,7 +97,7 @@ class Row:
         """Return the probability to hand over at draft y, in each block [first, end)."""
         best = self.best(removed | {y}, r)
         missed = nested(best, first, end)
-        pool = self.q.copy()
+        pool = np.copy(self.q)
         pool[list(removed)] = pool[0] * 0
         heaviest = heaviest_of(pool, first.tolist(), end.tolist())
         mass = nested(pool, first, end)

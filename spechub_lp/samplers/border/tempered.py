@@ -1,13 +1,12 @@
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.base import drafter
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.samplers.border.preparation import Mixture
 from spechub_lp.samplers.border.without_replacement import BorderWor
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)

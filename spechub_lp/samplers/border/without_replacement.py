@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -9,8 +9,7 @@ from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.iid import Border
 from spechub_lp.samplers.border.preparation import Mixture
 from spechub_lp.samplers.border.selection import walk
-
-Array = Any
+from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
