@@ -8,7 +8,11 @@ from typing import ClassVar, Self
 from spechub_lp import drafts as policies
 from spechub_lp.distributions import batch, count
 from spechub_lp.drafts import DraftPolicy
+from spechub_lp.errors import TooLarge
 from spechub_lp.typing import Array
+
+MOST_DRAFTS = 4096
+"""A rule takes at least one step a draft; far more than any engine drafts, and few enough to end."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Sampler:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", count(self.k, hint="a sampler needs at least one draft"))
+        if self.k > MOST_DRAFTS:
+            raise TooLarge(f"k = {self.k:,} is more drafts than a sampler takes; at most {MOST_DRAFTS:,}")
         object.__setattr__(self, "drafts", self.own[0] if self.drafts is None else policies.by_name(self.drafts))
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:

@@ -150,3 +150,9 @@ def test_the_distribution_of_one_pair():
         reference(samplers.RRS(), P, [0.5, 0.5])
     with pytest.raises(SpecHubError, match="rows"):
         exact(samplers.RRS(), [P, P], Q)
+
+
+@pytest.mark.parametrize("name", [s.name for s in (*samplers.ALL, *samplers.VARIANTS)])
+def test_endless_work_for_a_number_of_drafts_is_an_error(name):
+    with pytest.raises(SpecHubError, match=r"1,?000,?000,?000"):
+        samplers.by_name(name, 10**9).acceptance(np.full((1, 3), 1 / 3), np.full((1, 3), 1 / 3))
