@@ -121,7 +121,7 @@ def test_evaluation_of_captures(rules):
     mine = samplers.by_name("my_rules:Mine")
     result = replay(ROWS, Plan(samplers=(mine, "rrs"), positions=2, exact_every=1), jobs=1)
     assert not result.failures
-    assert result.document()["plan"]["samplers"] == ["my_rules:Mine", "rrs"]
+    assert result.document()["plan"]["samplers"] == ("my_rules:Mine", "rrs")
 
 
 @pytest.mark.slow

@@ -11,12 +11,12 @@ import pytest
 import torch
 import typer
 from places import ROOT
-from spechub_lp.cli.replay import replay as replay_command
 from stored_rows import N, stored
 from typer.testing import CliRunner
 
 from spechub_lp import reference, samplers
 from spechub_lp.capture import shards
+from spechub_lp.cli.evaluate import evaluate as replay_command
 from spechub_lp.cli.names import VARIANTS
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
