@@ -12,15 +12,13 @@ from spechub_lp._util import renamed
 from spechub_lp.errors import SpecHubError
 from spechub_lp.typing import Array
 
-Number = Any
-"""A Fraction from the exact face, a float from the others."""
-
 
 @dataclass(frozen=True)
 class Coupling:
     """A joint distribution of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
 
-    Numbers are Fractions (or another exact rational) from the exact face, float64 from the others.
+    Numbers are Fractions (or another exact rational) from the exact face, float64 from the others. Whoever asked
+    knows which, so their type is Any.
     """
 
     p: Array
@@ -44,17 +42,17 @@ class Coupling:
         return tuple(tuple(x) for x in self.tuples.tolist())
 
     @cached_property
-    def mass(self) -> tuple[Number, ...]:
+    def mass(self) -> tuple[Any, ...]:
         """Q(x) of each tuple."""
         return tuple(map(plain, self.weights))
 
     @cached_property
-    def acceptance(self) -> Number:
+    def acceptance(self) -> Any:
         """Round acceptance: Pr[the output is an accepted draft]."""
         return plain((self.weights[:, None] * self.accept).sum())
 
     @cached_property
-    def membership(self) -> Number:
+    def membership(self) -> Any:
         """Membership acceptance, the objective of the programs: Pr[the output is among the drafts]."""
         by_luck = np.take_along_axis(np.asarray(self.residual), np.asarray(self.tuples), axis=1)
         for j in range(1, self.tuples.shape[1]):
@@ -62,20 +60,20 @@ class Coupling:
         return plain((self.weights[:, None] * by_luck).sum()) + self.acceptance
 
     @cached_property
-    def output_distribution(self) -> tuple[Number, ...]:
+    def output_distribution(self) -> tuple[Any, ...]:
         """[V] the distribution of the output, in token order."""
         out = self.weights @ self.residual
         np.add.at(out, self.tuples, self.weights[:, None] * self.accept)
         return tuple(map(plain, out))
 
     @property
-    def output_law(self) -> tuple[Number, ...]:
+    def output_law(self) -> tuple[Any, ...]:
         """The old name of `output_distribution`."""
         renamed.warn("Coupling.output_law", "output_distribution")
         return self.output_distribution
 
     @cached_property
-    def distance(self) -> Number:
+    def distance(self) -> Any:
         """Total variation distance between the output distribution and p."""
         gaps = [abs(o - plain(t)) for o, t in zip(self.output_distribution, self.p, strict=True)]
         return sum(gaps) / 2

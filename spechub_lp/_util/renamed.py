@@ -55,7 +55,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "logits": ("capture", "replay", "decoding"),
     "logits.capture": ("capture.capture",),
     "logits.cluster": ("replay.cluster",),
-    "logits.commands": ("cli.replay", "cli.capture"),
+    "logits.commands": ("cli.evaluate", "cli.capture"),
     "logits.generate": ("decoding.generate",),
     "logits.measures": ("replay.measures",),
     "logits.memory": ("capture.memory",),

@@ -14,6 +14,7 @@ output with that of the code. They know p and q as lists of `Fraction`, k, and t
 """
 
 from dataclasses import replace
+from typing import Any
 
 from spechub_lp._util import objects
 from spechub_lp.errors import UnknownName
@@ -52,7 +53,11 @@ VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucke
 are lossless like the rules of ALL."""
 
 
-def by_name(name: str | Sampler, k: int | None = None) -> Sampler:
+_ITS_OWN: Any = object()
+"""Stands for the k that is not given: None is no number of drafts."""
+
+
+def by_name(name: str | Sampler, k: int = _ITS_OWN) -> Sampler:
     """The sampler of that name, or at `module:object`, with k drafts (2 where none are named) of its own policy;
     `.with_drafts(policy)` pairs it with another. A sampler passes through, with k drafts if k is given.
 
@@ -62,10 +67,10 @@ def by_name(name: str | Sampler, k: int | None = None) -> Sampler:
     """
     if isinstance(name, str) and ":" in name:
         found = objects.find(name, Sampler, "sampler")
-        return objects.at(name, found if k is None else replace(found, k=k))
+        return objects.at(name, found if k is _ITS_OWN else replace(found, k=k))
     if isinstance(name, Sampler):
-        return name if k is None else objects.at(objects.kept(name), replace(name, k=k))
-    k = 2 if k is None else k
+        return name if k is _ITS_OWN else objects.at(objects.kept(name), replace(name, k=k))
+    k = 2 if k is _ITS_OWN else k
     for sampler in (*ALL, *VARIANTS):
         if sampler.name == name:
             return type(sampler)(k=k)
