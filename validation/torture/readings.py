@@ -21,9 +21,9 @@ from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.run import rerun
-from spechub_lp.gate.serialize import CASE_SCHEMA
 from spechub_lp.gate.settings import Settings
 from spechub_lp.replay.replay import Plan, replay
+from spechub_lp.report import schemas
 from validation.torture import Checks, Doing
 from validation.torture.mutations import damaged_text, mutate
 
@@ -243,9 +243,9 @@ def _cases(rng: random.Random, folder: Path) -> Checks:
     file = folder / "case.json"
     problem = rng.choice(problems("iid", 2, random=1))
     good = {
-        "schema": CASE_SCHEMA,
+        "schema": schemas.identifier("gate-case"),
         "engine": "validation.torture.engine:right",
-        "door": "node",
+        "protocol": "node",
         "case": {"problem": problem.document()},
     }
     settings = replace(Settings(), seconds=0.3, draws=50, time_limit=2.0)
