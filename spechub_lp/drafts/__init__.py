@@ -1,7 +1,7 @@
 """Draft policies: how the k candidate tokens are drawn from the draft distribution q. One policy a file."""
 
 from spechub_lp._util import objects
-from spechub_lp.drafts.base import DraftPolicy
+from spechub_lp.drafts.base import Cut, DraftPolicy
 from spechub_lp.drafts.greedy import Greedy
 from spechub_lp.drafts.hub import Hub
 from spechub_lp.drafts.iid import IID
@@ -29,4 +29,4 @@ def by_name(name: str | DraftPolicy) -> DraftPolicy:
     raise UnknownName("draft policy", name, [policy.name for policy in ALL])
 
 
-__all__ = ["ALL", "IID", "DraftPolicy", "Greedy", "Hub", "Product", "TopK", "WithoutReplacement", "by_name"]
+__all__ = ["ALL", "IID", "Cut", "DraftPolicy", "Greedy", "Hub", "Product", "TopK", "WithoutReplacement", "by_name"]
