@@ -46,7 +46,7 @@ public(
         "drafts": "drafts",
         "samplers": "samplers",
         "Coupling": "coupling",
-        "Cut": "optimum.full_vocabulary",
+        "Cut": "drafts.base",
         "Draw": "sampling",
         "Instance": "instance",
         "Optimum": "optimum.solve",

@@ -1,5 +1,6 @@
 """Every error of the package: what is wrong, where, which value, and a hint."""
 
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -69,6 +70,9 @@ class MissingPackage(SpecHubError, ImportError):
 
 
 def __getattr__(name: str) -> Any:
-    if name == "LawError":  # the name of the first release; the helper for that imports this module
+    if name == "LawError":  # the name of the first release; `_util.renamed` is a later room
+        warnings.warn(
+            "LawError is called InvalidDistribution now; the old name goes with the next release", DeprecationWarning, 2
+        )
         return InvalidDistribution
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -107,7 +107,7 @@ def _must_be_rational(sampler: Sampler, *tables: Array) -> None:
             if type(value) is not RATIONAL:
                 raise SpecHubError(
                     f"{sampler.name}: a verdict holds {value!r}, a {type(value).__name__}, not a rational; "
-                    "make zero and one from the data (rows.zero, rows.one)"
+                    "make zero and one from the data (_array.ops.zero, _array.ops.one)"
                 )
 
 

@@ -1,5 +1,4 @@
 """The old name of `spechub_lp.testing.pytest_plugin`, for one release."""
 
-from spechub_lp.testing.pytest_plugin import pytest_addoption, pytest_collection_modifyitems, spechub_gate
-
-__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "spechub_gate"]
+# By name: pytest has the plugin from its entry point too, and takes a name once.
+pytest_plugins = ["spechub_lp.testing.pytest_plugin"]

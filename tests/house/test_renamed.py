@@ -1,5 +1,6 @@
 """Names of the first release live on for one release, with a warning."""
 
+import subprocess
 import sys
 from importlib import import_module
 
@@ -59,5 +60,15 @@ def test_the_output_law_is_the_output_distribution():
 def test_the_error_has_its_old_name_too():
     from spechub_lp import errors
 
-    assert errors.LawError is errors.InvalidDistribution
+    with pytest.warns(DeprecationWarning, match="InvalidDistribution"):
+        assert errors.LawError is errors.InvalidDistribution
     assert drafts.by_name("iid").name == "iid"
+
+
+@pytest.mark.parametrize("name", ["spechub_lp.gate.pytest_plugin", "spechub_lp.testing.pytest_plugin"])
+def test_the_plugin_loads_by_both_names_beside_its_entry_point(name, tmp_path):
+    (tmp_path / "test_mine.py").write_text("def test_mine(spechub_gate):\n    assert callable(spechub_gate)\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", name, "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
