@@ -5,7 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-COMMANDS = {"verify": "check-certificate", "replay": "evaluate"}
+from spechub_lp.report.schemas import OLD_NAMES
+
 OPTIONS = {"--replay": "--rerun", "--normalise": "--normalize"}
 
 
@@ -18,7 +19,7 @@ class Group(TyperGroup):
     """Commands that are found by their old names too, which neither the help nor completion has."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        new = COMMANDS.get(cmd_name)
+        new = OLD_NAMES.get(cmd_name)
         if new is None:
             return super().get_command(ctx, cmd_name)
         if not ctx.resilient_parsing:  # as it is while the shell completes

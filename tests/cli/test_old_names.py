@@ -9,6 +9,7 @@ from places import ROOT
 
 import spechub_lp
 from spechub_lp.cli import renamed
+from spechub_lp.report import schemas
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 CASE = str(ROOT / "tests" / "data" / "documents_1" / "gate-case.json")
@@ -82,7 +83,7 @@ def test_the_schema_of_an_old_document(tmp_path):
 
 def test_old_names_are_in_no_help(tmp_path):
     shown = run("--help", cwd=tmp_path).stdout
-    for old, new in renamed.COMMANDS.items():
+    for old, new in schemas.OLD_NAMES.items():
         assert new in shown
         assert f"  {old} " not in shown
     for command in ("gate", "solve", "sample"):

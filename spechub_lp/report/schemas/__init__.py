@@ -20,7 +20,7 @@ VERSIONS = {**dict.fromkeys(DOCUMENTS, 2), "manifest": 1, "rows": 1, "gate-case"
 """The newest version of each schema."""
 
 OLD_NAMES = {"verify": "check-certificate", "replay": "evaluate"}
-"""Documents by the names that they have in version 1."""
+"""Commands, and so their documents, by the names that they have in version 1."""
 
 OLD_FIELDS = {
     "solve": {"alpha": "optimum"},
