@@ -13,7 +13,7 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def pytest_configure(config):
+def pytest_configure(config) -> None:
     """A warning from a module of tests/ is an error too, see pyproject.toml."""
     ours = "|".join(sorted(file.stem for file in Path(__file__).parent.rglob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({ours})$")

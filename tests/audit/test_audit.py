@@ -1,5 +1,6 @@
 """The audit tells the truth: a wrong sampler fails it, a broken theorem fails it, and workers change nothing."""
 
+import pytest
 import wrong_samplers
 
 from spechub_lp import audit, samplers
@@ -11,7 +12,7 @@ def small(**changes):
     return audit.run(**{"instances": 16, "ngram_positions": 4, "model_positions": 0, "jobs": 1, **changes})
 
 
-def test_a_clean_audit_has_no_failure_and_checks_every_sampler():
+def test_a_clean_audit_has_no_failure_and_checks_every_sampler() -> None:
     result = small()
     assert result.failures == []
     assert {line.sampler for line in result.lines} == {sampler.name for sampler in samplers.ALL}
@@ -21,7 +22,7 @@ def test_a_clean_audit_has_no_failure_and_checks_every_sampler():
     assert all(line.tried == line.held > 0 for line in result.theorems)
 
 
-def test_a_wrong_sampler_fails_the_audit(monkeypatch):
+def test_a_wrong_sampler_fails_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = wrong_samplers.ResidualIsTarget()
     monkeypatch.setattr(samplers, "ALL", tuple(wrong if s.name == "rrs" else s for s in samplers.ALL))
     monkeypatch.setattr(checks, "ALL", ())
@@ -29,18 +30,18 @@ def test_a_wrong_sampler_fails_the_audit(monkeypatch):
     assert any("rrs with its own iid drafts is biased on" in failure for failure in failures), failures
 
 
-def test_a_false_theorem_fails_the_audit(monkeypatch):
+def test_a_false_theorem_fails_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     never = checks.Theorem("T0", "the hub always wins", "nobody", checks.hub_dominates_iid)
     monkeypatch.setattr(checks, "ALL", (never,))
     failures = small(instances=64, ngram_positions=0).failures
     assert any(failure.startswith("theorem T0 fails on") for failure in failures), failures
 
 
-def test_workers_change_nothing():
+def test_workers_change_nothing() -> None:
     assert small(jobs=2).records == small().records
 
 
-def test_full_vocabulary_rows():
+def test_full_vocabulary_rows() -> None:
     result = audit.run(0, 0, 4, jobs=1)
     assert result.failures == []
     rows = {row["sampler"]: row for row in result.full_vocabulary}
@@ -50,7 +51,7 @@ def test_full_vocabulary_rows():
     assert result.model["model"]["vocabulary"] == 49152
 
 
-def test_the_family_is_seeded_and_has_every_kind():
+def test_the_family_is_seeded_and_has_every_kind() -> None:
     once = list(family(64, seed=4))
     assert once == list(family(64, seed=4))
     assert once != list(family(64, seed=5))

@@ -30,13 +30,13 @@ def run(sampler, p, q, draws=1000, seed=0):
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize("distribution", LAWS)
-def test_a_lossless_rule_passes(sampler, distribution):
+def test_a_lossless_rule_passes(sampler, distribution) -> None:
     result = run(sampler, *distribution)
     assert result.coupling.is_lossless
     assert result.plausible
 
 
-def test_a_rare_token_that_was_drawn_is_no_alarm():
+def test_a_rare_token_that_was_drawn_is_no_alarm() -> None:
     """One draw of a token of mass 1e-6 in a thousand is 31 standard errors off and happens in one run of a thousand."""
     result = run(samplers.NSS(), RARE, RARE, draws=1000)
     lucky = dataclasses.replace(result, counts=(1, 0, 999))
@@ -45,7 +45,7 @@ def test_a_rare_token_that_was_drawn_is_no_alarm():
     assert not dataclasses.replace(result, counts=(3, 0, 997)).plausible
 
 
-def test_rows_that_round_to_a_tie_are_told_and_do_not_fail():
+def test_rows_that_round_to_a_tie_are_told_and_do_not_fail() -> None:
     result = run(samplers.SpecHub(), *LAWS[0])
     assert result.plausible
     assert result.decided_otherwise > 0.01
@@ -53,7 +53,7 @@ def test_rows_that_round_to_a_tie_are_told_and_do_not_fail():
     assert run(samplers.SpecHub(), *LAWS[2]).decided_otherwise == 0
 
 
-def test_wrong_draws_are_found():
+def test_wrong_draws_are_found() -> None:
     p, q = (F(4, 10), F(3, 10), F(2, 10), F(1, 10)), (F(1, 10), F(2, 10), F(3, 10), F(4, 10))
     right = run(samplers.RRS(), p, q, draws=20_000)
     wrong = run(samplers.RRS().with_drafts("without_replacement"), p, q, draws=20_000)
@@ -65,7 +65,7 @@ def test_wrong_draws_are_found():
 
 
 @pytest.mark.parametrize("mass", [0.5, 1e-3, 1e-6, 1 - 1e-9])
-def test_the_rate_of_false_alarms_is_kept(mass):
+def test_the_rate_of_false_alarms_is_kept(mass) -> None:
     """Summed over every count that can be, what lies outside the accepted ones is at most the stated rate."""
     draws = 300
     result = run(samplers.NSS(k=1), (F(1),), (F(1),), draws=draws)

@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("temperature", [0.05, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize(("keep", "rank"), [(1, 0), (60, 3), (299, 24)])
-def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, temperature):
+def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, temperature) -> None:
     for distribution in stored(path, keep, rank).batch(slice(None), temperature):
         assert distribution.shape == (N, V)
         assert distribution.dtype == np.float64
@@ -54,7 +54,7 @@ def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, tem
         assert np.abs(distribution.sum(axis=1) - 1).max() < 1e-12
 
 
-def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
+def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path) -> None:
     """float16 rounds a log-probability in -16..-8 by 2^-8 at most; scaling to 1 - rest may double that."""
     rows = stored(path)
     for model, distribution in enumerate(rows.batch(slice(None))):
@@ -66,14 +66,14 @@ def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path):
         assert np.abs(1 - kept.sum(axis=1) - true_rest).max() < 1e-12
 
 
-def test_with_all_directions_the_whole_distribution_comes_back(path):
+def test_with_all_directions_the_whole_distribution_comes_back(path) -> None:
     """2 N directions span all rows: only the rounding to int8 and float16 is lost."""
     rows = stored(path, KEEP, 2 * N)
     for distribution, true in zip(rows.batch(slice(None)), logits(), strict=True):
         assert np.abs(distribution - softmax(true, axis=1)).sum(axis=1).max() / 2 < 0.005
 
 
-def test_one_row_a_slice_and_an_array_agree(path):
+def test_one_row_a_slice_and_an_array_agree(path) -> None:
     rows = stored(path)
     assert len(rows) == N
     assert rows.vocabulary == V
@@ -85,7 +85,7 @@ def test_one_row_a_slice_and_an_array_agree(path):
         assert np.allclose(one, many, rtol=1e-12, atol=0)
 
 
-def test_a_damaged_file_is_rejected(path):
+def test_a_damaged_file_is_rejected(path) -> None:
     stored(path)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -94,14 +94,14 @@ def test_a_damaged_file_is_rejected(path):
         load(path)
 
 
-def test_a_missing_half_is_rejected(path):
+def test_a_missing_half_is_rejected(path) -> None:
     stored(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(SpecHubError, match=r"rows\.json is missing"):
         load(path)
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(path)
     before = path.read_bytes()
 
@@ -115,7 +115,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     assert sorted(p.name for p in path.parent.iterdir()) == ["rows.json", "rows.safetensors"]
 
 
-def test_wrong_input_is_rejected_with_its_value(path):
+def test_wrong_input_is_rejected_with_its_value(path) -> None:
     target, draft = logits()
     with pytest.raises(SpecHubError, match="keep = 300 of V = 300"):
         pack(target, draft, V, RANK)
@@ -130,7 +130,7 @@ def shipped() -> Rows:
     return load(VALIDATION / "captured" / "smollm2.safetensors")
 
 
-def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped):
+def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped) -> None:
     for entry in shipped.manifest["documents"]:
         text = (VALIDATION / "text" / "prompts" / f"{entry['name']}.txt").read_bytes()
         assert hashlib.sha256(text).hexdigest() == entry["sha256"], entry["name"]
@@ -141,7 +141,7 @@ def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped):
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0])
-def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, temperature):
+def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, temperature) -> None:
     measured = shipped.manifest["measured"][f"T={temperature}"]["single_draft_acceptance"]
     single = 0.0
     for start in range(0, len(shipped), 32):
@@ -153,7 +153,7 @@ def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, tempera
     assert abs(measured["stored"] - measured["models"]) < 0.005
 
 
-def test_the_manifest_names_what_a_reader_needs(shipped):
+def test_the_manifest_names_what_a_reader_needs(shipped) -> None:
     text = (VALIDATION / "captured" / "smollm2.json").read_text(encoding="utf-8")
     assert {
         "model",
@@ -167,7 +167,7 @@ def test_the_manifest_names_what_a_reader_needs(shipped):
     } <= set(json.loads(text))
 
 
-def test_a_small_file_takes_little_memory(tmp_path):
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
     """However large a file may be at most, what is set aside is for the bytes that are there."""
     (tmp_path / "small").write_bytes(b"x" * 10)
     tracemalloc.start()

@@ -31,7 +31,7 @@ GOOD = optimum(["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]).certificate()
 
 
 @given(pqk=instances(max_tokens=4), policy=st.sampled_from(drafts.ALL))
-def test_every_optimum_is_certified(pqk, policy):
+def test_every_optimum_is_certified(pqk, policy) -> None:
     p, q, k = pqk
     if policy.name == "hub" and k != 2:
         return
@@ -40,7 +40,7 @@ def test_every_optimum_is_certified(pqk, policy):
     assert (claim.alpha, claim.H, claim.p) == (best.alpha, best.H, p)
 
 
-def test_product_and_tabulated_drafts():
+def test_product_and_tabulated_drafts() -> None:
     several = optimum(["1/2", "1/2"], [["1/3", "2/3"], ["1", "0"]], 2, "product")
     assert certificate.check(several.certificate()).alpha == several.alpha
 
@@ -62,7 +62,7 @@ def bump(text: str) -> str:
     return str(F(text) + F(1, 1000))
 
 
-def swap_mass(d):
+def swap_mass(d) -> None:
     d["coupling"][0][2], d["coupling"][1][2] = bump(d["coupling"][0][2]), str(F(d["coupling"][1][2]) - F(1, 1000))
 
 
@@ -105,18 +105,18 @@ CORRUPTIONS = {
 }
 
 
-def test_the_good_one_is_accepted():
+def test_the_good_one_is_accepted() -> None:
     assert certificate.check(GOOD).alpha == F(39, 100)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corruptions_are_rejected(name):
+def test_corruptions_are_rejected(name) -> None:
     change, message = CORRUPTIONS[name]
     with pytest.raises(CertificateError, match=message):
         certificate.check(corrupt(change))
 
 
-def test_any_changed_digit_is_rejected(tmp_path):
+def test_any_changed_digit_is_rejected(tmp_path: Path) -> None:
     text, file = json.dumps(GOOD), tmp_path / "changed.json"
     for i in [i for i, c in enumerate(text) if c.isdigit()]:
         for digit in set("0123456789") - {text[i]}:
@@ -125,7 +125,7 @@ def test_any_changed_digit_is_rejected(tmp_path):
                 certificate.check(file)
 
 
-def test_the_page_of_the_format_is_that_of_the_checker():
+def test_the_page_of_the_format_is_that_of_the_checker() -> None:
     page = (ROOT / "docs" / "certificate_format.md").read_text(encoding="utf-8")
     assert certificate.check(json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])).alpha == F(7, 12)
     for limit in (certificate.MAX_BYTES, certificate.MAX_DIGITS):
@@ -135,7 +135,7 @@ def test_the_page_of_the_format_is_that_of_the_checker():
     assert f'"{certificate.FORMAT}"' in page
 
 
-def test_files(tmp_path):
+def test_files(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     with pytest.raises(CertificateError, match="cannot read"):
         certificate.check(file)
@@ -149,7 +149,7 @@ def test_files(tmp_path):
     assert certificate.check(file).k == 2
 
 
-def test_the_checker_runs_without_solver_or_numpy():
+def test_the_checker_runs_without_solver_or_numpy() -> None:
     """The file itself, loaded without the package around it but for the errors."""
     code = (
         "import sys, types, importlib.util as u;"
@@ -176,7 +176,7 @@ def code_of(data: bytes, file: Path) -> int:
     return 0
 
 
-def test_damaged_certificates_get_the_exit_code_that_they_deserve(tmp_path):
+def test_damaged_certificates_get_the_exit_code_that_they_deserve(tmp_path: Path) -> None:
     wrong = {}
     for case in DAMAGED:
         code = code_of(case["text"].encode("latin-1"), tmp_path / "c.json")
@@ -187,12 +187,12 @@ def test_damaged_certificates_get_the_exit_code_that_they_deserve(tmp_path):
     assert min(sum(case["exit"] == code for case in DAMAGED) for code in (0, 1, 2)) >= 15
 
 
-def test_an_independent_checker_agrees_on_the_corpus():
+def test_an_independent_checker_agrees_on_the_corpus() -> None:
     wrong = {c["kind"]: got for c in DAMAGED if (got := verdict(c["text"].encode("latin-1"))) != c["exit"]}
     assert wrong == {}
 
 
-def test_an_independent_checker_agrees_on_mutated_certificates(tmp_path):
+def test_an_independent_checker_agrees_on_mutated_certificates(tmp_path: Path) -> None:
     """Bytes are changed, removed, repeated and taken from other certificates."""
     rng = random.Random(11)
     pool = [c["text"].encode("latin-1") for c in DAMAGED if len(c["text"]) < 1500]
@@ -217,14 +217,14 @@ def test_an_independent_checker_agrees_on_mutated_certificates(tmp_path):
     assert seen == {0, 1, 2}
 
 
-def test_the_corpus_is_what_its_script_makes():
+def test_the_corpus_is_what_its_script_makes() -> None:
     spec = spec_from_file_location("make", DATA / "make.py")
     make = module_from_spec(spec)
     spec.loader.exec_module(make)
     assert make.text() == (DATA / "damaged.jsonl").read_text(encoding="ascii")
 
 
-def test_false_and_unreadable_are_two_errors():
+def test_false_and_unreadable_are_two_errors() -> None:
     with pytest.raises(Refuted) as false:
         certificate.check(corrupt(lambda d: d["claim"].update(alpha="2/5")))
     with pytest.raises(CertificateError) as unreadable:
@@ -258,12 +258,12 @@ def claim(V: int, k: int, coupling: list, distribution: str | None = None) -> di
         ),
     ],
 )
-def test_endless_work_is_none(document, message):
+def test_endless_work_is_none(document, message) -> None:
     with pytest.raises(CertificateError, match=message):
         certificate.check(document)
 
 
-def test_many_drafts_are_checked_in_steps_that_grow_with_the_file():
+def test_many_drafts_are_checked_in_steps_that_grow_with_the_file() -> None:
     k = 3_000
     for policy in ("iid", "without_replacement", "greedy", "top_k"):
         document = claim(1, k, [[[0] * k, 0, "1"]])
@@ -271,7 +271,7 @@ def test_many_drafts_are_checked_in_steps_that_grow_with_the_file():
         assert certificate.check(document).k == k
 
 
-def test_sums_and_products_of_the_checker_are_bounded():
+def test_sums_and_products_of_the_checker_are_bounded() -> None:
     digits = 30_000
     coprime = [f"1/{'1' + '0' * (digits - len(end)) + end}" for end in ("1", "3", "7", "9", "11")]
     with pytest.raises(CertificateError, match="a denominator of more than 100,000 digits"):
@@ -284,13 +284,13 @@ def test_sums_and_products_of_the_checker_are_bounded():
         certificate.check(document)
 
 
-def test_an_endless_file_is_not_read(monkeypatch):
+def test_an_endless_file_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "MAX_BYTES", 1000)
     with pytest.raises(CertificateError, match="has more than 1,000 bytes"):
         certificate.check("/dev/zero")
 
 
-def test_stdin(monkeypatch):
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(GOOD).encode())))
     assert certificate.check("-").alpha == F(39, 100)
 
@@ -307,14 +307,14 @@ def short_integers():
 
 
 @given(digits=st.integers(1, 4000), seed=st.integers(0, 9))
-def test_decimals_there_and_back(digits, seed):
+def test_decimals_there_and_back(digits, seed) -> None:
     number = random.Random(seed).randrange(10 ** (digits - 1), 10**digits)
     assert certificate.decimal(number) == str(number)
     assert certificate.integer(str(number)) == number
     assert certificate.decimal(-number) == str(-number)
 
 
-def test_long_decimals(short_integers):
+def test_long_decimals(short_integers) -> None:
     for number in (0, 1, 10**500 - 1, 10**500, 10**9_999 + 7, 2**33_000):
         assert certificate.integer(certificate.decimal(number)) == number
 
@@ -324,7 +324,7 @@ def float_instance(V: int):
     return rng.dirichlet([0.3] * V), rng.dirichlet([0.3] * V)
 
 
-def test_certificates_of_float_distributions_have_long_integers(short_integers, tmp_path):
+def test_certificates_of_float_distributions_have_long_integers(short_integers, tmp_path: Path) -> None:
     best = optimum(*float_instance(12), 3, "without_replacement")
     document = best.certificate()
     assert max(len(mass) for _, _, mass in document["coupling"]) > 2_000
@@ -337,14 +337,14 @@ def test_certificates_of_float_distributions_have_long_integers(short_integers, 
 
 
 @pytest.mark.slow
-def test_certificates_beyond_python_s_own_limit(tmp_path):
+def test_certificates_beyond_python_s_own_limit(tmp_path: Path) -> None:
     assert sys.get_int_max_str_digits() == 4300
     best = optimum(*float_instance(24), 3, "without_replacement")
     write_json(tmp_path / "c.json", best.certificate())
     assert certificate.check(tmp_path / "c.json").alpha == best.alpha
 
 
-def test_what_the_writer_writes_the_checker_reads(monkeypatch):
+def test_what_the_writer_writes_the_checker_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have one limit: the common denominator of p, q and Q, of which every mass and sum is a multiple."""
     best = optimum(*float_instance(6), 2, "without_replacement")
     common = lcm(*(int(m.denominator) for m in (*best.p, *best.q, *best.weights)))
@@ -361,7 +361,7 @@ def test_what_the_writer_writes_the_checker_reads(monkeypatch):
         best.certificate()
 
 
-def test_what_is_too_long_to_be_read_is_not_written(monkeypatch, tmp_path):
+def test_what_is_too_long_to_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     best = optimum(*float_instance(9), 3)
     write_json(tmp_path / "c.json", best.certificate())
     size = (tmp_path / "c.json").stat().st_size

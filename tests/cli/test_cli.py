@@ -40,7 +40,7 @@ WITHOUT_SIZE = {name: value for name, value in os.environ.items() if name not in
 class OnTerminal:
     """A command with stdin and stderr, and stdout if asked, on a terminal of its own."""
 
-    def __init__(self, *args, columns=80, stdout=True, **environment):
+    def __init__(self, *args, columns=80, stdout=True, **environment) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.screen = master
@@ -71,7 +71,7 @@ class OnTerminal:
         return code, shown
 
 
-def test_solve_certify_verify(tmp_path):
+def test_solve_certify_verify(tmp_path: Path) -> None:
     file, figures = tmp_path / "c.json", tmp_path / "f.json"
     done = run(
         "solve", "--p", P, "--q", Q, "--k", 2, "--drafts", "iid", "--full", "--certificate", file, "--json", figures
@@ -93,7 +93,7 @@ def test_solve_certify_verify(tmp_path):
     assert done.stderr == "error: certificate rejected: the coupling accepts 39/100; the claim is alpha = 2/5\n"
 
 
-def test_solve_other_drafts():
+def test_solve_other_drafts() -> None:
     for policy, alpha in [("without_replacement", "69/140"), ("hub", "9/20"), ("top_k", "1/5"), ("greedy", "9/20")]:
         done = run("solve", "--p", P, "--q", Q, "--drafts", policy)
         assert done.returncode == 0, done.stderr
@@ -103,7 +103,7 @@ def test_solve_other_drafts():
     assert "2 product drafts" in done.stdout
 
 
-def test_sample(tmp_path):
+def test_sample(tmp_path: Path) -> None:
     figures = tmp_path / "s.json"
     done = run("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 20000, "--json", figures)
     assert done.returncode == 0, done.stdout
@@ -116,7 +116,7 @@ def test_sample(tmp_path):
     assert "BIASED: distance 1/4 = 0.25 from the target" in done.stdout
 
 
-def test_audit_small(tmp_path):
+def test_audit_small(tmp_path: Path) -> None:
     figures = tmp_path / "a.json"
     done = run("audit", "--instances", 16, "--positions", 2, "--rows", 0, "--jobs", 1, "--json", figures)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -140,7 +140,7 @@ def test_audit_small(tmp_path):
         (["audit", "--captured", "no.safetensors"], "no.safetensors"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path: Path) -> None:
     done = run(*args, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -149,19 +149,19 @@ def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_usage_errors_are_exit_code_2():
+def test_usage_errors_are_exit_code_2() -> None:
     for args in (["solve"], ["nonsense"], ["solve", "--p", "1", "--q", "1", "--k", "0"]):
         assert run(*args).returncode == 2
 
 
-def test_help_has_an_example():
+def test_help_has_an_example() -> None:
     for command in ("schema", *schemas.DOCUMENTS):
         done = run(command, "--help")
         assert done.returncode == 0
         assert "Example: spechub-lp" in done.stdout
 
 
-def test_bad_values_are_named_in_one_line():
+def test_bad_values_are_named_in_one_line() -> None:
     for args, message in [
         (["slove"], "error: no such command 'slove'. Did you mean 'solve'? (see "),
         (["solve"], "error: missing option '--p' (see "),
@@ -185,7 +185,7 @@ def test_bad_values_are_named_in_one_line():
         assert message in done.stderr
 
 
-def test_folders_and_broken_files_in_the_place_of_files(tmp_path):
+def test_folders_and_broken_files_in_the_place_of_files(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.json").write_text("")
     (tmp_path / "other.json").write_text('{"a": 1}')
@@ -211,7 +211,7 @@ def test_folders_and_broken_files_in_the_place_of_files(tmp_path):
         assert message in done.stderr
 
 
-def test_no_command_is_a_usage_error_that_shows_the_help():
+def test_no_command_is_a_usage_error_that_shows_the_help() -> None:
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
     for command in ("schema", *schemas.DOCUMENTS):
@@ -221,7 +221,7 @@ def test_no_command_is_a_usage_error_that_shows_the_help():
 SOLVE = ("solve", "--p", P, "--q", Q)
 
 
-def test_a_pipe_gets_plain_text():
+def test_a_pipe_gets_plain_text() -> None:
     for environment in ({}, {"TERM": "xterm-256color"}, {"NO_COLOR": "1"}):
         done = run(*SOLVE, **environment)
         assert done.stderr == ""
@@ -232,7 +232,7 @@ def test_a_pipe_gets_plain_text():
     assert done.stderr == ""
 
 
-def test_colours_can_be_forced_and_rejected():
+def test_colours_can_be_forced_and_rejected() -> None:
     assert ESCAPE in run(*SOLVE, FORCE_COLOR="1").stdout
     assert not LINES_AND_BLOCKS.search(run(*SOLVE, FORCE_COLOR="1").stdout)
     code, shown = OnTerminal(*SOLVE).finish()
@@ -246,7 +246,7 @@ def test_colours_can_be_forced_and_rejected():
     assert f"{ESCAPE}[32mPASS" not in OnTerminal(*passing, NO_COLOR="1").finish()[1]
 
 
-def test_progress_is_on_the_stderr_of_a_terminal_only():
+def test_progress_is_on_the_stderr_of_a_terminal_only() -> None:
     command = ("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 1_500_000, "--json", "-")
     terminal = OnTerminal(*command, stdout=False)
     code, shown = terminal.finish()
@@ -258,7 +258,7 @@ def test_progress_is_on_the_stderr_of_a_terminal_only():
     assert "/1500000" not in shown
 
 
-def test_nothing_is_wider_than_the_terminal():
+def test_nothing_is_wider_than_the_terminal() -> None:
     for columns in (60, 80):
         code, shown = OnTerminal(*SOLVE, "--full", columns=columns, NO_COLOR="1").finish()
         assert code == 0
@@ -267,7 +267,7 @@ def test_nothing_is_wider_than_the_terminal():
         assert sum(line.startswith("compact, HiGHS ") for line in lines) >= 1
 
 
-def test_columns_0_is_no_width():
+def test_columns_0_is_no_width() -> None:
     code, shown = OnTerminal(*SOLVE, COLUMNS="0", NO_COLOR="1").finish()
     assert code == 0
     assert "optimum = 39/100" in shown
@@ -280,7 +280,7 @@ def table(width, *args):
     return console.export_text().splitlines()
 
 
-def test_wide_tables_fold_and_split_and_lose_nothing():
+def test_wide_tables_fold_and_split_and_lose_nothing() -> None:
     line = ["greedy_hubs", "without_replacement", 3, "634/634", 0.71234, 0.81234, 0.00012]
     shown = table(80, "Audit", LINE, [line, ["rrs", "iid", 2, "1/1", 0.5, 0.5, 0.0]])
     assert max(map(len, shown)) <= 80
@@ -307,7 +307,7 @@ def test_wide_tables_fold_and_split_and_lose_nothing():
 
 
 @pytest.mark.parametrize("command", [["sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", "900000000"]])
-def test_ctrl_c_is_one_line_and_130(command):
+def test_ctrl_c_is_one_line_and_130(command) -> None:
     terminal = OnTerminal(*command)
     terminal.until("draws")
     os.killpg(terminal.process.pid, 2)
@@ -318,7 +318,7 @@ def test_ctrl_c_is_one_line_and_130(command):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_workers_too():
+def test_ctrl_c_ends_the_workers_too() -> None:
     terminal = OnTerminal("audit", "--jobs", 2)
     terminal.until("exact distributions")
     children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text().split()
@@ -331,7 +331,7 @@ def test_ctrl_c_ends_the_workers_too():
     assert "KeyboardInterrupt" not in shown
 
 
-def test_a_reader_that_leaves_costs_no_file(tmp_path):
+def test_a_reader_that_leaves_costs_no_file(tmp_path: Path) -> None:
     file, proof = tmp_path / "f.json", tmp_path / "c.json"
     process = subprocess.Popen([*COMMAND, *SOLVE, "--json", file, "--certificate", proof], stdout=subprocess.PIPE)
     process.stdout.close()
@@ -340,7 +340,7 @@ def test_a_reader_that_leaves_costs_no_file(tmp_path):
     assert proof.exists()
 
 
-def test_a_reader_that_leaves_ends_it_quietly():
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
     for args in (SOLVE, (*SOLVE, "--json", "-"), ("schema", "audit")):
         process = subprocess.Popen([*COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         process.stdout.close()
@@ -369,7 +369,7 @@ from spechub_lp.cli import main; main()')
     return [word for word in offered if word]
 
 
-def test_completion_in_bash():
+def test_completion_in_bash() -> None:
     assert completed("sam") == ["sample"]
     assert completed("sample", "--sampler", "bor")[:2] == ["border", "border_wor"]
     assert set(completed("sample", "--sampler", "")) == {*names.SAMPLERS, *names.VARIANTS}
@@ -384,7 +384,7 @@ def test_completion_in_bash():
     assert completed("check-certificate", "c") == []
 
 
-def test_completion_can_be_switched_on(tmp_path):
+def test_completion_can_be_switched_on(tmp_path: Path) -> None:
     for shell, words in (
         ("bash", "complete -o default -F"),
         ("zsh", "#compdef spechub-lp"),
@@ -405,20 +405,20 @@ def test_completion_can_be_switched_on(tmp_path):
         assert any(words in path.read_text() for path in tmp_path.rglob("*spechub-lp*")), installed.stdout
 
 
-def test_version():
+def test_version() -> None:
     import spechub_lp
 
     assert run("--version").stdout == f"spechub-lp {spechub_lp.__version__}\n"
 
 
-def test_files_are_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_files_are_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spechub_lp._util import io as files
     from spechub_lp.errors import SpecHubError
 
     file = tmp_path / "x.json"
     file.write_text("old")
 
-    def full(*_):
+    def full(*_) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "replace", full)

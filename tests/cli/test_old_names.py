@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from places import ROOT
@@ -29,7 +30,7 @@ def run(*args, cwd):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     (tmp_path / "c.json").write_text(json.dumps(spechub_lp.optimum(P, Q).certificate()))
     (tmp_path / "json_engine.py").write_text(ENGINE)
     return tmp_path
@@ -47,7 +48,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("old", "new", "name"), PAIRS, ids=lambda words: words[0] if isinstance(words, tuple) else "")
-def test_an_old_name_does_the_same_after_a_line_on_stderr(folder, old, new, name):
+def test_an_old_name_does_the_same_after_a_line_on_stderr(folder, old, new, name) -> None:
     before, after = run(*old, cwd=folder), run(*new, cwd=folder)
     assert before.returncode == after.returncode
     if old[0] != "solve":  # its table has times
@@ -57,7 +58,7 @@ def test_an_old_name_does_the_same_after_a_line_on_stderr(folder, old, new, name
     assert rest == after.stderr.splitlines()
 
 
-def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder):
+def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder) -> None:
     done = run("verify", "c.json", "--json", "-", cwd=folder)
     made = json.loads(done.stdout)
     assert made["schema"] == "spechub-check-certificate-2"
@@ -65,13 +66,13 @@ def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder):
 
 
 @pytest.mark.slow
-def test_a_case_of_the_first_release_is_run_again(folder):
+def test_a_case_of_the_first_release_is_run_again(folder) -> None:
     done = run("gate", "--replay", CASE, "--level", "1", cwd=folder)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("BIASED: json_engine:biased")
 
 
-def test_the_schema_of_an_old_document(tmp_path):
+def test_the_schema_of_an_old_document(tmp_path: Path) -> None:
     old = run("schema", "verify", "--version", "1", cwd=tmp_path)
     assert (json.loads(old.stdout)["title"], old.stderr) == ("spechub-verify-1", "")
     new = run("schema", "verify", cwd=tmp_path)
@@ -81,7 +82,7 @@ def test_the_schema_of_an_old_document(tmp_path):
     assert (wrong.returncode, wrong.stderr) == (2, "error: version = 3; schemas of solve have versions 1 to 2\n")
 
 
-def test_old_names_are_in_no_help(tmp_path):
+def test_old_names_are_in_no_help(tmp_path: Path) -> None:
     shown = run("--help", cwd=tmp_path).stdout
     for old, new in schemas.OLD_NAMES.items():
         assert new in shown
@@ -91,6 +92,6 @@ def test_old_names_are_in_no_help(tmp_path):
         assert not [old for old in renamed.OPTIONS if old in shown]
 
 
-def test_a_value_that_looks_like_an_old_option_stays_after_two_dashes(tmp_path):
+def test_a_value_that_looks_like_an_old_option_stays_after_two_dashes(tmp_path: Path) -> None:
     done = run("check-certificate", "--", "--replay", cwd=tmp_path)
     assert done.stderr.startswith("error: cannot read --replay")

@@ -44,12 +44,12 @@ def read_from():
         assert not reader.is_alive()
 
 
-def check_and_write(path, text):
+def check_and_write(path, text) -> None:
     io.check_writable(path)
     io.write_text(path, text)
 
 
-def test_a_pipe_is_written_in_place(tmp_path, read_from):
+def test_a_pipe_is_written_in_place(tmp_path: Path, read_from) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     link.symlink_to("pipe")
@@ -64,7 +64,7 @@ def test_a_pipe_is_written_in_place(tmp_path, read_from):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
 
 
-def test_a_reader_that_leaves_a_pipe_is_an_error(tmp_path):
+def test_a_reader_that_leaves_a_pipe_is_an_error(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -73,7 +73,7 @@ def test_a_reader_that_leaves_a_pipe_is_an_error(tmp_path):
         io.write_text(pipe, "a" * 1_000_000)
 
 
-def test_a_device_takes_what_is_written_in_place():
+def test_a_device_takes_what_is_written_in_place() -> None:
     """A terminal of the test's own is a character device."""
     main, terminal = os.openpty()
     name = os.ttyname(terminal)
@@ -86,7 +86,7 @@ def test_a_device_takes_what_is_written_in_place():
     os.close(terminal)
 
 
-def test_links_are_followed_and_stay(tmp_path):
+def test_links_are_followed_and_stay(tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     old, new, far = folder / "old.json", folder / "new.json", tmp_path / "far"
@@ -100,7 +100,7 @@ def test_links_are_followed_and_stay(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["new.json", "old.json"]
 
 
-def test_links_that_lead_nowhere_are_rejected(tmp_path):
+def test_links_that_lead_nowhere_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "lost").symlink_to("no/such/folder/x.json")
     (tmp_path / "folder").symlink_to(tmp_path)
@@ -116,7 +116,7 @@ def test_links_that_lead_nowhere_are_rejected(tmp_path):
         assert (tmp_path / name).is_symlink()
 
 
-def test_what_is_no_file_and_no_pipe_is_rejected(tmp_path, monkeypatch):
+def test_what_is_no_file_and_no_pipe_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
@@ -129,7 +129,7 @@ def test_what_is_no_file_and_no_pipe_is_rejected(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("length", [1, 245, 250, 255, 256, 5000])
-def test_the_check_knows_which_names_can_be_written(tmp_path, length):
+def test_the_check_knows_which_names_can_be_written(tmp_path: Path, length) -> None:
     path = tmp_path / ("a" * length)
     try:
         path.touch()
@@ -144,7 +144,7 @@ def test_the_check_knows_which_names_can_be_written(tmp_path, length):
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "no/such/folder", "file/x"])
-def test_the_check_rejects_what_cannot_be_a_file(tmp_path, monkeypatch, name):
+def test_the_check_rejects_what_cannot_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     with pytest.raises(SpecHubError, match="cannot write"):
@@ -154,7 +154,7 @@ def test_the_check_rejects_what_cannot_be_a_file(tmp_path, monkeypatch, name):
     assert os.listdir() == ["file"]
 
 
-def test_a_file_keeps_its_mode(tmp_path):
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "secret.json"
     path.touch(mode=0o600)
     check_and_write(path, "x")
@@ -167,7 +167,7 @@ def test_a_file_keeps_its_mode(tmp_path):
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
 
 
-def test_two_outputs_in_one_place_are_misuse(tmp_path, monkeypatch):
+def test_two_outputs_in_one_place_are_misuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("file").touch()
@@ -200,7 +200,7 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path, monkeypatch):
     ],
     ids=lambda args: " ".join(args[:1] + args[-4:]),
 )
-def test_every_command_rejects_it_before_the_work(tmp_path, args):
+def test_every_command_rejects_it_before_the_work(tmp_path: Path, args) -> None:
     certificate = json.dumps(optimum("1/2,1/2", "1/3,2/3").certificate())
     (tmp_path / "c.json").write_text(certificate)
     done = run(*args, cwd=tmp_path)
@@ -210,7 +210,7 @@ def test_every_command_rejects_it_before_the_work(tmp_path, args):
     assert (tmp_path / "c.json").read_text() == certificate
 
 
-def test_a_file_that_stdout_goes_to_is_no_output(tmp_path):
+def test_a_file_that_stdout_goes_to_is_no_output(tmp_path: Path) -> None:
     done = run(*SOLVE, "--json", "out", cwd=tmp_path, shell="> out")
     assert (done.returncode, done.stderr) == (
         2, "error: --json out: stdout goes to that file already; give --json another one\n",
@@ -220,7 +220,7 @@ def test_a_file_that_stdout_goes_to_is_no_output(tmp_path):
     assert json.loads((tmp_path / "out").read_text())["optimum"] == "39/100"
 
 
-def test_paths_of_stdout_are_stdout(tmp_path):
+def test_paths_of_stdout_are_stdout(tmp_path: Path) -> None:
     done = run(*SOLVE, "--json", "/dev/stdout", cwd=tmp_path)
     assert json.loads(done.stdout)["optimum"] == "39/100"
     assert "optimum = 39/100" in done.stderr
@@ -229,7 +229,7 @@ def test_paths_of_stdout_are_stdout(tmp_path):
 
 
 @pytest.mark.slow
-def test_verify_reads_stdin(tmp_path):
+def test_verify_reads_stdin(tmp_path: Path) -> None:
     run(*SOLVE, "--certificate", "c.json", cwd=tmp_path)
     assert run("check-certificate", "-", cwd=tmp_path, shell="< c.json").stdout.startswith("proved: ")
     done = run("check-certificate", "-", cwd=tmp_path, shell="<&-")
@@ -240,7 +240,7 @@ def test_verify_reads_stdin(tmp_path):
 
 
 @pytest.mark.parametrize("command", [("schema", "solve"), ("check-certificate", "none"), ("--version",)])
-def test_no_stream_of_ours_is_left_open(tmp_path, command):
+def test_no_stream_of_ours_is_left_open(tmp_path: Path, command) -> None:
     """Python warns of it where warnings are shown, and then bad input takes more than one line."""
     done = run(*command, cwd=tmp_path, python=("-W", "default"))
     assert "ResourceWarning" not in done.stderr

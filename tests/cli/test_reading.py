@@ -111,14 +111,14 @@ def slowly(few: int, many: int):
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_is_rejected_or_changes_nothing(tmp_path, count):
+def test_an_edited_manifest_is_rejected_or_changes_nothing(tmp_path: Path, count) -> None:
     folder = captured(tmp_path / "rows")
     document, expected = json.loads((folder / "manifest.json").read_text()), figures(folder)
     assert sweep(count, folder, document, folder / "manifest.json", figures, expected) > 0.6 * count
 
 
 @slowly(FEW, MANY)
-def test_without_a_checksum_the_shards_still_decide(tmp_path, count):
+def test_without_a_checksum_the_shards_still_decide(tmp_path: Path, count) -> None:
     folder = captured(tmp_path / "rows")
     document, expected = json.loads((folder / "manifest.json").read_text()), in_all(folder)
     del document[CHECKSUM]
@@ -126,7 +126,7 @@ def test_without_a_checksum_the_shards_still_decide(tmp_path, count):
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_path, count):
+def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_path: Path, count) -> None:
     path = compact(tmp_path / "rows.safetensors")
     file = path.with_suffix(".json")
     document, expected = json.loads(file.read_text()), figures(path)
@@ -138,7 +138,7 @@ def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_p
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["folder", "compact"])
-def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(tmp_path, kind, count):
+def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(tmp_path: Path, kind, count) -> None:
     if kind == "folder":
         path = captured(tmp_path / "rows")
         file, manifest = path / "shard-00001.safetensors", path / "manifest.json"
@@ -195,7 +195,7 @@ NAN, BOTTOM = (torch.full((3, 4), value) for value in (float("nan"), -float("inf
         ({k: v for k, v in shard().items() if k != "index"}, "has no tensor 'index'"),
     ],
 )
-def test_a_shard_is_what_its_manifest_says(tmp_path, tensors, message):
+def test_a_shard_is_what_its_manifest_says(tmp_path: Path, tensors, message) -> None:
     data = save(tensors)
     entry = {"file": "s.safetensors", "positions": 3, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"format": shards.FORMAT, "documents": [{"name": "a", "domain": "a", "tokens": 20}], "vocabulary": 4}
@@ -205,7 +205,7 @@ def test_a_shard_is_what_its_manifest_says(tmp_path, tensors, message):
         store.load(tmp_path)
 
 
-def test_no_file_outside_the_folder_is_read(tmp_path):
+def test_no_file_outside_the_folder_is_read(tmp_path: Path) -> None:
     folder = captured(tmp_path / "rows")
     manifest = json.loads((folder / "manifest.json").read_text())
     outside = tmp_path / "outside.safetensors"
@@ -232,7 +232,7 @@ def test_no_file_outside_the_folder_is_read(tmp_path):
     assert len(store.load(folder)) == 12
 
 
-def test_a_shard_is_named_once(tmp_path):
+def test_a_shard_is_named_once(tmp_path: Path) -> None:
     folder = captured(tmp_path / "rows")
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest[CHECKSUM]
@@ -264,18 +264,18 @@ def test_a_shard_is_named_once(tmp_path):
         ("{} {}", "is not JSON: Extra data"),
     ],
 )
-def test_json_is_read_strictly(text, message):
+def test_json_is_read_strictly(text, message) -> None:
     with pytest.raises(SpecHubError, match=f"^x {message}"):
         parse_json(text, "x")
 
 
-def test_what_json_allows_is_read():
+def test_what_json_allows_is_read() -> None:
     text = '{"a": [1, -2.5e-3, 18446744073709551615, true, null, "\\ud83d\\ude00"], "b": {"a": {}}}'
     assert parse_json(text, "x") == json.loads(text)
     assert parse_json("[" * 32 + "]" * 32, "x")
 
 
-def test_files_that_cannot_be_read_say_why(tmp_path):
+def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes('{"a": "é"}'.encode("latin-1"))
     os.symlink("loop", tmp_path / "loop")
     for name, message in (
@@ -295,7 +295,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path):
         reading.read_bytes(tmp_path / "latin", 4)
 
 
-def test_the_field_its_value_and_a_hint_are_named():
+def test_the_field_its_value_and_a_hint_are_named() -> None:
     schema = {"properties": {"n": {"type": "integer"}, "rows": {"items": {"required": ["k"], "minimum": 1}}}}
     for document, message in (
         ({"n": 8.0}, "x: n = 8.0; needed is integer; do this"),
@@ -307,7 +307,7 @@ def test_the_field_its_value_and_a_hint_are_named():
             reading.check(document, schema, "x", "do this")
 
 
-def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path):
+def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     document = sealed({"a": [1, 0.1], "b": {"c": "é"}})
     for text in (json.dumps(document), json.dumps(document, indent=3, ensure_ascii=False, sort_keys=True)):
@@ -320,13 +320,13 @@ def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path)
 
 
 @pytest.mark.parametrize("name", schemas.FILES)
-def test_kinds_of_files_have_schemas(name):
+def test_kinds_of_files_have_schemas(name) -> None:
     jsonschema.Draft202012Validator.check_schema(schemas.of(name))
     for field, about in schemas.of(name)["properties"].items():
         assert "description" in about, field
 
 
-def test_shipped_and_written_files_fit_their_schemas(tmp_path):
+def test_shipped_and_written_files_fit_their_schemas(tmp_path: Path) -> None:
     for name, file in (("manifest", "captured/austen/manifest.json"), ("rows", "captured/smollm2.json")):
         read_json(resources.path(file), name)
     written = json.loads((captured(tmp_path / "rows") / "manifest.json").read_text())
@@ -379,7 +379,7 @@ def saved(file: Path):
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["node", "tree", "wide", "probe"])
-def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path, kind, count):
+def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path: Path, kind, count) -> None:
     document, file = cases(tmp_path)[kind], tmp_path / "case.json"
     file.write_text(json.dumps(document))
     assert sweep(count, file, document, file, saved, saved(file)) > 0.6 * count
@@ -389,7 +389,7 @@ def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path, kind, count):
         unless_rejected(saved, file)
 
 
-def test_an_edited_case_ends_the_command_with_one_line(tmp_path):
+def test_an_edited_case_ends_the_command_with_one_line(tmp_path: Path) -> None:
     document, file = cases(tmp_path)["node"], tmp_path / "case.json"
     document["case"]["problem"]["k"] = -1
     file.write_text(json.dumps(document))
@@ -402,7 +402,7 @@ def test_an_edited_case_ends_the_command_with_one_line(tmp_path):
     )
 
 
-def test_a_baseline_is_checked(tmp_path):
+def test_a_baseline_is_checked(tmp_path: Path) -> None:
     file = tmp_path / "gate.json"
     row = {"problem": "a", "level": 1, "distance": 0, "bound": 0, "acceptance": 0.5, "optimum": 1, "unexplained": 0}
     good = {"schema": "spechub-gate-1", "problems": [row | {"draws": 0}]}
@@ -416,7 +416,7 @@ def test_a_baseline_is_checked(tmp_path):
         read_report(file)
 
 
-def test_a_replay_that_is_read_back_is_checked(tmp_path):
+def test_a_replay_that_is_read_back_is_checked(tmp_path: Path) -> None:
     made = json.loads(json.dumps(replay(captured(tmp_path / "rows"), PLAN, jobs=1).document()))
     assert Replay.read(made).tally.document() == made["tally"]
     for seed in range(FEW):

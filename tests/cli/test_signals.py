@@ -79,7 +79,7 @@ SEVERAL = pytest.mark.parametrize("number", WORDS, ids=lambda number: number.nam
 class Running:
     """A command in a session of its own that has `workers` processes at work."""
 
-    def __init__(self, folder, *words, workers, before=None):
+    def __init__(self, folder, *words, workers, before=None) -> None:
         (folder / "busy.py").write_text(BUSY)
         (folder / "deaf.py").write_text(DEAF)
         self.folder = folder
@@ -101,7 +101,7 @@ class Running:
         return self.process.returncode, out, err
 
 
-def wait_until(holds):
+def wait_until(holds) -> None:
     end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "it never came to that"
@@ -128,7 +128,7 @@ def in_session(session):
 
 
 @SEVERAL
-def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path, number):
+def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path: Path, number) -> None:
     running = Running(tmp_path, "busy.py", "spread", workers=2)
     running.process.send_signal(number)
     assert running.ended() == (128 + number, "", WORDS[number])
@@ -136,21 +136,21 @@ def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path, number):
 
 @pytest.mark.slow
 @SEVERAL
-def test_a_signal_to_the_whole_group_and_again_is_no_different(tmp_path, number):
+def test_a_signal_to_the_whole_group_and_again_is_no_different(tmp_path: Path, number) -> None:
     running = Running(tmp_path, "busy.py", "spread", workers=2)
     running.process.send_signal(number)  # as `timeout` does: to the command, then to its group
     os.killpg(running.process.pid, number)
     assert running.ended() == (128 + number, "", WORDS[number])
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path):
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     running = Running(tmp_path, "busy.py", "spread", workers=2)
     running.process.kill()
     assert running.ended()[0] == -signal.SIGKILL
 
 
 @SEVERAL
-def test_a_file_that_is_being_written_is_taken_away(tmp_path, number):
+def test_a_file_that_is_being_written_is_taken_away(tmp_path: Path, number) -> None:
     (tmp_path / "out.json").write_text("old")
     running = Running(tmp_path, "busy.py", "write", workers=1)
     assert len(list(tmp_path.glob(".*.part"))) == 1
@@ -160,15 +160,15 @@ def test_a_file_that_is_being_written_is_taken_away(tmp_path, number):
     assert (tmp_path / "out.json").read_text() == "old"
 
 
-def test_what_catches_every_exception_is_ended_all_the_same(tmp_path):
+def test_what_catches_every_exception_is_ended_all_the_same(tmp_path: Path) -> None:
     running = Running(tmp_path, "busy.py", "stubborn", workers=1)
     running.process.terminate()
     assert running.ended()[0] == 143
     assert list(tmp_path.glob(".*.part")) == []
 
 
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
-    def nohup():
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    def nohup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     running = Running(tmp_path, "busy.py", "write", workers=1, before=nohup)
@@ -179,7 +179,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
 
 @pytest.mark.slow
 @SEVERAL
-def test_the_gates_child_ends_though_the_engine_is_deaf(tmp_path, number):
+def test_the_gates_child_ends_though_the_engine_is_deaf(tmp_path: Path, number) -> None:
     gate = ("-m", "spechub_lp", "gate", "deaf:verify", "--k", 1, "--time-limit", 600, "--budget", 600)
     running = Running(tmp_path, *gate, workers=1)
     running.process.send_signal(number)
@@ -188,7 +188,7 @@ def test_the_gates_child_ends_though_the_engine_is_deaf(tmp_path, number):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a forked child hears of its parent's end on Linux only")
-def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path):
+def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     gate = ("-m", "spechub_lp", "gate", "deaf:verify", "--k", 1, "--time-limit", 600, "--budget", 600)
     running = Running(tmp_path, *gate, workers=1)
     running.process.kill()
@@ -198,7 +198,7 @@ def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 @pytest.mark.parametrize("command", ["audit", "replay", "validation"])
-def test_commands_with_workers_leave_none_behind(tmp_path, command, number):
+def test_commands_with_workers_leave_none_behind(tmp_path: Path, command, number) -> None:
     words = {
         "audit": ("-m", "spechub_lp", "audit", "--jobs", 2, "--instances", 800),
         "replay": ("-m", "spechub_lp", "evaluate", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
@@ -231,7 +231,7 @@ def verify(p, q, drafts):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", ["raise ValueError('enough')", "os._exit(0)"])
-def test_a_process_that_an_engine_leaves_behind_holds_neither_stdout_nor_the_gate(tmp_path, ends):
+def test_a_process_that_an_engine_leaves_behind_holds_neither_stdout_nor_the_gate(tmp_path: Path, ends) -> None:
     (tmp_path / "leaves.py").write_text(LEAVES_A_PROCESS.replace("ENDS", ends))
     words = [sys.executable, "-m", "spechub_lp", "gate", "leaves:verify", "--k", "1", "--json", "-"]
     try:

@@ -66,7 +66,7 @@ def biased(p, q, drafts):
 
 
 @pytest.fixture
-def noisy(tmp_path):
+def noisy(tmp_path: Path):
     """A command line whose libraries print while it works, in its workers too."""
     (tmp_path / "noisy.py").write_text(NOISY)
     (tmp_path / "noisy_engine.py").write_text(ENGINE)
@@ -85,7 +85,7 @@ def noisy(tmp_path):
     return run
 
 
-def test_documents_on_stdout_parse_and_tables_stand_alone(noisy):
+def test_documents_on_stdout_parse_and_tables_stand_alone(noisy) -> None:
     assert json.loads(noisy("check-certificate", "c.json", "--json", "-"))["proved"] is True
     assert noisy("check-certificate", "c.json").startswith("proved: ")
     assert json.loads(noisy(*SOLVE, "--certificate", "-"))["format"].startswith("spechub-lp certificate")
@@ -93,7 +93,7 @@ def test_documents_on_stdout_parse_and_tables_stand_alone(noisy):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_documents_of_commands_with_workers_parse(noisy, jobs):
+def test_documents_of_commands_with_workers_parse(noisy, jobs) -> None:
     audit = ("audit", "--instances", 8, "--positions", 0, "--rows", 0, "--jobs", jobs)
     assert json.loads(noisy(*audit, "--json", "-"))["command"] == "audit"
     page = noisy(*audit, "--html", "-")
@@ -106,7 +106,7 @@ def test_documents_of_commands_with_workers_parse(noisy, jobs):
 
 
 @pytest.mark.slow
-def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy):
+def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy) -> None:
     gate = ("gate", "noisy_engine:biased", "--k", 1, "--level", 0, "--level", 1)
     assert json.loads(noisy(*gate, "--json", "-", code=1))["status"] == "biased"
     assert ET.fromstring(noisy(*gate, "--junit", "-", code=1)).get("errors") == "0"
@@ -133,21 +133,21 @@ def command(*args, shell="", **environment):
     ],
 )
 @pytest.mark.parametrize("args", [("--version",), ("solve", "--help"), SOLVE, ("schema", "audit")])
-def test_a_stdout_that_takes_nothing_is_one_line(args, shell, message):
+def test_a_stdout_that_takes_nothing_is_one_line(args, shell, message) -> None:
     if "/dev/full" in shell and not Path("/dev/full").is_char_device():
         pytest.skip("no /dev/full")  # and the shell must not make a file of that name
     done = command(*args, shell=shell)
     assert (done.returncode, done.stderr) == (2, message)
 
 
-def test_closed_stderr_and_stdin_cost_nothing():
+def test_closed_stderr_and_stdin_cost_nothing() -> None:
     done = command(*SOLVE, "--json", "-", shell="2>&- <&-")
     assert done.returncode == 0
     assert json.loads(done.stdout)["optimum"] == "39/100"
     assert command("solve", "--p", "2", "--q", "1", shell="2>&-").returncode == 2
 
 
-def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks():
+def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks() -> None:
     for environment in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
         done = command("gate", "π:λ", **environment)
         assert done.returncode == 2
@@ -160,7 +160,7 @@ def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks():
     assert done.stdout == b"alpha = ?\n" + "α".encode()
 
 
-def test_library_use_prints_no_banner():
+def test_library_use_prints_no_banner() -> None:
     code = """
 import ctypes
 import spechub_lp
@@ -176,7 +176,7 @@ ctypes.CDLL(None).puts(b"C still prints")
     assert sorted(done.stdout.splitlines()) == ["C still prints", "after", "before"]
 
 
-def test_a_banner_is_dropped_and_stdout_is_what_it_was(capfd):
+def test_a_banner_is_dropped_and_stdout_is_what_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     libc = ctypes.CDLL(None)
     libc.puts(b"before")
     stdout.without_banner(lambda: libc.puts(b"banner"))
@@ -185,7 +185,7 @@ def test_a_banner_is_dropped_and_stdout_is_what_it_was(capfd):
     assert capfd.readouterr().out == "before\nafter\n"
 
 
-def test_outside_a_command_documents_go_to_sys_stdout(capsys):
+def test_outside_a_command_documents_go_to_sys_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     io.write_text("-", "α\n")
     with stdout.apart():
         print("noise")
@@ -229,7 +229,7 @@ cli.main()
         ("raise __import__('spechub_lp.errors').errors.Refuted('false')", 1, "error: false"),
     ],
 )
-def test_1_means_refuted_and_nothing_else(tmp_path, what, code, message):
+def test_1_means_refuted_and_nothing_else(tmp_path: Path, what, code, message) -> None:
     (tmp_path / "wrong.py").write_text(WRONG.format(what=what))
     words = [sys.executable, "wrong.py", "check-certificate", "c.json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
@@ -242,13 +242,13 @@ def test_1_means_refuted_and_nothing_else(tmp_path, what, code, message):
         assert "Traceback (most recent call last)" in done.stderr
 
 
-def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path):
+def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
     (closed / "manifest.json").write_text("{}")
     closed.chmod(0)
 
-    def without_privilege():
+    def without_privilege() -> None:
         """Root reads everything: drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH before python starts."""
         libc = ctypes.CDLL(None)
         for capability in (1, 2):
@@ -276,7 +276,7 @@ def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path):
         closed.chmod(0o700)
 
 
-def test_what_would_be_counted_twice_is_rejected():
+def test_what_would_be_counted_twice_is_rejected() -> None:
     from spechub_lp.replay.replay import Plan
 
     for plan in (Plan(temperatures=(1.0, 2.0, 1.0)), Plan(ks=(2, 2)), Plan(samplers=("rrs", "rrs"))):
@@ -287,14 +287,14 @@ def test_what_would_be_counted_twice_is_rejected():
     assert "temperature 1.0 is there twice" in done.stderr
 
 
-def test_a_device_that_holds_no_numbers_is_one_line():
+def test_a_device_that_holds_no_numbers_is_one_line() -> None:
     rows = resources.path("captured/smollm2.safetensors")
     done = command("evaluate", rows, "--device", "meta", "--positions", 1, "--jobs", 1)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("error: device 'meta' cannot be used: ")
 
 
-def test_every_command_keeps_stdout_to_itself():
+def test_every_command_keeps_stdout_to_itself() -> None:
     import typer
 
     from spechub_lp.cli.app import app

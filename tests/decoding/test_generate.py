@@ -2,6 +2,7 @@
 
 from collections import Counter
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ LARGEST_Z = 5.5
 class TabularReader:
     """A tabular model as a reader; log 0 is -inf."""
 
-    def __init__(self, distributions, which: int):
+    def __init__(self, distributions, which: int) -> None:
         self.distributions, self.which = distributions, which
         self.text: tuple[int, ...] = ()
         self.paths: list[tuple[int, ...]] = []
@@ -38,7 +39,7 @@ class TabularReader:
             # the first token is the prompt, which the tabular model does not know
             return np.log(np.stack([self.distributions((*self.text, *p)[1:])[self.which].astype(float) for p in fresh]))
 
-    def keep(self, node):
+    def keep(self, node) -> None:
         self.text += self.paths[node] if node >= 0 else ()
         self.paths = []
 
@@ -55,7 +56,7 @@ class TabularReader:
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape, rule):
+def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape, rule) -> None:
     pair, rng, draws = model(3, 5), np.random.default_rng(0), 1500
     counts: Counter[tuple[int, ...]] = Counter()
     first = 0
@@ -75,7 +76,7 @@ def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape, r
 
 
 @pytest.mark.slow
-def test_readers_see_what_a_plain_call_sees(tmp_path):
+def test_readers_see_what_a_plain_call_sees(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     pair = load_pair(small_model(tmp_path / "model"), "skip:1")
     for runner in (pair.target, pair.draft, Runner(pair.target.model, context=4), Runner(pair.target.model, None, 2.0)):
@@ -97,7 +98,7 @@ def test_readers_see_what_a_plain_call_sees(tmp_path):
 class Before:
     """A model with the signature of transformers up to 5.23, around an installed one."""
 
-    def __init__(self, model):
+    def __init__(self, model) -> None:
         self.model, self.config, self.device, self.dtype = model, model.config, model.device, model.dtype
 
     def forward(self, ids, attention_mask=None, position_ids=None, past_key_values=None, use_cache=None):
@@ -117,7 +118,7 @@ class Since(Before):
 
 
 @pytest.mark.slow
-def test_the_cache_goes_by_the_name_that_the_model_has(tmp_path):
+def test_the_cache_goes_by_the_name_that_the_model_has(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     model = load_pair(small_model(tmp_path / "model"), "skip:1").target.model
     read = [reader(Runner(each)).read([1, 2, 3], range(-1, 2)) for each in (model, Before(model), Since(model))]
@@ -127,7 +128,7 @@ def test_the_cache_goes_by_the_name_that_the_model_has(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_real_pair_generates(tmp_path):
+def test_a_real_pair_generates(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     pair = load_pair(small_model(tmp_path / "target"), small_model(tmp_path / "draft", layers=1, seed=1))
     for draft in (pair.draft, Runner(pair.target.model, context=3), pair.target):
@@ -145,7 +146,7 @@ def test_a_real_pair_generates(tmp_path):
 @pytest.mark.parametrize(
     "shape", [full(2, 2), chain(3), Shape((Shape((Shape(),)), Shape()))], ids=["2^2", "3", "mixed"]
 )
-def test_both_models_have_read_what_was_generated(shape):
+def test_both_models_have_read_what_was_generated(shape) -> None:
     """A leaf is not read by the draft when it is accepted; it must be read with the next call."""
     pair = model(3, 5)
     target, draft = TabularReader(pair, 0), TabularReader(pair, 0)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from places import ROOT
@@ -15,7 +16,7 @@ from spechub_lp.trees.shape import Shape, chain, full
 COSTS = Costs(target={1: 10.0, 7: 16.0, 15: 30.0}, draft={1: 1.0, 2: 1.5, 4: 2.0})
 
 
-def test_a_tree_costs_its_draft_calls_its_target_call_and_the_overhead():
+def test_a_tree_costs_its_draft_calls_its_target_call_and_the_overhead() -> None:
     assert COSTS.call(full(2, 1)) == 1.0 + 12.0  # the root alone is read by the draft; the target reads three
     assert COSTS.call(full(2, 2), 0.5) == 1.0 + 1.5 + 16.0 + 0.5
     assert COSTS.call(full(2, 3)) == 1.0 + 1.5 + 2.0 + 30.0
@@ -25,7 +26,7 @@ def test_a_tree_costs_its_draft_calls_its_target_call_and_the_overhead():
     assert COSTS.speed_up(full(2, 2), 2.5) == pytest.approx(2.5 * 10 / 18.5)
 
 
-def test_a_gain_is_the_mean_of_differences_by_prompt():
+def test_a_gain_is_the_mean_of_differences_by_prompt() -> None:
     left, right = {"a": (30, 10), "b": (20, 10)}, {"a": (25, 10), "b": (15, 10)}
     assert gain(left, right) == Estimate(0.5, 0.0, 2)
     assert gain(left, {"a": (25, 10), "b": (20, 10), "c": (9, 1)}).mean == 0.25
@@ -33,7 +34,7 @@ def test_a_gain_is_the_mean_of_differences_by_prompt():
 
 
 @pytest.mark.slow
-def test_runs_on_a_real_pair(tmp_path):
+def test_runs_on_a_real_pair(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from small_models import small_model
 
@@ -52,7 +53,7 @@ def test_runs_on_a_real_pair(tmp_path):
 
 
 @pytest.mark.slow
-def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
+def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     from small_models import small_model
 
@@ -107,7 +108,7 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_training_of_the_same_kind_only_is_kept(tmp_path, monkeypatch):
+def test_a_training_of_the_same_kind_only_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "validation")])
     import train_pair

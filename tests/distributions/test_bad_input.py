@@ -44,12 +44,12 @@ RRS = samplers.by_name("rrs")
         (["0x1", "0"], r"it is no fraction and no decimal number"),
     ],
 )
-def test_distributions(p, message):
+def test_distributions(p, message) -> None:
     with pytest.raises(InvalidDistribution, match=message):
         exact(RRS, p, ["1/2", "1/2"])
 
 
-def test_lengths():
+def test_lengths() -> None:
     with pytest.raises(InvalidDistribution, match="p has 2 tokens and q has 3; both need the same vocabulary"):
         exact(RRS, ["1/2", "1/2"], ["1/3", "1/3", "1/3"])
 
@@ -62,7 +62,7 @@ def test_lengths():
     ],
     ids=lambda p: type(p).__name__,
 )  # fmt: skip
-def test_every_kind_of_distribution_is_read(p):
+def test_every_kind_of_distribution_is_read(p) -> None:
     read = distributions.parse(p)
     assert sum(read) == 1
     assert all(type(v) is F and type(v.numerator) is int for v in read)
@@ -72,27 +72,27 @@ def test_every_kind_of_distribution_is_read(p):
 @pytest.mark.parametrize(
     "half", ["0.5", ".5", "1/2", " 1/2 ", "5e-1", "+0.5", "50E-2", "0.50", Decimal("0.5"), "01/02"]
 )
-def test_every_way_to_write_a_number(half):
+def test_every_way_to_write_a_number(half) -> None:
     assert distributions.parse([half, "1/2"]) == (F(1, 2), F(1, 2))
 
 
-def test_the_smallest_float_written_out_is_read():
+def test_the_smallest_float_written_out_is_read() -> None:
     written = f"{Decimal.from_float(2.0**-1074):f}"
     assert len(written) == 1076
     assert distributions.parse([written, "1"], normalize=True)[0] == F(1, 2**1074 + 1)
 
 
-def test_counts_are_normalized_only_when_asked():
+def test_counts_are_normalized_only_when_asked() -> None:
     assert distributions.parse([3, 1, 1], normalize=True) == (F(3, 5), F(1, 5), F(1, 5))
     assert exact(RRS, [3, 1, 1], [1, 1, 1], normalize=True).is_lossless
 
 
-def test_floats_are_the_distribution_that_they_round():
+def test_floats_are_the_distribution_that_they_round() -> None:
     assert distributions.parse([0.1] * 10) == (F(1, 10),) * 10
     assert sum(distributions.parse([0.1, 0.2, 0.7])) == 1
 
 
-def test_float_rows():
+def test_float_rows() -> None:
     with pytest.raises(InvalidDistribution, match=r"p\[2\] = -0.5 is not a probability \(index \[1, 2\]\)"):
         distributions.float_rows(np.array([[0.5, 0.5, 0], [1, 0.5, -0.5]]))
     with pytest.raises(InvalidDistribution, match=r"q sums to 0.9.*not 1 \(row 1\)"):
@@ -105,7 +105,7 @@ def test_float_rows():
         distributions.float_rows(torch.tensor([float("nan"), 1.0]))
 
 
-def test_logits():
+def test_logits() -> None:
     logits = np.array([[0.0, np.log(3), -np.inf, np.log(4)]])
     assert np.allclose(distributions.from_logits(logits), [[1 / 8, 3 / 8, 0, 4 / 8]])
     assert np.allclose(distributions.from_logits(logits, temperature=0.5), [[1 / 26, 9 / 26, 0, 16 / 26]])
@@ -128,7 +128,7 @@ def test_logits():
             distributions.from_logits(np.array([[0.0, 1.0], bad]))
 
 
-def test_logits_at_every_temperature_and_dtype():
+def test_logits_at_every_temperature_and_dtype() -> None:
     """A temperature that float32 cannot hold gave 0 / 0 or inf / inf; numpy's scalars changed the dtype."""
     logits = np.array([[1.0, 0.5, -np.inf, 1.0]])
     for dtype in (np.float16, np.float32, np.float64):
@@ -151,7 +151,7 @@ def test_logits_at_every_temperature_and_dtype():
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, True, [1.0], np.float16(1e-9)])
-def test_temperatures_that_are_none(temperature):
+def test_temperatures_that_are_none(temperature) -> None:
     with pytest.raises(InvalidDistribution, match="temperature = "):
         distributions.from_logits(np.zeros(3), temperature)
 
@@ -169,7 +169,7 @@ def test_temperatures_that_are_none(temperature):
     ],
     ids=lambda v: str(v)[:20],
 )  # fmt: skip
-def test_what_is_no_array_of_floats(values, message):
+def test_what_is_no_array_of_floats(values, message) -> None:
     with pytest.raises(InvalidDistribution, match=message):
         distributions.float_rows(values)
     if "reshape" not in message and "int64" not in message:
@@ -177,7 +177,7 @@ def test_what_is_no_array_of_floats(values, message):
             distributions.from_logits(values)
 
 
-def test_kinds_of_arrays_of_their_own_become_plain():
+def test_kinds_of_arrays_of_their_own_become_plain() -> None:
     """In numpy.matrix, for one, * is another operation."""
 
     class Marked(np.ndarray):
@@ -186,7 +186,7 @@ def test_kinds_of_arrays_of_their_own_become_plain():
     assert type(distributions.float_rows(np.array([0.5, 0.5]).view(Marked))) is np.ndarray
 
 
-def test_arrays_that_torch_would_not_share():
+def test_arrays_that_torch_would_not_share() -> None:
     """Read-only and reversed arrays go to torch as copies, without a warning."""
     row = np.array([0.0, 1.0])
     row.setflags(write=False)
@@ -195,12 +195,12 @@ def test_arrays_that_torch_would_not_share():
 
 
 @pytest.mark.parametrize("source", [None, 1, -1, True, [], ["x"], np.zeros(2), b"x", "a\0b", "\ud800"], ids=repr)
-def test_what_is_no_certificate(source):
+def test_what_is_no_certificate(source) -> None:
     with pytest.raises(CertificateError, match=r"neither a certificate nor|cannot read"):
         certificate.check(source)
 
 
-def test_whole_numbers():
+def test_whole_numbers() -> None:
     for k in (3, np.int64(3), np.uint8(3), np.asarray(3)):
         assert distributions.count(k) == 3
         assert type(distributions.count(k)) is int
@@ -211,7 +211,7 @@ def test_whole_numbers():
         distributions.count(0)
 
 
-def test_arrays_that_do_not_go_together():
+def test_arrays_that_do_not_go_together() -> None:
     rows = np.ones((3, 1))
     distributions.same_library(p=rows, q=rows)
     with pytest.raises(SpecHubError, match="mixed arrays: p arrays of numpy and q arrays of torch"):
@@ -225,7 +225,7 @@ def test_arrays_that_do_not_go_together():
         distributions.batch(p=rows, q=rows[:2])
 
 
-def test_names():
+def test_names() -> None:
     with pytest.raises(UnknownName, match=r"unknown sampler 'spechubb'\. Did you mean 'spechub'\? Known: border"):
         samplers.by_name("spechubb")
     with pytest.raises(UnknownName, match="unknown draft policy 'without-replacement'"):
@@ -239,7 +239,7 @@ def test_names():
             samplers.by_name("rrs", k)
 
 
-def test_sizes():
+def test_sizes() -> None:
     wide = [F(1, 1001)] * 1001
     with pytest.raises(TooLarge, match=r"V\^k = 1001\^2 = 1,002,001 draft tuples are too many .* use spechub_lp"):
         optimum(wide, wide)

@@ -26,7 +26,9 @@ def by_cdf(weights, u):
     return min(int(torch.searchsorted(ends, float(u) * ends[-1], right=True)), int(weights.nonzero()[-1]))
 
 
-def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, us, last, p, q, *rest, block_verification):
+def chain_stand_in(
+    predicts, index, counts, candidates, retrive, _, __, us, last, p, q, *rest, block_verification
+) -> None:
     """SGLang's chain kernel, row by row."""
     rows, slots = candidates.shape
     for b in range(rows):
@@ -44,7 +46,7 @@ def chain_stand_in(predicts, index, counts, candidates, retrive, _, __, us, last
         predicts[retrive[b, n]] = by_cdf(distribution if distribution.sum() > 0 else p[b, n], last[b])
 
 
-def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, uniforms, last, p, _, *rest):
+def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, uniforms, last, p, _, *rest) -> None:
     """SGLang's tree kernel, row by row: one uniform a parent, walked along the siblings."""
     for b in range(len(candidates)):
         node, n, distribution = 0, 0, None
@@ -72,7 +74,7 @@ class OnHostNoise:
 
     protocol = "host"
 
-    def __init__(self, engine):
+    def __init__(self, engine) -> None:
         self.engine, self.branchings = engine, engine.branchings
         self.ragged = getattr(engine, "ragged", False)
 
@@ -135,7 +137,7 @@ def vllm_v2_stand_in(
     return sampled, count
 
 
-def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, steps, seed, offset):
+def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, steps, seed, offset) -> None:
     """TensorRT-LLM's operator: outputs set to zero first, one uniform a parent, the root not among the drafts."""
     assert drafted.shape[1] == p.shape[1] - 1
     assert int(seed) == 3
@@ -205,18 +207,18 @@ def eagle_stand_in(logits, candidates, processor):
     return best, length, logits[best, length].softmax(0)
 
 
-def test_every_name_leads_to_a_module():
+def test_every_name_leads_to_a_module() -> None:
     for name in NAMES:
         assert importlib.util.find_spec(find(name)) is not None
 
 
-def test_layout_of_the_chain_kernel():
+def test_layout_of_the_chain_kernel() -> None:
     report = check_tree(sglang_chain.SGLangChain(chain_stand_in), "iid", 1)
     assert report.status == "pass", text(report)
     assert report.distance < 2e-7
 
 
-def test_layout_of_the_tree_kernel():
+def test_layout_of_the_tree_kernel() -> None:
     engine = SGLangTree(tree_stand_in, 2, "cpu")
     for policy, shape in (("top_k", (2, 1)), ("without_replacement", (2,))):
         cases = [TreeProblem("tree", 3, shape, by_name(policy))]
@@ -225,7 +227,7 @@ def test_layout_of_the_tree_kernel():
         assert report.distance < 1e-6
 
 
-def test_a_kernel_that_reads_the_row_of_another_node_is_rejected():
+def test_a_kernel_that_reads_the_row_of_another_node_is_rejected() -> None:
     def other_row(*arguments):
         return tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
 
@@ -233,7 +235,7 @@ def test_a_kernel_that_reads_the_row_of_another_node_is_rejected():
     assert check_tree(SGLangTree(other_row, 2, "cpu"), "top_k", 2, cases=cases).exit_code == 1
 
 
-def test_links_and_paths_of_a_tree_by_hand():
+def test_links_and_paths_of_a_tree_by_hand() -> None:
     batch = TreeProblem("t", 3, (2, 1), by_name("top_k")).batch([0])
     assert batch.parent.tolist() == [[-1, 0, 0, 1, 2]]
     child, sibling = links(batch)
@@ -244,27 +246,27 @@ def test_links_and_paths_of_a_tree_by_hand():
     assert TreeProblem("c").batch([0]).is_chain
 
 
-def test_layout_of_flashinfer():
+def test_layout_of_flashinfer() -> None:
     report = exact(FlashInferChain(flashinfer_stand_in, "cpu"), (1, 1))
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
 
 
 @pytest.mark.slow
-def test_flashinfer_by_draws():
+def test_flashinfer_by_draws() -> None:
     report = check_tree(FlashInferChain(seeded_flashinfer_stand_in, "cpu"), "iid", 1, settings=Settings(distance=0.2))
     assert report.status == "pass", text(report)
     assert any("not run on a GPU yet" in f.message for f in report.findings)
 
 
 @pytest.mark.parametrize(("variant", "policy"), [("", "iid"), ("point_mass", "top_k")])
-def test_layout_of_the_second_model_runner(variant, policy):
+def test_layout_of_the_second_model_runner(variant, policy) -> None:
     report = exact(VLLM2(vllm_v2_stand_in, variant, "cpu"), (1, 1), policy)
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
 
 
-def test_the_second_model_runner_on_a_batch_keeps_requests_apart():
+def test_the_second_model_runner_on_a_batch_keeps_requests_apart() -> None:
     """Two requests whose distributions are one-hots: what comes out is known, and rows and slots differ."""
     problem = TreeProblem("c", 4, (1, 1))
     batch = problem.batch([0, 15])
@@ -275,7 +277,7 @@ def test_the_second_model_runner_on_a_batch_keeps_requests_apart():
     assert emitted.n.tolist() == [3, 2]
 
 
-def test_layout_of_tensorrt_llm():
+def test_layout_of_tensorrt_llm() -> None:
     engine = TensorRTTree(tensorrt_stand_in, 2, "cpu")
     for shape in ((2, 1), (2,)):
         report = exact(engine, shape, "top_k")
@@ -283,7 +285,7 @@ def test_layout_of_tensorrt_llm():
         assert report.distance < 1e-6
 
 
-def test_a_tree_that_counts_its_root_among_the_drafts_is_rejected():
+def test_a_tree_that_counts_its_root_among_the_drafts_is_rejected() -> None:
     def shifted(drafted, *rest):
         return tensorrt_stand_in(drafted.roll(1, dims=1), *rest)
 
@@ -291,14 +293,14 @@ def test_a_tree_that_counts_its_root_among_the_drafts_is_rejected():
 
 
 @pytest.mark.parametrize(("function", "policy"), [(mcsd_with, "iid"), (mcsd_naive, "top_k")])
-def test_layout_of_mcsd(function, policy):
+def test_layout_of_mcsd(function, policy) -> None:
     cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
     report = check_node(MCSD(function), policy, 2, cases=cases, settings=Settings(levels=(0, 1)))
     assert report.exit_code == 0, text(report)
     assert report.distance < 1e-6
 
 
-def test_layout_of_eagle():
+def test_layout_of_eagle() -> None:
     cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
     report = check_tree(Eagle(eagle_stand_in), "top_k", 2, cases=cases)
     assert report.status == "pass", text(report)
@@ -317,13 +319,13 @@ def test_layout_of_eagle():
     ],
     ids=["sglang_chain", "sglang_tree", "flashinfer", "vllm_v2", "tensorrt_llm", "eagle"],
 )
-def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k):
+def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k) -> None:
     report = check_tree(engine, policy, k, settings=Settings(levels=(0,)))
     assert report.status == "pass", text(report)
 
 
 @pytest.mark.slow
-def test_transformers_is_right_but_for_two_known_defects():
+def test_transformers_is_right_but_for_two_known_defects() -> None:
     """Up to 5.24: `r <= p / q` accepts p = 0 at r = 0, and an empty residual is 0/0. The distribution is right to
     1e-7."""
     pytest.importorskip("transformers")
@@ -335,7 +337,7 @@ def test_transformers_is_right_but_for_two_known_defects():
 
 
 @pytest.fixture
-def vanishing(monkeypatch):
+def vanishing(monkeypatch: pytest.MonkeyPatch):
     """transformers' function where no token has p > q and the draft is rejected; skipped where that is no crash.
 
     The same distribution from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0.
@@ -360,7 +362,7 @@ def vanishing(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing):
+def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing) -> None:
     case = TreeProblem("p = q, logits shifted", 3, (1,), shift=SHIFT)
     assert TreeProblem.read(case.document()).document() == case.document()
     report = check_tree(vanishing, "iid", 1, cases=[case])
@@ -373,7 +375,7 @@ def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["rrs", "spechub", "rrsw"])
-def test_our_own_rules_pass(variant):
+def test_our_own_rules_pass(variant) -> None:
     sampler = samplers.by_name(variant)
     policy = sampler.drafts.name
     cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
@@ -385,7 +387,7 @@ def test_our_own_rules_pass(variant):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("sglang") is None, reason="sglang is not installed: install_engines.sh")
 @pytest.mark.parametrize("variant", ["", "block"])
-def test_sglang_chain_interpreted(variant):
+def test_sglang_chain_interpreted(variant) -> None:
     report = check_tree(sglang_chain.engine(variant), "iid", 1, settings=Settings(seconds=150))
     assert report.status == "pass", text(report)
     assert report.distance < 2e-7

@@ -85,7 +85,7 @@ app.command()(gate)
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "engines_under_test.py").write_text(ENGINES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -98,7 +98,7 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path):
+def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path: Path) -> None:
     result = run("engines_under_test:right", "--drafts", "iid", "--k", "2", "--json", "out.json", "--junit", "out.xml")
     assert result.exit_code == 0, result.output
     assert "PASS" in result.output
@@ -110,7 +110,7 @@ def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path)
     assert "--case" not in result.output
 
 
-def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
+def test_a_biased_engine_fails_and_its_case_can_be_replayed(run) -> None:
     files = ("--markdown", "out.md", "--junit", "out.xml", "--case", "case.json")
     result = run("engines_under_test:biased", "--k", "1", *files)
     assert result.exit_code == 1, result.output
@@ -139,7 +139,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run):
         ("wrong_slot", "came with slot 0"),
     ],
 )
-def test_an_engine_that_misbehaves_is_a_verdict(run, name, words):
+def test_an_engine_that_misbehaves_is_a_verdict(run, name, words) -> None:
     result = run(f"engines_under_test:{name}", "--budget", "20", "--k", "1", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert words in result.output
@@ -147,7 +147,7 @@ def test_an_engine_that_misbehaves_is_a_verdict(run, name, words):
     assert json.loads(Path("case.json").read_text())["case"]["tuple"]
 
 
-def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run):
+def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run) -> None:
     before = set(Path().iterdir())
     result = run("engines_under_test:hangs", "--time-limit", "0.5")
     assert result.exit_code == 1, result.output
@@ -157,11 +157,11 @@ def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run):
 
 
 @pytest.mark.slow
-def test_a_class_is_made_and_keeps_its_generator(run):
+def test_a_class_is_made_and_keeps_its_generator(run) -> None:
     assert run("engines_under_test:Machine", "--k", "1").exit_code == 0
 
 
-def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclusive(run):
+def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclusive(run) -> None:
     result = run("engines_under_test:opaque", "--budget", "1000draws", "--k", "1")
     assert result.exit_code == 3, result.output
     assert "randn" in result.output
@@ -190,14 +190,14 @@ def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclu
         ([], "name an engine"),
     ],
 )
-def test_misuse_is_exit_code_2_in_one_line(run, arguments, words):
+def test_misuse_is_exit_code_2_in_one_line(run, arguments, words) -> None:
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert words in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_probe_that_fails_can_be_replayed(run):
+def test_a_probe_that_fails_can_be_replayed(run) -> None:
     result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "raises no error" in result.output
@@ -206,7 +206,7 @@ def test_a_probe_that_fails_can_be_replayed(run):
 
 
 @pytest.mark.slow
-def test_acceptance_floor_and_baseline(run):
+def test_acceptance_floor_and_baseline(run) -> None:
     result = run("engines_under_test:Machine", "--k", "1", "--acceptance-floor", "0.98", *EXACT)
     assert result.exit_code == 1, result.output
     assert "of the optimum" in result.output
@@ -216,14 +216,14 @@ def test_acceptance_floor_and_baseline(run):
     assert "the baseline base.json has" in worse.output
 
 
-def test_an_output_that_cannot_be_written_is_misuse(run):
+def test_an_output_that_cannot_be_written_is_misuse(run) -> None:
     result = run("engines_under_test:Machine", "--k", "1", "--json", "no/such/folder/out.json", *EXACT)
     assert result.exit_code == 2, result.output
     assert "cannot write" in result.output
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin(run, tmp_path):
+def test_the_pytest_plugin(run, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from engines_under_test import Machine, biased\n"
         "def test_right(spechub_gate):\n    assert spechub_gate(Machine(), k=1).status == 'pass'\n"

@@ -18,7 +18,7 @@ def some_slow(row):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
-def test_rejects(mutant: Mutant):
+def test_rejects(mutant: Mutant) -> None:
     report = check_node(mutant.engine, mutant.drafts, mutant.k, name=mutant.what)
     assert report.exit_code == 1, text(report)
     found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
@@ -29,14 +29,14 @@ def test_rejects(mutant: Mutant):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
-def test_passes(name, engine, drafts, k):
+def test_passes(name, engine, drafts, k) -> None:
     report = check_node(engine, drafts, k, name=name)
     assert report.status == "pass", text(report)
     assert report.smallest_caught <= 0.05
 
 
 @pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
-def test_rejects_on_a_chain(what, engine, drafts, level, kind, says):
+def test_rejects_on_a_chain(what, engine, drafts, level, kind, says) -> None:
     report = check_tree(engine, drafts, 1, name=what)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert report.exit_code == 1, text(report)
@@ -46,7 +46,7 @@ def test_rejects_on_a_chain(what, engine, drafts, level, kind, says):
 
 
 @pytest.mark.parametrize(("what", "engine", "drafts"), [some_slow(c) for c in CHAIN_CONTROLS])
-def test_passes_on_a_chain(what, engine, drafts):
+def test_passes_on_a_chain(what, engine, drafts) -> None:
     report = check_tree(engine, drafts, 1, name=what)
     assert report.status == "pass", text(report)
     if engine.protocol == "uniform":
@@ -55,13 +55,13 @@ def test_passes_on_a_chain(what, engine, drafts):
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "product"])
-def test_problems_exist_for_every_policy(drafts, k):
+def test_problems_exist_for_every_policy(drafts, k) -> None:
     for problem in problems(drafts, k):
         assert len(problem.tuples) == len(set(problem.tuples)) == len(problem.mass)
         assert 0 <= float(problem.alpha) <= 1
 
 
-def test_settings_are_recorded():
+def test_settings_are_recorded() -> None:
     report = check_node(lambda p, q, drafts: (0, -1), settings=Settings(seconds=5, levels=(1,)), cases=problems()[:1])
     assert report.exit_code == 1
     assert report.document()["settings"]["seconds"] == 5

@@ -41,19 +41,19 @@ CASES = [p for p in problems("iid", 1) if p.name in ("q is p reversed", "ties")]
 
 
 @pytest.mark.slow
-def test_a_right_engine_with_hidden_regions_passes():
+def test_a_right_engine_with_hidden_regions_passes() -> None:
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "pass", text(report)
     assert all(row.distance < 1e-6 for row in report.rows)
 
 
 @pytest.mark.slow
-def test_a_wrong_engine_is_rejected_after_the_second_look():
+def test_a_wrong_engine_is_rejected_after_the_second_look() -> None:
     report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "biased", text(report)
 
 
-def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch):
+def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spechub_lp.gate.search.thresholds.Explorer.confirm", lambda *args, **kwargs: None)
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
@@ -85,13 +85,13 @@ class Chain:
 
 
 @pytest.mark.slow
-def test_a_right_chain_with_hidden_regions_passes():
+def test_a_right_chain_with_hidden_regions_passes() -> None:
     report = check_tree(Chain(), "iid", 1, settings=LEVEL_1)
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
 
 
-def test_the_second_look_changes_nothing_for_a_plain_rule():
+def test_the_second_look_changes_nothing_for_a_plain_rule() -> None:
     rule = by_name("naive", 1)
 
     def verify(p, q, drafts):

@@ -68,7 +68,7 @@ def proofs(report, kind):
 # -- what is chosen ------------------------------------------------------------------------------------------------
 
 
-def test_the_chosen_positions_are_the_hard_ones_among_candidates_that_lie_evenly():
+def test_the_chosen_positions_are_the_hard_ones_among_candidates_that_lie_evenly() -> None:
     rows = store.load(AUSTEN)
     opened = captured(Logits(AUSTEN, positions=12))
     assert list(opened.chosen.values()) == [*KINDS, *["spread over q(a)"] * 4]
@@ -87,13 +87,13 @@ def test_the_chosen_positions_are_the_hard_ones_among_candidates_that_lie_evenly
     assert captured(Logits(AUSTEN, positions=12), seed=1).chosen != opened.chosen
 
 
-def test_distributions_are_restricted_to_the_tokens_that_matter_to_either():
+def test_distributions_are_restricted_to_the_tokens_that_matter_to_either() -> None:
     p, q = distributions.restrict(((0.5, 0.3, 0.1, 0.1), (0.1, 0.1, 0.2, 0.6)), 2)
     assert p == pytest.approx((0.5 / 0.6, 0.1 / 0.6))
     assert q == pytest.approx((0.1 / 0.7, 0.6 / 0.7))
 
 
-def test_a_row_is_float32_and_its_problem_is_made_of_its_own_tokens():
+def test_a_row_is_float32_and_its_problem_is_made_of_its_own_tokens() -> None:
     opened = captured(Logits(AUSTEN, (0.7,), positions=2, top=3))
     problem = opened.narrow(policies.by_name("iid"), 2)[0]
     position = next(iter(opened.chosen))
@@ -109,7 +109,7 @@ def test_a_row_is_float32_and_its_problem_is_made_of_its_own_tokens():
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "product"])
-def test_problems_exist_for_every_policy(drafts, k):
+def test_problems_exist_for_every_policy(drafts, k) -> None:
     opened, policy = captured(Logits(AUSTEN, positions=2)), policies.by_name(drafts)
     for problem in opened.narrow(policy, k):
         assert len(problem.tuples) <= max(27, 3**k)
@@ -119,7 +119,7 @@ def test_problems_exist_for_every_policy(drafts, k):
         assert np.asarray(row.q).shape == ((k, 74) if drafts == "product" else (74,))
 
 
-def test_a_chain_follows_the_document_along_the_likely_tokens():
+def test_a_chain_follows_the_document_along_the_likely_tokens() -> None:
     opened = captured(Logits(AUSTEN, positions=1))
     position = next(iter(opened.chosen))
     rows = store.load(AUSTEN)
@@ -152,21 +152,21 @@ SEEN = (
 
 
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.what in SEEN], ids=lambda m: m.what)
-def test_wrong_samplers_are_rejected_on_captured_rows(mutant):
+def test_wrong_samplers_are_rejected_on_captured_rows(mutant) -> None:
     plan, settings = Logits(AUSTEN, (2.0,), positions=2, top=3), Settings(levels=(1,), seconds=60)
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=settings, logits=plan)
     assert report.exit_code == 1, text(report)
     assert any("austen[" in f.message for f in proofs(report, mutant.kind)), text(report)
 
 
-def test_a_token_of_probability_0_comes_from_a_real_row_at_a_low_temperature():
+def test_a_token_of_probability_0_comes_from_a_real_row_at_a_low_temperature() -> None:
     """p <= 1e-45 is 0 in float32, and a uniform of exactly 0 accepts it."""
     report = check_node(less_or_equal, "iid", 1, settings=EXACT, logits=Logits(AUSTEN, (0.03,), positions=1))
     assert any("exactly 0" in f.message for f in proofs(report, "zero-probability token")), text(report)
 
 
 @pytest.mark.parametrize(("rule", "policy"), [("rrs", "iid"), ("rrsw", "without_replacement"), ("spechub", "hub")])
-def test_our_own_rules_pass_on_captured_rows(rule, policy):
+def test_our_own_rules_pass_on_captured_rows(rule, policy) -> None:
     plan = Logits(AUSTEN, positions=1, top=3)
     report = check_node(spechub.engine(rule, policy, 2), policy, 2, settings=EXACT, logits=plan)
     assert report.status == "pass", text(report)
@@ -176,7 +176,7 @@ def test_our_own_rules_pass_on_captured_rows(rule, policy):
 
 
 @pytest.mark.slow
-def test_transformers_passes_at_t_1_and_its_zero_shows_at_a_low_temperature():
+def test_transformers_passes_at_t_1_and_its_zero_shows_at_a_low_temperature() -> None:
     engine, settings = transformers.engine(), Settings(levels=(1,), seconds=60)
     report = check_tree(engine, "iid", 1, settings=settings, logits=Logits(AUSTEN, positions=1, top=4))
     assert report.status == "pass", text(report)
@@ -185,7 +185,7 @@ def test_transformers_passes_at_t_1_and_its_zero_shows_at_a_low_temperature():
     assert proofs(report, "zero-probability token"), text(report)
 
 
-def test_a_chain_that_reads_the_roots_rows_is_rejected():
+def test_a_chain_that_reads_the_roots_rows_is_rejected() -> None:
     report = check_tree(RowOfTheParent(), "iid", 1, settings=EXACT, logits=Logits(AUSTEN, positions=1, top=3))
     assert any("position 1" in f.message for f in proofs(report, "bias")), text(report)
 
@@ -210,23 +210,23 @@ def plan():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [ids_from_2_to_15_dropped, half_sums_of_very_wide_rows])
-def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine):
+def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine) -> None:
     report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60))
     assert report.status == "pass", text(report)
 
 
-def test_dropped_ids_are_seen_on_captured_rows(plan):
+def test_dropped_ids_are_seen_on_captured_rows(plan) -> None:
     report = check_node(ids_from_2_to_15_dropped, "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
     assert any("ids from 32,768 on come out 0 times" in f.message for f in proofs(report, "bias")), text(report)
 
 
-def test_half_precision_sums_are_seen_on_captured_rows(plan):
+def test_half_precision_sums_are_seen_on_captured_rows(plan) -> None:
     report = check_node(half_sums_of_very_wide_rows, "iid", 1, settings=Settings(levels=(0,)), logits=plan)
     assert any("V = 49,152" in f.message for f in proofs(report, "illegal token")), text(report)
 
 
 @pytest.mark.slow
-def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan):
+def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan) -> None:
     settings = Settings(levels=(0, 1), seconds=60)
     assert check_tree(IdsIn15Bits(), "iid", 1, settings=settings).status == "pass"
     report = check_tree(IdsIn15Bits(), "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
@@ -235,7 +235,7 @@ def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan):
 
 
 @pytest.mark.slow
-def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary():
+def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary() -> None:
     rows = whole_rows(("p and q far apart", "the flattest p"))
     report = check_node(lambda p, q, x: (x[0], 0), "iid", 2, settings=Settings(levels=(2,), seconds=60), logits=rows)
     assert {f.kind for f in report.findings if f.proof} <= {"bias", "above the optimum"}
@@ -251,7 +251,7 @@ def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "policy"), [(rrs, "iid"), (rrsw, "without_replacement"), (target_lookup, "iid")])
-def test_right_samplers_pass_at_full_vocabulary(plan, engine, policy):
+def test_right_samplers_pass_at_full_vocabulary(plan, engine, policy) -> None:
     settings = Settings(levels=(0, 2), distance=0.2, seconds=60)
     report = check_node(engine, policy, 2, settings=settings, logits=plan)
     assert report.status == "pass", text(report)
@@ -264,13 +264,13 @@ def test_right_samplers_pass_at_full_vocabulary(plan, engine, policy):
 @pytest.mark.parametrize(
     ("engine", "drafts", "k"), [(Chain(), "iid", 1), (Siblings(), "top_k", 2), (transformers.engine(), "iid", 1)]
 )
-def test_right_batch_engines_pass_at_full_vocabulary(engine, drafts, k):
+def test_right_batch_engines_pass_at_full_vocabulary(engine, drafts, k) -> None:
     settings = Settings(levels=(0, 2), distance=0.35, seconds=60)
     report = check_tree(engine, drafts, k, settings=settings, logits=whole_rows(KINDS[:3]))
     assert report.status == "pass", text(report)
 
 
-def test_a_token_whose_p_is_0_in_float32_is_rejected_at_full_vocabulary():
+def test_a_token_whose_p_is_0_in_float32_is_rejected_at_full_vocabulary() -> None:
     position = next(iter(captured(Logits(AUSTEN, (0.03,), positions=1)).chosen))
     rows = Logits(AUSTEN, only=((position, 0.03, sha256_of(store.load(AUSTEN), position)),))
     assert store.load(AUSTEN).distributions(position, 0.03)[0].min() > 0
@@ -278,13 +278,13 @@ def test_a_token_whose_p_is_0_in_float32_is_rejected_at_full_vocabulary():
     assert any("which has p = 0" in f.message for f in proofs(report, "zero-probability token")), text(report)
 
 
-def test_too_few_draws_are_no_pass(plan):
+def test_too_few_draws_are_no_pass(plan) -> None:
     report = check_node(target_lookup, "iid", 1, settings=Settings(levels=(0, 2), draws=64), logits=plan)
     assert report.exit_code == 3, text(report)
     assert any("after 64 draws" in reason for reason in report.inconclusive)
 
 
-def test_an_engine_that_drafts_by_itself_is_not_passed_on_whole_rows(plan):
+def test_an_engine_that_drafts_by_itself_is_not_passed_on_whole_rows(plan) -> None:
     report = check_tree(Seeded(), "iid", 1, settings=Settings(levels=(0, 2)), logits=plan)
     assert report.exit_code == 3
     assert "nothing at V = 49,152 was tried" in report.inconclusive[0]
@@ -298,14 +298,14 @@ def austen_watch(by_row=True):
     return rows, Watch([(row.p, row.q, row.optimum) for row in rows], by_row)
 
 
-def test_every_bet_is_fair_and_the_one_on_acceptance_is_fair_at_the_optimum():
+def test_every_bet_is_fair_and_the_one_on_acceptance_is_fair_at_the_optimum() -> None:
     _, watch = austen_watch()
     expected = watch.chance[..., None] * np.exp(watch.hit) + (1 - watch.chance[..., None]) * np.exp(watch.missed)
     assert np.abs(expected - 1).max() < 1e-9
     assert (watch.hit[:, -1] >= watch.missed[:, -1]).all()  # so fewer accepted drafts cannot make it rich
 
 
-def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised():
+def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised() -> None:
     rng = np.random.default_rng(0)
     rows, watch = austen_watch(by_row=False)
     n, alpha = 1000, 1e-6
@@ -329,7 +329,7 @@ def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised(
     assert rejected >= 30
 
 
-def test_radius_holds_at_all_n_together():
+def test_radius_holds_at_all_n_together() -> None:
     rng = np.random.default_rng(1)
     means = np.cumsum(rng.random((400, 2000)) < 0.5, axis=1) / np.arange(1, 2001)
     wide = np.asarray([radius(n, 0.05) for n in range(1, 2001)])
@@ -338,7 +338,7 @@ def test_radius_holds_at_all_n_together():
 
 
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "hub", "greedy", "product"])
-def test_drafts_are_drawn_from_their_policy(drafts):
+def test_drafts_are_drawn_from_their_policy(drafts) -> None:
     problem = captured(Logits(AUSTEN, positions=1, top=4)).narrow(policies.by_name(drafts), 2)[0]
     draw, rng = drafter(problem.drafts, 2, [np.asarray(problem.q)]), np.random.default_rng(0)
     drawn = [draw(0, rng) for _ in range(4000)]
@@ -365,7 +365,7 @@ app.command()(gate)
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "captured_engines.py").write_text(ENGINES)
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, ROOT / "tests" / "support"):
@@ -375,7 +375,7 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_narrow_case_holds_its_numbers(run):
+def test_a_narrow_case_holds_its_numbers(run) -> None:
     result = run(
         "captured_engines:residual_is_p",
         "--k",
@@ -400,7 +400,7 @@ def test_a_narrow_case_holds_its_numbers(run):
     assert right.exit_code == 0, right.output
 
 
-def test_a_narrow_chain_case_holds_its_rows(run):
+def test_a_narrow_chain_case_holds_its_rows(run) -> None:
     result = run(
         "captured_engines:RowOfTheParent", "--k", "1", "--logits", AUSTEN,
         "--positions", "1", "--top", "3", "--level", "1", "--case", "case.json",
@@ -410,7 +410,7 @@ def test_a_narrow_chain_case_holds_its_rows(run):
     assert run("--rerun", "case.json", "--level", "1").exit_code == 1
 
 
-def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path):
+def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path: Path) -> None:
     for file in (SMOLLM2, SMOLLM2.with_suffix(".json")):
         shutil.copy(file, tmp_path)
     plan = ("--logits", "smollm2.safetensors", "--temperature", "1", "--positions", "8", "--level", "0", "--level", "2")
@@ -431,7 +431,7 @@ def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path):
     assert "not what it was" in stale.output
 
 
-def test_a_wide_tree_case_is_replayed(run):
+def test_a_wide_tree_case_is_replayed(run) -> None:
     rows = whole_rows(KINDS[:1])
     report = check_tree(
         CrashesOnWideRows(), "iid", 1, name="captured_engines:CrashesOnWideRows", settings=EXACT, logits=rows
@@ -466,7 +466,7 @@ def test_a_wide_tree_case_is_replayed(run):
         (["--positions", "3"], "--logits DIR"),
     ],
 )
-def test_misuse_is_exit_code_2_in_one_line(run, tmp_path, arguments, words):
+def test_misuse_is_exit_code_2_in_one_line(run, tmp_path: Path, arguments, words) -> None:
     (tmp_path / "text.safetensors").write_text("not tensors")
     (tmp_path / "text.json").write_text("{}")
     for name in ("broken", "empty"):
@@ -484,13 +484,13 @@ def test_misuse_is_exit_code_2_in_one_line(run, tmp_path, arguments, words):
     assert "Traceback" not in result.output
 
 
-def test_a_saved_case_about_a_position_that_is_not_there_is_rejected():
+def test_a_saved_case_about_a_position_that_is_not_there_is_rejected() -> None:
     with pytest.raises(SpecHubError, match="has 1536 positions"):
         captured(Logits(AUSTEN, only=((5000, 1.0, "x"),)))
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin_takes_captured_rows(run, tmp_path):
+def test_the_pytest_plugin_takes_captured_rows(run, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from captured_engines import residual_is_p, rrs\n"
         "from spechub_lp.gate.settings import Logits\n"

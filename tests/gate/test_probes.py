@@ -18,7 +18,7 @@ LEVEL_0 = Settings(levels=(0,))
 
 
 @pytest.mark.parametrize("mutant", WIDE_MUTANTS, ids=lambda m: m.what)
-def test_rejects(mutant):
+def test_rejects(mutant) -> None:
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=LEVEL_0)
     found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
     assert found, text(report)
@@ -27,13 +27,13 @@ def test_rejects(mutant):
 
 
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
-def test_passes(name, engine, drafts, k):
+def test_passes(name, engine, drafts, k) -> None:
     report = check_node(engine, drafts, k, settings=LEVEL_0)
     assert report.status == "pass", text(report)
 
 
 @pytest.mark.parametrize(("rule", "policy"), [("rrs", "iid"), ("spechub", "hub"), ("rrsw", "without_replacement")])
-def test_our_own_rules_pass(rule, policy):
+def test_our_own_rules_pass(rule, policy) -> None:
     report = check_node(spechub.engine(rule, policy, 2), policy, 2, settings=LEVEL_0)
     assert report.status == "pass", text(report)
 
@@ -41,7 +41,7 @@ def test_our_own_rules_pass(rule, policy):
 @pytest.mark.parametrize(
     ("what", "engine", "drafts", "k", "kind", "says"), PROBE_MUTANTS, ids=[m[0] for m in PROBE_MUTANTS]
 )
-def test_rejects_on_batches(what, engine, drafts, k, kind, says):
+def test_rejects_on_batches(what, engine, drafts, k, kind, says) -> None:
     report = check_tree(engine, drafts, k, name=what, settings=LEVEL_0)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert found, text(report)
@@ -53,12 +53,12 @@ def test_rejects_on_batches(what, engine, drafts, k, kind, says):
     [*((*c, 1) for c in CHAIN_CONTROLS), CONTROL_TREE],
     ids=[*(c[0] for c in CHAIN_CONTROLS), CONTROL_TREE[0]],
 )
-def test_passes_on_batches(what, engine, drafts, k):
+def test_passes_on_batches(what, engine, drafts, k) -> None:
     report = check_tree(engine, drafts, k, name=what, settings=LEVEL_0)
     assert report.status == "pass", text(report)
 
 
-def test_what_a_sure_batch_expects_by_hand():
+def test_what_a_sure_batch_expects_by_hand() -> None:
     batch = sure_batch(5, (2, 1), "top_k")
     assert batch.parent[0].tolist() == [-1, 0, 0, 1, 2]
     assert batch.p[:2, 0].argmax(dim=1).tolist() == [4, 0]
@@ -71,7 +71,7 @@ def test_what_a_sure_batch_expects_by_hand():
     assert expected(ragged, 4) == (0,)
 
 
-def test_siblings_are_33_and_come_in_trial_order():
+def test_siblings_are_33_and_come_in_trial_order() -> None:
     batch = sibling_batch("top_k")
     assert batch.token[0, 1:].tolist() == list(range(5, 38))
     assert batch.q[0, 0].argsort(descending=True)[:33].tolist() == list(range(5, 38))

@@ -20,7 +20,7 @@ KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}
 
 
 @pytest.mark.parametrize("path", sorted(GATE.rglob("*.py")), ids=lambda p: p.relative_to(GATE).as_posix())
-def test_kinds_and_levels_are_members_of_their_enums(path):
+def test_kinds_and_levels_are_members_of_their_enums(path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "Failure", "ChildDied", "Row"):
             for argument in node.args[:2]:
@@ -35,13 +35,13 @@ def test_kinds_and_levels_are_members_of_their_enums(path):
     ("findings", "reasons", "status", "code"),
     [([], [], "pass", 0), ([Finding(0, Kind.CRASH, "x")], ["y"], "biased", 1), ([], ["y"], "inconclusive", 3)],
 )
-def test_the_verdict_is_a_string_and_an_exit_code(findings, reasons, status, code):
+def test_the_verdict_is_a_string_and_an_exit_code(findings, reasons, status, code) -> None:
     report = Report("x", "node", "iid", 2, findings=findings, inconclusive=reasons)
     assert (report.status, report.exit_code) == (status, code)
     assert json.loads(json.dumps(report.document()))["status"] == status
 
 
-def test_a_finding_belongs_to_the_problem_that_it_names_and_not_to_one_that_its_message_quotes():
+def test_a_finding_belongs_to_the_problem_that_it_names_and_not_to_one_that_its_message_quotes() -> None:
     rows = [Row(name, Level.EXACT, 0.0, 0.0, 0.5, 0.5) for name in ("a", "b")]
     finding = Finding(Level.EXACT, Kind.BIAS, "worse than on 'a'", problem="b")
     report = Report("x", "node", "iid", 2, rows, [finding, Finding(Level.BOUNDARY, Kind.HANG, "on 'a' it hangs")])
@@ -50,7 +50,7 @@ def test_a_finding_belongs_to_the_problem_that_it_names_and_not_to_one_that_its_
     assert report.failed_on("a") == []
 
 
-def test_what_was_missed_names_a_power_only_where_draws_decided():
+def test_what_was_missed_names_a_power_only_where_draws_decided() -> None:
     rows = [Row("a", Level.EXACT, 0.0, 0.0, 0.5, 0.5)]
     exact = Report("x", "node", "iid", 2, rows, levels=[0, 1], level="in other words", smallest_caught=1e-6)
     assert exact.exact
@@ -61,7 +61,7 @@ def test_what_was_missed_names_a_power_only_where_draws_decided():
     assert "with power 0.99" in what_was_missed(drawn)
 
 
-def test_the_old_attribute_of_an_engine_and_of_a_report_still_work():
+def test_the_old_attribute_of_an_engine_and_of_a_report_still_work() -> None:
     class Old:
         door, branchings = "uniform", [(1,)]
         noise, __call__ = Chain().noise, Chain().__call__
@@ -75,7 +75,7 @@ def test_the_old_attribute_of_an_engine_and_of_a_report_still_work():
 
 
 @pytest.mark.parametrize("said", ["uniforms", "", 3])
-def test_an_unknown_protocol_is_named(said):
+def test_an_unknown_protocol_is_named(said) -> None:
     engine = type("Engine", (), {"protocol": said})()
     with pytest.raises(SpecHubError, match="must be one of uniform, seeded, host"):
         protocol_of(engine, "mine")

@@ -19,13 +19,13 @@ def check(text, **options):
     return check_source(text, problems("iid", 1, random=0)[:3], settings)
 
 
-def test_a_right_text_passes_and_its_distribution_is_p():
+def test_a_right_text_passes_and_its_distribution_is_p() -> None:
     checked = check(LOOKUP.format(distribution="p"))
     assert checked.report.status == "pass"
     assert checked.output == pytest.approx(checked.problem.p, abs=1e-6)
 
 
-def test_a_wrong_text_is_rejected_and_its_distribution_is_shown():
+def test_a_wrong_text_is_rejected_and_its_distribution_is_shown() -> None:
     checked = check(LOOKUP.format(distribution="q"))
     assert checked.report.status == "biased"
     assert checked.report.distance > 0.1
@@ -47,7 +47,7 @@ def test_a_wrong_text_is_rejected_and_its_distribution_is_shown():
         ("def verify(p, q, drafts):\n    while True:\n        pass", "hang", "no answer"),
     ],
 )
-def test_a_broken_text_is_a_finding(text, kind, says):
+def test_a_broken_text_is_a_finding(text, kind, says) -> None:
     report = check(text, time_limit=0.5).report
     assert report.status == "biased"
     assert kind in {finding.kind for finding in report.findings}

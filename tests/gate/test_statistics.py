@@ -18,7 +18,7 @@ RAISED = 0.05
 
 
 @pytest.mark.slow
-def test_false_alarms_of_10000_correct_runs_stay_below_the_promise():
+def test_false_alarms_of_10000_correct_runs_stay_below_the_promise() -> None:
     """Ville: the wealth ever passes 1/alpha with probability at most alpha, looked at after every draw."""
     rng = np.random.default_rng(1)
     p = [0.5, 0.25, 0.2, 0.05]
@@ -36,7 +36,7 @@ def test_false_alarms_of_10000_correct_runs_stay_below_the_promise():
     assert alarms < 640
 
 
-def test_acceptance_at_the_optimum_is_no_alarm_and_above_it_is():
+def test_acceptance_at_the_optimum_is_no_alarm_and_above_it_is() -> None:
     rng = np.random.default_rng(2)
     alarms = 0
     for _ in range(400):
@@ -51,7 +51,7 @@ def test_acceptance_at_the_optimum_is_no_alarm_and_above_it_is():
     assert bet.log_wealth > math.log(1e6)
 
 
-def test_the_confidence_sequence_covers_at_every_look():
+def test_the_confidence_sequence_covers_at_every_look() -> None:
     rng = np.random.default_rng(3)
     distribution, claimed = np.asarray([0.4, 0.35, 0.25]), [0.45, 0.3, 0.25]
     true = float(np.abs(distribution - claimed).sum() / 2)
@@ -68,7 +68,7 @@ def test_the_confidence_sequence_covers_at_every_look():
 
 
 @pytest.mark.parametrize("n", [500, 4_000])
-def test_the_smallest_distance_caught_is_caught(n):
+def test_the_smallest_distance_caught_is_caught(n) -> None:
     """Rejected in at least 99 of 100 runs, in the direction that is hardest to see."""
     d = smallest_caught(n, 4, 1e-6)
     p = np.asarray([0.25, 0.25, 0.25, 0.25])
@@ -85,7 +85,7 @@ def test_the_smallest_distance_caught_is_caught(n):
     assert caught >= 39
 
 
-def test_recycled_noise_is_seen_and_fresh_noise_is_not():
+def test_recycled_noise_is_seen_and_fresh_noise_is_not() -> None:
     rng = np.random.default_rng(5)
     assert recycled(rng.integers(0, 3, 6000).tolist(), 1e-6) is None
     assert recycled([1] * 3000, 1e-6) is None
@@ -128,17 +128,17 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_exact_distribution_of_every_source_of_noise(name):
+def test_the_exact_distribution_of_every_source_of_noise(name) -> None:
     distribution = distribution_of(lambda p, q, drafts: (int(SOURCES[name]()), -1))
     assert distribution[1] == pytest.approx(0.3, abs=1e-7)
     assert sum(distribution.values()) == pytest.approx(1, abs=1e-12)
 
 
-def test_a_permutation_is_enumerated():
+def test_a_permutation_is_enumerated() -> None:
     assert distribution_of(lambda p, q, drafts: (int(torch.randperm(4)[0] == 0), -1))[1] == pytest.approx(0.25)
 
 
-def test_the_generators_are_put_back():
+def test_the_generators_are_put_back() -> None:
     kept = (random.random, np.random.rand, random.Random.random, random.Random._randbelow)
     random.seed(5)
     expected = random.Random(5).random()
@@ -148,6 +148,6 @@ def test_the_generators_are_put_back():
     assert kept == (random.random, np.random.rand, random.Random.random, random.Random._randbelow)
 
 
-def test_problems_survive_a_file():
+def test_problems_survive_a_file() -> None:
     for problem in problems("product", 2):
         assert Problem.read(problem.document()) == problem

@@ -54,22 +54,22 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRIES))
-def test_every_module_has_its_room(module):
+def test_every_module_has_its_room(module) -> None:
     assert room(module) is not None, f"{module}: name its room in JOURNEY"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRIES))
-def test_imports_run_one_way(module):
+def test_imports_run_one_way(module) -> None:
     mine = JOURNEY.index(str(room(module)))
     later = {name for name in imports(MODULES[module]) & MODULES.keys() if JOURNEY.index(str(room(name))) > mine}
     assert not later
 
 
-def test_no_room_is_empty():
+def test_no_room_is_empty() -> None:
     assert {room(module) for module in MODULES.keys() - ENTRIES} == set(JOURNEY)
 
 
-def test_no_two_modules_import_each_other():
+def test_no_two_modules_import_each_other() -> None:
     graph = {module: imports(path) & MODULES.keys() for module, path in MODULES.items() if module}
     seen: dict[str, bool] = {}
 
@@ -92,23 +92,23 @@ NUMERICS = {
 
 
 @pytest.mark.parametrize("module", [m for m in RULES if m not in NUMERICS])
-def test_rules_and_policies_name_no_arithmetic(module):
+def test_rules_and_policies_name_no_arithmetic(module) -> None:
     assert not {"numpy", "torch", "gmpy2"} & {name.partition(".")[0] for name in imports(MODULES[module])}
 
 
-def test_the_checker_imports_no_solver_and_no_numpy():
+def test_the_checker_imports_no_solver_and_no_numpy() -> None:
     assert {name.removeprefix(".") for name in imports(MODULES["certificate"])} - {"errors"} <= {
         "collections", "collections.abc", "fractions", "contextlib", "json", "pathlib", "re", "sys", "typing",
     }  # fmt: skip
 
 
-def test_torch_stays_in_its_rooms():
+def test_torch_stays_in_its_rooms() -> None:
     users = {room(module) for module in MODULES.keys() - ENTRIES if "torch" in imports(MODULES[module])}
     assert not users & set(JOURNEY[: JOURNEY.index("sampling_torch")])
     assert not users & {"trees", "theorems", "report", "cli"}
 
 
-def test_the_gate_renders_nothing():
+def test_the_gate_renders_nothing() -> None:
     shown = {"rich", "typer", "jinja2"}
     assert not shown & {name for m in MODULES if m.startswith("gate.") for name in imports(MODULES[m])}
 
@@ -117,7 +117,7 @@ COMPARES = {"allclose", "array_equal", "isclose", "equal", "all", "any", "array_
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.name)
-def test_no_comparison_is_thrown_away(path):
+def test_no_comparison_is_thrown_away(path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             name = getattr(node.value.func, "attr", getattr(node.value.func, "id", ""))
@@ -142,19 +142,19 @@ def chosen_asserts(tree: ast.AST) -> list[int]:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.name)
-def test_no_assertion_chooses_what_it_asserts(path):
+def test_no_assertion_chooses_what_it_asserts(path) -> None:
     assert chosen_asserts(ast.parse(path.read_text())) == []
 
 
 @pytest.mark.parametrize("code", ["assert x <= a if k < 2 else b", "assert y and (not (x if k else b))"])
-def test_a_chosen_assertion_is_seen(code):
+def test_a_chosen_assertion_is_seen(code) -> None:
     assert chosen_asserts(ast.parse(code)) == [1]
 
 
-def test_a_bound_may_be_chosen():
+def test_a_bound_may_be_chosen() -> None:
     assert chosen_asserts(ast.parse("assert x <= (a if k < 2 else b)")) == []
 
 
-def test_no_test_imports_a_test():
+def test_no_test_imports_a_test() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
         assert not {name for name in imports(path) if name.rpartition(".")[2].startswith("test_")}, path

@@ -27,7 +27,7 @@ LOOKED_AT = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory: pytest.TempPathFactory):
     pytest.importorskip("furo")
     out = tmp_path_factory.mktemp("site")
     build = ["-m", "sphinx", "-b", "html", "-c", "docs", "-n", "-W", "--keep-going", "-q", "-d", str(out / "trees")]
@@ -39,14 +39,14 @@ def site(tmp_path_factory):
 class Page(HTMLParser):
     """The anchors of a page, its links, and what it loads."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.ids: set[str] = set()
         self.links: list[str] = []
         self.loads: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         given = {name: value or "" for name, value in attributes}
         self.ids.add(given.get("id", ""))
         if tag == "a" and "href" in given:
@@ -78,13 +78,13 @@ def dead_links(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_site_builds_and_its_links_are_alive(site):
+def test_the_site_builds_and_its_links_are_alive(site) -> None:
     assert len(list(site.rglob("*.html"))) > 40
     assert dead_links(site) == []
 
 
 @pytest.mark.slow
-def test_nothing_is_loaded_from_outside(site):
+def test_nothing_is_loaded_from_outside(site) -> None:
     for path in site.rglob("*.html"):
         outside = [a for a in Page(path.read_text(encoding="utf-8")).loads if urlsplit(a).netloc]
         assert not outside, (path, outside)
@@ -92,13 +92,13 @@ def test_nothing_is_loaded_from_outside(site):
         assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", path.read_text(encoding="utf-8")), path
 
 
-def test_a_dead_link_is_found(tmp_path):
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text('<a href="b.html#x">1</a> <a href="c.html">2</a> <a href="http:/d">3</a>')
     (tmp_path / "b.html").write_text('<p id="y"></p> <a href="a.html">1</a> <a href="https://example.org/">2</a>')
     assert len(dead_links(tmp_path)) == 3
 
 
-def test_links_in_the_markdown_lead_somewhere():
+def test_links_in_the_markdown_lead_somewhere() -> None:
     """On a forge, where there is no Sphinx to complain."""
     for page in [*ROOT.glob("*.md"), *(p for d in ("docs", "theory", "spechub_lp") for p in (ROOT / d).rglob("*.md"))]:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
@@ -109,7 +109,7 @@ def test_links_in_the_markdown_lead_somewhere():
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_in_a_browser(site, browser, width, scheme):
+def test_pages_in_a_browser(site, browser, width, scheme) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for name in LOOKED_AT:
         tab, said = context.new_page(), []
@@ -136,7 +136,7 @@ def brightness(colour: str) -> int:
     return sum(int(part) for part in re.search(r"rgba?\((\d+), (\d+), (\d+)", colour).groups())
 
 
-def test_the_comparison_is_that_of_the_stored_figures():
+def test_the_comparison_is_that_of_the_stored_figures() -> None:
     page = comparison.PAGE.read_text(encoding="utf-8")
     figures = json.loads(comparison.KEPT.read_text(encoding="utf-8"))
     assert comparison.updated(page, figures) == page

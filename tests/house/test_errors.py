@@ -21,7 +21,7 @@ def an_error(kind):
 
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("kind", classes())
-def test_every_error_passes_through_pickle(kind, again):
+def test_every_error_passes_through_pickle(kind, again) -> None:
     error = an_error(kind)
     error.add_note("seen by worker 3")
     error.place = "row 5"
@@ -34,7 +34,7 @@ def test_every_error_passes_through_pickle(kind, again):
     assert str(again(copied)) == str(error)
 
 
-def test_only_a_refuted_claim_exits_with_1():
+def test_only_a_refuted_claim_exits_with_1() -> None:
     assert {kind for kind in classes() if kind.exit_code != 2} == {errors.Refuted}
     assert errors.Refuted.exit_code == 1
     assert issubclass(errors.Refuted, errors.CertificateError)

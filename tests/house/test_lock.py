@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -22,7 +23,7 @@ def machine(environment):
 
 
 @pytest.mark.parametrize("environment", MACHINES, ids=machine)
-def test_every_requirement_is_locked_at_a_release_that_it_takes(environment):
+def test_every_requirement_is_locked_at_a_release_that_it_takes(environment) -> None:
     pins = lock.pins(TEXT, environment)
     for name, requirements in lock.declared().items():
         assert all(r.specifier.contains(pins[name], prereleases=True) for r in requirements), (name, pins[name])
@@ -30,18 +31,18 @@ def test_every_requirement_is_locked_at_a_release_that_it_takes(environment):
 
 
 @pytest.mark.parametrize("environment", MACHINES, ids=machine)
-def test_torch_is_locked_in_its_cpu_build(environment):
+def test_torch_is_locked_in_its_cpu_build(environment) -> None:
     pins = lock.pins(TEXT, environment)
     assert pins["torch"].endswith("+cpu") == (environment["sys_platform"] == "linux")
     assert not [name for name in pins if lock.CUDA.match(name) and name != "torch"]
 
 
-def test_what_is_installed_is_what_is_asked_for():
+def test_what_is_installed_is_what_is_asked_for() -> None:
     for name, requirements in lock.declared().items():
         assert all(r.specifier.contains(version(name), prereleases=True) for r in requirements), (name, version(name))
 
 
-def test_the_lock_has_what_locked_releases_need():
+def test_the_lock_has_what_locked_releases_need() -> None:
     """It is installed without resolving: a missing package would be missing."""
     environment = lock.this_machine()
     if environment["python_version"] not in lock.PYTHONS:
@@ -62,13 +63,13 @@ def test_the_lock_has_what_locked_releases_need():
     assert checked > 40
 
 
-def test_the_header_names_the_pythons_that_make_accepts():
+def test_the_header_names_the_pythons_that_make_accepts() -> None:
     assert f"# Python: {' '.join(lock.PYTHONS)}\n" in TEXT
     classifiers = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f"Python :: {python}" in classifiers for python in lock.PYTHONS)
 
 
-def test_a_python_without_a_lock_is_told_so(tmp_path):
+def test_a_python_without_a_lock_is_told_so(tmp_path: Path) -> None:
     none = tmp_path / "none.txt"
     none.write_text("# Python: 2.7\n")
     command = ["make", "ready", f"VENV={tmp_path / 'venv'}", f"LOCK={none}", f"PYTHON={sys.executable}"]
@@ -79,7 +80,7 @@ def test_a_python_without_a_lock_is_told_so(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
-def test_a_page_that_installs_extras_takes_the_cpu_build_of_torch():
+def test_a_page_that_installs_extras_takes_the_cpu_build_of_torch() -> None:
     block = re.compile(r"```\w+\n(.*?)```", re.S)
     pages = [
         page for place in ("*.md", "docs/*.md", "spechub_lp/**/*.md", "notebooks/*.md") for page in ROOT.glob(place)
@@ -94,12 +95,12 @@ def test_a_page_that_installs_extras_takes_the_cpu_build_of_torch():
     assert all("https://download.pytorch.org/whl/cpu" in code for code in installs)
 
 
-def test_the_page_has_the_releases_of_the_lock():
+def test_the_page_has_the_releases_of_the_lock() -> None:
     page = lock.PAGE.read_text(encoding="utf-8")
     assert lock.with_part(page, "versions", lock.table(TEXT)) == page
 
 
-def test_what_is_newer_is_named():
+def test_what_is_newer_is_named() -> None:
     pins = lock.pins(TEXT, lock.this_machine())
     assert lock.newer(TEXT, TEXT) == []
     newest = TEXT.replace(f"tqdm=={pins['tqdm']}", "tqdm==999") + "brandnew==1\n"
@@ -115,11 +116,11 @@ def test_what_is_newer_is_named():
         ("no tests ran in 0.01s", "no result (no tests ran in 0.01s)"),
     ],
 )
-def test_the_outcome_of_the_newest_releases(last, said):
+def test_the_outcome_of_the_newest_releases(last, said) -> None:
     assert lock.outcome(f"F..\nFAILED tests/test_1 - 3 failed\n{last}\n") == said
 
 
-def test_a_line_of_the_lock_keeps_only_markers_that_decide():
+def test_a_line_of_the_lock_keeps_only_markers_that_decide() -> None:
     assert lock.simplified("a==1 ; sys_platform != 'emscripten'") == "a==1"
     assert lock.simplified("a==1 ; os_name == 'nt'") is None
     assert lock.simplified("a==1 ; python_full_version < '3.12'") == "a==1 ; python_full_version < '3.12'"
@@ -132,14 +133,14 @@ PASS_ON = ("torch.nn.modules.module", "functools", "contextlib", "numpy._core._m
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_warning_of_ours_is_an_error(kind):
+def test_a_warning_of_ours_is_an_error(kind) -> None:
     for module in (*OURS, *PASS_ON):
         with pytest.raises(kind, match=f"^ours in {module}$"):
             warnings.warn_explicit(f"ours in {module}", kind, "a.py", 1, module=module)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_warning_of_another_package_is_none(kind):
+def test_a_warning_of_another_package_is_none(kind) -> None:
     others = ("dask.core", "marimo._ast", "transformers.models.llama.modeling_llama", "testing")
     with warnings.catch_warnings(record=True) as seen:
         for module in others:

@@ -46,12 +46,12 @@ def links(notebook):
 
 
 @each
-def test_it_opens_with_a_question_and_its_answer(notebook):
+def test_it_opens_with_a_question_and_its_answer(notebook) -> None:
     assert re.match(r"\s*# [^\n]*\?\n\n\s*\*\*Answer\.\*\* ", markdown(notebook)[0])
 
 
 @each
-def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook):
+def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook) -> None:
     assert links(notebook)
     for link in links(notebook):
         page = (notebook.parent / link).resolve()
@@ -60,14 +60,14 @@ def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook):
             assert f"../../notebooks/{notebook.name}" in page.read_text(encoding="utf-8"), f"{link} has no way back"
 
 
-def test_the_table_has_every_notebook_and_nothing_else():
+def test_the_table_has_every_notebook_and_nothing_else() -> None:
     text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     assert {f"{n.stem}.py" for n in NOTEBOOKS} == set(re.findall(r"\]\((\w+\.py)\)", text))
     assert all(f"marimo run notebooks/{n.name}" in text for n in NOTEBOOKS)
     assert all((ROOT / "notebooks" / link).exists() for link in re.findall(r"\]\((?!https?:)([^)#]+)", text))
 
 
-def test_marimo_finds_nothing_to_mend():
+def test_marimo_finds_nothing_to_mend() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "marimo", "check", "--strict", *NOTEBOOKS], capture_output=True, text=True
     )
@@ -147,7 +147,7 @@ def strict(kind):
 
 @pytest.mark.slow
 @each
-def test_it_runs_as_a_script_from_any_folder(notebook, tmp_path):
+def test_it_runs_as_a_script_from_any_folder(notebook, tmp_path: Path) -> None:
     command = [*strict("path"), notebook]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -155,7 +155,7 @@ def test_it_runs_as_a_script_from_any_folder(notebook, tmp_path):
 
 @pytest.mark.slow
 @each
-def test_it_shows_its_answer_and_pictures(notebook):
+def test_it_shows_its_answer_and_pictures(notebook) -> None:
     _, outputs, _ = loaded(notebook)
     first = re.sub(r"<[^>]+>", " ", outputs[0].text)
     assert re.match(r"\s*[^?]+\?\s+Answer\.\s.*\d", first, flags=re.S)
@@ -165,7 +165,7 @@ def test_it_shows_its_answer_and_pictures(notebook):
 
 @pytest.mark.slow
 @each
-def test_it_runs_wherever_its_controls_stand(notebook):
+def test_it_runs_wherever_its_controls_stand(notebook) -> None:
     """One cell's controls at a time: a control may depend on another one, and is then made anew."""
     app, outputs, _ = loaded(notebook)
     found = 0
@@ -192,7 +192,7 @@ def test_it_runs_wherever_its_controls_stand(notebook):
         ("", "p[0] = "),
     ],
 )
-def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says):
+def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says) -> None:
     notebook = ROOT / "notebooks" / "how_far.py"
     (group,) = groups(notebook)
     outputs, _ = loaded(notebook)[0].run(defs=group | {"p_text": mo.ui.text(p)})
@@ -205,7 +205,7 @@ def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says):
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(tmp_path: Path):
     """Starts `marimo run` on a notebook, with nobody's settings, and gives its address."""
     started = []
 
@@ -235,7 +235,7 @@ def served(tmp_path):
 
 @pytest.mark.slow
 @each
-def test_its_picture_moves_with_a_control(notebook, browser, served):
+def test_its_picture_moves_with_a_control(notebook, browser, served) -> None:
     """In a real browser, on a notebook that is really running, and with no word to the world outside."""
     address, asked = served(notebook), []
     page = browser.new_page(viewport={"width": 1280, "height": 2400})
@@ -258,7 +258,7 @@ def test_its_picture_moves_with_a_control(notebook, browser, served):
 
 @pytest.mark.slow
 @each
-def test_it_exports_to_a_page_that_renders(notebook, browser, tmp_path):
+def test_it_exports_to_a_page_that_renders(notebook, browser, tmp_path: Path) -> None:
     """Text and pictures are in the page; marimo's scripts are not (notebooks/README.md), so they are served here."""
     page_file = tmp_path / "page.html"
     command = [*strict("module"), "marimo", "export", "html", notebook, "-o", page_file]
@@ -266,7 +266,7 @@ def test_it_exports_to_a_page_that_renders(notebook, browser, tmp_path):
     assert done.returncode == 0, done.stderr
     beside, asked = Path(mo.__file__).parent / "_static", []
 
-    def answer(route):
+    def answer(route) -> None:
         asked.append(route.request.url)
         wanted = beside / route.request.url.removeprefix(f"{SERVED}{mo.__version__}/dist/").partition("?")[0]
         route.fulfill(path=wanted) if wanted.is_file() else route.abort()

@@ -126,7 +126,7 @@ def with_code() -> list:
 
 
 @pytest.mark.parametrize("page", with_code())
-def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_the_code_of_a_page_runs(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(with_data(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
     namespace = {"__name__": "page"}
@@ -148,7 +148,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_no_command_hides_in_an_indented_block_of_something_else():
+def test_no_command_hides_in_an_indented_block_of_something_else() -> None:
     for page in PAGES:
         for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
             if token.type == "code_block" and not COMMAND.match(token.content):
@@ -156,12 +156,12 @@ def test_no_command_hides_in_an_indented_block_of_something_else():
                 assert not hidden, f"{named(page)}: {hidden}"
 
 
-def test_what_is_not_run_is_known():
+def test_what_is_not_run_is_known() -> None:
     noted = {(named(page), block.first): block.reason for page in PAGES for block in blocks(page) if block.reason}
     assert noted == NOT_RUN
 
 
-def test_a_file_of_a_page_is_used():
+def test_a_file_of_a_page_is_used() -> None:
     """A block that is only saved would never run: another block must name it."""
     for page in PAGES:
         run = blocks(page)
@@ -186,7 +186,7 @@ def examples() -> list:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "lines"), examples())
-def test_the_examples_in_docstrings_run(module, lines, tmp_path):
+def test_the_examples_in_docstrings_run(module, lines, tmp_path: Path) -> None:
     folder = with_data(tmp_path)
     (engine,) = [block for block in blocks(ROOT / "README.md") if block.file == "mymodule.py"]
     (folder / "mymodule.py").write_text(engine.code, encoding="utf-8")
@@ -197,7 +197,7 @@ def test_the_examples_in_docstrings_run(module, lines, tmp_path):
             shell(line, folder, exit_code=1 if " hunt " in line else 0)
 
 
-def test_the_examples_that_are_not_run_are_there():
+def test_the_examples_that_are_not_run_are_there() -> None:
     there = [(named(case.values[0]), line) for case in examples() for line in case.values[1]]
     for place, begin in EXAMPLES_NOT_RUN:
         assert any(place == name and line.startswith(begin) for name, line in there), begin

@@ -13,12 +13,12 @@ import readme_table
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_table_is_that_of_the_stored_results():
+def test_the_table_is_that_of_the_stored_results() -> None:
     figures = json.loads(readme_table.KEPT.read_text())
     assert readme_table.updated(README, figures) == README
     assert figures["failures"] == []
 
 
-def test_every_sampler_is_in_the_table():
+def test_every_sampler_is_in_the_table() -> None:
     for sampler in samplers.ALL:
         assert f"| `{sampler.name}` |" in README

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ P, Q = [3, 1], [1, 1]
 
 
 @pytest.mark.parametrize("old", sorted(OLD_MODULES))
-def test_a_module_of_the_first_release_is_found(old):
+def test_a_module_of_the_first_release_is_found(old) -> None:
     sys.modules.pop(f"spechub_lp.{old}", None)
     with pytest.warns(DeprecationWarning, match="goes with the next release"):
         import_module(f"spechub_lp.{old}")
@@ -23,7 +24,7 @@ def test_a_module_of_the_first_release_is_found(old):
         assert import_module(f"spechub_lp.{part}")
 
 
-def test_names_are_looked_up_in_every_part():
+def test_names_are_looked_up_in_every_part() -> None:
     for old in OLD_MODULES:
         sys.modules.pop(f"spechub_lp.{old}", None)
         vars(spechub_lp).pop(old, None)
@@ -46,18 +47,18 @@ def test_names_are_looked_up_in_every_part():
     lambda: optimum(P, Q, normalise=True).alpha,
     lambda: exact(samplers.RRS(), P, Q, normalise=True).distance,
 ])  # fmt: skip
-def test_normalise_is_normalize(call):
+def test_normalise_is_normalize(call) -> None:
     with pytest.warns(DeprecationWarning, match="normalize="):
         assert call() is not None
 
 
-def test_the_output_law_is_the_output_distribution():
+def test_the_output_law_is_the_output_distribution() -> None:
     coupling = exact(samplers.RRS(), ["1/2", "1/2"], ["1/4", "3/4"])
     with pytest.warns(DeprecationWarning, match="output_distribution"):
         assert coupling.output_law == coupling.output_distribution
 
 
-def test_the_error_has_its_old_name_too():
+def test_the_error_has_its_old_name_too() -> None:
     from spechub_lp import errors
 
     with pytest.warns(DeprecationWarning, match="InvalidDistribution"):
@@ -66,7 +67,7 @@ def test_the_error_has_its_old_name_too():
 
 
 @pytest.mark.parametrize("name", ["spechub_lp.gate.pytest_plugin", "spechub_lp.testing.pytest_plugin"])
-def test_the_plugin_loads_by_both_names_beside_its_entry_point(name, tmp_path):
+def test_the_plugin_loads_by_both_names_beside_its_entry_point(name, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text("def test_mine(spechub_gate):\n    assert callable(spechub_gate)\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", name, "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)

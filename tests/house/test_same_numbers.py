@@ -13,7 +13,7 @@ def outcome(document, certificate=b"proof", code=0):
     return same_numbers.Outcome(code, list(same_numbers.leaves(document)), certificate, "")
 
 
-def test_other_names_dates_and_times_are_no_difference():
+def test_other_names_dates_and_times_are_no_difference() -> None:
     assert same_numbers.differences(outcome(BEFORE), outcome(RENAMED)) == []
     assert same_numbers.in_place(outcome(BEFORE), outcome(RENAMED))
 
@@ -30,22 +30,22 @@ def test_other_names_dates_and_times_are_no_difference():
         (outcome(RENAMED, code=1), ["exit code 0, now 1"]),
     ],
 )
-def test_a_difference_is_told_with_its_place(after, said):
+def test_a_difference_is_told_with_its_place(after, said) -> None:
     found = same_numbers.differences(outcome(BEFORE), after)
     assert len(found) == len(said)
     assert all(line.startswith(start) for line, start in zip(found, said, strict=True))
 
 
-def test_an_order_that_changed_is_told():
+def test_an_order_that_changed_is_told() -> None:
     assert not same_numbers.in_place(outcome({"a": 1, "b": 2}), outcome({"b": 2, "a": 1}))
 
 
-def test_every_case_has_a_name_of_its_own():
+def test_every_case_has_a_name_of_its_own() -> None:
     names = [same_numbers.slug(case.name) for case in same_numbers.cases()]
     assert len(set(names)) == len(names)
 
 
-def test_files_that_cases_read_are_there():
+def test_files_that_cases_read_are_there() -> None:
     words = {word for case in same_numbers.cases() for word in case.words if word.startswith("validation/")}
     assert words
     assert all((ROOT / word).exists() for word in words)

@@ -6,6 +6,7 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -43,13 +44,13 @@ def loaded(*args, **environment):
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
-def test_help_loads_nothing_heavy(args):
+def test_help_loads_nothing_heavy(args) -> None:
     code, modules = loaded(*args)
     assert code == 0
     assert not modules & HEAVY
 
 
-def test_public_names_stay_what_they_are_when_their_modules_are_loaded():
+def test_public_names_stay_what_they_are_when_their_modules_are_loaded() -> None:
     for package in (spechub_lp, gate):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if module.name != "spechub_lp.__main__" and module.name != "spechub_lp.gate.__main__":
@@ -59,14 +60,14 @@ def test_public_names_stay_what_they_are_when_their_modules_are_loaded():
         assert modules <= {"certificate", "drafts", "samplers"}
 
 
-def test_completion_loads_nothing_heavy():
+def test_completion_loads_nothing_heavy() -> None:
     words = {"COMP_WORDS": "spechub-lp sample --sampler ", "COMP_CWORD": "3"}
     code, modules = loaded(_SPECHUB_LP_COMPLETE="complete_bash", **words)
     assert code == 0
     assert not modules & HEAVY
 
 
-def test_a_certificate_is_checked_without_numpy_or_a_solver(tmp_path):
+def test_a_certificate_is_checked_without_numpy_or_a_solver(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     file.write_text(json.dumps(spechub_lp.optimum("0,1/5,4/5", "3/5,3/10,1/10").certificate()))
     code, modules = loaded("check-certificate", file, "--json", tmp_path / "out.json")
@@ -76,12 +77,12 @@ def test_a_certificate_is_checked_without_numpy_or_a_solver(tmp_path):
     assert {"highspy", "numpy"} <= modules  # the list of modules is a real one
 
 
-def test_the_gate_can_be_imported_without_torch():
+def test_the_gate_can_be_imported_without_torch() -> None:
     code = "import sys, spechub_lp.testing.pytest_plugin as p; assert not {'torch', 'numpy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
-def test_public_names_are_all_there_and_listed():
+def test_public_names_are_all_there_and_listed() -> None:
     everything = {}
     exec("from spechub_lp import *", everything)
     assert set(spechub_lp.__all__) <= set(everything)
@@ -96,7 +97,7 @@ def test_public_names_are_all_there_and_listed():
             _ = module.nonsense
 
 
-def test_names_of_the_command_line_are_those_of_the_package():
+def test_names_of_the_command_line_are_those_of_the_package() -> None:
     assert tuple(sampler.name for sampler in samplers.ALL) == names.SAMPLERS
     assert tuple(sampler.name for sampler in samplers.VARIANTS) == names.VARIANTS
     assert tuple(policy.name for policy in drafts.ALL) == names.DRAFTS

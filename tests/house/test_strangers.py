@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from places import ROOT
@@ -55,7 +56,7 @@ ROWS = str(ROOT / "validation/captured/smollm2.safetensors")
 
 
 @pytest.fixture
-def rules(tmp_path, monkeypatch):
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "my_rules.py").write_text(RULES, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -69,7 +70,7 @@ def run(*words: str, exit_code: int = 0) -> str:
     return done.output
 
 
-def test_exact_and_optimum(rules):
+def test_exact_and_optimum(rules) -> None:
     policy, rule = drafts.by_name("my_rules:TopFirst"), samplers.by_name("my_rules:Solved")
     best = optimum(P, Q, 2, "my_rules:TopFirst")
     assert best.alpha == optimum(P, Q, 2, policy).alpha == exact(rule, P, Q).acceptance
@@ -77,7 +78,7 @@ def test_exact_and_optimum(rules):
     assert samplers.by_name(rule, 3).k == 3
 
 
-def test_cut(rules):
+def test_cut(rules) -> None:
     p, q = ([float(eval(m)) for m in row] for row in (P, Q))
     found = cut(p, q, 2, "my_rules:Certified")
     assert abs(found.alpha[0] - float(optimum(P, Q, 2, "my_rules:Certified").alpha)) <= found.error[0]
@@ -87,7 +88,7 @@ def test_cut(rules):
         cut(p, q, 3, "my_rules:Certified")
 
 
-def test_audit_and_sample(rules):
+def test_audit_and_sample(rules) -> None:
     mine, solved = (samplers.by_name(f"my_rules:{name}") for name in ("Mine", "Solved"))
     result = audit.run(2, 0, 0, jobs=1, samplers=[mine, solved, "rrs"])
     assert {line.sampler for line in result.lines} == {"mine", "solved", "rrs"}
@@ -113,7 +114,7 @@ def test_audit_and_sample(rules):
 
 
 @pytest.mark.slow
-def test_evaluation_of_captures(rules):
+def test_evaluation_of_captures(rules) -> None:
     words = ("replay", ROWS, "--positions", "4", "--temperatures", "1", "--jobs", "1", "--json", "out.json")
     run(*words, "--samplers", "rrs,my_rules:Mine", "--exact-every", "0")
     plan = json.loads((rules / "out.json").read_text())["plan"]
@@ -125,7 +126,7 @@ def test_evaluation_of_captures(rules):
 
 
 @pytest.mark.slow
-def test_gate(rules):
+def test_gate(rules) -> None:
     run("gate", "my_rules:Mine", "--drafts", "my_rules:TopFirst", "--case", "case.json", exit_code=1)
     assert json.loads((rules / "case.json").read_text())["case"]["problem"]["drafts"] == "my_rules:TopFirst"
     run("gate", "my_rules:Mine", "--replay", "case.json", exit_code=1)
@@ -140,6 +141,6 @@ def test_gate(rules):
         ("my_rules:Mine", "not a draft policy"),
     ],
 )
-def test_what_is_no_policy(rules, address, match):
+def test_what_is_no_policy(rules, address, match) -> None:
     with pytest.raises(SpecHubError, match=match):
         drafts.by_name(address)

@@ -5,6 +5,7 @@ import sys
 from fractions import Fraction
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,20 +51,20 @@ def test_rows_are_whole_numbers_in_proportion() -> None:
     )
 
 
-def test_a_checker_that_accepts_all_is_found(monkeypatch) -> None:
+def test_a_checker_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "check", lambda source: None)
     assert any("accepted although" in failure for failure in trial("certificates", 1))
 
 
-def test_a_checker_that_accepts_nothing_is_found(monkeypatch) -> None:
-    def reject(source):
+def test_a_checker_that_accepts_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reject(source) -> None:
         raise spechub_lp.SpecHubError("no")
 
     monkeypatch.setattr(certificate, "check", reject)
     assert any("rejected although true" in failure for failure in trial("certificates", 1))
 
 
-def test_a_cut_that_is_off_by_more_than_it_says_is_found(monkeypatch) -> None:
+def test_a_cut_that_is_off_by_more_than_it_says_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     cuts = import_module("validation.torture.cuts")
     right = cuts.cut
 
@@ -75,7 +76,7 @@ def test_a_cut_that_is_off_by_more_than_it_says_is_found(monkeypatch) -> None:
     assert trial("cuts", 1)
 
 
-def test_failures_crashes_and_hangs_are_told_apart(tmp_path, monkeypatch) -> None:
+def test_failures_crashes_and_hangs_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in a process of its own; the run goes on behind it."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "__init__.py").write_text("")

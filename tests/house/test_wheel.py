@@ -13,13 +13,13 @@ from places import ROOT
 import spechub_lp
 
 
-def test_the_citation_names_this_version():
+def test_the_citation_names_this_version() -> None:
     lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {spechub_lp.__version__}" in lines
 
 
 @pytest.mark.slow
-def test_the_release_works_from_another_folder(tmp_path):
+def test_the_release_works_from_another_folder(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")

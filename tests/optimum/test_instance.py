@@ -12,7 +12,7 @@ from spechub_lp.optimum.compare import solve_every_way
 P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 
-def test_what_is_written_is_read_once():
+def test_what_is_written_is_read_once() -> None:
     instance = Instance.parse(P, Q, drafts="hub")
     assert (instance.p, instance.q) == ((0, F(1, 5), F(4, 5)), (F(3, 5), F(3, 10), F(1, 10)))
     assert (instance.policy, instance.k, instance.vocabulary) == (drafts.Hub(), 2, 3)
@@ -21,27 +21,27 @@ def test_what_is_written_is_read_once():
     assert Instance.parse(instance) is instance
 
 
-def test_instances_compare_by_value():
+def test_instances_compare_by_value() -> None:
     one, same = (Instance.parse(P, Q, 2, Tempered(2)) for _ in range(2))
     assert one == same
     assert len({one, same, Instance.parse(P, Q, 2, Tempered(3)), Instance.parse(P, Q, 3, Tempered(2))}) == 3
 
 
-def test_its_arrays_are_read_only():
+def test_its_arrays_are_read_only() -> None:
     instance = Instance.parse(P, Q)
     for array in (instance.target_row, instance.draft_row, instance.tuples, instance.mass):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 
 
-def test_the_repr_stays_short():
+def test_the_repr_stays_short() -> None:
     assert repr(Instance.parse(P, Q)) == "Instance(p=(0, 1/5, 4/5), q=(3/5, 3/10, 1/10), k=2, drafts='iid')"
     assert repr(Instance.parse([1] * 27, [1] * 27, normalize=True)) == "Instance(V=27, k=2, drafts='iid')"
     assert repr(Instance.parse(P, [Q, P], drafts="product")) == "Instance(V=3, k=2, drafts='product')"
 
 
 @pytest.mark.parametrize("sampler", [samplers.by_name(name) for name in ("rrs", "spechub", "border_wor")])
-def test_functions_take_an_instance(sampler):
+def test_functions_take_an_instance(sampler) -> None:
     instance = Instance.parse(P, Q, sampler.k, sampler.drafts)
     assert exact(sampler, instance).output_distribution == exact(sampler, P, Q).output_distribution
     best = optimum(P, Q, sampler.k, sampler.drafts)
@@ -63,18 +63,18 @@ def test_functions_take_an_instance(sampler):
         (SpecHubError, "which has its own", (Instance.parse(P, Q), Q)),
     ],
 )
-def test_what_is_no_instance(error, match, arguments):
+def test_what_is_no_instance(error, match, arguments) -> None:
     for function in (Instance.parse, optimum):
         with pytest.raises(error, match=match):
             function(*arguments)
 
 
-def test_an_instance_of_other_drafts_is_rejected():
+def test_an_instance_of_other_drafts_is_rejected() -> None:
     with pytest.raises(SpecHubError, match=r"rrs takes 2 iid drafts and Instance\(p=.* has 2 hub drafts"):
         exact(samplers.by_name("rrs"), Instance.parse(P, Q, 2, "hub"))
 
 
-def test_too_many_tuples_are_said_when_they_are_asked_for():
+def test_too_many_tuples_are_said_when_they_are_asked_for() -> None:
     instance = Instance.parse([1] * 101, [1] * 101, 3, normalize=True)
     with pytest.raises(TooLarge, match="draft tuples are too many"):
         instance.tuples  # noqa: B018
@@ -84,7 +84,7 @@ class Empty(drafts.DraftPolicy):
     name = "empty"
 
 
-def test_a_closed_form_that_is_missing_is_skipped():
+def test_a_closed_form_that_is_missing_is_skipped() -> None:
     class Bare(drafts.DraftPolicy):
         name = "bare"
 
@@ -99,7 +99,7 @@ def test_a_closed_form_that_is_missing_is_skipped():
             getattr(Empty(), method)(*arguments)
 
 
-def test_inside_is_the_old_name_of_prob_all_in():
+def test_inside_is_the_old_name_of_prob_all_in() -> None:
     class Old(drafts.DraftPolicy):
         name = "old"
 

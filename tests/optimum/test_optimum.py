@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import FrozenInstanceError, dataclass, fields
 from fractions import Fraction as F
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,7 +45,7 @@ def parts(p, q, k, policy, dtype=object):
     ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
 )
 @given(pq=pairs())
-def test_program_flow_and_subsets_agree_exactly(policy, k, pq):
+def test_program_flow_and_subsets_agree_exactly(policy, k, pq) -> None:
     best = optimum(*pq, k, policy)
     assert best.alpha == optimum(*pq, k, policy, method="flow").alpha
     row, draft = rational_row(pq[0])[0], rational_row(pq[1])
@@ -58,7 +59,7 @@ def test_program_flow_and_subsets_agree_exactly(policy, k, pq):
 )
 @given(pq=pairs(max_tokens=4))
 @settings(max_examples=25)
-def test_float_programs_agree_with_the_exact_optimum(policy, k, pq):
+def test_float_programs_agree_with_the_exact_optimum(policy, k, pq) -> None:
     alpha = float(optimum(*pq, k, policy).alpha)
     p, x, mass = parts(*pq, k, policy, float)
     for merged in (True, False):
@@ -69,7 +70,7 @@ def test_float_programs_agree_with_the_exact_optimum(policy, k, pq):
 
 
 @pytest.mark.parametrize("policy", policies(2), ids=lambda policy: policy.name)
-def test_cvxpy_states_the_same_programs(policy):
+def test_cvxpy_states_the_same_programs(policy) -> None:
     for instance in family(16, seed=3):
         alpha = float(optimum(instance.p, instance.q, 2, policy).alpha)
         p, x, mass = parts(instance.p, instance.q, 2, policy, float)
@@ -78,7 +79,7 @@ def test_cvxpy_states_the_same_programs(policy):
 
 
 @given(pq=pairs())
-def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq):
+def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq) -> None:
     for k in (2, 3):
         for policy in policies(k):
             best = optimum(*pq, k, policy)
@@ -91,7 +92,7 @@ def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq):
             assert sum(mass for x, y, mass in entries if y in x) == best.alpha
 
 
-def test_peaked_distributions_neither_infeasible_nor_wrong():
+def test_peaked_distributions_neither_infeasible_nor_wrong() -> None:
     """With default tolerances HiGHS calls 26 of 40 such full programs infeasible and errs in the seventh digit."""
     rng = np.random.default_rng(7)
     for _ in range(40):
@@ -102,7 +103,7 @@ def test_peaked_distributions_neither_infeasible_nor_wrong():
         assert abs(highs.solve(program.full(p, x, mass)).value - alpha) < FLOAT_ERROR
 
 
-def test_rounding_of_a_sum_does_not_make_a_program_infeasible():
+def test_rounding_of_a_sum_does_not_make_a_program_infeasible() -> None:
     """One row of supply 1 and demands that sum to 1 exactly, but not in floats: presolve must see room for that."""
     rng = random.Random(5)
     rows = [(F(5, 12), F(5, 48), F(5, 12), F(1, 16))]  # infeasible to highspy before 1.16 with right-hand sides * 2^20
@@ -115,8 +116,8 @@ def test_rounding_of_a_sum_does_not_make_a_program_infeasible():
         assert highs.solve(one).value == pytest.approx(1, abs=FLOAT_ERROR), row
 
 
-def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch):
-    def fail(*_):
+def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_) -> None:
         raise SolverError("no")
 
     monkeypatch.setattr(highs, "solve", fail)
@@ -125,7 +126,7 @@ def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch):
     assert best.coupling.acceptance == best.alpha
 
 
-def test_a_basis_that_is_not_optimal_is_mended():
+def test_a_basis_that_is_not_optimal_is_mended() -> None:
     p, x, mass = parts((F(1, 7), F(2, 7), F(4, 7)), (F(5, 11), F(5, 11), F(1, 11)), 2, drafts.by_name("iid"))
     compact = program.compact(p, x, mass)
     best, H = max_flow(compact)
@@ -136,7 +137,7 @@ def test_a_basis_that_is_not_optimal_is_mended():
     assert plain(cut_value(compact, same)) == plain(cut_value(compact, H))
 
 
-def test_an_infeasible_basis_gives_no_flow():
+def test_an_infeasible_basis_gives_no_flow() -> None:
     p, x, mass = parts((F(1, 7), F(2, 7), F(4, 7)), (F(5, 11), F(5, 11), F(1, 11)), 2, drafts.by_name("iid"))
     compact = program.compact(p, x, mass)
     solution = highs.solve(compact)
@@ -148,7 +149,7 @@ def test_an_infeasible_basis_gives_no_flow():
 # The parts of a program
 
 
-def test_sets_of_tuples():
+def test_sets_of_tuples() -> None:
     x = np.array([[2, 0], [0, 2], [1, 1], [0, 0]])
     sets = program.distinct(x, 3)
     assert sets.tolist() == [[0, 2], [0, 2], [1, 3], [0, 3]]
@@ -158,12 +159,12 @@ def test_sets_of_tuples():
     assert member.tolist() == [0, 0, 2, 1]
 
 
-def test_a_set_is_one_set_however_its_tokens_repeat():
+def test_a_set_is_one_set_however_its_tokens_repeat() -> None:
     sets = program.distinct(np.array([[1, 1, 2], [2, 1, 2], [2, 2, 2]]), 3)
     assert sets.tolist() == [[1, 2, 3], [1, 2, 3], [2, 3, 3]]
 
 
-def test_variables_gains_and_marginals():
+def test_variables_gains_and_marginals() -> None:
     sets = np.array([[0, 2], [1, 3]])
     row, token = program.drafted_pairs(sets, 3)
     assert (row.tolist(), token.tolist()) == ([0, 0, 1], [0, 2, 1])
@@ -178,7 +179,7 @@ def test_variables_gains_and_marginals():
     assert value.tolist() == [1] * 6
 
 
-def test_sizes_are_the_paper_s():
+def test_sizes_are_the_paper_s() -> None:
     x, mass = enumerate_drafts(drafts.by_name("iid"), np.full((1, 4), 0.25), 2)
     p = np.full(4, 0.25)
     assert program.full(p, x, mass).size == (4**2 + 4, 4**3)
@@ -186,7 +187,7 @@ def test_sizes_are_the_paper_s():
     assert program.compact(p, x, mass).size == (4 * 5 // 2 + 4, 4 * 4)
 
 
-def test_lp_table_and_two_step_in_floats_and_in_batches():
+def test_lp_table_and_two_step_in_floats_and_in_batches() -> None:
     p, q = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]), np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
     x = np.array([[0, 2], [1, 1]])
     for name in ("lp_table", "two_step"):
@@ -197,7 +198,7 @@ def test_lp_table_and_two_step_in_floats_and_in_batches():
             assert np.array_equal(both.residual[b], alone.residual[0])
 
 
-def test_policies_of_one_s_own():
+def test_policies_of_one_s_own() -> None:
     class Lazy(drafts.DraftPolicy):
         name = "lazy"
 
@@ -209,7 +210,7 @@ def test_policies_of_one_s_own():
     assert exact(samplers.by_name("lp_table").with_drafts(Lazy()), p, q).acceptance == best.alpha
 
 
-def test_bad_requests():
+def test_bad_requests() -> None:
     with pytest.raises(UnknownName, match="unknown method 'simplex'"):
         optimum(["1"], ["1"], method="simplex")
     with pytest.raises(UnknownName, match="unknown HiGHS method 'pdlp'"):
@@ -229,7 +230,7 @@ P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint64])
-def test_k_of_numpy_is_k(kind):
+def test_k_of_numpy_is_k(kind) -> None:
     import_module("spechub_lp.optimum.solve")._remembered.cache_clear()
     for k in (kind(2), 2):
         best = optimum(P, Q, k)
@@ -238,7 +239,7 @@ def test_k_of_numpy_is_k(kind):
 
 
 @pytest.mark.parametrize("k", [2.0, "2", None, True, np.float64(2), np.array([2])])
-def test_k_is_a_whole_number(k):
+def test_k_is_a_whole_number(k) -> None:
     with pytest.raises(SpecHubError, match="k = "):
         optimum(P, Q, k)
 
@@ -250,7 +251,7 @@ def arrays(best) -> dict:
 
 
 @pytest.mark.parametrize("name", arrays(optimum(P, Q)))
-def test_an_array_that_a_caller_changes_is_the_caller_s(name):
+def test_an_array_that_a_caller_changes_is_the_caller_s(name) -> None:
     array = arrays(optimum(P, Q))[name]
     before = array.copy()
     array[...] = 7
@@ -258,7 +259,7 @@ def test_an_array_that_a_caller_changes_is_the_caller_s(name):
     assert certificate.check(optimum(P, Q).certificate()).alpha == F(39, 100)
 
 
-def test_policies_are_known_by_their_values():
+def test_policies_are_known_by_their_values() -> None:
     two = optimum(P, Q, 2, Tempered(2)).alpha
     with pytest.raises(FrozenInstanceError):
         Tempered(2).power = 3
@@ -272,13 +273,13 @@ def test_policies_are_known_by_their_values():
 
 
 @pytest.mark.parametrize("as_value", [False, True])
-def test_a_policy_of_one_s_own_with_a_state(as_value):
+def test_a_policy_of_one_s_own_with_a_state(as_value) -> None:
     """A class that inherits the comparison of a policy without fields compares equal whatever it holds itself."""
 
     class Switch(drafts.IID):
         name = "switch"
 
-        def __init__(self, top: bool):
+        def __init__(self, top: bool) -> None:
             object.__setattr__(self, "top", top)
 
         def draft(self, q, x, k):
@@ -301,7 +302,7 @@ def test_a_policy_of_one_s_own_with_a_state(as_value):
     assert optimum(P, Q, 2, policy).alpha == F(39, 100)
 
 
-def test_sizes_are_python_s_integers():
+def test_sizes_are_python_s_integers() -> None:
     quarter = ["1/4"] * 4
     for k in (np.int64(32), 32, np.int8(32)):
         with pytest.raises(TooLarge, match=r"V\^k = 4\^32 = 2e\+19 draft tuples are too many"):
@@ -332,7 +333,7 @@ def read_lp(text: str) -> tuple[list[str], dict[str, tuple[list[str], F]]]:
 
 @given(pqk=instances(max_tokens=4))
 @settings(max_examples=40)
-def test_the_lp_file_holds_the_program(pqk):
+def test_the_lp_file_holds_the_program(pqk) -> None:
     p, q, k = pqk
     best = optimum(p, q, k)
     objective, constraints = read_lp(export.to_lp(best))
@@ -351,13 +352,13 @@ def test_the_lp_file_holds_the_program(pqk):
     assert max(map(len, export.to_lp(best).splitlines())) < 500
 
 
-def test_the_lp_file_of_a_page():
+def test_the_lp_file_of_a_page() -> None:
     assert doctest.testmod(export).failed == 0
     assert doctest.testmod(export).attempted == 2
 
 
 @pytest.mark.skipif(shutil.which("esolver") is None, reason="QSopt_ex (Debian: qsopt-ex) is not installed")
-def test_qsopt_ex_finds_the_same_optimum(tmp_path):
+def test_qsopt_ex_finds_the_same_optimum(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     floats = rng.dirichlet([0.4] * 7), rng.dirichlet([0.4] * 7)
     for p, q, k, policy in [(P, Q, 2, "iid"), (P, Q, 3, "without_replacement"), (*floats, 3, "without_replacement")]:

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from stored_rows import stored
@@ -16,7 +17,7 @@ distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dask warns of the worker that we kill
 
 
-def test_a_killed_worker_costs_nothing_but_time(tmp_path, monkeypatch):
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = stored(tmp_path / "rows", n=96)
     plan = Plan(samplers=("rrs", "rrsw", "spechub"), draws=4, exact_every=0)
     monkeypatch.setattr(replays, "BLOCK", 4)
@@ -38,6 +39,6 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path, monkeypatch):
     assert replace(spread, tally=alone.tally, seconds=0.0) == replace(alone, seconds=0.0)
 
 
-def test_a_scheduler_that_is_not_there_is_named(tmp_path):
+def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecHubError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         replay(stored(tmp_path / "rows"), Plan(draws=2), runner=runner("tcp://127.0.0.1:1", patience=1))

@@ -35,7 +35,7 @@ LOWEST_FALSE_ALARM = 5.5
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stored(tmp_path_factory.mktemp("replay") / "rows")
 
 
@@ -46,7 +46,7 @@ def result(folder) -> Replay:
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
-def test_acceptance_is_that_of_the_enumerated_distribution(result, folder, temperature, k):
+def test_acceptance_is_that_of_the_enumerated_distribution(result, folder, temperature, k) -> None:
     rows = shards.load(folder)
     for sampler in measures.chosen(EVERY, k):
         true = np.mean([reference(sampler, *rows.distributions(i, temperature)).acceptance for i in range(N)])
@@ -57,7 +57,7 @@ def test_acceptance_is_that_of_the_enumerated_distribution(result, folder, tempe
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_the_optimum_is_the_certified_one(result, folder, k):
+def test_the_optimum_is_the_certified_one(result, folder, k) -> None:
     rows = shards.load(folder)
     own = {"adaptive": Adaptive(), "tempered": Tempered()}
     for name in measures.OPTIMA:
@@ -66,7 +66,7 @@ def test_the_optimum_is_the_certified_one(result, folder, k):
         assert abs(result.tally.mean((1.0, k, "optimum", name)).mean - true) < 1e-9, name
 
 
-def test_border_with_other_drafts_reaches_the_optimum_of_those(result):
+def test_border_with_other_drafts_reaches_the_optimum_of_those(result) -> None:
     for name, policy in (("border_adaptive", "adaptive"), ("border_tempered", "tempered")):
         for k in (2, 3):
             gap = result.tally.difference((1.0, k, "acceptance", name), (1.0, k, "optimum", policy))
@@ -76,7 +76,7 @@ def test_border_with_other_drafts_reaches_the_optimum_of_those(result):
     assert result.tally.mean((1.0, 2, "acceptance", "border_tempered")) != wor
 
 
-def test_one_draft_can_be_replayed(folder):
+def test_one_draft_can_be_replayed(folder) -> None:
     found = replay(folder, Plan(EVERY, ks=(1,), draws=2, exact_every=8), jobs=1)
     assert found.failures == []
     for name in ("rrs", "border", "border_adaptive"):
@@ -84,7 +84,7 @@ def test_one_draft_can_be_replayed(folder):
         assert mean == pytest.approx(found.tally.mean((1.0, 1, "acceptance", "naive")).mean, abs=1e-12)
 
 
-def test_drawn_verdicts_agree_with_the_closed_forms(result):
+def test_drawn_verdicts_agree_with_the_closed_forms(result) -> None:
     compared = 0
     for sampler in measures.chosen(["all"], 2):
         gap = result.tally.mean((1.0, 2, "drawn - closed", sampler.name))
@@ -95,7 +95,7 @@ def test_drawn_verdicts_agree_with_the_closed_forms(result):
     assert compared == len(measures.chosen(["all"], 2)) - 1  # naive alone needs no draws
 
 
-def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result):
+def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result) -> None:
     assert result.failures == []
     checked = [key for key in result.tally.columns() if key[2] == "lossless"]
     assert {key[3] for key in checked} == {s.name for k in (2, 3) for s in measures.chosen(EVERY, k)}
@@ -103,7 +103,9 @@ def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result):
     assert all(result.tally.worst[1.0, 2, "distance", name, "float32"] < 1e-6 for name in ("rrs", "spechub", "rrsw"))
 
 
-def test_a_biased_rule_and_a_closed_form_that_promises_too_much_are_found(folder, monkeypatch):
+def test_a_biased_rule_and_a_closed_form_that_promises_too_much_are_found(
+    folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = Plan(samplers=("spechub",), draws=2, exact_every=4, positions=12)
     right = samplers.SpecHub.verify
 
@@ -120,13 +122,13 @@ def test_a_biased_rule_and_a_closed_form_that_promises_too_much_are_found(folder
 
 
 @pytest.mark.slow
-def test_blocks_in_processes_give_the_same_bits(folder):
+def test_blocks_in_processes_give_the_same_bits(folder) -> None:
     plan = Plan(samplers=("rrs", "rrsw"), ks=(3,), draws=4, exact_every=0)
     one, two = (replay(folder, plan, jobs) for jobs in (1, 2))
     assert one.tally.document() == two.tally.document()
 
 
-def test_torch_gives_the_same_numbers(folder):
+def test_torch_gives_the_same_numbers(folder) -> None:
     names = ("rrs", "rrsw", "spechub", "greedy_hubs", "kseq", "nss")
     plan = Plan(samplers=names, draws=4, exact_every=0, positions=8)
     one = replay(folder, plan, 1)
@@ -139,13 +141,13 @@ def test_torch_gives_the_same_numbers(folder):
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(1, None), (2, None), (None, 0.5), (3, 0.9)])
-def test_truncated_distributions_with_disjoint_supports_are_measured(folder, top_k, top_p):
+def test_truncated_distributions_with_disjoint_supports_are_measured(folder, top_k, top_p) -> None:
     result = replay(folder, Plan(top_k=top_k, top_p=top_p, draws=4, exact_every=6, ks=(2,)), jobs=1)
     assert result.failures == []
     assert all(0 <= result.tally.mean((1.0, 2, "optimum", name)).mean <= 1 for name in measures.POLICIES)
 
 
-def test_regions_are_those_of_the_theorems():
+def test_regions_are_those_of_the_theorems() -> None:
     generator = np.random.default_rng(1)
     seen = set()
     for n in range(200):
@@ -163,7 +165,7 @@ def test_regions_are_those_of_the_theorems():
     assert seen == set(measures.REGIONS)
 
 
-def test_an_interval_is_that_of_documents_and_not_of_positions():
+def test_an_interval_is_that_of_documents_and_not_of_positions() -> None:
     tally = Tally()
     for document, values in {"a": [1.0, 1.0, 1.0], "b": [0.0, 0.0], "c": [1.0]}.items():
         for value in values:
@@ -177,7 +179,7 @@ def test_an_interval_is_that_of_documents_and_not_of_positions():
     assert tally.mean(("y",)) is None
 
 
-def test_a_tally_survives_merging_pickling_and_json(result):
+def test_a_tally_survives_merging_pickling_and_json(result) -> None:
     parts = [Tally(), Tally()]
     whole = Tally()
     for n in range(20):
@@ -192,7 +194,7 @@ def test_a_tally_survives_merging_pickling_and_json(result):
     assert again.plan == result.plan
 
 
-def test_tables_hold_what_was_measured(result):
+def test_tables_hold_what_was_measured(result) -> None:
     found = {section.title: section for section in sections(result)}
     table = found["Acceptance with 2 drafts (naive: one)"]
     spechub = result.tally.mean((1.0, 2, "acceptance", "spechub"))
@@ -202,7 +204,7 @@ def test_tables_hold_what_was_measured(result):
         assert section.title in markdown(section)
 
 
-def test_bad_plans_are_rejected(folder):
+def test_bad_plans_are_rejected(folder) -> None:
     for plan, text in (
         (Plan(samplers=("spechib",)), "Did you mean 'spechub'"),
         (Plan(samplers=("lp_table",)), "replay the optimum"),
@@ -216,7 +218,7 @@ def test_bad_plans_are_rejected(folder):
             replay(folder, plan, 1)
 
 
-def test_the_command_shows_tables_and_writes_the_sums(folder, tmp_path):
+def test_the_command_shows_tables_and_writes_the_sums(folder, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(replay_command)
     out = tmp_path / "replay.json"
@@ -234,7 +236,7 @@ def test_the_command_shows_tables_and_writes_the_sums(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_shipped_rows_replay_at_full_vocabulary():
+def test_the_shipped_rows_replay_at_full_vocabulary() -> None:
     plan = Plan(draws=4, positions=16, exact_every=0)
     result = replay(VALIDATION / "captured" / "smollm2.safetensors", plan, jobs=1)
     assert result.vocabulary == 49152
@@ -248,7 +250,7 @@ def rationals(distribution: np.ndarray) -> list[Fraction]:
     return [m / sum(exact) for m in exact]
 
 
-def test_a_block_is_of_the_rows_that_the_replay_began_with(tmp_path):
+def test_a_block_is_of_the_rows_that_the_replay_began_with(tmp_path: Path) -> None:
     from spechub_lp.capture import store
     from spechub_lp.replay.replay import work
 

@@ -97,20 +97,20 @@ def texts(documents):
 class Seen(HTMLParser):
     """Every element with its attributes, and the text of the elements asked for."""
 
-    def __init__(self, text):
+    def __init__(self, text) -> None:
         super().__init__()
         self.elements, self.words, self.open = [], [], []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         self.elements.append((tag, dict(attributes)))
         self.open.append(tag)
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self.open and self.open[-1] != "style":
             self.words.append(data)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         while self.open and self.open.pop() != tag:
             pass
 
@@ -125,7 +125,7 @@ def attached(text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_is_one_file_that_loads_nothing(texts, kind):
+def test_the_page_is_one_file_that_loads_nothing(texts, kind) -> None:
     text = texts[kind]
     seen = Seen(text)
     loading = ("src", "href", "xlink:href", "srcset", "poster", "action", "data", "background")
@@ -140,7 +140,7 @@ def test_the_page_is_one_file_that_loads_nothing(texts, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pictures(texts, kind):
+def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pictures(texts, kind) -> None:
     seen = Seen(texts[kind])
     assert seen.all("html") == [{"lang": "en"}]
     assert len(seen.all("title")) == 1
@@ -167,7 +167,7 @@ def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pic
         ("evaluate", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
     ],
 )
-def test_the_page_opens_with_its_verdict(texts, kind, verdict, says):
+def test_the_page_opens_with_its_verdict(texts, kind, verdict, says) -> None:
     words = " ".join(" ".join(Seen(texts[kind]).words).split())
     body = words.partition(verdict + ":")[2]
     assert verdict in body[:200]
@@ -175,7 +175,7 @@ def test_the_page_opens_with_its_verdict(texts, kind, verdict, says):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_foot_says_how_to_run_it_again(documents, texts, kind):
+def test_the_foot_says_how_to_run_it_again(documents, texts, kind) -> None:
     document = json.loads(json.dumps(documents[kind], default=str))
     seed = {"audit": document, "gate": document.get("settings"), "evaluate": document.get("plan")}[document["command"]]
     foot = " ".join(Seen(texts[kind].partition("<footer>")[2]).words)
@@ -186,7 +186,7 @@ def test_the_foot_says_how_to_run_it_again(documents, texts, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_acceptance_stands_without_a_verdict(texts, kind):
+def test_no_acceptance_stands_without_a_verdict(texts, kind) -> None:
     accepting = 0
     for table in texts[kind].split("<thead>")[1:]:
         head, _, body = table.partition("</tbody>")[0].partition("</thead>")
@@ -198,7 +198,7 @@ def test_no_acceptance_stands_without_a_verdict(texts, kind):
     assert accepting
 
 
-def test_the_certificates_prove_what_the_page_says(documents, texts):
+def test_the_certificates_prove_what_the_page_says(documents, texts) -> None:
     files = {name: data for name, data in attached(texts["audit"]).items() if name.startswith("certificate")}
     examples = {
         (e["record"]["sampler"], e["record"]["drafts"], e["record"]["k"]): e["record"]
@@ -211,7 +211,7 @@ def test_the_certificates_prove_what_the_page_says(documents, texts):
     assert any(not r["own"] and r["membership"] > r["optimum"] and r["distance"] > 0 for r in examples.values())
 
 
-def test_an_example_is_the_worst_of_its_sampler(documents):
+def test_an_example_is_the_worst_of_its_sampler(documents) -> None:
     for example in documents["audit"]["examples"]:
         r = example["record"]
         if not r["own"] or r["k"] != 2:
@@ -225,14 +225,14 @@ def test_an_example_is_the_worst_of_its_sampler(documents):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_whole_document_is_attached(documents, texts, kind):
+def test_the_whole_document_is_attached(documents, texts, kind) -> None:
     name = f"spechub-{documents[kind]['command']}.json"
     data = attached(texts[kind]).get(name) or gzip.decompress(attached(texts[kind])[name + ".gz"])
     assert json.loads(data) == json.loads(json.dumps(documents[kind], default=str))
     assert page(json.loads(data)) == texts[kind]
 
 
-def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypatch):
+def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(documents["evaluate"], indent=1, default=str)
     monkeypatch.setattr(pages, "LARGEST_ATTACHED", len(text) - 10)
     packed = page(documents["evaluate"])
@@ -265,7 +265,7 @@ def hostile(document):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_from_the_document_is_escaped(documents, texts, kind):
+def test_everything_from_the_document_is_escaped(documents, texts, kind) -> None:
     text = page(hostile(documents[kind]))
     seen = Seen(text)
     assert {tag for tag, _ in seen.elements} <= {tag for tag, _ in Seen(texts[kind]).elements} | {"ul", "li"}
@@ -274,7 +274,7 @@ def test_everything_from_the_document_is_escaped(documents, texts, kind):
     assert text.count("&lt;script&gt;alert(1)") >= 4
 
 
-def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero():
+def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero() -> None:
     rows = [Row("a", 2, 0.01, 0.2, float("nan"), 0.5, draws=1000), Row("b", 2, 0.02, 0.3, 0.4, 0.5, draws=1000)]
     report = Report("engine", "seeded", "iid", 2, rows, inconclusive=["more time"], settings={"distance": 0.05})
     text = page({**about("gate"), **report.document()})
@@ -286,28 +286,28 @@ def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero():
     assert not [a for _, a in Seen(text).elements if a.get("class") in ("pass", "fail")]
 
 
-def test_a_crash_is_rejected_by_its_kind():
+def test_a_crash_is_rejected_by_its_kind() -> None:
     report = Report("engine", "node", "iid", 2, findings=[Finding(0, "crash", "it died")])
     words = " ".join(" ".join(Seen(page({**about("gate"), **report.document()})).words).split())
     assert "engine with 2 iid drafts is rejected: crash." in words
     assert "crash: it died" in words
 
 
-def test_without_matplotlib_the_page_says_so(documents, monkeypatch):
+def test_without_matplotlib_the_page_says_so(documents, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     text = page(documents["gate"])
     assert "<svg" not in text
     assert "pip install &#39;spechub-lp[plots]&#39;" in text
 
 
-def test_a_document_without_a_page_is_rejected(tmp_path):
+def test_a_document_without_a_page_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SpecHubError, match="command = 'solve'"):
         write_page(tmp_path / "a.html", about("solve"))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path):
+def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "spechub_lp"]
     audit_it = [*run, "audit", "--instances", "4", "--positions", "0", "--rows", "0", "--jobs", "1"]
     subprocess.run([*audit_it, "--html", "a.html", "--json", "a.json"], cwd=tmp_path, check=True, capture_output=True)
@@ -321,7 +321,7 @@ def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def files(texts, tmp_path_factory):
+def files(texts, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("pages")
     for kind, text in texts.items():
         (folder / f"{kind}.html").write_text(text)
@@ -335,7 +335,7 @@ def visit(browser, file: Path, width=1280, scheme="light", unfold=True):
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def reject(route):
+    def reject(route) -> None:
         if route.request.url == file.as_uri():
             route.continue_()
         else:
@@ -376,7 +376,7 @@ CONTRAST = """() => {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind):
+def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind) -> None:
     tab, complaints, asked = visit(browser, files / f"{kind}.html")
     assert tab.locator("h1").inner_text().startswith(("PASS", "FAIL"))
     shapes = tab.locator("svg").evaluate_all("all => all.map(s => s.getBoundingClientRect().height)")
@@ -389,7 +389,7 @@ def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind)
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_tables_scroll_sideways(browser, files, kind, width):
+def test_only_tables_scroll_sideways(browser, files, kind, width) -> None:
     tab, *_ = visit(browser, files / f"{kind}.html", width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     boxes = tab.locator(".scroll").evaluate_all("all => all.map(b => b.scrollWidth - b.clientWidth)")
@@ -401,7 +401,7 @@ def test_only_tables_scroll_sideways(browser, files, kind, width):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, scheme):
+def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, scheme) -> None:
     tab, *_ = visit(browser, files / f"{kind}.html", scheme=scheme)
     ground, found = tab.evaluate(CONTRAST)
     assert (sum(map(float, ground[4:-1].split(",")[:3])) < 150) == (scheme == "dark")
@@ -411,7 +411,7 @@ def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, schem
 
 
 @pytest.mark.slow
-def test_paper_is_white_and_shows_what_is_folded(browser, files):
+def test_paper_is_white_and_shows_what_is_folded(browser, files) -> None:
     tab, *_ = visit(browser, files / "audit.html", scheme="dark", unfold=False)
     tab.emulate_media(media="print")
     ground, found = tab.evaluate(CONTRAST)
@@ -424,7 +424,7 @@ def test_paper_is_white_and_shows_what_is_folded(browser, files):
 
 
 @pytest.mark.slow
-def test_a_saved_certificate_verifies(browser, files, tmp_path):
+def test_a_saved_certificate_verifies(browser, files, tmp_path: Path) -> None:
     tab, complaints, asked = visit(browser, files / "audit.html")
     links = tab.locator('a[download^="certificate"]')
     for n in (0, links.count() - 1):
@@ -441,7 +441,7 @@ def test_a_saved_certificate_verifies(browser, files, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile_names_run_nothing(browser, documents, tmp_path, kind):
+def test_hostile_names_run_nothing(browser, documents, tmp_path: Path, kind) -> None:
     write_page(tmp_path / "hostile.html", hostile(documents[kind]))
     tab, complaints, asked = visit(browser, tmp_path / "hostile.html", 390)
     assert complaints == []

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -45,7 +46,7 @@ def document(*args, cwd, code=0):
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory):
+def documents(tmp_path_factory: pytest.TempPathFactory):
     """One document a command, and more where another kind of run fills other fields."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "json_engine.py").write_text(ENGINE)
@@ -78,12 +79,12 @@ def documents(tmp_path_factory):
     }  # fmt: skip
 
 
-def check(command, made):
+def check(command, made) -> None:
     jsonschema.Draft202012Validator(schemas.of(command)).validate(made)
 
 
 @pytest.mark.parametrize("command", schemas.DOCUMENTS)
-def test_schemas_are_schemas_and_describe_every_field(command):
+def test_schemas_are_schemas_and_describe_every_field(command) -> None:
     schema = schemas.of(command)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema"]["const"] == f"spechub-{command}-2"
@@ -96,7 +97,7 @@ def test_schemas_are_schemas_and_describe_every_field(command):
 
 
 @pytest.mark.slow
-def test_documents_of_real_runs_fit_their_schemas(documents):
+def test_documents_of_real_runs_fit_their_schemas(documents) -> None:
     for command, some in documents.items():
         for made in some:
             check(command, made)
@@ -106,7 +107,7 @@ def test_documents_of_real_runs_fit_their_schemas(documents):
 
 
 @pytest.mark.slow
-def test_changed_documents_are_rejected(documents):
+def test_changed_documents_are_rejected(documents) -> None:
     for command, (made, *_) in documents.items():
         for name in set(made) - set(schemas.OLD_FIELDS.get(command, ())):
             with pytest.raises(jsonschema.ValidationError, match=f"{name!r} is a required property"):
@@ -131,7 +132,7 @@ def test_changed_documents_are_rejected(documents):
         ("audit", ("examples", 0, "certificate", "claim", "alpha")),
     ],
 )
-def test_a_float_in_the_place_of_a_rational_is_rejected(documents, command, path):
+def test_a_float_in_the_place_of_a_rational_is_rejected(documents, command, path) -> None:
     for wrong in (0.39, "0.39", "2/04", "1/0", "-0"):
         made = copy.deepcopy(documents[command][0])
         place = made
@@ -144,7 +145,7 @@ def test_a_float_in_the_place_of_a_rational_is_rejected(documents, command, path
 
 
 @pytest.mark.slow
-def test_a_capture_writes_one_too(tmp_path):
+def test_a_capture_writes_one_too(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from small_models import small_model
 
@@ -165,7 +166,7 @@ OLD = sorted((ROOT / "tests" / "data" / "documents_1").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", OLD, ids=lambda file: file.stem)
-def test_documents_of_the_first_release_fit_version_1_and_no_other(file):
+def test_documents_of_the_first_release_fit_version_1_and_no_other(file) -> None:
     made = json.loads(file.read_text())
     schema = schemas.of(file.stem, version=1)
     assert made["schema"] == schema["title"] == f"spechub-{file.stem}-1"
@@ -179,7 +180,7 @@ def test_documents_of_the_first_release_fit_version_1_and_no_other(file):
             check(file.stem, made)
 
 
-def test_every_document_has_an_example_of_version_1():
+def test_every_document_has_an_example_of_version_1() -> None:
     names = {file.stem for file in OLD}
     assert {schemas.OLD_NAMES.get(name, name) for name in names} == {*schemas.DOCUMENTS, "gate-case"}
     for name in names:
@@ -189,7 +190,7 @@ def test_every_document_has_an_example_of_version_1():
 
 
 @pytest.mark.slow
-def test_a_script_for_version_1_finds_its_fields_in_version_2(documents):
+def test_a_script_for_version_1_finds_its_fields_in_version_2(documents) -> None:
     for command, renamed in schemas.OLD_FIELDS.items():
         (stored,) = (file for file in OLD if schemas.OLD_NAMES.get(file.stem, file.stem) == command)
         before = json.loads(stored.read_text())
@@ -199,7 +200,7 @@ def test_a_script_for_version_1_finds_its_fields_in_version_2(documents):
                 assert made[old] == made[new]
 
 
-def test_version_1_is_read_where_documents_are_read():
+def test_version_1_is_read_where_documents_are_read() -> None:
     stored = {file.stem: file for file in OLD}
     assert read_report(stored["gate"])["problems"]
     assert Replay.read(json.loads(stored["replay"].read_text())).positions == 4
@@ -208,7 +209,7 @@ def test_version_1_is_read_where_documents_are_read():
         assert "<html" in page(json.loads(stored[command].read_text()))
 
 
-def test_the_schema_is_printed():
+def test_the_schema_is_printed() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "spechub_lp", "schema", "solve"], capture_output=True, text=True, timeout=60
     )
@@ -217,13 +218,13 @@ def test_the_schema_is_printed():
         schemas.of("slove")
 
 
-def test_what_is_not_finite_becomes_null(tmp_path):
+def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     io.write_json(file, {"a": [float("nan"), 1.0], "b": (float("inf"),), "c": {"d": -float("inf")}})
     assert json.loads(file.read_text()) == {"a": [None, 1.0], "b": [None], "c": {"d": None}}
 
 
-def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression():
+def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression() -> None:
     row = Row("tree 2", 2, 0.01, 0.1, float("nan"), 0.5, draws=100)
     report = Report("x", "seeded", "iid", 2, rows=[row], settings=vars(spechub_lp.gate.Settings()))
     assert report.document()["problems"][0]["acceptance"] is None
@@ -235,7 +236,7 @@ def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression()
 PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
 
 
-def test_the_page_names_every_command_and_only_fields_that_there_are():
+def test_the_page_names_every_command_and_only_fields_that_there_are() -> None:
     rows = dict(re.findall(r"^\| `([\w-]+)` \|(.*?)\|", PAGE, re.M))
     assert set(rows) == set(schemas.DOCUMENTS)
     for command, text in rows.items():
@@ -243,7 +244,7 @@ def test_the_page_names_every_command_and_only_fields_that_there_are():
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_page_run(tmp_path):
+def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     (tmp_path / "validation").symlink_to(ROOT / "validation")
     commands = re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)
     assert [command.split()[0] for command in commands][:2] == ["solve", "check-certificate"]

@@ -20,7 +20,7 @@ K_SEQ_GRID = F(1, 10**6)
 
 
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
-def test_acceptance_is_exact_or_none(sampler):
+def test_acceptance_is_exact_or_none(sampler) -> None:
     for p, q in FAMILY[:: 1 if sampler.k < 3 else 3]:
         closed = sampler.acceptance(rational_row(p), rational_row(q))
         assert closed is None or closed[0] == exact(sampler, p, q).acceptance, (p, q)
@@ -28,7 +28,7 @@ def test_acceptance_is_exact_or_none(sampler):
 
 @pytest.mark.parametrize("name", ["naive", "nss", "rrs"])
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_acceptance_of_different_drafters(name, k):
+def test_acceptance_of_different_drafters(name, k) -> None:
     sampler = samplers.by_name(name, k).with_drafts("product")
     for p, q in FAMILY[:24]:
         rows = [q, *[p, p[::-1]][: k - 1]]
@@ -37,7 +37,7 @@ def test_acceptance_of_different_drafters(name, k):
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
-def test_own_pairs_without_a_closed_form_are_known(sampler):
+def test_own_pairs_without_a_closed_form_are_known(sampler) -> None:
     p, q = rational_row(FALLING), rational_row(FALLING[::-1])
     unknown = sampler.name in ("lp_table", "two_step") or (
         sampler.name == "nss" and sampler.drafts.name == "without_replacement" and sampler.k > 2
@@ -52,13 +52,13 @@ def test_own_pairs_without_a_closed_form_are_known(sampler):
         ("hub", F(11, 30)), ("product", F(7, 20)),
     ],
 )  # fmt: skip
-def test_target_only_knows_every_policy(policy, accepts):
+def test_target_only_knows_every_policy(policy, accepts) -> None:
     sampler = samplers.NSS().with_drafts(policy)
     assert exact(sampler, FALLING, FALLING[::-1]).acceptance == accepts
     assert sampler.acceptance(rational_row(FALLING), rational_row(FALLING[::-1]))[0] == accepts
 
 
-def test_a_mismatched_pair_has_no_closed_form():
+def test_a_mismatched_pair_has_no_closed_form() -> None:
     for rule in samplers.ALL:
         for policy in ("iid", "without_replacement", "top_k", "product"):
             pair = rule.with_drafts(policy)
@@ -68,7 +68,7 @@ def test_a_mismatched_pair_has_no_closed_form():
                 assert pair.acceptance(rational_row(FALLING), q) is None
 
 
-def test_own_drafts_are_known_by_their_class_and_not_by_a_name():
+def test_own_drafts_are_known_by_their_class_and_not_by_a_name() -> None:
     class Other(IID):
         def draft(self, q, x, k):
             return q * 0 + 1 / q.shape[1]
@@ -78,7 +78,7 @@ def test_own_drafts_are_known_by_their_class_and_not_by_a_name():
     assert stranger.acceptance(np.array([[0.5, 0.5]]), np.array([[0.5, 0.5]])) is None
 
 
-def test_acceptance_wants_the_drafts_that_it_is_told():
+def test_acceptance_wants_the_drafts_that_it_is_told() -> None:
     p, q = np.array([[0.5, 0.5]]), np.array([[[0.5, 0.5], [0.25, 0.75]]])
     with pytest.raises(SpecHubError, match="drafts='product'"):
         samplers.RRS().acceptance(p, q)
@@ -86,7 +86,7 @@ def test_acceptance_wants_the_drafts_that_it_is_told():
 
 
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
-def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler):
+def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler) -> None:
     """1 - q of the top token cancels; a distribution a rounding away from one-hot has a closed form all the same."""
     tiny = F(1, 2**60)
     for p, q in ([(1 - tiny, tiny, F(0)), (1 - 3 * tiny, tiny, 2 * tiny)], [(tiny, 1 - tiny), (1 - tiny, tiny)]):
@@ -102,20 +102,20 @@ def test_float_closed_forms_agree_with_exact_ones_where_one_token_is_all(sampler
     "rows", [((0.5, 0.5, 0, 0), (0, 0, 0, 1)), ((F(1, 2), F(1, 2), F(0)), (F(0), F(1, 2), F(1, 2)))]
 )
 @pytest.mark.parametrize("tokens", [1, 2, 3, 9])
-def test_restrict_keeps_distributions_distributions(rows, tokens):
+def test_restrict_keeps_distributions_distributions(rows, tokens) -> None:
     small = distributions.restrict(rows, tokens)
     assert all(sum(distribution) == 1 and len(distribution) == min(tokens, len(rows[0])) for distribution in small)
     assert small == distributions.restrict([np.asarray(row, dtype=float) for row in rows], tokens)
 
 
-def test_restrict_a_distribution_with_nothing_on_the_kept_tokens():
+def test_restrict_a_distribution_with_nothing_on_the_kept_tokens() -> None:
     assert distributions.restrict(((1.0, 0, 0, 0), (0, 0.25, 0.25, 0.5)), 1) == ((1,), (1,))
     assert distributions.restrict(((0.4, 0.35, 0.25, 0, 0), (0, 0, 0.2, 0.4, 0.4)), 2)[1] == (F(0), F(1))
     assert distributions.restrict(((0.5, 0.5, 0, 0), (0, 0, 0.45, 0.55)), 1) == ((F(1),), (F(1),))
     assert distributions.restrict(((0.5, 0.5, 0, 0, 0), (0, 0, 0.3, 0.3, 0.4)), 2)[1] == (F(1, 2), F(1, 2))
 
 
-def test_exact_acceptance_is_what_draws_accept():
+def test_exact_acceptance_is_what_draws_accept() -> None:
     """The old number of this pair was that of its rule's own drafts: .72 for .793."""
     pair: Sampler = samplers.RRS().with_drafts("without_replacement")
     distribution = exact(pair, FALLING, FALLING[::-1])

@@ -17,14 +17,14 @@ RULES = [samplers.by_name(name, k) for name in ("border", "border_wor") for k in
 
 
 @pytest.mark.parametrize("sampler", RULES, ids=lambda s: f"{s.name} {s.k}")
-def test_the_gap_at_the_cut_is_what_the_optimum_leaves(sampler):
+def test_the_gap_at_the_cut_is_what_the_optimum_leaves(sampler) -> None:
     race = Race.of(sampler, rational_row(P), rational_row(Q))
     gap = race.sums(race.p)[race.cut] - race.sums(race.f)[race.cut]
     assert gap == pytest.approx(1 - float(optimum(P, Q, sampler.k, sampler.drafts).alpha), abs=1e-12)
 
 
 @pytest.mark.parametrize("sampler", RULES, ids=lambda s: f"{s.name} {s.k}")
-def test_the_blocks_of_a_level_are_the_nodes_that_stand_there(sampler):
+def test_the_blocks_of_a_level_are_the_nodes_that_stand_there(sampler) -> None:
     race = Race.of(sampler, rational_row(P), rational_row(Q))
     tree, nodes = race.tree, range(len(race.tree.formed))
     until = [tree.formed[up] if up >= 0 else 1.0 for up in tree.parent]
@@ -34,7 +34,7 @@ def test_the_blocks_of_a_level_are_the_nodes_that_stand_there(sampler):
 
 
 @pytest.mark.parametrize("sampler", RULES, ids=lambda s: f"{s.name} {s.k}")
-def test_the_mean_rule_over_the_levels_chooses_by_b(sampler):
+def test_the_mean_rule_over_the_levels_chooses_by_b(sampler) -> None:
     race = Race.of(sampler, rational_row(P), rational_row(Q))
     levels = sorted({0.0, 1.0, *race.tree.merge_level})
     mean = np.zeros(len(race.q))
@@ -45,7 +45,7 @@ def test_the_mean_rule_over_the_levels_chooses_by_b(sampler):
     assert mean == pytest.approx(race.b, abs=1e-12)
 
 
-def test_pictures_take_the_ink_of_their_page():
+def test_pictures_take_the_ink_of_their_page() -> None:
     race = Race.of(samplers.by_name("border"), rational_row(P), rational_row(Q))
     names = ["_the", "$x$", "<b>", "&", "a", "b", "c"]
     draw = [

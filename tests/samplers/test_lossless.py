@@ -21,7 +21,7 @@ DEGENERATE = [
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
-def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq):
+def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq) -> None:
     coupling = exact(sampler, *pq)
     assert coupling.is_lossless, coupling.output_distribution
     assert coupling.output_distribution == pq[0]
@@ -30,27 +30,27 @@ def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq):
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize(("p", "q"), DEGENERATE)
-def test_degenerate_distributions(sampler, p, q):
+def test_degenerate_distributions(sampler, p, q) -> None:
     assert exact(sampler, p, q).is_lossless
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
 @given(pq=pairs())
-def test_no_rule_beats_the_optimum_of_its_drafts(sampler, pq):
+def test_no_rule_beats_the_optimum_of_its_drafts(sampler, pq) -> None:
     coupling = exact(sampler, *pq)
     assert coupling.acceptance <= coupling.membership <= optimum(*pq, sampler.k, sampler.drafts).alpha
 
 
 @pytest.mark.parametrize("name", ["spechub", "greedy_hubs", "lp_table", "two_step"])
 @given(pq=pairs())
-def test_optimal_rules_reach_the_optimum(name, pq):
+def test_optimal_rules_reach_the_optimum(name, pq) -> None:
     sampler = samplers.by_name(name)
     assert exact(sampler, *pq).acceptance == optimum(*pq, 2, sampler.drafts).alpha
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
-def test_closed_forms_of_acceptance(sampler, pq):
+def test_closed_forms_of_acceptance(sampler, pq) -> None:
     from spechub_lp._array.rational import rational_row
 
     if sampler.drafts == type(sampler)(k=sampler.k).drafts:
@@ -59,18 +59,18 @@ def test_closed_forms_of_acceptance(sampler, pq):
 
 
 @given(pq=pairs())
-def test_same_distribution_accepts_always(pq):
+def test_same_distribution_accepts_always(pq) -> None:
     for sampler in samplers.ALL:
         if sampler.name != "nss":
             assert exact(sampler, pq[0], pq[0]).acceptance == 1, sampler.name
 
 
-def test_rounds_and_membership_differ_where_a_residual_draw_hits_another_draft():
+def test_rounds_and_membership_differ_where_a_residual_draw_hits_another_draft() -> None:
     coupling = exact(samplers.by_name("naive", 2), ["1/2", "1/2"], ["3/4", "1/4"])
     assert (coupling.acceptance, coupling.membership) == (F(3, 4), F(13, 16))
 
 
-def test_a_wrong_pair_looks_better_and_is_biased():
+def test_a_wrong_pair_looks_better_and_is_biased() -> None:
     p, q = ["0.4", "0.3", "0.2", "0.1"], ["0.1", "0.2", "0.3", "0.4"]
     right = exact(samplers.by_name("rrsw"), p, q)
     wrong = exact(samplers.by_name("rrs").with_drafts("without_replacement"), p, q)
@@ -87,7 +87,7 @@ def test_a_wrong_pair_looks_better_and_is_biased():
         ("spechub", "iid"), ("spechub", "without_replacement"), ("greedy_hubs", "iid"), ("naive", "top_k"),
     ],
 )  # fmt: skip
-def test_wrong_pairs_are_told(rule, policy):
+def test_wrong_pairs_are_told(rule, policy) -> None:
     wrong = samplers.by_name(rule).with_drafts(policy)
     assert not wrong.is_own_pair
     distributions = [("2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5"), ("1/10 1/5 3/10 2/5", "1/5 3/10 1/4 1/4")]
@@ -97,7 +97,7 @@ def test_wrong_pairs_are_told(rule, policy):
 
 
 @given(pq=pairs(tokens=4))
-def test_relabelling_tokens_changes_nothing_away_from_ties(pq):
+def test_relabelling_tokens_changes_nothing_away_from_ties(pq) -> None:
     p, q = pq
     order = [2, 0, 3, 1]
     for sampler in samplers.ALL:
@@ -106,12 +106,12 @@ def test_relabelling_tokens_changes_nothing_away_from_ties(pq):
             assert moved.acceptance == exact(sampler, p, q).acceptance, sampler.name
 
 
-def test_naive_wastes_further_drafts():
+def test_naive_wastes_further_drafts() -> None:
     p, q = ["1/2", "1/2", "0"], ["1/4", "1/4", "1/2"]
     assert exact(samplers.by_name("naive", 3), p, q).acceptance == exact(samplers.by_name("naive", 1), p, q).acceptance
 
 
-def test_product_drafts_of_different_drafters():
+def test_product_drafts_of_different_drafters() -> None:
     p, q = ["1/2", "1/3", "1/6"], [["1/3", "1/3", "1/3"], ["0", "1/2", "1/2"]]
     for name in ("rrs", "nss", "lp_table", "two_step", "naive"):
         assert exact(samplers.by_name(name).with_drafts("product"), p, q).is_lossless

@@ -55,13 +55,13 @@ def arguments(sampler, p, q) -> dict:
     return {"p": p, "Q": Q, "beta": beta}
 
 
-def test_rules_have_programs():
+def test_rules_have_programs() -> None:
     assert RULES.keys() == {rule.name for rule in samplers.ALL} - {"border_wor"}
 
 
 @pytest.mark.parametrize(("name", "k"), [(name, k) for name in RULES for k in (1, 2, 3) if sampler_or_none(name, k)])
 @given(pq=pairs(max_tokens=4))
-def test_the_program_is_the_rule(name, k, pq):
+def test_the_program_is_the_rule(name, k, pq) -> None:
     sampler = samplers.by_name(name, k)
     assert joint(exact(sampler, *pq)) == oracle.witness(oracle.program(RULES[name]), **arguments(sampler, *pq))
 
@@ -70,7 +70,7 @@ WRONG = [wrong for wrong in wrong_samplers.ALL if wrong.name in RULES and wrong.
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
-def test_a_wrong_rule_is_not_the_program(wrong):
+def test_a_wrong_rule_is_not_the_program(wrong) -> None:
     code = oracle.program(RULES[wrong.name])
     right = samplers.by_name(wrong.name, wrong.k)
     assert any(joint(exact(wrong, i.p, i.q)) != oracle.witness(code, **arguments(right, i.p, i.q))
@@ -87,5 +87,5 @@ def test_a_wrong_rule_is_not_the_program(wrong):
         ("rrsw", "2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5", F(107, 140)),
     ],
 )
-def test_values_worked_by_hand(name, p, q, acceptance):
+def test_values_worked_by_hand(name, p, q, acceptance) -> None:
     assert exact(samplers.by_name(name), p.split(), q.split()).acceptance == acceptance

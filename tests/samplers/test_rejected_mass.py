@@ -25,7 +25,7 @@ ROWS = ROOT / "validation" / "captured" / "smollm2.safetensors"
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 @settings(max_examples=60)
 @given(pq=pairs(tokens=4))
-def test_the_formula_is_the_enumerated_distribution(k, pq):
+def test_the_formula_is_the_enumerated_distribution(k, pq) -> None:
     """Also where the drafts use up the support of q, and the last token is drafted again."""
     true = exact(samplers.RRSw(k=k), *pq).acceptance
     assert 1 - all_rejected(*map(rational_row, pq), k)[0] == true
@@ -35,7 +35,7 @@ def test_the_formula_is_the_enumerated_distribution(k, pq):
 
 @pytest.mark.parametrize("exponent", [12, 16, 17, 40])
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_a_draft_distribution_that_is_almost_one_token(exponent, k):
+def test_a_draft_distribution_that_is_almost_one_token(exponent, k) -> None:
     """1 - q(a) is a rounding error here: what is left of q must not be found by subtraction."""
     tail = Fraction(1, 10**exponent)
     p, q = (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)), (1 - tail, tail / 4, 3 * tail / 4)
@@ -46,7 +46,7 @@ def test_a_draft_distribution_that_is_almost_one_token(exponent, k):
 
 @pytest.mark.parametrize("k", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_kind_of_row(seed, k):
+def test_every_kind_of_row(seed, k) -> None:
     """Also where q falls by any factor from draft to draft, down to subnormal numbers."""
     generator = np.random.default_rng(seed)
     tokens = int(generator.integers(2, 6))
@@ -60,7 +60,7 @@ def test_every_kind_of_row(seed, k):
 @pytest.mark.parametrize("faint", [1e-6, 1e-20, 1e-150, 1e-300])
 @pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9)])
 @pytest.mark.parametrize("heavy", [1, 2])
-def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch):
+def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the heavy tokens leave is a row of its own, whatever its scale: it gets the classes of one."""
     generator = np.random.default_rng(0)
     p, q = np.exp(1.5 * generator.normal(size=(2, 1, 700)))
@@ -73,7 +73,7 @@ def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch):
     assert 0.01 < coarse[0] < 0.9999
 
 
-def test_draft_distributions_of_many_scales(monkeypatch):
+def test_draft_distributions_of_many_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     """At a low temperature no two tokens are of a size, and 1,000 tokens are more than there are classes."""
     generator = np.random.default_rng(0)
     logits = 4 * generator.normal(size=(2, 1000))
@@ -84,7 +84,7 @@ def test_draft_distributions_of_many_scales(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_binary_search_is_the_hockey_stick_divergence(seed):
+def test_the_binary_search_is_the_hockey_stick_divergence(seed) -> None:
     """In rationals and floats, with tokens that q cannot draft: prefix sums by p/q against a sum over tokens."""
     generator = np.random.default_rng(seed)
     weights = generator.integers(0, 9, size=(2, 12)) + np.eye(2, 12, dtype=int)
@@ -98,7 +98,7 @@ def test_the_binary_search_is_the_hockey_stick_divergence(seed):
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_classes_cost_almost_nothing(k, monkeypatch):
+def test_classes_cost_almost_nothing(k, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class for each of 400 tokens against the classes that a large vocabulary gets."""
     generator = np.random.default_rng(0)
     p, q = (w / w.sum(axis=1, keepdims=True) for w in np.exp(2.5 * generator.normal(size=(2, 6, 400))))
@@ -111,14 +111,14 @@ def test_classes_cost_almost_nothing(k, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9), (4, 1e-8)])
-def test_the_error_at_full_vocabulary(k, bound, monkeypatch):
+def test_the_error_at_full_vocabulary(k, bound, monkeypatch: pytest.MonkeyPatch) -> None:
     p, q = load(ROWS).batch(np.arange(3, 320, 80))
     found = all_rejected(p, q, k)
     monkeypatch.setitem(rejected_mass.CLASSES, k, {2: 4000, 3: 500, 4: 100}[k])
     assert np.abs(all_rejected(p, q, k) - found).max() < bound
 
 
-def test_torch_rows_and_a_batch_of_one():
+def test_torch_rows_and_a_batch_of_one() -> None:
     generator = torch.Generator().manual_seed(0)
     p, q = (torch.softmax(2 * torch.randn(n, 9, generator=generator, dtype=torch.float64), -1) for n in (3, 1))
     rule = samplers.RRSw(k=3)

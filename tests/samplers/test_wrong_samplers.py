@@ -18,12 +18,12 @@ def worst_distance(sampler):
 
 
 @pytest.mark.parametrize("sampler", wrong_samplers.ALL, ids=lambda s: type(s).__name__)
-def test_wrong_samplers_are_rejected(sampler):
+def test_wrong_samplers_are_rejected(sampler) -> None:
     assert worst_distance(sampler) > 0
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_the_right_ones_pass_the_same_family(sampler):
+def test_the_right_ones_pass_the_same_family(sampler) -> None:
     assert worst_distance(sampler) == 0
 
 
@@ -66,6 +66,6 @@ class WrongShape(Sampler):
     ],
     ids=lambda v: type(v).__name__ if isinstance(v, Sampler) else "",
 )
-def test_verdicts_that_are_no_distributions_are_errors(sampler, message):
+def test_verdicts_that_are_no_distributions_are_errors(sampler, message) -> None:
     with pytest.raises(SpecHubError, match=message):
         exact(sampler, ["1/4", "3/4"], ["1/2", "1/2"])

@@ -27,7 +27,7 @@ def floats(pq, dtype):
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_tables_agree_with_the_exact_distribution(sampler, pq):
+def test_tables_agree_with_the_exact_distribution(sampler, pq) -> None:
     distribution = exact(sampler, *pq)
     p, q = floats(pq, np.float64)
     p, q = p / p.sum(), q / q.sum()
@@ -42,13 +42,13 @@ def test_tables_agree_with_the_exact_distribution(sampler, pq):
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_rounding_moves_the_output_distribution_by_no_more_than_stated(sampler, dtype, pq):
+def test_rounding_moves_the_output_distribution_by_no_more_than_stated(sampler, dtype, pq) -> None:
     p, q = (torch.as_tensor(np.asarray(row, dtype=float), dtype=getattr(torch, dtype)) for row in pq)
     assert reference(sampler, p, q).distance < ROUNDING[dtype] + abs(1 - float(p.double().sum()))
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
-def test_the_same_uniforms_give_the_same_tokens(sampler):
+def test_the_same_uniforms_give_the_same_tokens(sampler) -> None:
     rng = np.random.default_rng(5)
     for size in (1, 2, 5, 9):
         p, q = (rng.dirichlet([0.5] * size, 40) for _ in range(2))
@@ -62,7 +62,7 @@ def test_the_same_uniforms_give_the_same_tokens(sampler):
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_draws_follow_the_exact_distribution(sampler):
+def test_draws_follow_the_exact_distribution(sampler) -> None:
     """40,000 draws land within 5 of the largest standard errors."""
     p, q = [F(1, 10), F(2, 5), F(1, 2)], [F(1, 2), F(3, 10), F(1, 5)]
     distribution = exact(sampler, p, q)
@@ -77,7 +77,7 @@ def test_draws_follow_the_exact_distribution(sampler):
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize("edge", [0.0, 2**-24, 1 - 2**-24, 1.0])
-def test_no_token_of_probability_zero_at_the_edges(sampler, edge):
+def test_no_token_of_probability_zero_at_the_edges(sampler, edge) -> None:
     p, q = np.array([[0, 0.5, 0, 0.5, 0]]), np.array([[0.25, 0, 0.5, 0.25, 0]])
     result = draw(sampler, p, q, np.full((1, sampler.k + 1), edge))
     assert p[0, result.tokens[0]] > 0
@@ -86,7 +86,7 @@ def test_no_token_of_probability_zero_at_the_edges(sampler, edge):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_low_precision_draws_are_legal(sampler, dtype):
+def test_low_precision_draws_are_legal(sampler, dtype) -> None:
     gen = torch.Generator().manual_seed(1)
     logits = torch.randn(64, 33, generator=gen) * 4
     p = torch.softmax(logits, -1).to(dtype)
@@ -94,7 +94,7 @@ def test_low_precision_draws_are_legal(sampler, dtype):
     assert (torch.gather(p, 1, result.tokens[:, None]) > 0).all()
 
 
-def test_equal_distributions_up_to_rounding():
+def test_equal_distributions_up_to_rounding() -> None:
     """p = q up to one rounding: the residual is 0 or one ulp, and every rule but NSS accepts."""
     q = np.random.default_rng(2).dirichlet([1] * 50)
     p = np.nextafter(q, 1)
@@ -107,7 +107,7 @@ def test_equal_distributions_up_to_rounding():
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
-def test_inputs_are_not_written_to(sampler):
+def test_inputs_are_not_written_to(sampler) -> None:
     p, q, u = np.array([[0.3, 0.7, 0]]), np.array([[0.5, 0.25, 0.25]]), np.full((4, sampler.k + 1), 0.9)
     for a in (p, q, u):
         a.setflags(write=False)
@@ -116,7 +116,7 @@ def test_inputs_are_not_written_to(sampler):
 
 
 @pytest.mark.parametrize("name", ["naive", "nss", "rrs", "kseq", "spechub", "greedy_hubs"])
-def test_the_rules_speak_the_array_standard_only(name):
+def test_the_rules_speak_the_array_standard_only(name) -> None:
     xp = array_api_strict
     p, q = xp.asarray([[0.1, 0.4, 0.5]]), xp.asarray([[0.5, 0.3, 0.2]])
     with array_api_strict.ArrayAPIStrictFlags(api_version="2024.12"):
@@ -124,12 +124,12 @@ def test_the_rules_speak_the_array_standard_only(name):
     assert float(xp.sum(verdict.accept) + xp.sum(verdict.residual)) == pytest.approx(1)
 
 
-def test_inverse_cdf_picks_the_cell_that_u_falls_into():
+def test_inverse_cdf_picks_the_cell_that_u_falls_into() -> None:
     weights = np.array([[0, 0.25, 0, 0.75, 0]] * 5)
     assert inverse_cdf(weights, np.array([0, 0.2, 0.25, 0.99, 1.0])).tolist() == [1, 1, 3, 3, 3]
 
 
-def test_product_draws():
+def test_product_draws() -> None:
     q = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     sampler = samplers.by_name("rrs").with_drafts("product")
     result = draw(sampler, [0.2, 0.2, 0.6], q, np.full((3, 3), 0.5))
@@ -139,7 +139,7 @@ def test_product_draws():
     assert reference(sampler, np.array([0.2, 0.2, 0.6]), q).distance < 1e-15
 
 
-def test_bad_draws():
+def test_bad_draws() -> None:
     rrs, p = samplers.by_name("rrs"), np.array([[0.5, 0.5]])
     u = np.full((1, 3), 0.5)
     with pytest.raises(SpecHubError, match=r"u has shape \(1, 2\); rrs with k = 2 needs \[B, 3\]"):
@@ -156,6 +156,6 @@ def test_bad_draws():
         draw(rrs, p, np.array([[0.5, np.nan]]), u)
 
 
-def test_is_lossless_is_for_rationals():
+def test_is_lossless_is_for_rationals() -> None:
     with pytest.raises(SpecHubError, match="statement about rationals"):
         _ = reference(samplers.by_name("rrs"), np.array([1.0]), np.array([1.0])).is_lossless

@@ -16,7 +16,7 @@ RULES = [pair for pair in every_pair(2) if pair.values[0].is_own_pair]
 
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
 @pytest.mark.parametrize("rows", [(1, 1), (0, 0), (0, 1), (1, 0)])
-def test_no_rows(sampler, rows):
+def test_no_rows(sampler, rows) -> None:
     p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), rows, strict=True))
     u = np.zeros((0, sampler.k + 1))
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
@@ -37,7 +37,7 @@ def test_no_rows(sampler, rows):
 
 @pytest.mark.parametrize("sampler", RULES)
 @pytest.mark.parametrize("shape", [(2, 8, 3), (2, 2, 3), (2, 2, 2, 3), (1, 1, 3)])
-def test_a_batch_of_batches_is_told_to_be_one_batch(sampler, shape):
+def test_a_batch_of_batches_is_told_to_be_one_batch(sampler, shape) -> None:
     wide = np.tile(np.asarray(P), (*shape[:-1], 1))
     for face in FACES:
         with pytest.raises(SpecHubError, match=r"p has shape .*reshape\(-1, 3\)"):
@@ -56,7 +56,7 @@ NO_LAW = [
 
 @pytest.mark.parametrize("face", [*FACES, reference, exact])
 @pytest.mark.parametrize("bad", NO_LAW, ids=lambda bad: type(bad).__name__)
-def test_what_is_no_distribution_is_named(face, bad):
+def test_what_is_no_distribution_is_named(face, bad) -> None:
     for at, name in enumerate("pq"):
         distributions = [bad if i == at else P for i in range(2)]
         more = [[[0.5, 0.5, 0.5]]] if face in FACES else []
@@ -75,20 +75,20 @@ NO_UNIFORMS = [
 
 @pytest.mark.parametrize("bad", NO_UNIFORMS, ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize("face", FACES)
-def test_what_are_no_uniforms_is_named(face, bad):
+def test_what_are_no_uniforms_is_named(face, bad) -> None:
     with pytest.raises(SpecHubError, match=r"\bu\b"):
         face(samplers.RRS(), P, Q, bad)
 
 
 @pytest.mark.parametrize("surplus", [(8, 1), (1, 8), (8, 8), (2, 4)])
 @pytest.mark.parametrize("face", FACES)
-def test_surplus_rows_are_rejected(face, surplus):
+def test_surplus_rows_are_rejected(face, surplus) -> None:
     p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), surplus, strict=True))
     with pytest.raises(SpecHubError, match="p has"):
         face(samplers.RRS(), p, q, np.zeros((4, 3)), **({"memory": 1} if face is sampling_torch.draw else {}))
 
 
-def test_arrays_of_two_libraries_are_rejected():
+def test_arrays_of_two_libraries_are_rejected() -> None:
     arrays = np.asarray(P), np.asarray(Q), np.zeros((1, 3))
     for at in range(3):
         mixed = [torch.from_numpy(a) if i == at else a for i, a in enumerate(arrays)]
@@ -101,7 +101,7 @@ def test_arrays_of_two_libraries_are_rejected():
 
 
 @pytest.mark.parametrize("rule", [type(s) for s in (*samplers.ALL, *samplers.VARIANTS)], ids=lambda r: r.name)
-def test_counts_of_drafts(rule):
+def test_counts_of_drafts(rule) -> None:
     for k in (np.int64(2), np.uint8(2), 2):
         sampler = rule(k=k)
         assert type(sampler.k) is int
@@ -113,7 +113,7 @@ def test_counts_of_drafts(rule):
 
 
 @pytest.mark.parametrize("policy", [3, None, "IID", IID, ["iid"]], ids=repr)
-def test_no_policy(policy):
+def test_no_policy(policy) -> None:
     with pytest.raises(SpecHubError, match="unknown draft policy"):
         samplers.RRS().with_drafts(policy)
     if policy is not None:
@@ -121,7 +121,7 @@ def test_no_policy(policy):
             samplers.RRS(drafts=policy)
 
 
-def test_torch_settings():
+def test_torch_settings() -> None:
     u = [[0.5, 0.5, 0.5]]
     for wrong in ({"device": "nowhere"}, {"dtype": "float32"}, {"dtype": torch.int64}, {"memory": 0}, {"memory": "1"}):
         with pytest.raises(SpecHubError):
@@ -131,7 +131,7 @@ def test_torch_settings():
 
 
 @pytest.mark.parametrize("rows", [3, 7])
-def test_slices_do_not_change_product_drafts(rows):
+def test_slices_do_not_change_product_drafts(rows) -> None:
     """Three drafters of one p are cut by rows of u, and never by drafters."""
     q = torch.eye(6, dtype=torch.float64)[:3]
     p = torch.full((6,), 1 / 6, dtype=torch.float64)
@@ -143,7 +143,7 @@ def test_slices_do_not_change_product_drafts(rows):
         assert sampling_torch.sample(sampler, p, given).drafts.tolist() == [[0, 1, 2]] * (1 if given is q else rows)
 
 
-def test_the_distribution_of_one_pair():
+def test_the_distribution_of_one_pair() -> None:
     with pytest.raises(SpecHubError, match="one pair"):
         reference(samplers.RRS(), np.tile(P, (2, 1)), Q)
     with pytest.raises(SpecHubError, match=r"p has 3 tokens and q has 2"):
@@ -153,6 +153,6 @@ def test_the_distribution_of_one_pair():
 
 
 @pytest.mark.parametrize("name", [s.name for s in (*samplers.ALL, *samplers.VARIANTS)])
-def test_endless_work_for_a_number_of_drafts_is_an_error(name):
+def test_endless_work_for_a_number_of_drafts_is_an_error(name) -> None:
     with pytest.raises(SpecHubError, match=r"1,?000,?000,?000"):
         samplers.by_name(name, 10**9).acceptance(np.full((1, 3), 1 / 3), np.full((1, 3), 1 / 3))

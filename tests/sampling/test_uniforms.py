@@ -52,7 +52,7 @@ def same_and_legal(sampler, p, q, u):
     return one
 
 
-def is_possible(sampler, p, q, drawn):
+def is_possible(sampler, p, q, drawn) -> None:
     tokens, slots, drafts = (np.asarray(a) for a in (drawn.tokens, drawn.slots, drawn.drafts))
     vocabulary = p.shape[1]
     assert ((tokens >= 0) & (tokens < vocabulary)).all()
@@ -84,7 +84,7 @@ def is_slow(sampler):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_ends_of_the_uniform(sampler, dtype):
+def test_ends_of_the_uniform(sampler, dtype) -> None:
     u = all_ends(sampler, ends(dtype), dtype)
     for size in (1, 4) if is_slow(sampler) else TOKENS[:: 1 if sampler.k < 3 else 2]:
         p, q = rows(dtype, size, seed=sampler.k)
@@ -96,7 +96,7 @@ def test_ends_of_the_uniform(sampler, dtype):
 
 
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_ends_of_the_uniform_in_bfloat16(sampler):
+def test_ends_of_the_uniform_in_bfloat16(sampler) -> None:
     kind = torch.finfo(torch.bfloat16)
     values = [0, kind.smallest_normal, kind.eps, 1 - kind.eps / 2, 1]
     u = torch.from_numpy(all_ends(sampler, values, np.float32)).bfloat16()
@@ -105,7 +105,7 @@ def test_ends_of_the_uniform_in_bfloat16(sampler):
             is_possible(sampler, p[None].float(), q[None].float(), draw(sampler, p, q, u))
 
 
-def test_one_means_the_same_in_every_dtype():
+def test_one_means_the_same_in_every_dtype() -> None:
     """u = 1 is what the largest number below 1 is, not the last token of any weight."""
     p = np.array([[0.5, 0.25, 0.25, 0.0, 0.0]])
     for dtype in DTYPES:
@@ -138,7 +138,7 @@ def on_edges(sampler, p, q, rng):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_tokens_are_equal_on_every_edge(sampler, dtype):
+def test_tokens_are_equal_on_every_edge(sampler, dtype) -> None:
     rng = np.random.default_rng(0)
     for size in (2, 4) if is_slow(sampler) else (2, 5, 19):
         p, q = rows(dtype, size, seed=sampler.k)
@@ -154,7 +154,7 @@ def test_tokens_are_equal_on_every_edge(sampler, dtype):
 
 
 @pytest.mark.parametrize("sampler", [pair for pair in own_pairs(2) if not is_solved(pair.values[0])])
-def test_tokens_are_equal_on_edges_of_wide_rows(sampler):
+def test_tokens_are_equal_on_edges_of_wide_rows(sampler) -> None:
     """Sums of a thousand entries differ in their last bits where libraries add in orders of their own."""
     rng = np.random.default_rng(1)
     for dtype in ("float64", "float32"):
@@ -170,7 +170,7 @@ def test_tokens_are_equal_on_edges_of_wide_rows(sampler):
 
 
 @given(st.lists(st.sampled_from([0, 0, 1, 2, 3, 2**-60, 1e-300, 5e-324, 0.1]), min_size=1, max_size=40).filter(any))
-def test_inverse_cdf_against_cumulative_sums(weights):
+def test_inverse_cdf_against_cumulative_sums(weights) -> None:
     """Away from the edges by more than the rounding of the sums, the cell is that of the cumulated weights."""
     row = np.asarray([weights], dtype=float)
     u = np.concatenate([edges(row)[0], np.linspace(0, 1, 57)])
@@ -187,7 +187,7 @@ def test_inverse_cdf_against_cumulative_sums(weights):
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 8, 9, 63, 64, 65, 1000, 4097])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_sums_have_the_same_bits_and_are_close(tokens, dtype):
+def test_sums_have_the_same_bits_and_are_close(tokens, dtype) -> None:
     a = np.random.default_rng(tokens).dirichlet([0.3] * tokens, 5).astype(dtype)
     ours = total(a)
     assert ours.dtype == a.dtype

@@ -92,7 +92,7 @@ def race(p, q, drafts):
 class Buffered:
     """Right, with noise fetched a thousand numbers at a time: cannot be controlled, can be watched."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.buffer: list[float] = []
 
     def uniform(self) -> float:
@@ -234,7 +234,7 @@ def inputs_overwritten(p, q, drafts):
 class StateKept:
     """The target rows of the call before are used when the vocabulary has not changed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.p = None
 
     def __call__(self, p, q, drafts):
@@ -294,7 +294,7 @@ def one_uniform_for_all(p, q, drafts):
 
 
 class CachedUniform:
-    def __init__(self):
+    def __init__(self) -> None:
         self.u = None
 
     def __call__(self, p, q, drafts):
@@ -306,7 +306,7 @@ class CachedUniform:
 class UniformOfEverySecondCall:
     """The verification uniforms are drawn every second call only."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.calls, self.uniforms = 0, [0.0, 0.0]
 
     def __call__(self, p, q, drafts):
@@ -330,7 +330,7 @@ def own_generator_reseeded(p, q, drafts):
 class RecycledPool:
     """Fifteen hundred uniforms, round and round."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.place = 0
         self.pool = torch.rand(1500, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).tolist()
 

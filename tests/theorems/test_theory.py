@@ -31,18 +31,18 @@ def pairs(draw):
 @pytest.mark.parametrize("name", BY_ID)
 @given(pairs())
 @settings(max_examples=15)
-def test_theorem_holds(name, pair):
+def test_theorem_holds(name, pair) -> None:
     theorem = BY_ID[name]
     assert not theorem.applies(*pair) or theorem.holds(*pair)
 
 
-def test_every_theorem_has_a_twin():
+def test_every_theorem_has_a_twin() -> None:
     assert set(TWIN) == set(table.PAGES)
     assert set(table.PAGES) <= set(BY_ID)
 
 
 @pytest.mark.parametrize("name", TWIN)
-def test_seeded_search_refutes_the_twin(name):
+def test_seeded_search_refutes_the_twin(name) -> None:
     fallen = attack(TWIN[name], 800, seed=1)
     assert fallen.refuted_by is not None
     instance, k = fallen.refuted_by
@@ -50,7 +50,7 @@ def test_seeded_search_refutes_the_twin(name):
 
 
 @pytest.mark.parametrize("name", TWIN)
-def test_the_theorem_survives_the_search_that_its_twin_does_not(name):
+def test_the_theorem_survives_the_search_that_its_twin_does_not(name) -> None:
     fallen = attack(TWIN[name], 800, seed=1)
     instance, k = fallen.refuted_by
     assert not BY_ID[name].applies(instance.p, instance.q, k) or BY_ID[name].holds(instance.p, instance.q, k)
@@ -58,7 +58,7 @@ def test_the_theorem_survives_the_search_that_its_twin_does_not(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TWIN)
-def test_hypothesis_refutes_the_twin(name):
+def test_hypothesis_refutes_the_twin(name) -> None:
     twin = TWIN[name]
     p, q, k = find(
         pairs(),
@@ -69,7 +69,7 @@ def test_hypothesis_refutes_the_twin(name):
     assert not twin.holds(p, q, k)
 
 
-def test_false_statements_have_their_counterexamples():
+def test_false_statements_have_their_counterexamples() -> None:
     for false in checks.FALSE:
         left, right = false.values
         assert left < right, false.statement
@@ -80,13 +80,13 @@ def test_false_statements_have_their_counterexamples():
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement"])
-def test_hitting_is_concave_along_every_chain(k, drafts):
+def test_hitting_is_concave_along_every_chain(k, drafts) -> None:
     """[f(A+d) - f(A)] / q(d) >= [f(A+d+b) - f(A+d)] / q(b) for all A, b, d; hub drafts break it."""
     for instance in family(32, seed=11, tokens=(4,)):
         assert not _convex_steps(instance.q, checks.hit(instance.q, k, drafts))
 
 
-def test_hitting_by_hub_drafts_is_not_concave():
+def test_hitting_by_hub_drafts_is_not_concave() -> None:
     q = (Fraction(1, 4),) * 4
     assert _convex_steps(q, checks.hit(q, 2, "hub"))
 
@@ -101,7 +101,7 @@ def _convex_steps(q, f):
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_kseq_decision_agrees_with_the_sampler(k):
+def test_kseq_decision_agrees_with_the_sampler(k) -> None:
     for instance in family(60, seed=4):
         p, q = instance.p, instance.q
         accepted = accepts("kseq", p, q, k)  # its root is found from above, so this is a little low
@@ -110,7 +110,7 @@ def test_kseq_decision_agrees_with_the_sampler(k):
             assert not hockey_stick.kseq_accepts(p, q, k, accepted + Fraction(1, 10**5))
 
 
-def test_rrs_climbs_to_its_level():
+def test_rrs_climbs_to_its_level() -> None:
     for instance in family(60, seed=5):
         for k in (1, 2, 3):
             level = hockey_stick.rrs_level(instance.p, instance.q, k)
@@ -122,7 +122,7 @@ def test_rrs_climbs_to_its_level():
 # T11, T12: shares of the optimum
 
 
-def test_two_token_distributions_attain_the_sharp_shares_of_two_drafts():
+def test_two_token_distributions_attain_the_sharp_shares_of_two_drafts() -> None:
     p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
     assert max_acceptance(p, q, 2, "iid") == 1
     assert accepts("rrs", p, q, 2) == Fraction(23, 27)
@@ -131,7 +131,7 @@ def test_two_token_distributions_attain_the_sharp_shares_of_two_drafts():
 
 
 @pytest.mark.parametrize("k", [3, 4, 5])
-def test_two_token_distributions_come_near_the_sharp_shares(k):
+def test_two_token_distributions_come_near_the_sharp_shares(k) -> None:
     """The best two-token distribution on a grid is within 1e-4 of both shares, and none is below."""
     u = Fraction(round(10**4 * (k / (2 * k - 1)) ** (1 / (k - 1))), 10**4)
     p, q = (1 - u**k, u**k), (1 - u, u)
@@ -149,7 +149,7 @@ def test_two_token_distributions_come_near_the_sharp_shares(k):
     assert not hockey_stick.kseq_accepts(p, q, k, share + Fraction(1, 10**4))
 
 
-def test_shares_of_the_page():
+def test_shares_of_the_page() -> None:
     shown = {3: (0.8141, 0.8650), 4: (0.7968, 0.8544)}
     for k, (rrs, kseq) in shown.items():
         assert hockey_stick.keeps_sharp_rrs_share(Fraction(str(rrs + 1e-4)), Fraction(1), k)
@@ -163,13 +163,13 @@ def test_shares_of_the_page():
 
 
 @pytest.mark.slow
-def test_the_table_is_sound():
+def test_the_table_is_sound() -> None:
     lines = table.build(progress=lambda line: None)
     assert [line.id for line in lines if not line.sound] == []
     assert {line.id for line in lines} == set(table.PAGES)
 
 
-def test_the_table_shows_a_failure(monkeypatch):
+def test_the_table_shows_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A false theorem and a true twin: both must show."""
     t6, twin = BY_ID["T6"], TWIN["T6"]
     monkeypatch.setattr(checks, "ALL", (checks.Theorem("T6", twin.statement, "", twin.holds),))

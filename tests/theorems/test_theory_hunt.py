@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from theory.values import Batch, proved
 SMALL = {"climbs": 0}
 
 
-def test_distributions_over_a_denominator_are_all_and_exact():
+def test_distributions_over_a_denominator_are_all_and_exact() -> None:
     for tokens, over in product((1, 2, 3, 4), (1, 2, 3, 6, 8)):
         every = {w for w in product(range(over + 1), repeat=tokens) if sum(w) == over and np.gcd.reduce(w) == 1}
         assert set(map(tuple, distributions_over(tokens, over).tolist())) == every
@@ -33,14 +34,14 @@ def test_distributions_over_a_denominator_are_all_and_exact():
         ("kseq >= rrsw", "", "1 0 0", "1/2 1/2 0"),
     ],
 )
-def test_simplest_counterexample(claim, where, p, q):
+def test_simplest_counterexample(claim, where, p, q) -> None:
     found = hunt(read(claim, where), tokens=3, denominator=6, **SMALL).found
     assert found.minimal
     assert found.p == tuple(map(Fraction, p.split()))
     assert found.q == tuple(map(Fraction, q.split()))
 
 
-def test_nothing_simpler_refutes():
+def test_nothing_simpler_refutes() -> None:
     """Brute force with enumerated distributions and certified optima over everything simpler."""
     statement = read("rrs >= 22/25 * otm_iid")
     found = hunt(statement, tokens=2, denominator=8, **SMALL).found
@@ -54,7 +55,7 @@ def test_nothing_simpler_refutes():
 
 
 @pytest.mark.parametrize("claim", ["rrsw >= rrs", "kseq >= rrs", "rrs >= nss", "otm_wor >= otm_iid"])
-def test_theorems_stand(claim):
+def test_theorems_stand(claim) -> None:
     result = hunt(read(claim), tokens=3, denominator=6, climbs=32, seed=2)
     assert result.found is None
     assert result.exhausted == 6
@@ -62,7 +63,7 @@ def test_theorems_stand(claim):
     assert result.smallest_slack > -1e-9
 
 
-def test_the_climb_finds_what_small_denominators_hide():
+def test_the_climb_finds_what_small_denominators_hide() -> None:
     """Nothing over denominators up to 3 refutes 7/8; the climb does, and its finding is exact."""
     statement = read("rrs >= 173/200 * otm_iid")
     result = hunt(statement, tokens=2, denominator=3, climbs=64, seed=0)
@@ -71,14 +72,14 @@ def test_the_climb_finds_what_small_denominators_hide():
     assert result.found.values["rrs"][0] < Fraction(173, 200) * result.found.values["otm_iid"][0]
 
 
-def test_rounding_keeps_a_counterexample_or_says_no():
+def test_rounding_keeps_a_counterexample_or_says_no() -> None:
     statement = read("spechub >= otm_iid")
     assert simplify(statement, np.array([0.001, 0.0, 0.999]), np.array([0.34, 0.33, 0.33]), 2).k == 2
     assert simplify(statement, np.array([0.5, 0.25, 0.25]), np.array([0.6, 0.2, 0.2]), 2) is None
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_closed_forms_agree_with_enumerated_distributions(k):
+def test_closed_forms_agree_with_enumerated_distributions(k) -> None:
     """What the hunter looks with, against what it proves with: floats and rationals, every name."""
     names = [n for n in OTM if n != "otm_hub" or k == 2]
     for sampler in samplers.ALL:
@@ -99,7 +100,7 @@ def test_closed_forms_agree_with_enumerated_distributions(k):
             assert exact_low[0] <= exact_high[0]
 
 
-def test_certificates_carry_the_counterexample(tmp_path):
+def test_certificates_carry_the_counterexample(tmp_path: Path) -> None:
     statement = read("rrsw >= spechub", "q(a) > 1/2")
     found = hunt(statement, tokens=3, denominator=6, **SMALL).found
     files = certificates(statement, found, tmp_path / "found")
@@ -114,7 +115,7 @@ def test_certificates_carry_the_counterexample(tmp_path):
         recheck(statement, files[0])
 
 
-def test_a_statement_is_not_python():
+def test_a_statement_is_not_python() -> None:
     calls = ("__import__('os') >= 1", "rrs >= (lambda: 1)()", "p(q(0)) >= 1", "min() >= 1")
     for text in (*calls, "rrs.k >= 1", "rrs[0] >= 1", "rrs >= 'a'", "rrs ** 2 >= 1", "rrs != 1", "rrs", "True >= 1"):
         with pytest.raises((StatementError, UnknownName)):
@@ -129,7 +130,7 @@ def test_a_statement_is_not_python():
         hunt(read("rrs >= nss", "q(7) > 0"), tokens=3, denominator=2, **SMALL)
 
 
-def test_arithmetic_bounds_and_conditions():
+def test_arithmetic_bounds_and_conditions() -> None:
     p, q = np.array([[0.5, 0.5, 0.0]]), np.array([[0.5, 0.25, 0.25]])
     batch = Batch(p, q, 2)
 

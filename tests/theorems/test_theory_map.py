@@ -43,7 +43,7 @@ def _largest_loss_by_programs(q, k, rival):
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("rival", dominance_map.RIVALS)
-def test_worst_target_agrees_with_the_programs(k, rival):
+def test_worst_target_agrees_with_the_programs(k, rival) -> None:
     rng = random.Random(9)
     for _ in range(6):
         q = distribution(rng, 4)
@@ -52,7 +52,7 @@ def test_worst_target_agrees_with_the_programs(k, rival):
         )
 
 
-def test_the_worst_target_loses_what_it_says():
+def test_the_worst_target_loses_what_it_says() -> None:
     q = (Fraction(5, 17), Fraction(5, 17), Fraction(5, 17), Fraction(2, 17))
     loss, A, p = worst_target(q, 2, "without_replacement", "greedy")
     assert loss == Fraction(35, 204)
@@ -62,7 +62,7 @@ def test_the_worst_target_loses_what_it_says():
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_threshold_is_where_dominance_begins(k):
+def test_threshold_is_where_dominance_begins(k) -> None:
     for least in (Fraction(1, 10), Fraction(1, 4), Fraction(1, 2)):
         edge = dominance_map.smallest_winning_mass(least, k)
         for mass, wins in ((edge + 1e-6, True), (edge - 1e-6, False)):
@@ -73,7 +73,7 @@ def test_threshold_is_where_dominance_begins(k):
 
 
 @pytest.mark.parametrize("top", [0.25, 0.3, 0.4, 0.45])
-def test_loss_to_iid_stays_below_its_bound_and_comes_near(top):
+def test_loss_to_iid_stays_below_its_bound_and_comes_near(top) -> None:
     bound = dominance_map.loss_below(top)
     n = 12
     q = (Fraction(str(top)), *[(1 - Fraction(str(top))) / n] * n)
@@ -83,7 +83,7 @@ def test_loss_to_iid_stays_below_its_bound_and_comes_near(top):
     assert max(losses) == pytest.approx(bound, abs=2e-3)
 
 
-def test_loss_to_drafts_without_replacement_stays_below_its_bound():
+def test_loss_to_drafts_without_replacement_stays_below_its_bound() -> None:
     rng = random.Random(3)
     for _ in range(40):
         q = tuple(sorted(distribution(rng, 5), reverse=True))
@@ -92,7 +92,7 @@ def test_loss_to_drafts_without_replacement_stays_below_its_bound():
         assert loss < 0.25
 
 
-def test_the_stored_map_is_certified():
+def test_the_stored_map_is_certified() -> None:
     """Each largest loss of theory/map.json is the difference of two certified optima at the stored distributions."""
     stored = json.loads(MAP.read_text(encoding="utf-8"))
     for row in stored["largest losses"]:
@@ -103,14 +103,14 @@ def test_the_stored_map_is_certified():
     assert str(again.loss) == stored["largest losses"][0]["loss"] == "1/18"
 
 
-def test_the_measure_is_seeded_and_exact_where_the_theorem_speaks():
+def test_the_measure_is_seeded_and_exact_where_the_theorem_speaks() -> None:
     first, again = (dominance_map.measure("flat", 0.5, 1.0, draws=500, seed=4) for _ in range(2))
     assert first == again
     assert first.beats["otm_iid"] == first.beats["rrs"] == 1.0
     assert dominance_map.measure("flat", 0.3, 1.0, draws=500).beats["otm_iid"] < 0.2
 
 
-def test_captured_distributions_obey_the_theorem():
+def test_captured_distributions_obey_the_theorem() -> None:
     rows = dominance_map.on_captured(40)
     assert sum(row["positions"] for row in rows) == 40
     assert all(row["hub >= iid optimum"] == 1 for row in rows if row["q(a) from"] >= 0.5)

@@ -18,13 +18,13 @@ HERE = Path(theory.__file__).parent
 PAGES = sorted(HERE.glob("T*/README.md"))
 
 
-def test_every_theorem_has_a_page():
+def test_every_theorem_has_a_page() -> None:
     assert all((HERE / page / "README.md").is_file() for page in table.PAGES.values())
     assert {page.parent.name for page in PAGES} == {p for p in table.PAGES.values() if p.startswith("T")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)
-def test_page_has_its_parts(page):
+def test_page_has_its_parts(page) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# T")
     for part in ("Where it comes from", "Proof|proof", "Not true nearby|not true nearby"):
@@ -32,7 +32,7 @@ def test_page_has_its_parts(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.parent.name)
-def test_what_a_page_names_exists(page):
+def test_what_a_page_names_exists(page) -> None:
     text = page.read_text(encoding="utf-8")
     for file in re.findall(r"`(theory/[\w./]+)`", text):
         assert (HERE.parent / file).exists(), file
@@ -40,7 +40,7 @@ def test_what_a_page_names_exists(page):
         assert hasattr(table.theorems, name), name
 
 
-def test_the_recorded_hunts_came_out_as_expected():
+def test_the_recorded_hunts_came_out_as_expected() -> None:
     stored = json.loads((HERE / "hunts.json").read_text(encoding="utf-8"))
     assert stored["full"]
     assert stored["as expected"]
@@ -53,7 +53,7 @@ def _run(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def test_hunt_and_recheck_from_the_command_line(tmp_path):
+def test_hunt_and_recheck_from_the_command_line(tmp_path: Path) -> None:
     stem = tmp_path / "found"
     hunted = _run("hunt", "rrsw >= spechub", "--where", "q(a)>1/2", "--certificate", stem)
     assert hunted.exit_code == 1
@@ -62,12 +62,12 @@ def test_hunt_and_recheck_from_the_command_line(tmp_path):
     assert isinstance(_run("recheck", f"{stem}.hub.json", "spechub >= rrsw").exception, SpecHubError)
 
 
-def test_a_hunt_that_finds_nothing_ends_with_zero():
+def test_a_hunt_that_finds_nothing_ends_with_zero() -> None:
     assert _run("hunt", "rrsw >= rrs", "--denominator", "4", "--climbs", "0").exit_code == 0
 
 
 @pytest.mark.slow
-def test_bad_input_ends_with_one_line_and_code_two():
+def test_bad_input_ends_with_one_line_and_code_two() -> None:
     command = [sys.executable, "-m", "theory", "hunt", "rrsv >= rrs"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent)
     assert (done.returncode, done.stdout) == (2, "")

@@ -17,31 +17,31 @@ def _asked(queries):
 
 
 @pytest.mark.parametrize(("query", "solver"), _asked(q for q in smt.queries(4) if q.tokens < 4))
-def test_proved_up_to_three_tokens(query, solver):
+def test_proved_up_to_three_tokens(query, solver) -> None:
     assert smt.ask(query, solver).result == "proved"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("query", "solver"), _asked(q for q in smt.queries(5) if q.tokens >= 4))
-def test_proved_for_four_and_five_tokens(query, solver):
+def test_proved_for_four_and_five_tokens(query, solver) -> None:
     assert smt.ask(query, solver, limit=120.0).result == "proved"
 
 
 @pytest.mark.parametrize(("query", "solver"), _asked(smt.twins()))
-def test_false_neighbours_are_refuted_with_a_model(query, solver):
+def test_false_neighbours_are_refuted_with_a_model(query, solver) -> None:
     answer = smt.ask(query, solver)
     assert answer.result == "refuted"
     assert "p0" in answer.model
 
 
 @pytest.mark.parametrize("solver", smt.SOLVERS)
-def test_a_void_hypothesis_proves_nothing(solver):
+def test_a_void_hypothesis_proves_nothing(solver) -> None:
     """q(a) < 1/2 cannot be met with two tokens; with three it can, and the claim is false."""
     assert smt.ask(smt.below_half(2), solver).result == "vacuous"
     assert smt.ask(smt.below_half(3), solver).result == "refuted"
 
 
-def test_running_out_of_time_is_not_a_proof():
+def test_running_out_of_time_is_not_a_proof() -> None:
     hard = smt.inside_border(5, plain=True)
     answer = smt.ask(hard, "z3", limit=0.2)
     assert answer.result == "undecided"
@@ -49,7 +49,7 @@ def test_running_out_of_time_is_not_a_proof():
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_the_script_means_what_the_certified_optima_mean(k):
+def test_the_script_means_what_the_certified_optima_mean(k) -> None:
     """At rational distributions the script's `hub < alpha*_iid` is the order of the two optima."""
     seen = set()
     for instance in family(64, seed=8, tokens=(k + 1,)):
@@ -63,7 +63,7 @@ def test_the_script_means_what_the_certified_optima_mean(k):
     assert seen == {True, False}
 
 
-def test_a_model_is_a_counterexample():
+def test_a_model_is_a_counterexample() -> None:
     """z3's rational model of the moved border, checked by the optima."""
     z3 = pytest.importorskip("z3")
     query = smt.twins()[1]

@@ -49,7 +49,7 @@ def every_rule():
 
 
 @pytest.mark.parametrize(("shape", "rule"), list(every_rule()))
-def test_a_decoding_loop_has_the_targets_joint_distribution(shape, rule):
+def test_a_decoding_loop_has_the_targets_joint_distribution(shape, rule) -> None:
     """Three tokens need two or three calls, so what one call leaves behind would show in the joint distribution."""
     for seed in range(2):
         pair = model(3 if shape.size < 5 else 2, seed)
@@ -89,12 +89,12 @@ class OneCoin(Block):
 @pytest.mark.parametrize(
     ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneCoin())]
 )
-def test_wrong_verification_is_seen_in_the_joint_distribution(shape, rule):
+def test_wrong_verification_is_seen_in_the_joint_distribution(shape, rule) -> None:
     pair = model(3 if shape.size < 5 else 2, 0)
     assert without_zeros(loop_distribution(pair, shape, rule, 3)) != target_distribution(pair, 3)
 
 
-def test_joint_verification_of_a_chain_is_never_below_the_usual_one():
+def test_joint_verification_of_a_chain_is_never_below_the_usual_one() -> None:
     for seed in range(6):
         pair = model(3, seed)
         usual, block, traversal = (
@@ -104,7 +104,7 @@ def test_joint_verification_of_a_chain_is_never_below_the_usual_one():
         assert block == traversal >= usual
 
 
-def test_border_is_the_best_rule_for_its_drafts_at_the_root():
+def test_border_is_the_best_rule_for_its_drafts_at_the_root() -> None:
     for seed in range(6):
         pair = model(4, seed)
         best = {name: tokens_per_call(step_distribution(pair, (), full(3, 1), NodeByNode(name))) for name in NODE_RULES}
@@ -113,7 +113,7 @@ def test_border_is_the_best_rule_for_its_drafts_at_the_root():
 
 
 @pytest.mark.parametrize("rule", [NodeByNode("rrsw"), NodeByNode("spechub"), Traversal()], ids=lambda r: r.name)
-def test_drawing_follows_the_outcomes(rule):
+def test_drawing_follows_the_outcomes(rule) -> None:
     """Uniforms on a grid: the share of each end is its probability within a grid step a level."""
     pair = model(2, 3)
     for mass, tree in list(every_drafted(pair, (), full(2, 2), rule))[:2]:
@@ -130,7 +130,7 @@ def test_drawing_follows_the_outcomes(rule):
             assert abs(distribution.get(end, 0) - ends.count(end) / len(ends)) < levels / len(grid), end
 
 
-def test_shapes_have_the_sizes_of_the_papers():
+def test_shapes_have_the_sizes_of_the_papers() -> None:
     assert [full(2, d).size for d in range(1, 6)] == [2, 6, 14, 30, 62]
     assert [full(3, d).size for d in range(2, 5)] == [12, 39, 120]
     assert (chain(4).size, chain(4).depth) == (4, 4)
@@ -156,7 +156,7 @@ def expected(shape: Shape, rates) -> float:
     return 1 + sum(rate * expected(child, rates) for rate, child in zip(row or (), shape.children, strict=True))
 
 
-def test_the_best_shape_is_the_best_of_all():
+def test_the_best_shape_is_the_best_of_all() -> None:
     rng = random.Random(0)
     for _ in range(12):
         rates = {k: [round(rng.random() / k, 3) for _ in range(k)] for k in (1, 2, 3)}
@@ -173,7 +173,7 @@ def test_the_best_shape_is_the_best_of_all():
         best_shape(3, {2: [0.5]})
 
 
-def test_bad_use_is_rejected():
+def test_bad_use_is_rejected() -> None:
     with pytest.raises(SpecHubError, match="takes chains"):
         step_distribution(model(2, 0), (), full(2, 1), Block())
     (_, tree), *_ = every_drafted(model(2, 0), (), full(2, 2), NodeByNode("rrs"))
