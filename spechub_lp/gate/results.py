@@ -61,6 +61,10 @@ class Kind(StrEnum):
     NOTE = "note"
 
 
+ABOUT_THE_OUTPUT = (Kind.BIAS, Kind.ABOVE_OPTIMUM, Kind.KEPT_NOISE, Kind.IMPOSSIBLE_TOKEN, Kind.ROWS_MIXED)
+"""Proofs that what comes out is not the target's; the others are about answers that no verification may give."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something the gate saw.
@@ -89,7 +93,7 @@ class Finding:
 
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""
-        return {name: value for name, value in vars(self).items() if name != "problem"}
+        return dict(vars(self))
 
 
 def _size(case: dict[str, Any]) -> int:
@@ -189,6 +193,21 @@ class Report:
         return self.status.exit_code
 
     @property
+    def decided(self) -> str:
+        """The level that decided, in words: of the proofs where there are some, else of the run."""
+        proofs = [finding for finding in self.findings if finding.proof]
+        if not proofs or any(finding.level in (Level.EXACT, Level.DRAWS) for finding in proofs):
+            return self.level
+        first = min(finding.level for finding in proofs)
+        kinds = dict.fromkeys(finding.kind for finding in proofs if finding.level == first)
+        return f"level {first}: {', '.join(kinds)}"
+
+    @property
+    def about_the_output(self) -> bool:
+        """Whether some proof says that the output is wrong, and not only that an answer broke the contract."""
+        return any(finding.proof and finding.kind in ABOUT_THE_OUTPUT for finding in self.findings)
+
+    @property
     def exact(self) -> bool:
         """Whether exact distributions alone decided."""
         return Level.EXACT in self.levels and all(row.level == Level.EXACT for row in self.rows)
@@ -218,7 +237,7 @@ class Report:
             "k": self.k,
             "status": self.status,
             "exit_code": self.exit_code,
-            "level": self.level,
+            "level": self.decided,
             "levels": self.levels,
             "distance": self.distance,
             "smallest_distance_caught": self.smallest_caught,

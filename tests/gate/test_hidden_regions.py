@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
+from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec
 from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
@@ -51,6 +52,32 @@ def test_a_right_engine_with_hidden_regions_passes() -> None:
 def test_a_wrong_engine_is_rejected_after_the_second_look() -> None:
     report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "biased", text(report)
+
+
+def wrong_at_first(p, q, drafts):
+    """Biased on the first problem, right with hidden regions on the other."""
+    return naive(p, q, drafts, lambda u: u / 2) if p[0] > p[1] else naive(p, q, drafts)
+
+
+def test_a_problem_after_a_biased_one_gets_its_second_look_too() -> None:
+    first = Problem("first", (0.75, 0.25), (0.25, 0.75), 1)
+    report = check_node(wrong_at_first, "iid", 1, cases=[first, CASES[1]], settings=LEVEL_1)
+    assert {f.problem for f in report.findings if f.proof} == {"first"}, text(report)
+    assert max(row.distance for row in report.rows[1:]) < 1e-6
+
+
+def k_seq_with_p(p, q, drafts):
+    """K-SEQ, which accepts with p/(gamma q), and then draws from p."""
+    for j, x in enumerate(drafts):
+        if torch.rand(()) * 1.6 * q[x] < p[x]:
+            return x, j
+    return int(torch.multinomial(p, 1)), -1
+
+
+def test_a_constant_ratio_below_1_is_not_blamed_on_the_q_of_the_drafts() -> None:
+    report = check_node(k_seq_with_p, "iid", 2, cases=problems("iid", 2)[:1], settings=LEVEL_1)
+    assert report.exit_code == 1
+    assert "1/Z" not in text(report)
 
 
 def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:

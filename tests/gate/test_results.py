@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,7 +14,8 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Finding, Report, Settings, check_tree
 from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Kind, Level, Row, Status
-from spechub_lp.report.text.gate_report import junit, what_was_missed
+from spechub_lp.gate.statistics.sequential import odds
+from spechub_lp.report.text.gate_report import headline, junit, what_was_missed
 
 GATE = Path(spechub_lp.gate.__file__).parent
 KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}
@@ -81,3 +83,35 @@ def test_an_unknown_protocol_is_named(said) -> None:
         protocol_of(engine, "mine")
     with pytest.raises(SpecHubError, match="has no attribute protocol"):
         check_tree(lambda batch: None, name="mine")
+
+
+BIAS = Finding(Level.EXACT, Kind.BIAS, "x", distance=0.1)
+
+
+@pytest.mark.parametrize(
+    ("findings", "begins", "level"),
+    [
+        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x")], "FAILED: ", "level 0: shape"),
+        ([Finding(Level.BOUNDARY, Kind.HANG, "x"), Finding(Level.EXACT, Kind.NOTE, "", False)], "FAILED", "0: hang"),
+        ([Finding(Level.BOUNDARY, Kind.IMPOSSIBLE_TOKEN, "x")], "BIASED: ", "level 0: zero-probability token"),
+        ([Finding(Level.STREAM, Kind.KEPT_NOISE, "x")], "BIASED: ", "level 3: kept noise"),
+        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x"), BIAS], "BIASED: ", "level 1: exact"),
+        ([], "PASS: ", "level 1: exact"),
+    ],
+)
+def test_the_headline_names_the_level_of_the_proof_and_calls_only_an_output_biased(findings, begins, level) -> None:
+    report = Report("x", "node", "iid", 2, findings=findings, levels=[0, 1], level="level 1: exact")
+    assert headline(report).startswith(begins)
+    assert level in headline(report)
+    assert level in report.document()["level"]
+
+
+def test_no_distance_is_claimed_where_no_verdict_was_reached() -> None:
+    report = Report("x", "node", "iid", 2, inconclusive=["time"], levels=[0, 1], smallest_caught=1e-6)
+    assert "caught" not in what_was_missed(report)
+    assert "no distance is claimed" in what_was_missed(report)
+
+
+def test_odds_have_no_infinite_exponent() -> None:
+    assert odds(math.inf) == "against any odds: it has probability 0"
+    assert odds(math.log(1e14)) == "against odds of 1e14"

@@ -25,6 +25,7 @@ from spechub_lp.gate import Settings, check_node
 from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.results import Finding, Report, Row
 from spechub_lp.replay import replay
+from spechub_lp.report.html import gate as gate_page
 from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
 
@@ -284,6 +285,19 @@ def test_an_inconclusive_run_says_why_and_a_missing_acceptance_is_no_zero() -> N
     assert "not measured" in words
     assert "within 0.3" in text
     assert not [a for _, a in Seen(text).elements if a.get("class") in ("pass", "fail")]
+
+
+def test_draws_are_failed_by_the_problem_of_a_finding_and_not_by_the_names_in_its_message() -> None:
+    rows = [Row(name, 2, 0.01, 0.02, 0.4, 0.5, draws=1000) for name in ("a", "b")]
+    found = [Finding(2, "bias", "unlike the draws on 'a'", problem="b")]
+    report = Report("engine", "seeded", "iid", 2, rows, found, settings={"distance": 0.05})
+    document = json.loads(json.dumps(report.document()))
+    check = gate_page.read(document)
+    assert [gate_page._mood(row, check) for row in check.rows] == ["pass", "fail"]
+    old = gate_page.read(
+        document | {"findings": [{k: v for k, v in document["findings"][0].items() if k != "problem"}]}
+    )
+    assert old.findings[0].problem is None
 
 
 def test_a_crash_is_rejected_by_its_kind() -> None:

@@ -32,7 +32,8 @@ def _accept(found: NodeDistribution) -> str | None:
     if all(a > 1 - NEAR for a, _ in ratios) and any(r < 1 - 1e-3 for _, r in ratios):
         return "the first draft is always accepted: an accept uniform that is fixed, or drafts that were never tested"
     scarce = [a / (p[x[0]] / q[x[0]]) for x, a in first if 0 < p[x[0]] / q[x[0]] < 0.5 and a > 0]
-    if len(scarce) > 1 and max(scarce) - min(scarce) < NEAR and abs(scarce[0] - 1) > 1e-3:
+    # Below 1 the ratio is no sign: K-SEQ accepts with p/(gamma q), and shuffled drafts are not tested in their order.
+    if len(scarce) > 1 and max(scarce) - min(scarce) < NEAR and scarce[0] > 1 + 1e-3:
         return (
             f"the first draft is accepted with {scarce[0]:.6g} p/q, a constant ratio 1/Z: the q that the engine "
             "divides by is not the distribution of the drafts"

@@ -1,6 +1,5 @@
 """The gate for plain functions on one node: exact distribution first, then the real noise, and the verdict."""
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.settings import Logits, Settings
-from spechub_lp.gate.statistics.sequential import Claim, smallest_caught
+from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
 
 HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
 """The built-in problems that are drawn from on real noise."""
@@ -158,8 +157,7 @@ def _real(
         return
     if stream.refuted:
         w, bet = stream.refuted
-        odds = f"1e{bet.log_wealth / math.log(10):.0f}"
-        text = f"on {w.problem.name!r}, {bet.pointing} (after {bet.n} draws, against odds of {odds})"
+        text = f"on {w.problem.name!r}, {bet.pointing} (after {bet.n} draws, {odds(bet.log_wealth)})"
         level, kind = REFUTED[bet.claim]
         if not unknown and level != Level.STREAM:
             level, kind, text = Level.STREAM, Kind.KEPT_NOISE, f"{text}; {RESEEDED}"

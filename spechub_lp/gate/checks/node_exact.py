@@ -124,7 +124,7 @@ def _reproducible(evaluate: Callable[[list[Any]], Any], problem: Problem) -> Non
                 )
             raise Uncontrolled(
                 "two calls with the same choices gave different answers: state is kept from call to call, or there is "
-                "noise that is neither torch's, python's nor numpy's"
+                "noise that the gate does not control"
             )
 
 

@@ -63,8 +63,11 @@ def second_look(
     report: Report,
     seed: int,
 ) -> Look[M] | None:
-    """The first look when it fails nothing, else another one; None (and a reason in the report) when time is short."""
-    if first.measured.excess <= 0 or report.proved:
+    """The first look when it fails nothing, else another one; None (and a reason in the report) when time is short.
+
+    Every problem that looks failed is looked at again, so that whatever a report prints has been seen twice.
+    """
+    if first.measured.excess <= 0:
         return first
     looked = explorer.confirm(keys, mass, lambda found: build(found).excess, seed=seed)
     if looked is None:

@@ -30,6 +30,7 @@ from spechub_lp.gate.problems.tree import impossible
 from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.statistics.sequential import odds
 from spechub_lp.gate.statistics.token_sets import Watch
 from spechub_lp.typing import Array
 
@@ -110,7 +111,6 @@ class Drawn:
                 hits, right, n = watch.counts(rows, place)
                 problem = self.rows[rows[0]].name if len(rows) == 1 else None
                 where = f"{len(self.rows)} captured rows" if problem is None else repr(problem)
-                odds = f"against odds of 1e{wealth / math.log(10):.0f}"
                 if place == watch.acceptance:
                     text = f"it accepts {hits} of {n:,} times, and the optimum of these drafts allows {right:.1f}"
                     level, kind = Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM
@@ -119,7 +119,7 @@ class Drawn:
                     level, kind = Level.DRAWS, Kind.BIAS
                 V = self.rows[0].vocabulary
                 seen = [self.rows[rows[0]]] if len(rows) == 1 else self.rows
-                text = f"on {where} at V = {V:,}: {text} ({odds})"
+                text = f"on {where} at V = {V:,}: {text} ({odds(wealth)})"
                 self.report.findings.append(Finding(level, kind, text, case=_case(seen), problem=problem))
                 return True
         return self.calls % 512 < BLOCK and self.enough()

@@ -63,6 +63,17 @@ class Bet:
         self.n += 1
 
 
+def odds(log_wealth: float) -> str:
+    """Against which odds a bet was won, in words.
+
+    >>> odds(32.3), odds(math.inf)
+    ('against odds of 1e14', 'against any odds: it has probability 0')
+    """
+    if math.isinf(log_wealth):
+        return "against any odds: it has probability 0"
+    return f"against odds of 1e{log_wealth / math.log(10):.0f}"
+
+
 class AboveBet:
     """A gambler against "the mean of these numbers in [0, 1] is at most `most`", with a mixture of fixed stakes."""
 

@@ -31,7 +31,7 @@ def content(document: dict[str, Any]) -> Content:
         word,
         f"Gate: {report.engine}",
         _sentence(report),
-        [f"{report.level[:1].upper()}{report.level[1:]}."] * bool(report.level)
+        [f"{report.decided[:1].upper()}{report.decided[1:]}."] * bool(report.decided)
         + [f"What could have been missed: {missed}."] * bool(missed)
         + [f"{report.calls:,} calls in {report.seconds:.1f} s."],
         [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
@@ -185,7 +185,7 @@ def _mood(row: Row, report: Report) -> str:
     proved."""
     if row.level == 1:
         return PASS if row.distance <= TOLERANCE + row.unexplained else FAIL
-    if any(f.proof and f"on {row.problem!r}" in f.message for f in report.findings):
+    if report.failed_on(row.problem):
         return FAIL
     return PASS if row.bound <= report.settings.get("distance", 1.0) else OPEN
 

@@ -10,14 +10,17 @@ WHOLE_RUN = "whole run"
 
 def headline(report: Report) -> str:
     """The verdict in a line."""
-    decided = f" ({report.level})" if report.level else ""
-    return f"{report.status.upper()}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+    decided = f" ({report.decided})" if report.decided else ""
+    word = "FAILED" if report.status is Status.BIASED and not report.about_the_output else report.status.upper()
+    return f"{word}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
 
 
 def what_was_missed(report: Report) -> str:
     """What the run could still have missed, as the beginning of a sentence; "" when it proved a bias."""
     if report.status is Status.BIASED:
         return ""
+    if report.status is Status.INCONCLUSIVE:
+        return "the run ended without a verdict, so no distance is claimed"
     if report.smallest_caught >= 1:
         return "no distance at all would have been caught with the power asked for"
     power = report.settings.get("min_power", 0.99)
