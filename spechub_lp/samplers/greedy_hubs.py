@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -14,7 +15,7 @@ from spechub_lp._array.ops import (
     without,
     zero,
 )
-from spechub_lp.drafts import Greedy
+from spechub_lp.drafts import DraftPolicy, Greedy
 from spechub_lp.drafts.base import drafter, left
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -58,7 +59,7 @@ class GreedyHubs(Sampler):
     """
 
     name = "greedy_hubs"
-    own = (Greedy(),)
+    own: ClassVar[tuple[DraftPolicy, ...]] = (Greedy(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         xp = array_namespace(p)

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -14,7 +15,7 @@ from spechub_lp._array.ops import (
     ratio,
     total,
 )
-from spechub_lp.drafts import IID
+from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.typing import Array
@@ -61,7 +62,7 @@ class KSeq(Sampler):
     """
 
     name = "kseq"
-    own = (IID(),)
+    own: ClassVar[tuple[DraftPolicy, ...]] = (IID(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         q = drafter(q, 0)

@@ -1,9 +1,10 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import minimum, total
-from spechub_lp.drafts import IID, Product, WithoutReplacement
+from spechub_lp.drafts import IID, DraftPolicy, Product, WithoutReplacement
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejection import recursive_rejection
@@ -43,7 +44,7 @@ class Naive(Sampler):
 
     k: int = 1
     name = "naive"
-    own = (IID(), WithoutReplacement(), Product())
+    own: ClassVar[tuple[DraftPolicy, ...]] = (IID(), WithoutReplacement(), Product())
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         first = recursive_rejection(p, [drafter(q, 0)], x)  # steps 1 and 2

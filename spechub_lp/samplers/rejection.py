@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spechub_lp._array.ops import accept_probability, columns, minimum, normalize, one, pick, positive, total
-from spechub_lp.drafts import IID, Product, WithoutReplacement
+from spechub_lp.drafts import IID, DraftPolicy, Product, WithoutReplacement
 from spechub_lp.drafts.base import drafter, left
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.rejected_mass import CLASSES, all_rejected
@@ -78,7 +79,7 @@ class RRS(Sampler):
     """
 
     name = "rrs"
-    own = (IID(), Product())
+    own: ClassVar[tuple[DraftPolicy, ...]] = (IID(), Product())
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return recursive_rejection(p, (drafter(q, j) for j in range(self.k)), x)
@@ -131,7 +132,7 @@ class RRSw(Sampler):
     """
 
     name = "rrsw"
-    own = (WithoutReplacement(),)
+    own: ClassVar[tuple[DraftPolicy, ...]] = (WithoutReplacement(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         q = drafter(q, 0)

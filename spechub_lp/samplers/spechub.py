@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -15,7 +16,7 @@ from spechub_lp._array.ops import (
     without,
     zero,
 )
-from spechub_lp.drafts import Hub
+from spechub_lp.drafts import DraftPolicy, Hub
 from spechub_lp.drafts.base import drafter
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -73,7 +74,7 @@ class SpecHub(Sampler):
     """
 
     name = "spechub"
-    own = (Hub(),)
+    own: ClassVar[tuple[DraftPolicy, ...]] = (Hub(),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

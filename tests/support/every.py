@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from spechub_lp import drafts, samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 
 
-def own_pairs(*ks: int) -> list:
+def own_pairs(*ks: int) -> list[ParameterSet]:
     """pytest parameters: each rule with k drafts of each policy that is its own."""
     return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _own(k)]
 
 
-def every_pair(*ks: int) -> list:
+def every_pair(*ks: int) -> list[ParameterSet]:
     """pytest parameters: each rule and variant with k drafts of each policy, its own or not (product from one
     distribution)."""
     return [pytest.param(s, id=f"{s.name}-{s.drafts.name}-{s.k}") for k in ks for s in _every(k)]

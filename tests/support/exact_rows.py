@@ -18,7 +18,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 def rows(kind: str, v: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A pair of float64 rows [V] of one kind; p is made to have mass."""
     if kind == "counts":
-        p, q = rng.integers(0, 4, v) + (np.arange(v) == 0), rng.integers(1, 5, v)
+        p, q = (rng.integers(0, 4, v) + (np.arange(v) == 0)).astype(float), rng.integers(1, 5, v).astype(float)
     elif kind == "few_ratios":
         q = rng.integers(1, 9, v).astype(float)
         p = q * rng.choice([0.25, 0.75, 1.25, 1.5], v)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
 
@@ -23,6 +24,7 @@ class Chain:
         return NoiseSpec("uniforms", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        assert batch.q is not None
         rows = [
             self.row(p, q, x.tolist(), uniforms.double().tolist(), float(last))
             for p, q, x, uniforms, last in zip(
@@ -34,30 +36,30 @@ class Chain:
             torch.tensor([row + [-1] * (width - len(row)) for row in rows]), torch.tensor([len(row) for row in rows])
         )
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         for i, token in enumerate(x):
             if not self.accepts(p[i], q[i], token, uniforms[i]):
                 return [*x[:i], by_cdf(self.residual(p[i], q[i], token), last)]
         return [*x, by_cdf(self.bonus(p[len(x)]), last)]
 
-    def accepts(self, p, q, token, uniform):
-        return uniform * q[token] < p[token]
+    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+        return bool(uniform * q[token] < p[token])
 
-    def residual(self, p, q, token):
+    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
         rest = (p - q).clamp(min=0)
         return rest if rest.sum() > 0 else p
 
-    def bonus(self, p):
+    def bonus(self, p: torch.Tensor) -> torch.Tensor:
         return p
 
 
 class PointMass(Chain):
     """q = None: deterministic drafts, accepted with p, and p without the draft after a rejection."""
 
-    def accepts(self, p, q, token, uniform):
-        return uniform < p[token]
+    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+        return bool(uniform < p[token])
 
-    def residual(self, p, q, token):
+    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
         rest = p.clone()
         rest[token] = 0
         return rest if rest.sum() > 0 else p
@@ -66,7 +68,7 @@ class PointMass(Chain):
 class Block(Chain):
     """Block verification (Sun et al., arXiv 2403.10444): the longest prefix that passes, even after a failed test."""
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         length, prefix, best = len(x), [1.0], 0
         for i, token in enumerate(x):
             prefix.append(min(1.0, prefix[-1] * self.ratio(p[i], q[i], token)))
@@ -77,36 +79,36 @@ class Block(Chain):
             return [*x, by_cdf(p[length], last)]
         return [*x[:best], by_cdf(self.after(p[best], q[best], prefix[best]), last)]
 
-    def ratio(self, p, q, token):
+    def ratio(self, p: torch.Tensor, q: torch.Tensor, token: int) -> float:
         return float(p[token] / q[token])
 
-    def stays(self, p, q, prefix, i, length):
+    def stays(self, p: torch.Tensor, q: torch.Tensor, prefix: list[float], i: int, length: int) -> float:
         if i == length:
             return prefix[i]
         mass = float((prefix[i] * p[i] - q[i]).clamp(min=0).sum())
         return mass / (mass + 1 - prefix[i]) if mass > 0 else 0.0
 
-    def after(self, p, q, prefix):
+    def after(self, p: torch.Tensor, q: torch.Tensor, prefix: float) -> torch.Tensor:
         rest = (prefix * p - q).clamp(min=0)
         return rest if rest.sum() > 0 else p
 
 
 class BlockWithTokenResidual(Block):
-    def after(self, p, q, prefix):
+    def after(self, p: torch.Tensor, q: torch.Tensor, prefix: float) -> torch.Tensor:
         return super().after(p, q, 1.0)
 
 
 class BlockWithoutQ(Block):
     """q = None taken for q = 1 at the draft, in the ratio only."""
 
-    def ratio(self, p, q, token):
+    def ratio(self, p: torch.Tensor, q: torch.Tensor, token: int) -> float:
         return float(p[token])
 
 
 class NoBreak(Chain):
     """Goes on after a rejection, and puts the first residual at the end of all that was accepted."""
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         kept = 0
         for i, token in enumerate(x):
             if self.accepts(p[i], q[i], token, uniforms[i]):
@@ -115,38 +117,38 @@ class NoBreak(Chain):
 
 
 class BonusWithoutTemperature(Chain):
-    def bonus(self, p):
+    def bonus(self, p: torch.Tensor) -> torch.Tensor:
         return p**0.7 / (p**0.7).sum()
 
 
 class RowOfTheParent(Chain):
     """Reads the rows of the root for every token: right where rows do not depend on the context."""
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         return super().row(p[:1].expand(len(p), -1), q[:1].expand(len(q), -1), x, uniforms, last)
 
 
 class LessOrEqual(Chain):
-    def accepts(self, p, q, token, uniform):
-        return uniform <= p[token] / q[token]
+    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+        return bool(uniform <= p[token] / q[token])
 
 
 class OneUniform(Chain):
     """The uniform of the first test is used for the residual too."""
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         return super().row(p, q, x, uniforms, uniforms[0])
 
 
 class UniformsOfRowZero(Chain):
     """Every row of a batch is verified with the uniforms of the first one."""
 
-    def __call__(self, batch, noise):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         return super().__call__(batch, {name: a[:1].expand_as(a) for name, a in noise.items()})
 
 
 class IdsIn12Bits(Chain):
-    def __call__(self, batch, noise):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         emitted = super().__call__(batch, noise)
         return Emitted(torch.where(emitted.tokens >= 0, emitted.tokens % 4096, -1), emitted.n)
 
@@ -154,14 +156,14 @@ class IdsIn12Bits(Chain):
 class NanGivesMinusOne(Chain):
     """A row that is not a distribution is answered with -1, without an error."""
 
-    def row(self, p, q, x, uniforms, last):
+    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
         return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, uniforms, last)
 
 
 class NanStopsTheNextRow(Chain):
     """The running state of a NaN row leaks into the row after it."""
 
-    def __call__(self, batch, noise):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         broken = torch.isnan(batch.p[:, 0]).any(dim=1).roll(1)
         emitted = super().__call__(batch, noise)
         return Emitted(torch.where(broken[:, None], 0, emitted.tokens), emitted.n)
@@ -180,8 +182,8 @@ class Siblings:
         width = max(map(len, rows))
         return Emitted(torch.tensor([r + [-1] * (width - len(r)) for r in rows]), torch.tensor([len(r) for r in rows]))
 
-    def row(self, parent, token, p):
-        node, out = 0, []
+    def row(self, parent: list[int], token: list[int], p: torch.Tensor) -> list[int]:
+        node, out = 0, list[int]()
         while True:
             distribution, uniform, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
             for c in self.children(parent, node):
@@ -196,7 +198,7 @@ class Siblings:
             out.append(x)
             node = c
 
-    def children(self, parent, node):
+    def children(self, parent: list[int], node: int) -> list[int]:
         return [c for c in range(1, len(parent)) if parent[c] == node]
 
 
@@ -209,7 +211,7 @@ class Remembers32Siblings(Siblings):
 class PaddingIsTheRootsChild(Siblings):
     """A node without a parent is taken for a child of the root, and its token -1 for the last of the vocabulary."""
 
-    def children(self, parent, node):
+    def children(self, parent: list[int], node: int) -> list[int]:
         return [c for c in range(1, len(parent)) if max(parent[c], 0) == node]
 
 
@@ -220,17 +222,18 @@ class Seeded:
     branchings = [(1,)]
     shared = False
 
-    def gumbel(self, seed, offset, rows, width, stream):
+    def gumbel(self, seed: int, offset: int, rows: int, width: int, stream: int) -> torch.Tensor:
         rng = np.random.default_rng([seed, offset, 0 if self.shared else stream])
         return torch.from_numpy(rng.gumbel(size=(rows, width)))
 
-    def draft(self, problem, rows, *, seed, offset):
+    def draft(self, problem: TreeProblem, rows: int, *, seed: int, offset: int) -> list[int]:
         noise = self.gumbel(seed, offset, rows, problem.vocabulary, 1)
         tokens = (torch.from_numpy(problem.draft(())).log() + noise).argmax(1).tolist()
         place = {tree[1][1]: i for i, (tree, _) in enumerate(problem.trees)}
         return [place[t] for t in tokens]
 
-    def __call__(self, batch: TreeBatch, *, seed, offset) -> Emitted:
+    def __call__(self, batch: TreeBatch, *, seed: int, offset: int) -> Emitted:
+        assert batch.q is not None
         rows, width = batch.p.shape[0], batch.p.shape[2]
         noise = self.gumbel(seed, offset, rows, width, 2)
         uniform = torch.from_numpy(np.random.default_rng([seed, offset, 9]).random((rows, 2)))
@@ -252,10 +255,10 @@ class SharedNoise(Seeded):
 class SameSeedEveryStep(Seeded):
     """The offset is not used: every step has the noise of the first."""
 
-    def gumbel(self, seed, offset, rows, width, stream):
+    def gumbel(self, seed: int, offset: int, rows: int, width: int, stream: int) -> torch.Tensor:
         return super().gumbel(seed, 0 if stream == 2 else offset, rows, width, stream)
 
-    def __call__(self, batch, *, seed, offset):
+    def __call__(self, batch: TreeBatch, *, seed: int, offset: int) -> Emitted:
         return super().__call__(batch, seed=seed, offset=0)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 Uniform = Callable[[], Any]
+Answer = tuple[int, int]
+"""The token, and the place of the accepted draft or -1."""
 
 
 def uniform() -> Any:
@@ -29,7 +31,7 @@ def left_over(need: torch.Tensor, offer: torch.Tensor) -> torch.Tensor:
 # -- right ---------------------------------------------------------------------------------------------------------
 
 
-def rrs(p, q, drafts, uniform: Uniform = uniform):
+def rrs(p: torch.Tensor, q: torch.Tensor, drafts: list[int], uniform: Uniform = uniform) -> Answer:
     """Recursive rejection for drafts with replacement."""
     need = p.clone()
     for j, x in enumerate(drafts):
@@ -39,7 +41,7 @@ def rrs(p, q, drafts, uniform: Uniform = uniform):
     return draw(need), -1
 
 
-def rrsw(p, q, drafts):
+def rrsw(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Recursive rejection for drafts without replacement."""
     need, offer = p.clone(), q.clone()
     for j, x in enumerate(drafts):
@@ -53,23 +55,23 @@ def rrsw(p, q, drafts):
     return draw(need), -1
 
 
-def target_lookup(p, q, drafts):
+def target_lookup(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Draw from the target and look the token up among the drafts."""
     y = draw(p)
     return y, drafts.index(y) if y in drafts else -1
 
 
-def target_only(p, q, drafts):
+def target_only(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """One uniform for all siblings, q = 1: right when a repeated sibling adds nothing."""
     return _target_only(p, drafts, set())
 
 
-def _target_only(p, drafts, seen):
+def _target_only(p: torch.Tensor, drafts: list[int], seen: set[int] | frozenset[int]) -> Answer:
     u, passed = float(uniform()), 0.0
     for j, x in enumerate(drafts):
         if x in seen:
             continue
-        if seen is not DUPLICATES_COUNT:
+        if isinstance(seen, set):
             seen.add(x)
         passed += float(p[x])
         if u < passed:
@@ -79,7 +81,7 @@ def _target_only(p, drafts, seen):
     return draw(rest), -1
 
 
-def race(p, q, drafts):
+def race(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Recursive rejection whose residual is an exponential race, as in kernels without multinomial."""
     need = p.clone()
     for j, x in enumerate(drafts):
@@ -100,7 +102,7 @@ class Buffered:
             self.buffer = torch.rand(1000, dtype=torch.float64).tolist()
         return self.buffer.pop()
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         return rrs(p, q, drafts, self.uniform)
 
 
@@ -109,11 +111,11 @@ DUPLICATES_COUNT: frozenset[int] = frozenset()
 # -- wrong ---------------------------------------------------------------------------------------------------------
 
 
-def uniform_fixed_at_zero(p, q, drafts):
+def uniform_fixed_at_zero(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return rrs(p, q, drafts, lambda: 0.0)
 
 
-def less_or_equal(p, q, drafts):
+def less_or_equal(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     need = p.clone()
     for j, x in enumerate(drafts):
         if uniform() <= need[x] / q[x]:
@@ -122,7 +124,7 @@ def less_or_equal(p, q, drafts):
     return draw(need), -1
 
 
-def uniform_rounds_to_one(p, q, drafts):
+def uniform_rounds_to_one(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The uniform is made in float64 and rounded to float32, where 1 - 2^-26 becomes 1."""
     for j, x in enumerate(drafts[:1]):
         if torch.tensor(random.random(), dtype=torch.float32) < p[x] / q[x]:
@@ -131,18 +133,20 @@ def uniform_rounds_to_one(p, q, drafts):
     return draw(rest / rest.sum()), -1
 
 
-def _naive(p, q, drafts, residual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+def _naive(
+    p: torch.Tensor, q: torch.Tensor, drafts: list[int], residual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> Answer:
     x = drafts[0]
     if uniform() * q[x] < p[x]:
         return x, 0
     return draw(residual(p, q)), -1
 
 
-def residual_is_p(p, q, drafts):
+def residual_is_p(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return _naive(p, q, drafts, lambda p, q: p)
 
 
-def residual_is_absolute(p, q, drafts):
+def residual_is_absolute(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return _naive(p, q, drafts, lambda p, q: (p - q).abs())
 
 
@@ -150,14 +154,14 @@ def _by_cdf(weights: torch.Tensor) -> int:
     return min(int(torch.searchsorted(weights.cumsum(0), uniform().double(), right=True)), len(weights) - 1)
 
 
-def residual_not_renormalized(p, q, drafts):
+def residual_not_renormalized(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     x = drafts[0]
     if uniform() * q[x] < p[x]:
         return x, 0
     return _by_cdf((p - q).clamp(min=0)), -1
 
 
-def residual_clamped(p, q, drafts):
+def residual_clamped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     x = drafts[0]
     if uniform() * q[x] < p[x]:
         return x, 0
@@ -165,12 +169,12 @@ def residual_clamped(p, q, drafts):
     return _by_cdf(rest / rest.sum().clamp(min=1e-3)), -1
 
 
-def raw_q(p, q, drafts):
+def raw_q(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The drafts come from a processed q; the verifier divides by the raw one, which is 0.8 of it."""
     return rrs(p, 0.8 * q, drafts)
 
 
-def top_p_on_one_side(p, q, drafts):
+def top_p_on_one_side(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     order = p.argsort(descending=True, stable=True)
     kept = p[order].cumsum(0) - p[order] < 0.9
     cut = torch.zeros_like(p)
@@ -178,34 +182,34 @@ def top_p_on_one_side(p, q, drafts):
     return rrs(cut / cut.sum(), q, drafts)
 
 
-def temperature_on_one_side(p, q, drafts):
+def temperature_on_one_side(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     hot = p**0.8
     return rrs(hot / hot.sum(), q, drafts)
 
 
-def probabilities_as_logits(p, q, drafts):
+def probabilities_as_logits(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return rrs(p.softmax(0), q.softmax(0), drafts)
 
 
-def q_in_bfloat16(p, q, drafts):
+def q_in_bfloat16(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return rrs(p, q.bfloat16().double(), drafts)
 
 
-def residual_drawn_first(p, q, drafts):
+def residual_drawn_first(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Kernels draw the residual for every row, used or not; with p = q it is 0/0."""
     rest = (p - q).clamp(min=0)
     y = draw(rest / rest.sum())
     return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (y, -1)
 
 
-def minus_one_on_empty_residual(p, q, drafts):
+def minus_one_on_empty_residual(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     rest = (p - q).clamp(min=0)
     if rest.sum() < 1e-3:
         return -1, -1
     return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (draw(rest / rest.sum()), -1)
 
 
-def duplicates_skipped(p, q, drafts):
+def duplicates_skipped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     need = p.clone()
     for j, x in enumerate(drafts):
         if x in drafts[:j]:
@@ -216,12 +220,12 @@ def duplicates_skipped(p, q, drafts):
     return draw(need), -1
 
 
-def duplicates_counted_twice(p, q, drafts):
+def duplicates_counted_twice(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Target-only on repeated siblings: the uniform adds p twice."""
     return _target_only(p, drafts, DUPLICATES_COUNT)
 
 
-def inputs_overwritten(p, q, drafts):
+def inputs_overwritten(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     for j, x in enumerate(drafts):
         if uniform() * q[x] < p[x]:
             return x, j
@@ -235,9 +239,9 @@ class StateKept:
     """The target rows of the call before are used when the vocabulary has not changed."""
 
     def __init__(self) -> None:
-        self.p = None
+        self.p: torch.Tensor | None = None
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         if self.p is None or self.p.shape != p.shape:
             self.p = p.clone()
         answer = rrs(self.p, q, drafts)
@@ -245,7 +249,7 @@ class StateKept:
         return answer
 
 
-def spechub_with_hub(p, q, drafts, hub: int):
+def spechub_with_hub(p: torch.Tensor, q: torch.Tensor, drafts: list[int], hub: int) -> Answer:
     """SpecHub for two drafts, with the hub that the caller believes in."""
     rest = q.clone()
     rest[hub] = 0
@@ -273,31 +277,31 @@ def spechub_with_hub(p, q, drafts, hub: int):
     return draw(unserved if unserved.sum() > 0 else p), -1
 
 
-def spechub(p, q, drafts):
+def spechub(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return spechub_with_hub(p, q, drafts, int(q.argmax()))
 
 
-def hub_differs_on_a_tie(p, q, drafts):
+def hub_differs_on_a_tie(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return spechub_with_hub(p, q, drafts, int((q == q.max()).nonzero()[-1]))
 
 
-def sure_tokens_accepted_outright(p, q, drafts):
+def sure_tokens_accepted_outright(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     for j, x in enumerate(drafts):
         if p[x] > 1 - 1e-3:
             return x, j
     return rrs(p, q, drafts)
 
 
-def one_uniform_for_all(p, q, drafts):
+def one_uniform_for_all(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     u = uniform()
     return rrs(p, q, drafts, lambda: u)
 
 
 class CachedUniform:
     def __init__(self) -> None:
-        self.u = None
+        self.u: Any = None
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         if self.u is None:
             self.u = uniform()
         return rrs(p, q, drafts, lambda: self.u)
@@ -309,7 +313,7 @@ class UniformOfEverySecondCall:
     def __init__(self) -> None:
         self.calls, self.uniforms = 0, [0.0, 0.0]
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         if self.calls % 2 == 0:
             self.uniforms = torch.rand(len(drafts)).tolist()
         self.calls += 1
@@ -317,12 +321,12 @@ class UniformOfEverySecondCall:
         return rrs(p, q, drafts, lambda: next(uniforms))
 
 
-def reseeded(p, q, drafts):
+def reseeded(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     torch.manual_seed(17)
     return rrs(p, q, drafts)
 
 
-def own_generator_reseeded(p, q, drafts):
+def own_generator_reseeded(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     generator = torch.Generator().manual_seed(17)
     return rrs(p, q, drafts, lambda: torch.rand((), generator=generator))
 
@@ -338,7 +342,7 @@ class RecycledPool:
         self.place = (self.place + 1) % len(self.pool)
         return self.pool[self.place]
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         need = p.clone()
         for j, x in enumerate(drafts):
             if self.uniform() * q[x] < need[x]:
@@ -348,21 +352,21 @@ class RecycledPool:
         return min(y, len(p) - 1), -1
 
 
-def tail_left_out(p, q, drafts):
+def tail_left_out(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Blocks of 1024 as a kernel reads them; what is left of a wide row is not read."""
     read = p[: max(len(p) // 1024, 1) * 1024]
     y = draw(read) if read.sum() > 0 else len(read) - 1
     return y, drafts.index(y) if y in drafts else -1
 
 
-def half_sums_of_wide_rows(p, q, drafts):
+def half_sums_of_wide_rows(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The path for wide rows looks for the uniform in running float16 sums, which end below 1."""
     ends = (p.half() if len(p) > 512 else p).cumsum(0)
     y = int((ends <= uniform()).sum())
     return y, drafts.index(y) if y in drafts else -1
 
 
-def nan_falls_off_the_end(p, q, drafts):
+def nan_falls_off_the_end(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """No end of a NaN row is above the uniform: the place after the last token is returned."""
     y = len(p) - int((p.cumsum(0) > uniform()).sum())
     return y, drafts.index(y) if y in drafts else -1

@@ -130,7 +130,7 @@ def draw(claim: dict[str, Any], rows: list[list[Fraction]], choose: Any) -> tupl
     policy, k, q = claim["drafts"], claim["k"], rows[0]
     if policy in ("iid", "product"):
         return tuple(choose(rows[j if len(rows) > 1 else 0]) for j in range(k))
-    hub, x = q.index(max(q)), ()
+    hub, x = q.index(max(q)), tuple[int, ...]()
     for j in range(k):
         rest = without(q, x)
         if policy == "top_k" or (policy == "greedy" and j < k - 1):
