@@ -1,0 +1,1 @@
+"""Which lines and branches of an engine's Python code no call has run, and the numbers that its code compares with."""

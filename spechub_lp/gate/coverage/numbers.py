@@ -1,0 +1,103 @@
+"""The numbers that an engine's code compares with, read from its source: borders to aim at."""
+
+import ast
+import functools
+import linecache
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spechub_lp.gate.coverage.code import Routine
+
+FOLD: dict[type, Any] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.LShift: operator.lshift,
+}  # fmt: skip
+LARGEST = 1e12
+PLAIN = (-1, 0, 1)
+"""Numbers that stand everywhere and border on nothing."""
+LIMITS = ("min", "max", "clamp", "clip", "topk", "clamp_min", "clamp_max", "isclose", "allclose", "range", "minimum",
+          "maximum", "where", "log", "pow")  # fmt: skip
+"""Functions whose numbers are limits as well."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in the code, and where it stands."""
+
+    value: float
+    line: int
+    text: str
+    compared: bool
+    """Whether it stands in a comparison; else it is a limit, a step or the end of a range."""
+
+
+def numbers(routines: Iterable[Routine]) -> list[Number]:
+    """Every number that the code compares with, those in comparisons first, each value once."""
+    found: dict[float, Number] = {}
+    every = [number for routine in routines for number in _of(routine)]
+    for number in sorted(every, key=lambda n: not n.compared):
+        found.setdefault(number.value, number)
+    return list(found.values())
+
+
+def _of(routine: Routine) -> Iterator[Number]:
+    last = max(routine.lines, default=0)
+    first = routine.code.co_firstlineno
+    for node in ast.walk(_parsed(routine.code.co_filename)):
+        if not first <= getattr(node, "lineno", 0) <= last:
+            continue
+        for part, compared in _parts(node):
+            value = _fold(part, routine.names)
+            if value is not None and value not in PLAIN and abs(value) <= LARGEST:
+                yield Number(float(value), node.lineno, ast.unparse(node)[:72], compared)  # type: ignore[attr-defined]
+
+
+def _parts(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
+    """The expressions of a node that may be a border."""
+    if isinstance(node, ast.Compare):
+        for side in (node.left, *node.comparators):
+            members = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+            yield from ((member, True) for member in members)
+            yield from ((inner, True) for inner in ast.walk(side) if isinstance(inner, ast.Constant))
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.FloorDiv | ast.BitAnd | ast.RShift):
+        yield node.right, False
+    elif isinstance(node, ast.Slice):
+        yield from ((end, False) for end in (node.lower, node.upper) if end is not None)
+    elif isinstance(node, ast.MatchValue):
+        yield node.value, True
+    elif isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in LIMITS:
+            yield from ((argument, False) for argument in (*node.args, *(k.value for k in node.keywords)))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(filename: str) -> ast.Module:
+    try:
+        return ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def _fold(node: ast.expr, names: Mapping[str, Any]) -> float | None:
+    """The value of an expression of numbers, None for any other."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, int | float) and not isinstance(node.value, bool) else None
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        return names.get(node.attr)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _fold(node.operand, names)
+        return None if value is None else -value
+    if isinstance(node, ast.BinOp) and type(node.op) in FOLD:
+        left, right = _fold(node.left, names), _fold(node.right, names)
+        if left is None or right is None or (isinstance(node.op, ast.Pow | ast.LShift) and abs(right) > 64):
+            return None
+        try:
+            return float(FOLD[type(node.op)](left, right))
+        except (ArithmeticError, ValueError, TypeError):
+            return None
+    return None
