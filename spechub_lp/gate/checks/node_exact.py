@@ -7,9 +7,9 @@ from typing import Any
 from spechub_lp.gate.checks.diagnosis import explain
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.policy import MOST_CALLS, NEVER, TOLERANCE, Look, Seen, impossible_leaves, second_look
-from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, past_control
+from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import DrawKind, Uncontrolled
-from spechub_lp.gate.noise.interception import generator_states
+from spechub_lp.gate.noise.interception import Generators
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.search.thresholds import Distribution, Distributions, Explorer, Node, OutOfTime
@@ -39,10 +39,10 @@ def exact_distributions(
     if Level.EXACT not in settings.levels:
         return distributions, "level 1 was not asked for"
     first = engine.warm_up(todo[0])
-    if isinstance(first, Failure) and first.kind == Kind.HANG:
+    if isinstance(first, Failure):
         report.findings.append(failure_on(todo[0], todo[0].tuples[0], first))
         return distributions, None
-    before = generator_states()
+    generators = Generators()
     for problem in todo:
 
         def evaluate(calls: list[Any], problem: Problem = problem) -> Any:
@@ -69,7 +69,7 @@ def exact_distributions(
         except Uncontrolled as error:
             report.findings.append(not_controlled(f"no exact distribution: {error}; draws instead"))
             return distributions, str(error)
-        if moved := past_control(before):
+        if moved := generators.moved():
             why = f"{', '.join(moved)} moved under controlled noise; no exact distribution, draws instead"
             report.findings.append(not_controlled(why))
             return {}, why

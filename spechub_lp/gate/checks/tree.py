@@ -26,10 +26,10 @@ from spechub_lp.gate.checks.policy import (
 )
 from spechub_lp.gate.checks.probes import tree_probes
 from spechub_lp.gate.checks.wide import draw_trees
-from spechub_lp.gate.engines.node import Failure, one_thread, past_control
+from spechub_lp.gate.engines.node import Failure, one_thread
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
-from spechub_lp.gate.noise.interception import generator_states
+from spechub_lp.gate.noise.interception import Generators
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.tree import TreeProblem, impossible, tree_problems
 from spechub_lp.gate.protocols import BATCHES, ProtocolName, protocol_of
@@ -126,7 +126,7 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
     slow = getattr(tried.engine, "slow", False)
     if tried.protocol is ProtocolName.HOST:
         tried.warm_up(todo[0])
-    before = generator_states()
+    generators = Generators()
     for problem in todo:
         keys = list(range(len(problem.trees)))
         mass = [m for _, m in problem.trees]
@@ -150,7 +150,7 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
         except Uncontrolled as error:
             report.findings.append(not_controlled(f"{error}; draws instead"))
             return False
-        if moved := past_control(before):
+        if moved := generators.moved():
             report.findings.append(not_controlled(f"{', '.join(moved)} moved although all noise was controlled"))
             return False
         first_look = Look(build(found), found, roots)

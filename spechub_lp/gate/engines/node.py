@@ -1,6 +1,5 @@
 """The simplest protocol: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
 
-import contextlib
 import operator
 import signal
 import threading
@@ -15,7 +14,8 @@ import numpy as np
 
 from spechub_lp._util.extras import extra
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
-from spechub_lp.gate.noise.interception import GENERATORS, Places, controlled, generator_states
+from spechub_lp.gate.noise.interception import controlled
+from spechub_lp.gate.noise.places import Places
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import Call
@@ -46,6 +46,9 @@ class Failure:
 
 
 Outcome = Emitted1 | Failure
+
+LOADING = 12
+"""How many times the time limit the first call may take, which loads modules and compiles."""
 
 
 class Hang(BaseException):
@@ -99,10 +102,10 @@ class NodeEngine:
         self.calls = 0
 
     def warm_up(self, problem: Problem) -> Outcome:
-        """One call first, because what is imported at first use may draw noise of its own."""
-        with controlled(self.places), contextlib.suppress(Uncontrolled):
-            self.real(problem, problem.tuples[0])
-        return self.real(problem, problem.tuples[0])
+        """The first call, on real noise and with time to load or compile what is needed."""
+        outcome = self.real(problem, problem.tuples[0], seconds=LOADING * self.seconds)
+        self.places = Places(self.verify)  # with the generators that the first call made
+        return outcome
 
     def controlled(self, problem: Problem, calls: Sequence[Call]) -> list[Run]:
         """Calls on given drafts whose noise comes from choice sequences. Raises Uncontrolled on other noise."""
@@ -111,19 +114,22 @@ class NodeEngine:
             for drafts, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 outcome = self.real(problem, drafts)
+                if choices.refused:
+                    raise Uncontrolled(choices.refused)
                 if isinstance(outcome, Failure) and outcome.kind is Kind.HANG:
                     raise Hung(problem, drafts, outcome)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 
-    def real(self, problem: Problem, drafts: Sequence[int]) -> Outcome:
+    def real(self, problem: Problem, drafts: Sequence[int], seconds: float | None = None) -> Outcome:
         """One call with whatever noise is in place."""
         p, q = rows(problem)
         self.journal(problem, drafts)
-        with time_limit(self.seconds):
-            return self._call(problem, p, q, list(drafts))
+        limit = seconds or self.seconds
+        with time_limit(limit):
+            return self._call(problem, p, q, list(drafts), limit)
 
-    def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Outcome:
+    def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int], limit: float) -> Outcome:
         self.calls += 1
         given = list(drafts)
         try:
@@ -131,7 +137,7 @@ class NodeEngine:
         except Uncontrolled:
             raise
         except Hang:
-            return Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")
+            return Failure(Kind.HANG, f"no answer within {limit:g} seconds")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -193,8 +199,3 @@ def _whole(value: Any) -> int | None:
 def _show(value: Any) -> str:
     text = repr(value)
     return text if len(text) < 80 else text[:77] + "..."
-
-
-def past_control(before: tuple[Any, ...]) -> list[str]:
-    """The global generators that moved although every draw should have come from a choice sequence."""
-    return [name for name, old, new in zip(GENERATORS, before, generator_states(), strict=True) if old != new]

@@ -9,7 +9,8 @@ import numpy as np
 from spechub_lp._util.extras import extra
 from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
-from spechub_lp.gate.noise.interception import Places, controlled
+from spechub_lp.gate.noise.interception import controlled
+from spechub_lp.gate.noise.places import Places
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import NoiseKind, NoiseSpec, ProtocolName, TreeBatch, protocol_of
 from spechub_lp.gate.results import Kind
@@ -50,6 +51,8 @@ class TreeEngine:
             for tree, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 (outcome,) = self._call(problem, [tree], lambda batch: self.engine(batch))
+                if choices.refused:
+                    raise Uncontrolled(choices.refused)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,7 +13,13 @@ MOST_DRAWS = 400
 """A run that asks for more noise than this is not enumerated (a rejection loop, or noise for a whole vocabulary)."""
 
 MOST_OUTCOMES = 256
-"""An integer drawn from more outcomes than this (a seed, say) is not enumerated."""
+"""An integer drawn from more outcomes than this is a uniform on a grid: its outcomes are not enumerated."""
+
+WIDEST = 64
+"""Bits of the widest integer that is controlled bit by bit; the bits below are 0."""
+
+GUARD = 16
+"""Bits by which the grid below an integer is finer than its outcomes, where these are no power of two."""
 
 FAR = 2.0**80
 """The arrival time of an exponential that must lose its race."""
@@ -46,6 +52,13 @@ class RandomDraw:
     source: str = ""
     """The function that was called, such as torch.rand."""
 
+    def takes(self, value: "Value") -> bool:
+        """Whether this can be the answer."""
+        if self.kind is DrawKind.RACE:
+            return isinstance(value, tuple) and len(value) == self.size
+        outcomes = 2**self.size if self.kind is DrawKind.UNIFORM else self.size
+        return isinstance(value, int) and 0 <= value < outcomes
+
 
 Value = int | tuple[float, ...]
 """uniform: the place on the grid; pick: the outcome; race: the times."""
@@ -69,7 +82,8 @@ class ChoiceSequence:
     """Answers random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
-    generator answers at random with the right distribution.
+    generator answers at random with the right distribution. What cannot be answered is remembered in `refused`, because
+    an engine may swallow the error and go another way than it goes on real noise.
 
     Examples
     --------
@@ -82,6 +96,12 @@ class ChoiceSequence:
         self.prefix, self.rule = prefix, rule
         self.draws: list[RandomDraw] = []
         self.values: list[Value] = []
+        self.refused: str | None = None
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise Uncontrolled, and remember why."""
+        self.refused = self.refused or why
+        raise Uncontrolled(why)
 
     def uniform(self, bits: int, source: str) -> float:
         """Answer with a uniform on {0, 2^-bits, .., 1 - 2^-bits}."""
@@ -93,6 +113,21 @@ class ChoiceSequence:
         distribution = tuple(float(w) / whole for w in weights)
         return self._next(RandomDraw(DrawKind.PICK, len(distribution), distribution, source))  # type: ignore[return-value]
 
+    def integer(self, outcomes: int, source: str) -> int:
+        """Answer with one of so many equally likely integers, from 0 on.
+
+        >>> ChoiceSequence((2**23,)).integer(2**24, "random.getrandbits") / 2**24
+        0.5
+        """
+        if outcomes <= MOST_OUTCOMES:
+            return self.pick([1.0] * outcomes, source)
+        bits = (outcomes - 1).bit_length()
+        low = max(0, bits - WIDEST)
+        if outcomes == 2**bits:
+            return self._next(RandomDraw(DrawKind.UNIFORM, bits - low, source=source)) << low  # type: ignore[operator]
+        place = self._next(RandomDraw(DrawKind.UNIFORM, bits - low + GUARD, source=source))
+        return place * outcomes >> (bits - low + GUARD)  # type: ignore[operator]
+
     def race(self, size: int, source: str) -> tuple[float, ...]:
         """Answer with independent Exp(1) times."""
         return self._next(RandomDraw(DrawKind.RACE, size, source=source))  # type: ignore[return-value]
@@ -100,8 +135,10 @@ class ChoiceSequence:
     def _next(self, draw: RandomDraw) -> Value:
         place = len(self.draws)
         if place >= MOST_DRAWS:
-            raise Uncontrolled(f"it asks for more than {MOST_DRAWS} pieces of noise in one call ({draw.source})")
+            self.refuse(f"it asks for more than {MOST_DRAWS} pieces of noise in one call ({draw.source})")
         value = self.prefix[place] if place < len(self.prefix) else self._by_rule(draw, place)
+        if not draw.takes(value):
+            self.refuse(f"equal calls ask for different noise: this time it is {draw.source}")
         self.draws.append(draw)
         self.values.append(value)
         return value
@@ -128,9 +165,21 @@ class Control:
     choices: ChoiceSequence
 
 
+class Free(ChoiceSequence):
+    """Answers everything at random: for a stand-in that the engine kept after the calls under control."""
+
+    def __init__(self) -> None:
+        super().__init__((), np.random.default_rng())
+
+    def _next(self, draw: RandomDraw) -> Value:
+        return self._by_rule(draw, 0)
+
+
 def at_random(draw: RandomDraw, rng: np.random.Generator) -> Value:
     """Answer a draw with the right distribution."""
     if draw.kind is DrawKind.UNIFORM:
+        if draw.size > 62:
+            return int.from_bytes(rng.bytes(16), "big") >> (128 - draw.size)
         return int(rng.integers(0, 2**draw.size))
     if draw.kind is DrawKind.RACE:
         return tuple(rng.exponential(size=draw.size).tolist())

@@ -4,17 +4,30 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.gate.noise.choice_sequence import MOST_OUTCOMES, ChoiceSequence, Control, Uncontrolled
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control
 
 # The legacy functions under the names of the Generator's methods.
 LEGACY = {"rand": "_rand", "random_sample": "random", "ranf": "random", "sample": "random", "randint": "integers"}
 
 
 class ControlledNumpy:
-    """Stand-in for a numpy generator; a method that is not here is rejected by name."""
+    """Stand-in for a numpy generator; a method that is not here is rejected by name.
 
-    def __init__(self, control: Control):
-        self._control = control
+    It passes for an instance of `kind`, so that code which asks goes the same way as on real noise.
+    """
+
+    def __init__(self, control: Control, kind: type = np.random.Generator):
+        self._control, self._kind = control, kind
+
+    __class__ = property(lambda self: self._kind)
+
+    @property
+    def bit_generator(self) -> Any:
+        """The state of a generator is noise as well."""
+        self._choices.refuse("it reads the bit generator of numpy.random, whose state the gate cannot control")
+
+    def spawn(self, count: int) -> list["ControlledNumpy"]:
+        return [self] * count
 
     @property
     def _choices(self) -> ChoiceSequence:
@@ -27,7 +40,7 @@ class ControlledNumpy:
             raise AttributeError(name)
 
         def reject(*args: Any, **kwargs: Any) -> None:
-            raise Uncontrolled(f"numpy.random's {name} draws noise that the gate cannot control")
+            self._choices.refuse(f"numpy.random's {name} draws noise that the gate cannot control")
 
         return reject
 
@@ -48,9 +61,11 @@ class ControlledNumpy:
     def integers(self, low: int, high: int | None = None, size: Any = None, dtype: Any = int, **kw: Any) -> Any:
         low, high = (0, low) if high is None else (low, high)
         high += bool(kw.get("endpoint", False))
-        if high - low > MOST_OUTCOMES:
-            raise Uncontrolled(f"numpy.random.integers over {high - low} outcomes (a seed?) cannot be enumerated")
-        return self._many(size, lambda: low + self._choices.pick([1.0] * (high - low), "numpy.random.integers"), dtype)
+        if size is None and np.ndim(low) == np.ndim(high) == 0:
+            return low + self._choices.integer(int(high - low), "numpy.random.integers")
+        if np.ndim(low) or np.ndim(high):
+            self._choices.refuse("numpy.random.integers with an array of bounds cannot be controlled")
+        return self._many(size, lambda: low + self._choices.integer(high - low, "numpy.random.integers"), dtype)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *rest: Any, **kw: Any) -> Any:
         pool = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
@@ -69,7 +84,7 @@ class ControlledNumpy:
 
     def multinomial(self, n: int, pvals: Any, size: Any = None) -> Any:
         if size is not None:
-            raise Uncontrolled("numpy.random.multinomial with a size cannot be controlled")
+            self._choices.refuse("numpy.random.multinomial with a size cannot be controlled")
         counts = np.zeros(len(pvals), dtype=int)
         for _ in range(n):
             counts[self._choices.pick(np.asarray(pvals, dtype=float).tolist(), "numpy.random.multinomial")] += 1
@@ -77,7 +92,7 @@ class ControlledNumpy:
 
     def binomial(self, n: int, p: float, size: Any = None) -> Any:
         if n != 1:
-            raise Uncontrolled("numpy.random.binomial with n > 1 cannot be controlled")
+            self._choices.refuse("numpy.random.binomial with n > 1 cannot be controlled")
         return self._many(size, lambda: self._choices.pick((1 - p, p), "numpy.random.binomial"), int)
 
     def permutation(self, x: Any) -> Any:
@@ -97,6 +112,9 @@ class ControlledNumpy:
 
     def gumbel(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> Any:
         return loc - scale * np.log(self.standard_exponential(size))
+
+    def bytes(self, length: int) -> bytes:
+        return self._choices.integer(2 ** (8 * length), "numpy.random.bytes").to_bytes(length, "big")
 
     def seed(self, *args: Any) -> None:
         """Reseeding does not touch the choice sequence; the streams of real calls show what it does."""

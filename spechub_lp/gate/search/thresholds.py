@@ -10,6 +10,7 @@ a call that does something else than its region says adds a starting point there
 still disagrees at the end is reported as the unexplained measure.
 """
 
+import bisect
 import itertools
 import math
 import time
@@ -70,10 +71,8 @@ class Node:
             value = run.values[place]
             if node.draw.kind is DrawKind.RACE:
                 return node
-            if node.draw.kind is DrawKind.UNIFORM:
-                region = int(np.searchsorted(np.asarray(node.ends), value, side="right"))
-            else:
-                region = int(value)  # type: ignore[arg-type]
+            point = int(value)  # type: ignore[arg-type]
+            region = bisect.bisect_right(node.ends, point) if node.draw.kind is DrawKind.UNIFORM else point
             if node.owner[region] < 0:
                 return node
             node = node.children[node.owner[region]]
@@ -175,7 +174,7 @@ class Explorer:
         ask: list[tuple[int, int]] = []
         for i, node in enumerate(nodes):
             top = 2**node.draw.size - 1  # type: ignore[union-attr]
-            ask += [(i, int(s * top)) for s in (*self.start, *self.extra.get(len(node.prefix), ()))]
+            ask += [(i, min(top, int(s * top))) for s in (*self.start, *self.extra.get(len(node.prefix), ()))]
         while ask:
             found = self.signatures([nodes[i] for i, _ in ask], [(place,) for _, place in ask])
             for (i, place), signature in zip(ask, found, strict=True):
