@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spechub_lp._util import resources
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli import names
 from spechub_lp.cli.options import DEVICES, Html, Json, Seed, numbers, one_of, several_of
@@ -12,7 +13,10 @@ from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 
 
 def evaluate(
-    rows: Annotated[Path, typer.Argument(metavar="DIR", help="A capture's folder, or one .safetensors of rows.")],
+    rows: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="A capture's folder, or one .safetensors of rows; shipped ones by default."),
+    ] = None,
     samplers: Annotated[
         str,
         typer.Option(
@@ -57,7 +61,7 @@ def evaluate(
 
         where = runner(cluster)
     with ProgressBar() as report:
-        result = replays.replay(rows, plan, jobs, report, where)
+        result = replays.replay(rows or resources.path("captured/smollm2.safetensors"), plan, jobs, report, where)
     save({**about("evaluate"), **result.document()}, json, html)
     show_replay(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))

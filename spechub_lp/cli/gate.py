@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
-from spechub_lp.cli.options import Drafts, Html, Json, Seed, one_of
+from spechub_lp.cli.options import Html, Json, OwnDrafts, Seed, one_of
 from spechub_lp.cli.terminal import Command, about, complaint, console_beside, save
 from spechub_lp.cli.terminal import run as run_app
 from spechub_lp.errors import SpecHubError
@@ -29,7 +29,7 @@ def gate(
             autocompletion=one_of(ADAPTERS),
         ),
     ] = None,
-    drafts: Drafts = "iid",
+    drafts: OwnDrafts = None,
     k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
     budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "40s",
     distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,

@@ -39,6 +39,15 @@ Drafts = Annotated[
         help=f"{', '.join(names.DRAFTS[:-1])} or {names.DRAFTS[-1]}.", autocompletion=one_of(names.DRAFTS)
     ),
 ]  # fmt: skip
+OwnDrafts = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{', '.join(names.DRAFTS[:-1])}, {names.DRAFTS[-1]} or module:object; by default a sampler's own, and "
+        "iid for everything else.",
+        show_default=False,
+        autocompletion=one_of(names.DRAFTS),
+    ),
+]
 DistributionOption = Annotated[str, typer.Option(help="Distribution as rationals or decimals: 0,1/5,4/5")]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Divide the distributions by their sums.")]
 

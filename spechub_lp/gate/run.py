@@ -17,9 +17,9 @@ GRACE = 60.0
 
 
 def run(
-    name: str | None, drafts: str, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
+    name: str | None, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
 ) -> Report:
-    """One engine by name, in a child process. Raises SpecHubError on misuse."""
+    """One engine by name, in a child process; drafts None are a sampler's own. Raises SpecHubError on misuse."""
     from spechub_lp.gate import adapters
     from spechub_lp.gate.problems.node import problems
 
@@ -27,12 +27,12 @@ def run(
         raise SpecHubError(f"name an engine: module:object, or one of {', '.join(ADAPTERS)}")
     if ":" not in name:
         adapters.find(name)
-    problems(drafts, k, random=0)
+    problems(drafts or "iid", k, random=0)
     return _guarded(name, drafts, k, settings, cases, logits)
 
 
 def _guarded(
-    name: str, drafts: str, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
+    name: str, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
 ) -> Report:
     def work(journal: Journal) -> Report:
         from spechub_lp.gate import adapters
@@ -44,7 +44,7 @@ def _guarded(
     except ChildDied as error:
         from spechub_lp.gate.protocols import ProtocolName
 
-        return died(Report(name, ProtocolName.NODE, drafts, k, settings=vars(settings)), error)
+        return died(Report(name, ProtocolName.NODE, drafts or "iid", k, settings=vars(settings)), error)
 
 
 def rerun(name: str | None, path: Path, settings: Settings) -> Report:

@@ -19,7 +19,7 @@ with extra("testing", "the pytest plugin"):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("spechub-gate")
     group.addoption("--spechub-gate", action="append", default=[], metavar="MODULE:OBJECT", help="gate this engine")
-    group.addoption("--spechub-gate-drafts", default="iid", help="its draft policy")
+    group.addoption("--spechub-gate-drafts", help="its draft policy; by default a sampler's own, and iid")
     group.addoption("--spechub-gate-k", type=int, default=2, help="how many drafts")
     group.addoption("--spechub-gate-budget", type=float, default=40.0, help="seconds for each engine")
     group.addoption("--spechub-gate-logits", metavar="DIR", help="gate on captured rows: a folder or .safetensors")
@@ -58,14 +58,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 @pytest.fixture
 def spechub_gate() -> Callable[..., Any]:
-    """spechub_gate(engine, drafts="iid", k=2, logits=None, **settings) fails the test unless the engine passes."""
+    """spechub_gate(engine, drafts=None, k=2, logits=None, **settings) fails the test unless the engine passes.
 
-    def gate(engine: Any, drafts: str = "iid", k: int = 2, logits: Any = None, **settings: Any) -> Any:
+    Without `drafts`, a sampler is gated with its own and everything else with "iid".
+    """
+
+    def gate(engine: Any, drafts: str | None = None, k: int = 2, logits: Any = None, **settings: Any) -> Any:
         from spechub_lp.gate import Settings, check_node, check_tree
         from spechub_lp.gate.protocols import ProtocolName, protocol_of
 
-        check = check_node if protocol_of(engine) is ProtocolName.NODE else check_tree
-        return _judge(check(engine, drafts, k, settings=Settings(**settings), logits=logits))
+        if protocol_of(engine) is ProtocolName.NODE:
+            return _judge(check_node(engine, drafts, k, settings=Settings(**settings), logits=logits))
+        return _judge(check_tree(engine, drafts or "iid", k, settings=Settings(**settings), logits=logits))
 
     return gate
 

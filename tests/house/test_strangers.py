@@ -9,14 +9,21 @@ from places import ROOT
 from typer.testing import CliRunner
 
 from spechub_lp import audit, cut, drafts, exact, optimum, samplers
+from spechub_lp._util import objects
 from spechub_lp.cli.app import app
 from spechub_lp.errors import MissingMethod, SpecHubError
+from spechub_lp.gate import Settings, check_node, check_tree, problems
+from spechub_lp.gate.checks.probes import sure_batch
 from spechub_lp.replay.replay import Plan, replay
 
 RULES = '''
+import torch
+
 from spechub_lp import Sampler, samplers
 from spechub_lp.drafts import DraftPolicy, IID, TopK
 from spechub_lp.drafts.base import Cut
+from spechub_lp.gate.protocols import Emitted
+from spechub_lp.samplers.rejection import recursive_rejection
 
 
 class TopFirst(DraftPolicy):
@@ -43,6 +50,27 @@ class Mine(Sampler):
 
     def verify(self, p, q, x):
         return samplers.RRS(k=self.k).verify(p, q, x)
+
+
+class Right(Sampler):
+    name, own = "right", (TopFirst(),)
+
+    def verify(self, p, q, x):
+        return recursive_rejection(p, [self.drafts.draft(q, x[:, :j], self.k) for j in range(self.k)], x)
+
+
+class Pairs:
+    """Batches of pairs of siblings: draws from the target at the root, and no more."""
+
+    protocol, branchings, widest = "host", [(2,)], 10**9
+
+    def __call__(self, batch):
+        tokens = torch.multinomial(batch.p[:, 0], 1) % self.widest
+        return Emitted(torch.cat([tokens, tokens * 0 - 1], dim=1), torch.ones(len(tokens)).long())
+
+
+class PairsIn10Bits(Pairs):
+    widest = 1024
 
 
 class Solved(Sampler):
@@ -125,8 +153,36 @@ def test_evaluation_of_captures(rules) -> None:
     assert result.document()["plan"]["samplers"] == ("my_rules:Mine", "rrs")
 
 
+EXACT = Settings(levels=(0, 1), seconds=120)
+
+
+@pytest.mark.slow
+def test_the_gate_passes_a_right_rule_and_fails_a_wrong_one(rules) -> None:
+    right, mine = (samplers.by_name(f"my_rules:{name}") for name in ("Right", "Mine"))
+    few = problems(right.drafts, 2, random=0)[:1]
+    passed = check_node(right, cases=few, settings=EXACT)
+    assert (passed.status, passed.drafts, passed.k) == ("pass", "top_first", 2)
+    assert passed.distance < 1e-6
+    failed = check_node(mine, right.drafts, cases=few, settings=EXACT)
+    assert failed.status == "biased"
+    wrong = exact(mine.with_drafts(right.drafts), few[0].p, few[0].q).distance
+    assert failed.distance == pytest.approx(float(wrong))
+
+
+def test_the_probes_know_a_strangers_policy(rules) -> None:
+    policy, level_0 = drafts.by_name("my_rules:TopFirst"), Settings(levels=(0,))
+    batch = sure_batch(5, (2,), policy)
+    assert batch.token[:, 1].tolist() == batch.q[:, 0].argmax(dim=1).tolist()  # the most likely token first
+    assert [int(p[t]) for p, t in zip(batch.p[:, 0], batch.token[:, 2], strict=True)] == [1, 0, 1, 0, 1]
+    right, wrong = (objects.find(f"my_rules:{name}", object, "engine") for name in ("Pairs", "PairsIn10Bits"))
+    assert check_tree(right, "my_rules:TopFirst", 2, settings=level_0).status == "pass"
+    failed = check_tree(wrong, "my_rules:TopFirst", 2, settings=level_0)
+    assert [finding.kind for finding in failed.findings] == ["zero-probability token"]
+
+
 @pytest.mark.slow
 def test_gate(rules) -> None:
+    assert "2 top_first drafts" in run("gate", "my_rules:Right", "--level", "0")
     run("gate", "my_rules:Mine", "--drafts", "my_rules:TopFirst", "--case", "case.json", exit_code=1)
     assert json.loads((rules / "case.json").read_text())["case"]["problem"]["drafts"] == "my_rules:TopFirst"
     run("gate", "my_rules:Mine", "--replay", "case.json", exit_code=1)

@@ -12,7 +12,6 @@ from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import ADAPTERS as NAMES
 from spechub_lp.gate.settings import Logits, Settings
-from spechub_lp.samplers import Sampler, by_name
 
 
 def find(name: str) -> str:
@@ -26,7 +25,7 @@ def find(name: str) -> str:
 def check(
     name: str,
     load: Callable[[str], Any] | None,
-    drafts: str,
+    drafts: str | None,
     k: int,
     settings: Settings,
     cases: Sequence[Any] | None = None,
@@ -39,6 +38,8 @@ def check(
     ----------
     load
         How to import `module:object`; None for an adapter's name.
+    drafts
+        The draft policy by name; None for a sampler's own, and for iid with everything else.
     cases
         The problems of a rerun, of the kind that the engine's protocol takes.
     logits
@@ -53,15 +54,11 @@ def check(
     """
     if load is not None:
         engine = load(name)
-        if isinstance(engine, Sampler):
-            from spechub_lp.gate.adapters.spechub import Own
-
-            engine = Own(by_name(engine, k).with_drafts(drafts))
     else:
-        engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts, k)
+        engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts or "iid", k)
     if protocol_of(engine, name) is ProtocolName.NODE:
         return check_node(
             engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits,
             journal=lambda problem, x: journal(pickle.dumps({"problem": problem.document(), "tuple": list(x)})),
         )  # fmt: skip
-    return check_tree(engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits)
+    return check_tree(engine, drafts or "iid", k, name=name, settings=settings, cases=cases, logits=logits)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spechub_lp import drafts as policies
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.node_exact import ENOUGH, exact_distributions, failure_on, node_case
 from spechub_lp.gate.checks.policy import add_floor, seed_everything
@@ -13,6 +14,7 @@ from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, recycled, watch
 from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, one_thread
+from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
 from spechub_lp.gate.protocols import ProtocolName
@@ -20,6 +22,7 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
+from spechub_lp.samplers import Sampler, by_name
 
 HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
 """The built-in problems that are drawn from on real noise."""
@@ -34,9 +37,9 @@ REFUTED = {
 
 
 def check_node(
-    verify: Verify,
-    drafts: str = "iid",
-    k: int = 2,
+    verify: Verify | Sampler,
+    drafts: str | DraftPolicy | None = None,
+    k: int | None = None,
     *,
     name: str = "",
     settings: Settings | None = None,
@@ -44,17 +47,18 @@ def check_node(
     logits: Logits | str | Path | None = None,
     journal: Journal = lambda problem, drafts: None,
 ) -> Report:
-    """Gate a plain function `verify(p, q, drafts) -> (token, slot)`.
+    """Gate a plain function `verify(p, q, drafts) -> (token, slot)`, or a `Sampler`.
 
     Parameters
     ----------
     verify
         Takes p [V] and q [V] ([k, V] for product drafts) as float64 tensors and a list of k drafted ids; returns the
         output token and the slot of the accepted draft, or -1. Any randomness inside; also an object with state.
+        A `Sampler` is asked for its verdict, and draws from it with one uniform of torch's.
     drafts
-        The draft policy it is made for, by name.
+        The draft policy it is made for, or its name; by default a sampler's own, and "iid" for a function.
     k
-        Number of drafts.
+        Number of drafts; by default a sampler's own, and 2 for a function.
     name
         What reports call it.
     settings
@@ -87,8 +91,14 @@ def check_node(
     >>> report.exit_code, report.distance < 1e-6
     (0, True)
     """
+    if isinstance(verify, Sampler):
+        rule = verify if k is None else by_name(verify, k)
+        name = name or rule.name
+        drafts, k = rule.drafts if drafts is None else drafts, rule.k
+        verify = Own(rule.with_drafts(drafts))
     if not callable(verify):
         raise SpecHubError(f"{name or verify!r} is not callable; the gate needs verify(p, q, drafts) -> (token, slot)")
+    drafts, k = "iid" if drafts is None else drafts, 2 if k is None else k
     settings = settings or Settings()
     start = time.monotonic()
     rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))

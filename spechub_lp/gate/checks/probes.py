@@ -132,23 +132,26 @@ Caller = Callable[[TreeBatch], Any]
 
 
 def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int) -> list[Finding]:
-    """Whole batches whose output is known, ragged where the engine says so; a NaN row; 33 siblings; row order."""
+    """Whole batches whose output is known, ragged where the engine says so; a NaN row; 33 siblings; row order.
+
+    Any policy will do whose drafts come from one distribution, a stranger's too.
+    """
     policy = policies.by_name(drafts)
-    if policy.name not in ("iid", "top_k", "without_replacement"):
+    shapes = [shape for shape in shapes_of(tried.engine, k) if all(map(policy.takes, shape))]
+    if policy.different_drafters or not shapes:
         return []
     rng = np.random.default_rng([seed, 13])
     stop = time.monotonic() + SECONDS
     slow = getattr(tried.engine, "slow", False)
     found: dict[Kind, Finding] = {}
-    shapes = shapes_of(tried.engine, k)
     for V in (5, 1025) if slow else (5, *WIDE):
         for shape in shapes:
             for ragged in (False, True) if getattr(tried.engine, "ragged", False) else (False,):
                 if time.monotonic() < stop:
-                    batch = sure_batch(V, shape, policy.name, ragged)
+                    batch = sure_batch(V, shape, policy, ragged)
                     title = f"V = {V}, tree {'x'.join(map(str, shape))}{', ragged rows' if ragged else ''}"
                     _note(found, policy, k, V, _sure(call(tried, batch, rng), batch, title))
-    batch = sure_batch(5, shapes[0], policy.name)
+    batch = sure_batch(5, shapes[0], policy)
     batch.p[2, 0] = torch.nan
     _note(found, policy, k, 5, _nan(call(tried, batch, rng), batch))
     if max(s[0] for s in shapes) > 1 and policy.name in ("iid", "top_k") and not slow:
@@ -189,8 +192,9 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
         return Failure(Kind.CRASH, crashed(error))
 
 
-def sure_batch(V: int, shape: tuple[int, ...], policy: str, ragged: bool = False) -> TreeBatch:
+def sure_batch(V: int, shape: tuple[int, ...], drafts: str | DraftPolicy, ragged: bool = False) -> TreeBatch:
     """Five trees whose targets are one-hots; in every second row the sure token is the last of its siblings."""
+    policy = policies.by_name(drafts)
     rows, parents = 5, _parents(shape)
     nodes, tops = len(parents), (V - 1, 0, V // 2)
     parent = torch.tensor(parents).repeat(rows, 1)
@@ -200,22 +204,35 @@ def sure_batch(V: int, shape: tuple[int, ...], policy: str, ragged: bool = False
     for b in range(rows):
         for n in range(nodes):
             sure = tops[(b + n) % 3]
-            p[b, n, sure] = 1
             children = [c for c in range(nodes) if parents[c] == n]
             if not children:
+                p[b, n, sure] = 1
                 continue
             others = [t for t in range(V) if t != sure][: len(children)]
-            drafted = [*others[: len(children) - 1], sure if b % 2 == 0 else others[-1]]
+            likely = [*others[: len(children) - 1], sure if b % 2 == 0 else others[-1]]
             distribution = torch.full((V,), 1 / (4 * V), dtype=torch.float64)
-            for place, (c, t) in enumerate(zip(children, drafted, strict=True)):
-                token[b, c] = t
-                distribution[t] += 2.0**-place
+            distribution[likely] += 2.0 ** -torch.arange(len(likely), dtype=torch.float64)
             q[b, n] = distribution / distribution.sum()
+            drafted = _likely_drafts(policy, q[b, n].numpy(), len(children))
+            token[b, children] = torch.tensor(drafted)
+            undrafted = [t for t in (sure, *range(V)) if t not in drafted] or [sure]
+            p[b, n, drafted[-1] if b % 2 == 0 else undrafted[0]] = 1
         if ragged and b:
             gone = slice(max(1, nodes - b), None)
             parent[b, gone] = token[b, gone] = -1
             p[b, gone] = q[b, gone] = torch.nan
-    return TreeBatch(parent, token, p, q, policy)
+    return TreeBatch(parent, token, p, q, policy.name)
+
+
+def _likely_drafts(policy: DraftPolicy, q: np.ndarray, k: int) -> list[int]:
+    """k drafts that the policy may make from q [V]: the likeliest token not drafted yet, as long as there is one."""
+    drafted: list[int] = []
+    for _ in range(k):
+        x = np.asarray([drafted], dtype=np.int64).reshape(1, -1)
+        chance = np.asarray(policy.draft(q[None], x, k)[0])
+        new = np.where(np.isin(np.arange(len(q)), drafted), 0, chance)
+        drafted.append(int(np.argmax(new if new.any() else chance)))
+    return drafted
 
 
 def sibling_batch(policy: str, V: int = 48) -> TreeBatch:
