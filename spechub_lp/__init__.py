@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spechub_lp.optimum.solve import Optimum, optimum
     from spechub_lp.samplers.base import Sampler, Verdict
     from spechub_lp.sampling import Draw, draw
+    from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "Optimum",
     "Sampler",
     "SpecHubError",
+    "TreeOptimum",
     "Verdict",
     "certificate",
     "cut",
@@ -36,6 +38,7 @@ __all__ = [
     "optimum",
     "reference",
     "samplers",
+    "tree_optimum",
 ]
 
 renamed.install()
@@ -52,11 +55,13 @@ public(
         "Optimum": "optimum.solve",
         "Sampler": "samplers.base",
         "SpecHubError": "errors",
+        "TreeOptimum": "trees.optimum",
         "Verdict": "samplers.base",
         "cut": "optimum.full_vocabulary",
         "draw": "sampling",
         "exact": "exact",
         "optimum": "optimum.solve",
         "reference": "exact",
+        "tree_optimum": "trees.optimum",
     },
 )

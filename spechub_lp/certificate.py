@@ -11,6 +11,14 @@ The claim: no verification rule accepts more than alpha, and this coupling accep
 marginals Q(x) and p(y), (2) the mass of C on outputs that were drafted is alpha, and (3) alpha is 1 + p(H) - Q(H),
 which bounds every coupling (theory/T1_one_optimum).
 
+A certificate of a tree of drafts, for the theorem of theory/trees:
+
+    {"format": "spechub-lp tree certificate 1",
+     "claim":    {"model": [[[], p, q], [[0], p, q], ...],    context, target and draft distribution after it
+                  "shape": [[], []], "drafts": "iid", "value": "11/9"},
+     "coupling": [[[[0], [1]], [[[0], "1/9"], ...]], ...],    leaves of the drafted paths, then ends and their masses
+     "prices":   [[[0], "1"], ...]}                           context, mu > 0
+
 docs/certificate_format.md has the grammar, the limits and the cost of a check. The reader accepts what that page says
 and nothing else. Draft tuples are never enumerated: Q(x) is computed for the tuples that the coupling names. Their
 probabilities must sum to 1, so no tuple of positive probability is missing.
@@ -22,18 +30,23 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from spechub_lp.errors import CertificateError, Refuted
 
 FORMAT = "spechub-lp certificate 1"
+TREE_FORMAT = "spechub-lp tree certificate 1"
 HINT = "; `spechub-lp solve --certificate FILE` writes a certificate"
 
 MAX_BYTES = 2**28
 """A larger file is not read."""
 MAX_DIGITS = 100_000
 """Decimal digits of an integer in the file, and of the denominator of every sum and product of a check."""
+
+MOST_STEPS = 2_000_000
+"""Draft tuples and sets of paths that the check of a tree certificate looks at."""
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k", "product")
 
@@ -68,6 +81,31 @@ class _Content(NamedTuple):
     coupling: dict[tuple[Tuple, int], Fraction]
 
 
+class TreeClaim(NamedTuple):
+    """What a checked certificate of a tree proves: no lossless verifier accepts more than `value` drafts a call."""
+
+    model: dict[Tuple, tuple[Row, Any]]
+    """Context -> p, and q or a table of draft tuples."""
+    shape: "Shape"
+    drafts: str
+    value: Fraction
+    prices: dict[Tuple, Fraction]
+
+
+Shape = tuple[Any, ...]
+"""The shapes of the children."""
+Paths = frozenset[Tuple]
+"""The paths from the root to every node below it."""
+Ends = dict[Tuple, Fraction]
+"""The probability that verification ends at a path."""
+
+
+def check_any(source: str | Path | Mapping[str, Any]) -> "Claim | TreeClaim":
+    """Check a certificate of either format; as `check` and `check_tree`."""
+    document = source if isinstance(source, Mapping) else _read(source)
+    return check_tree(document) if document.get("format") == TREE_FORMAT else check(document)
+
+
 def check(source: str | Path | Mapping[str, Any]) -> Claim:
     """Check a certificate and return what it proves.
 
@@ -81,6 +119,13 @@ def check(source: str | Path | Mapping[str, Any]) -> Claim:
     content = _content(source if isinstance(source, Mapping) else _read(source))
     _prove(content)
     return content.claim
+
+
+def check_tree(source: str | Path | Mapping[str, Any]) -> TreeClaim:
+    """Check a certificate of a tree of drafts and return what it proves. Arguments and errors as `check`."""
+    claim, coupling = _tree_content(source if isinstance(source, Mapping) else _read(source))
+    _prove_tree(claim, coupling)
+    return claim
 
 
 # What the claim says, proved
@@ -101,6 +146,124 @@ def _prove(content: _Content) -> None:
     bound = 1 + _sum(p[y] for y in H) - _sum(mass for x, mass in Q.items() if H.issuperset(x))
     if bound != alpha:
         _refute(f"1 + p(H) - Q(H) = {shown(bound)}; the claim is alpha = {shown(alpha)}")
+
+
+def _prove_tree(claim: TreeClaim, coupling: dict[Paths, Ends]) -> None:
+    for context, (p, q) in claim.model.items():
+        _is_distribution(p, f"p after {shown(context)}")
+        if claim.drafts != "table":
+            _is_distribution(q, f"q after {shown(context)}")
+    Q = _path_sets(claim)
+    for paths, ends in coupling.items():
+        carried = _sum(ends.values())
+        if carried != Q.get(paths, 0):
+            _refute(
+                f"the paths {_leaves(paths)} carry {shown(carried)} in the coupling; their probability is "
+                f"{shown(Q.get(paths, Fraction(0)))}"
+            )
+        if not paths.issuperset(path for path in ends if path):
+            _refute(f"an end of {_leaves(paths)} is not on its paths")
+    if len(coupling) < len(Q):
+        _refute(f"the coupling names {len(coupling)} of {len(Q)} sets of paths")
+    _follows_the_target(claim.model, coupling)
+    value = _sum(mass * len(path) for ends in coupling.values() for path, mass in ends.items())
+    if value != claim.value:
+        _refute(f"the coupling accepts {shown(value)}; the claim is value = {shown(claim.value)}")
+    bound = _bound(claim, Q)
+    if bound != claim.value:
+        _refute(f"the prices prove {shown(bound)}; the claim is value = {shown(claim.value)}")
+
+
+def _follows_the_target(model: dict[Tuple, tuple[Row, Any]], coupling: dict[Paths, Ends]) -> None:
+    """After every accepted context c, a token y is accepted no more often than p(y | c) allows."""
+    masses: dict[Tuple, list[Fraction]] = {}
+    for ends in coupling.values():
+        for path, mass in ends.items():
+            for length in range(len(path) + 1):
+                masses.setdefault(path[:length], []).append(mass)
+    accepted = {path: _sum(parts) for path, parts in masses.items()}
+    for path, mass in accepted.items():
+        if path:
+            allowed = _bounded(accepted[path[:-1]] * model[path[:-1]][0][path[-1]])
+            if mass > allowed:
+                _refute(f"{shown(path)} is accepted with {shown(mass)}; its target allows {shown(allowed)}")
+
+
+def _bound(claim: TreeClaim, Q: dict[Paths, Fraction]) -> Fraction:
+    """sum_y p(y) mu(y) + sum_T Q(T) max over v in T of the sum of w(c) over c at or above v.
+
+    w(c) = 1 - mu(c) + sum_y p(y | c) mu(c y): what accepting c is worth at these prices.
+    """
+    earned: dict[Tuple, list[Fraction]] = {}
+    for path, price in claim.prices.items():
+        if path[:-1] not in claim.model:
+            _refute(f"{shown(path)} has a price, and the model says nothing of what it follows")
+        earned.setdefault(path[:-1], []).append(_bounded(price * claim.model[path[:-1]][0][path[-1]]))
+    refund = {path: _sum(parts) for path, parts in earned.items()}
+    best: dict[Tuple, Fraction] = {(): Fraction(0)}
+    terms = [refund.get((), Fraction(0))]
+    for paths, mass in Q.items():
+        for path in sorted(paths, key=len):
+            if path not in best:
+                worth = _sum([Fraction(1), -claim.prices.get(path, Fraction(0)), refund.get(path, Fraction(0))])
+                best[path] = _bounded(best[path[:-1]] + worth)
+        terms.append(_bounded(mass * max([best[()], *(best[path] for path in paths)])))
+    return _sum(terms)
+
+
+def _path_sets(claim: TreeClaim) -> dict[Paths, Fraction]:
+    """The probability of every set of drafted paths, without drafts that the target cannot follow."""
+    known: dict[tuple[Shape, Tuple], dict[Paths, Fraction]] = {}
+    steps = 0
+
+    def count(more: int) -> None:
+        nonlocal steps
+        steps += more
+        if steps > MOST_STEPS:
+            _reject(f"the tree has more than {MOST_STEPS:,} fillings to look at")
+
+    def below(shape: Shape, context: Tuple) -> dict[Paths, Fraction]:
+        if not shape:
+            return {frozenset(): Fraction(1)}
+        if (shape, context) not in known:
+            known[shape, context] = fill(shape, context)
+        return known[shape, context]
+
+    def fill(shape: Shape, context: Tuple) -> dict[Paths, Fraction]:
+        if context not in claim.model:
+            _refute(f"the model says nothing of context {shown(context)}, which is drafted")
+        p, q = claim.model[context]
+        count(len(p) ** min(len(shape), 64))
+        distribution = draft_distribution(q if claim.drafts == "table" else claim.drafts, q, len(shape))
+        tuples = {x: distribution(x) for x in product(range(len(p)), repeat=len(shape))}
+        _is_distribution(tuples.values(), f"the distribution of drafts after {shown(context)}")
+        sets: dict[Paths, list[Fraction]] = {}
+        for x, mass in tuples.items():
+            grown = {frozenset[Tuple](): mass} if mass else {}
+            for y, child in zip(x, shape, strict=True):
+                if grown and p[y]:
+                    branches = below(child, (*context, y))
+                    count(len(grown) * len(branches))
+                    grown = _joined(grown, y, branches)
+            for paths, part in grown.items():
+                sets.setdefault(paths, []).append(part)
+        return {paths: _sum(parts) for paths, parts in sets.items()}
+
+    return below(claim.shape, ())
+
+
+def _joined(sets: dict[Paths, Fraction], y: int, branches: dict[Paths, Fraction]) -> dict[Paths, Fraction]:
+    """Every set joined with every branch below one more child y, drawn independently."""
+    joined: dict[Paths, list[Fraction]] = {}
+    placed = {frozenset({(y,), *((y, *path) for path in paths)}): mass for paths, mass in branches.items()}
+    for one, mass in sets.items():
+        for other, more in placed.items():
+            joined.setdefault(one | other, []).append(_bounded(mass * more))
+    return {paths: _sum(parts) for paths, parts in joined.items()}
+
+
+def _leaves(paths: Paths) -> str:
+    return shown(tuple(sorted(path for path in paths if not any(other[:-1] == path for other in paths))))
 
 
 def _tuple_marginal(content: _Content, distribution: Callable[[Tuple], Fraction]) -> dict[Tuple, Fraction]:
@@ -272,6 +435,69 @@ def _content(document: Mapping[str, Any]) -> _Content:
     return _Content(Claim(p, q, claim["drafts"], k, alpha, frozenset(tokens)), drafts, coupling)
 
 
+def _tree_content(document: Mapping[str, Any]) -> tuple[TreeClaim, dict[Paths, Ends]]:
+    _fields(document, ("format", "claim", "coupling", "prices"), "")
+    if document["format"] != TREE_FORMAT:
+        _reject(f"format {shown(document['format'])} is not {TREE_FORMAT!r}{HINT}")
+    claim = document["claim"]
+    _fields(claim, ("model", "shape", "drafts", "value"), " of the claim")
+    drafts = claim["drafts"]
+    if drafts != "table" and (drafts not in POLICIES or drafts == "product"):
+        _reject(f"unknown draft policy {shown(drafts)} of a tree")
+    shape, model = _shape(claim["shape"], drafts), _model(claim["model"], drafts)
+    vocabulary = len(model[()][0])
+    coupling: dict[Paths, Ends] = {}
+    for n, entry in enumerate(_list(document["coupling"], "coupling")):
+        leaves, ends = _list(entry, f"coupling[{n}]", 2)
+        tips = [_tokens(leaf, vocabulary, f"coupling[{n}]") for leaf in _list(leaves, f"coupling[{n}]")]
+        paths = frozenset(tip[:length] for tip in tips for length in range(1, len(tip) + 1))
+        if paths in coupling:
+            _reject(f"coupling[{n}] repeats the paths {_leaves(paths)}")
+        coupling[paths] = _masses(ends, vocabulary, f"coupling[{n}]")
+    prices = _masses(document["prices"], vocabulary, "prices")
+    if () in prices:
+        _reject("prices: the root has no price")
+    return TreeClaim(model, shape, drafts, _rational(claim["value"], "value"), prices), coupling
+
+
+def _shape(value: Any, drafts: str) -> Shape:
+    children = _list(value, "shape")
+    if children and drafts == "hub" and len(children) != 2:
+        _reject(f"hub drafts come in pairs; a node has {len(children)} children")
+    return tuple(_shape(child, drafts) for child in children)
+
+
+def _model(value: Any, drafts: str) -> dict[Tuple, tuple[Row, Any]]:
+    model: dict[Tuple, tuple[Row, Any]] = {}
+    vocabulary = 0
+    for n, entry in enumerate(_list(value, "model")):
+        place = f"model[{n}]"
+        context, p, q = _list(entry, place, 3)
+        target = _row(p, f"p of {place}")
+        vocabulary = vocabulary or len(target)
+        known = _tokens(context, vocabulary, place)
+        if known in model:
+            _reject(f"{place} repeats the context {shown(known)}")
+        model[known] = target, _table(q, None, vocabulary) if drafts == "table" else _row(q, f"q of {place}")
+        if len(target) != vocabulary or (drafts != "table" and len(model[known][1]) != vocabulary):
+            _reject(f"{place}: p or q has not {vocabulary} tokens")
+    if () not in model:
+        _reject("the model says nothing of the root, []")
+    return model
+
+
+def _masses(value: Any, vocabulary: int, place: str) -> Ends:
+    """Paths with a positive number each, every path once."""
+    masses: Ends = {}
+    for entry in _list(value, place):
+        path, mass = _list(entry, place, 2)
+        path = _tokens(path, vocabulary, place)
+        if path in masses:
+            _reject(f"{place} repeats {shown(path)}")
+        masses[path] = _positive(mass, place)
+    return masses
+
+
 def _fields(value: Any, names: tuple[str, ...], where: str) -> None:
     if not isinstance(value, Mapping):
         _reject(f"{where.removeprefix(' of ') or 'the certificate'} is {shown(value)}, not an object{HINT}")
@@ -310,7 +536,7 @@ def _drafts(value: Any, q: tuple[Any, ...], k: int, vocabulary: int) -> str | di
     return value
 
 
-def _table(value: Any, k: int, vocabulary: int) -> dict[Tuple, Fraction]:
+def _table(value: Any, k: int | None, vocabulary: int) -> dict[Tuple, Fraction]:
     table: dict[Tuple, Fraction] = {}
     for n, entry in enumerate(_list(value, "drafts")):
         x, mass = _list(entry, f"drafts[{n}]", 2)

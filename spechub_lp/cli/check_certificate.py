@@ -1,13 +1,16 @@
 """`spechub-lp check-certificate`: arguments in, exit code out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli.options import Json
 from spechub_lp.cli.terminal import about, console_beside, save
+
+if TYPE_CHECKING:
+    from spechub_lp.certificate import TreeClaim
 
 
 def check_certificate(
@@ -21,7 +24,10 @@ def check_certificate(
     from spechub_lp import certificate
 
     check_outputs(file, json=json)
-    claim = certificate.check(file)
+    claim = certificate.check_any(file)
+    if isinstance(claim, certificate.TreeClaim):
+        _tree(claim, json)
+        return
     proved = {name: value for name, value in claim._asdict().items() if name not in ("alpha", "H")}
     proved |= {"optimum": claim.alpha, "H": sorted(claim.H), "proved": True}
     save({**about("check-certificate"), **proved}, json)
@@ -30,4 +36,23 @@ def check_certificate(
         f"proved: no rule accepts more than {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
         f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling reaches it "
         f"(H = {{{', '.join(map(str, sorted(claim.H)))}}})"
+    )
+
+
+def _tree(claim: "TreeClaim", json: Path | None) -> None:
+    from spechub_lp.certificate import shown
+    from spechub_lp.report import schemas
+
+    proved = {
+        "tree": claim.shape,
+        "drafts": claim.drafts,
+        "value": claim.value,
+        "prices": sorted(claim.prices.items()),
+        "proved": True,
+    }
+    save({**about("check-certificate"), "schema": schemas.identifier("check-tree"), **proved}, json)
+    console_beside(json).print(
+        f"proved: no lossless verifier accepts more than {shown(claim.value)} = {float(claim.value):.12g} drafts a "
+        f"call of this tree with {claim.drafts} drafts at V = {len(claim.model[()][0])}, and the coupling reaches it "
+        f"({len(claim.prices)} prices)"
     )

@@ -1,20 +1,30 @@
 """`spechub-lp solve`: arguments in, exit code out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spechub_lp._util.io import check_outputs, write_json, write_text
-from spechub_lp.cli.options import DistributionOption, Drafts, Json, Normalize, draft_distributions
+from spechub_lp.cli.options import Drafts, Json, Normalize, draft_distributions
 from spechub_lp.cli.terminal import about, console_beside, save
+from spechub_lp.errors import SpecHubError
 
 
 def solve(
-    p: DistributionOption,
-    q: Annotated[str, typer.Option(help="Draft distribution; for product drafts k distributions with ; between them.")],
+    p: Annotated[str | None, typer.Option(help="Distribution as rationals or decimals: 0,1/5,4/5")] = None,
+    q: Annotated[
+        str | None, typer.Option(help="Draft distribution; for product drafts k distributions with ; between them.")
+    ] = None,
     k: Annotated[int, typer.Option(min=1, help="Number of drafts.")] = 2,
     drafts: Drafts = "iid",
+    tree: Annotated[
+        str | None, typer.Option(help="A tree of drafts in the place of k: 2^3, or 3,2,1, or nested lists.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="For a tree: a JSON list of [context, p, q]. Without it p and q hold after every context."),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Solve the full coupling too, V^(k+1) variables.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="Write the certificate to this file.")] = None,
     lp: Annotated[Path | None, typer.Option(help="Write the program in rationals, for QSopt_ex, to this file.")] = None,
@@ -24,8 +34,17 @@ def solve(
     """The optimum by every method, with sizes and times, and its certificate.
 
     Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts iid --full --certificate optimum.json
+
+    A tree: spechub-lp solve --tree 2^2 --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts without_replacement
     """
-    check_outputs(json=json, certificate=certificate, lp=lp)
+    check_outputs(*([model] if model else []), json=json, certificate=certificate, lp=lp)
+    if tree is not None:
+        if full or lp or (model is not None and (p or q)):
+            raise SpecHubError("--tree goes with --p and --q, or with --model, and without --full and --lp")
+        _solve_tree(tree, model, p, q, drafts, normalize, certificate, json)
+        return
+    if p is None or q is None or model is not None:
+        raise SpecHubError("give --p and --q; --model is for a --tree")
     from spechub_lp.optimum.compare import solve_every_way
     from spechub_lp.report.text.tables import show_solution
 
@@ -39,3 +58,28 @@ def solve(
     save({**about("solve"), **result.document()}, json)
     show_solution(console_beside(json, certificate, lp), result)
     raise typer.Exit(not result.agree)
+
+
+def _solve_tree(
+    tree: str,
+    model: Path | None,
+    p: str | None,
+    q: str | None,
+    drafts: str,
+    normalize: bool,
+    certificate: Path | None,
+    json: Path | None,
+) -> None:
+    from spechub_lp.report import schemas
+    from spechub_lp.report.text.tables import show_tree
+    from spechub_lp.trees.compare import read_model, solve_tree
+    from spechub_lp.trees.shape import parse
+
+    if model is None and (p is None or q is None):
+        raise SpecHubError("give --p and --q, which then hold after every context, or --model FILE")
+    pair: Any = (lambda _: (p, q)) if model is None else read_model(model)
+    result = solve_tree(pair, parse(tree), drafts, normalize)
+    if certificate:
+        write_json(certificate, result.best.certificate())
+    save({**about("solve"), "schema": schemas.identifier("solve-tree"), **result.document()}, json)
+    show_tree(console_beside(json, certificate), result)

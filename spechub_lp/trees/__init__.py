@@ -13,29 +13,37 @@ whole decoding loop can be compared with the target's joint distribution as rati
 
 from spechub_lp._util import renamed
 from spechub_lp.trees.decoding import (
+    Call,
     every_drafted,
+    exact_call,
     loop_distribution,
     step_distribution,
     target_distribution,
     tokens_per_call,
 )
-from spechub_lp.trees.drafted import Drafted, Outcome
+from spechub_lp.trees.drafted import Drafted, Outcome, tabular
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 
 __all__ = [
+    "Call",
     "Drafted",
     "NodeByNode",
     "Outcome",
     "Shape",
+    "TreeOptimum",
     "best_shape",
     "chain",
     "every_drafted",
+    "exact_call",
     "full",
     "loop_distribution",
     "step_distribution",
+    "tabular",
     "target_distribution",
     "tokens_per_call",
+    "tree_optimum",
 ]
 
 __getattr__ = renamed.attributes(

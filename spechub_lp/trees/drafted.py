@@ -1,11 +1,15 @@
 """A shape filled with tokens, and where its verification ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 
+from spechub_lp import distributions
+from spechub_lp._array.rational import rational_row
+from spechub_lp.errors import SpecHubError
 from spechub_lp.sampling import inverse_cdf
 from spechub_lp.typing import Array
 
@@ -14,6 +18,49 @@ Tokens = tuple[int, ...]
 
 Model = Callable[[Tokens], tuple[Array, Array]]
 """context -> (target distribution [V], draft distribution [V])."""
+
+
+def tabular(model: Mapping[Tokens, Any] | Model, normalize: bool = False) -> Model:
+    """Return a pair of models in exact rationals, read and checked context by context, as it is asked.
+
+    Parameters
+    ----------
+    model
+        context -> (p, q), as a mapping or a function; rationals, strings or floats (see `distributions.parse`).
+    normalize
+        Divide each p and q by its sum.
+
+    Raises
+    ------
+    SpecHubError
+        A context is missing, or has more or fewer tokens than the first. Raised when the context is asked for.
+
+    Examples
+    --------
+    >>> pair = tabular({(): (["1/2", "1/2"], ["1/3", "2/3"])})
+    >>> pair(())[1].tolist()
+    [mpq(1,3), mpq(2,3)]
+    """
+
+    vocabulary: list[int] = []
+
+    @cache
+    def rows(context: Tokens) -> tuple[Array, Array]:
+        if isinstance(model, Mapping) and context not in model:
+            raise SpecHubError(f"the model says nothing of context {context}; it needs (p, q) after every drafted path")
+        given: Any = model[context] if isinstance(model, Mapping) else model(context)
+        try:
+            p, q = (rational_row(row)[0] for row in distributions.pair(*given, normalize))
+        except (TypeError, ValueError) as error:
+            raise SpecHubError(f"context {context}: {error}") from error
+        vocabulary.append(len(p))
+        if len(p) != vocabulary[0]:
+            raise SpecHubError(f"context {context} has {len(p)} tokens, others have {vocabulary[0]}")
+        for row in (p, q):
+            row.flags.writeable = False
+        return p, q
+
+    return rows
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,29 @@
 """The shape of a token tree: who has how many children, fixed before a token is drawn."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from spechub_lp.distributions import count
 from spechub_lp.errors import SpecHubError
+
+MOST_DRAFTED = 1000
+"""Drafts of a tree that is typed."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A node and its children, in the order in which they are drafted."""
+    """A node and its children, in the order in which they are drafted.
+
+    Examples
+    --------
+    >>> lopsided = Shape((Shape((Shape(),)), Shape()))
+    >>> lopsided.size, lopsided.depth, lopsided.parents
+    (3, 2, [-1, 0, 0, 1])
+    """
 
     children: tuple["Shape", ...] = ()
 
@@ -20,6 +34,7 @@ class Shape:
 
     @cached_property
     def depth(self) -> int:
+        """Levels below this one."""
         return max((1 + child.depth for child in self.children), default=0)
 
     @cached_property
@@ -36,24 +51,102 @@ class Shape:
         return out
 
 
-def chain(depth: int) -> Shape:
-    return full(1, depth)
+def levels(*branching: int) -> Shape:
+    """Return the shape whose nodes have branching[0] children at the root, branching[1] a level deeper, and so on.
+
+    Examples
+    --------
+    >>> levels(3, 1).parents
+    [-1, 0, 0, 0, 1, 2, 3]
+    """
+    for k in branching:
+        count(k, "children of a node")
+    return Shape((levels(*branching[1:]),) * branching[0]) if branching else Shape()
 
 
 def full(branching: int, depth: int) -> Shape:
-    """`branching` children at every node, `depth` levels: the tree b^d of the papers."""
-    return Shape((full(branching, depth - 1),) * branching) if depth > 0 else Shape()
+    """Return the tree b^d of the papers: `branching` children at every node, `depth` levels.
+
+    Examples
+    --------
+    >>> full(2, 3).size
+    14
+    """
+    return levels(*[branching] * depth)
+
+
+def chain(depth: int) -> Shape:
+    """Return one draft at each of `depth` levels.
+
+    Examples
+    --------
+    >>> chain(3).parents
+    [-1, 0, 1, 2]
+    """
+    return full(1, depth)
+
+
+def parse(text: str) -> Shape:
+    """Read a shape as it is typed: 2^3 (two children, three levels), 3,2,1 (level by level), or nested lists.
+
+    Raises
+    ------
+    SpecHubError
+        The text is none of these, or the tree has more than 1,000 drafts.
+
+    Examples
+    --------
+    >>> parse("2^2") == parse("2,2") == parse("[[[],[]],[[],[]]]")
+    True
+    """
+    if match := re.fullmatch(r"([1-9]\d{0,3})\^([1-9]\d{0,3})", text):
+        branching = (int(match[1]),) * int(match[2])
+    elif re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", text):
+        branching = tuple(map(int, text.split(",")))
+    else:
+        try:
+            return _bounded(_from_lists(json.loads(text)), text)
+        except (ValueError, RecursionError):
+            hint = "write 2^3, or 3,2,1 level by level, or nested lists such as [[[]],[]]"
+            raise SpecHubError(f"tree = {text!r:.60} is no shape; {hint}") from None
+    size, level = 0, 1
+    for k in branching:
+        level *= k
+        size += level
+        if size > MOST_DRAFTED:
+            raise SpecHubError(f"tree = {text!r:.60} has more than {MOST_DRAFTED:,} drafts")
+    return levels(*branching)
+
+
+def _from_lists(value: Any) -> Shape:
+    if not isinstance(value, list):
+        raise ValueError
+    return Shape(tuple(map(_from_lists, value)))
+
+
+def _bounded(shape: Shape, text: str) -> Shape:
+    if shape.size > MOST_DRAFTED:
+        raise SpecHubError(f"tree = {text!r:.60} has more than {MOST_DRAFTED:,} drafts")
+    return shape
 
 
 def best_shape(size: int, rates: Mapping[int, Sequence[float]], depth: int | None = None) -> tuple[Shape, float]:
-    """The shape of at most `size` drafted tokens with the most expected tokens per call, and that number.
+    """Return the shape of at most `size` drafted tokens with the most expected tokens a call, and that number.
 
     Sequoia's dynamic program (arXiv 2402.12374, section 3.1), for rates that may depend on the number of children:
     rates[k][i] is the probability that the i-th of k children is accepted, taken to be the same at every node. Then the
     expected tokens are the sum, over all nodes, of the product of the rates on the way, the root counting 1.
 
-    Raises:
-        SpecHubError: rates[k] has not k entries in [0, 1].
+    Raises
+    ------
+    SpecHubError
+        rates[k] has not k entries in [0, 1].
+
+    Examples
+    --------
+    >>> shape, tokens = best_shape(3, {1: [0.8], 2: [0.6, 0.3]})
+    >>> shape == chain(3), round(tokens, 3)
+    (True, 2.952)
     """
     for k, row in rates.items():
         if k < 1 or len(row) != k or not all(0 <= rate <= 1 for rate in row):

@@ -12,11 +12,14 @@ from spechub_lp.errors import SpecHubError, UnknownName
 DOCUMENTS = ("audit", "solve", "check-certificate", "sample", "gate", "evaluate", "capture")
 """Commands that write a JSON document, each with a schema in report/schemas/."""
 
+TREES = ("solve-tree", "check-tree")
+"""Documents of `solve --tree` and of `check-certificate` on a certificate of a tree."""
+
 FILES = ("manifest", "rows", "gate-case")
 """Kinds of JSON files that commands read, each with a schema in report/schemas/: of a captured folder, beside compact
 rows, and of `gate --rerun`."""
 
-VERSIONS = {**dict.fromkeys(DOCUMENTS, 2), "manifest": 1, "rows": 1, "gate-case": 2}
+VERSIONS = {**dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "manifest": 1, "rows": 1, "gate-case": 2}
 """The newest version of each schema."""
 
 OLD_NAMES = {"verify": "check-certificate", "replay": "evaluate"}
@@ -37,7 +40,7 @@ def of(name: str, version: int | None = None) -> dict[str, Any]:
     Parameters
     ----------
     name
-        One of `DOCUMENTS` or `FILES`; a name of version 1 is taken too.
+        One of `DOCUMENTS`, `TREES` or `FILES`; a name of version 1 is taken too.
     version
         The newest by default.
 
@@ -55,7 +58,7 @@ def of(name: str, version: int | None = None) -> dict[str, Any]:
     """
     name = OLD_NAMES.get(name, name)
     if name not in VERSIONS:
-        raise UnknownName("command or file with a schema", name, (*DOCUMENTS, *FILES))
+        raise UnknownName("command or file with a schema", name, VERSIONS)
     version = VERSIONS[name] if version is None else version
     if not 1 <= version <= VERSIONS[name]:
         raise SpecHubError(f"version = {version}; schemas of {name} have versions 1 to {VERSIONS[name]}")

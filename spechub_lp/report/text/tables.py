@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spechub_lp.audit.audit import Audit, Line
     from spechub_lp.audit.draws import Sampling
     from spechub_lp.optimum.compare import Solutions
+    from spechub_lp.trees.compare import TreeSolution
 
 GAP = 2
 """Blanks between columns."""
@@ -150,6 +151,22 @@ def show_solution(console: Console, result: "Solutions") -> None:
     )
     if not result.agree:
         console.print("FAIL  the methods disagree", style="red")
+
+
+def show_tree(console: Console, result: "TreeSolution") -> None:
+    best, program = result.best, result.best.program
+    rows = [
+        [r.name, _exact(r.accepted), f"{float(r.accepted / best.value):.4f}" if best.value else "", r.lossless]
+        for r in result.rules
+    ]
+    title = f"A tree of {best.shape.size} {best.policy.name} drafts, V = {result.vocabulary}"
+    console.print(Sheet(title, ["rule", "accepted a call", "of the optimum", "lossless"], rows))
+    if not rows:
+        console.print("  the tree has too many fillings to enumerate the rules")
+    console.print(
+        f"optimum = {_exact(best.value)} accepted drafts a call, proved by a verifier and by {len(best.dual)} prices "
+        f"({len(program.sets)} sets of paths, {program.size} variables, {result.seconds:.1f} s)"
+    )
 
 
 def show_sample(console: Console, result: "Sampling") -> None:
