@@ -50,7 +50,8 @@ def tabular(model: Mapping[Tokens, Any] | Model, normalize: bool = False) -> Mod
             raise SpecHubError(f"the model says nothing of context {context}; it needs (p, q) after every drafted path")
         given: Any = model[context] if isinstance(model, Mapping) else model(context)
         try:
-            p, q = (rational_row(row)[0] for row in distributions.pair(*given, normalize=normalize))
+            target, draft = given
+            p, q = (rational_row(row)[0] for row in distributions.pair(target, draft, normalize))
         except (TypeError, ValueError) as error:
             raise SpecHubError(f"context {context}: {error}") from error
         vocabulary.append(len(p))
