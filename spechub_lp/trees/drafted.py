@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-import numpy as np
-
 from spechub_lp import distributions
 from spechub_lp._array.rational import rational_row
 from spechub_lp.errors import SpecHubError
-from spechub_lp.sampling import inverse_cdf
+from spechub_lp.sampling import descend, sums
 from spechub_lp.typing import Array
 
 Tokens = tuple[int, ...]
@@ -106,4 +104,4 @@ class Outcome:
 
 def pick(weights: Array | Sequence[float], u: float) -> int:
     """The cell that u in [0, 1] falls into when weights [C], of any sum, are laid end to end."""
-    return int(inverse_cdf(np.asarray(weights, dtype=np.float64)[None], np.asarray([u]))[0])
+    return descend(sums(weights), u)

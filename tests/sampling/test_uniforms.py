@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spechub_lp import draw, samplers, sampling_torch
 from spechub_lp._array.ops import total
-from spechub_lp.sampling import ROWS_IN_WORK, draw_drafts, inverse_cdf
+from spechub_lp.sampling import ROWS_IN_WORK, descend, draw_drafts, inverse_cdf, sums
 from spechub_lp.theorems.instances import family
 
 DTYPES = ("float64", "float32", "float16")
@@ -198,3 +198,14 @@ def test_sums_have_the_same_bits_and_are_close(tokens, dtype) -> None:
     assert np.abs(ours - exactly).max() <= 40 * np.finfo(np.float32 if dtype == "float16" else dtype).eps + (
         np.finfo(dtype).eps
     )
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 7, 64, 1000])
+def test_one_uniform_falls_into_the_cell_that_it_has_in_a_batch(cells: int) -> None:
+    rng = np.random.default_rng(cells)
+    faint = rng.random(cells) * 10.0 ** -rng.integers(0, 320, cells)
+    for weights in (rng.random(cells), np.ones(cells), faint, rng.integers(0, 2, cells) + (np.arange(cells) == 0.0)):
+        edges = np.cumsum(weights) / weights.sum()
+        u = np.concatenate([rng.random(50), edges, np.nextafter(edges, 0), [0.0, 5e-324, 1 - 2.0**-53, 1.0]])
+        u = np.minimum(u, 1.0)
+        assert [descend(sums(weights), x) for x in u.tolist()] == inverse_cdf(weights[None], u).tolist()

@@ -128,8 +128,7 @@ def check_node(
                 why_draws = None
     if why_draws is not None and report.status is Status.PASS:
         report.inconclusive.append(why_draws)
-    if settings.acceptance_floor is not None:
-        add_floor(report, settings.acceptance_floor, radii=3)
+    add_floor(report, settings)
     report.calls, report.seconds = engine.calls, time.monotonic() - start
     return report
 

@@ -10,6 +10,8 @@ import torch
 
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node
+from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.statistics.token_sets import radius
 
 TOLERANCE = 1e-6
 """A distance below this is rounding: a float32 uniform has steps of 2^-24, and a rule compares a few of them."""
@@ -117,13 +119,19 @@ def impossible_leaves(
     ]
 
 
-def add_floor(report: Report, floor: float, radii: float) -> None:
-    """Add a finding for every row that accepts less than this share of the optimum.
+def add_floor(report: Report, settings: Settings) -> None:
+    """Add a finding for every row that accepts less than `settings.acceptance_floor` of the optimum; None adds none.
 
-    radii: how many times its bound an acceptance from draws may lie below; an exact one may lie 1e-9 below.
+    The share of draws that were accepted may lie below by its confidence radius. All of them together fail an engine at
+    the floor with a probability of at most false_alarm / 2, which the bets leave.
     """
+    floor = settings.acceptance_floor
+    if floor is None:
+        return
+    drawn = sum(row.level != Level.EXACT for row in report.rows)
     for row in report.rows:
-        slack = 1e-9 if row.level == Level.EXACT else max(1e-9, radii * row.bound)
+        exact = row.level == Level.EXACT
+        slack = TOLERANCE + row.unexplained if exact else radius(row.draws, settings.false_alarm / (2 * drawn))
         if row.acceptance < floor * row.optimum - slack:
             text = (
                 f"on {row.problem!r} it accepts {row.acceptance:.6g}, {row.acceptance / row.optimum:.3f} of the "

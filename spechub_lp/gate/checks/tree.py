@@ -115,8 +115,7 @@ def check_tree(
             report.findings += tree_probes(tried, todo[0].drafts, k, settings.seed)
             if only_level_0:
                 report.level, report.levels = "level 0: the boundary probes alone", [Level.BOUNDARY]
-    if settings.acceptance_floor is not None:
-        add_floor(report, settings.acceptance_floor, radii=0)
+    add_floor(report, settings)
     report.calls, report.seconds = tried.rows, time.monotonic() - start
     return report
 

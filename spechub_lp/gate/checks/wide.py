@@ -32,7 +32,8 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
 from spechub_lp.gate.statistics.token_sets import Watch
-from spechub_lp.typing import Array
+from spechub_lp.sampling import descend, sums
+from spechub_lp.typing import Array, FloatArray
 
 BLOCK = 16
 FEW = 400
@@ -50,20 +51,14 @@ def drafter(
 
     recent = Recent(MEMORY)
 
-    def ends(row: int, x: tuple[int, ...]) -> Array:
+    def next_draft(row: int, x: tuple[int, ...]) -> tuple[FloatArray, ...]:
         q = np.asarray(rows[row], dtype=np.float64)[None]
-        distribution = np.asarray(
-            policy.draft(q, np.asarray([x], dtype=np.int64).reshape(1, -1), k)[0], dtype=np.float64
-        )
-        return distribution.cumsum()
+        return sums(policy.draft(q, np.asarray([x], dtype=np.int64).reshape(1, -1), k)[0])
 
     def draw(row: int, rng: np.random.Generator) -> tuple[int, ...]:
         x: tuple[int, ...] = ()
         for _ in range(k):
-            cdf = recent((row, x), partial(ends, row, x))
-            # A product that rounds up to the last end must still give a token that has mass.
-            place = min(np.searchsorted(cdf, rng.random() * cdf[-1], side="right"), np.searchsorted(cdf, cdf[-1]))
-            x = (*x, int(place))
+            x = (*x, descend(recent((row, x), partial(next_draft, row, x)), rng.random()))
         return x
 
     return draw
