@@ -141,12 +141,12 @@ def pairs() -> Iterator[tuple[str, Any, Any]]:
             yield f"{sampler.name} {policy.name}", sampler, policy
 
 
-def tried(call: Callable[[], Any]) -> Any:
+def tried(call: Callable[..., Any], *arguments: Any) -> Any:
     """What a call returns, or that it was rejected."""
     from spechub_lp import SpecHubError
 
     try:
-        return call()
+        return call(*arguments)
     except SpecHubError:
         return "rejected"
 
@@ -187,14 +187,12 @@ def probe_exact() -> Any:
     for name, sampler, policy in pairs():
         for i, (p, q, r) in enumerate(instances(11, 6, 4)):
             rows = [q, r] if policy.name == "product" else q
-            rule = tried(lambda sampler=sampler, policy=policy: sampler.with_drafts(policy))
+            rule = tried(sampler.with_drafts, policy)
             if isinstance(rule, str):
                 out[name] = rule
                 continue
-            out[f"{name} {i} exact"] = tried(lambda rule=rule, p=p, rows=rows: whole(exact(rule, p, rows)))
-            out[f"{name} {i} float64"] = tried(
-                lambda rule=rule, p=p, rows=rows: whole(reference(rule, floats(p), floats(rows)))
-            )
+            out[f"{name} {i} exact"] = tried(lambda *given: whole(exact(*given)), rule, p, rows)
+            out[f"{name} {i} float64"] = tried(lambda *given: whole(reference(*given)), rule, floats(p), floats(rows))
     return out
 
 
@@ -245,7 +243,7 @@ def probe_draw() -> Any:
     generator, out = np.random.default_rng(14), {}
     p, q, r = (generator.dirichlet(np.full(6, 0.5), size=40) for _ in range(3))
     for name, sampler, policy in pairs():
-        rule = tried(lambda sampler=sampler, policy=policy: sampler.with_drafts(policy))
+        rule = tried(sampler.with_drafts, policy)
         u = generator.random((40, sampler.k + 1))
         rows = np.stack([q, r], axis=1)[:, : sampler.k] if policy.name == "product" else q
         for library, make in (("numpy", np.asarray), ("torch", torch.tensor)):

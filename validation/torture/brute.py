@@ -51,7 +51,7 @@ def _next(policy: str, q: Distribution, before: tuple[int, ...], k: int) -> Dist
 
 def optimum(p: Distribution, distribution: Q) -> tuple[Fraction, set[frozenset[int]]]:
     """min over all token sets H of 1 + p(H) - Q(H), and every H that reaches it."""
-    best, where = Fraction(2), set()
+    best, where = Fraction(2), set[frozenset[int]]()
     drafted = [(frozenset(x), mass) for x, mass in distribution.items()]
     for bits in range(2 ** len(p)):
         H = frozenset(y for y in range(len(p)) if bits >> y & 1)
