@@ -1,10 +1,14 @@
 """Loading one file of an installed package, without importing the package around it."""
 
+import ast
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from spechub_lp.errors import MissingPackage, SpecHubError
 
@@ -49,6 +53,81 @@ def load_file(path: Path, name: str) -> ModuleType:
         del sys.modules[name]
         raise SpecHubError(f"{path.name} does not import: {error}") from None
     return module
+
+
+def load_part(package: str, *parts: str, known: Mapping[str, Any] | None = None) -> ModuleType:
+    """Load the last of these files of an installed package; those before it are real, its other modules are stubs.
+
+    Parameters
+    ----------
+    package
+        The package's name, such as "vllm".
+    parts
+        Files inside it, such as "v1/sample/rejection_sampler.py"; each may import those before it.
+    known
+        What a name that is imported from a stub stands for; an empty class where it is not here.
+
+    Raises
+    ------
+    MissingPackage
+        The package is not installed.
+    SpecHubError
+        This release has not all of the files, or one does not import.
+    """
+    paths = [file_of(package, part) for part in parts]
+    with _stubs(package) as put:
+        for part, path in zip(parts, paths, strict=True):
+            name = ".".join([package, *Path(part).with_suffix("").parts])
+            for module, names in _imported(path, package, name):
+                for wanted in names:
+                    if not hasattr(put(module), wanted):
+                        setattr(put(module), wanted, (known or {}).get(wanted, _class(wanted)))
+            put(name.rpartition(".")[0])
+            sys.modules.pop(name, None)
+            loaded = load_file(path, name)
+            setattr(sys.modules[name.rpartition(".")[0]], name.rpartition(".")[2], loaded)
+    return loaded
+
+
+def _class(name: str) -> type:
+    """An empty class that can be subscripted, as a generic base can."""
+    return type(name, (), {"__class_getitem__": classmethod(lambda cls, item: cls)})
+
+
+@contextmanager
+def _stubs(package: str) -> Iterator[Any]:
+    """put(name) makes stub modules down to a name of the package; in the end the package is as it was."""
+
+    def ours(name: str) -> bool:
+        return f"{name}.".startswith(f"{package}.")
+
+    def put(name: str) -> ModuleType:
+        pieces = name.split(".")
+        for n in range(1, len(pieces) + 1):
+            stub = ModuleType(".".join(pieces[:n]))
+            stub.__path__ = []
+            sys.modules.setdefault(stub.__name__, stub)
+        return sys.modules[name]
+
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if ours(name)}
+    try:
+        yield put
+    finally:
+        for name in [name for name in sys.modules if ours(name)]:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _imported(path: Path, package: str, name: str) -> Iterator[tuple[str, list[str]]]:
+    """(module of the package, names taken from it) for each import of a file that is loaded under a name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = name.rsplit(".", node.level)[0] if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            if module.partition(".")[0] == package:
+                yield module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names if alias.name.partition(".")[0] == package)
 
 
 def require(module: str, package: str, purpose: str) -> ModuleType:

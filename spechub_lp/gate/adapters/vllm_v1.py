@@ -7,23 +7,20 @@ The bonus token is drawn by the caller, here with torch.multinomial. On a machin
 is loaded from the installed wheel: the modules around it are stubs, and its kernels are launched as they are.
 """
 
-import ast
 import importlib
 import inspect
 import logging
-import sys
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from spechub_lp.errors import UnknownName
-from spechub_lp.gate.adapters.installed import file_of, load_file, require, without_gpu
+from spechub_lp.gate.adapters.installed import load_part, require, without_gpu
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 
-FILES = ("v1/sample/rejection_sampler.py",)
+FILE = "v1/sample/rejection_sampler.py"
 
 
 class VLLM1:
@@ -62,42 +59,22 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM1:
     if variant not in ("", "point_mass"):
         raise UnknownName("variant of vllm_v1", variant, ["point_mass"])
     without_gpu()
-    path = file_of("vllm", *FILES)
     require("triton", "triton", "vLLM's rejection kernels")
     if torch.cuda.is_available():
         module = require("vllm.v1.sample.rejection_sampler", "vllm", "the gate adapter of vLLM")
         return VLLM1(module.rejection_sample, variant == "point_mass", "cuda")
-    return VLLM1(alone(path, "spechub_gate_vllm_v1").rejection_sample, variant == "point_mass")
+    return VLLM1(load_part("vllm", FILE, known=stubbed()).rejection_sample, variant == "point_mass")
 
 
-def alone(path: Path, name: str) -> types.ModuleType:
-    """One file of vLLM with stubs in the place of every other vllm module that it imports."""
-    triton = importlib.import_module("triton")
-    known: dict[str, Any] = {
+def stubbed() -> dict[str, Any]:
+    """What vLLM's kernels import from the modules that are stubs here."""
+    return {
         "tl": importlib.import_module("triton.language"),
-        "triton": triton,
+        "triton": importlib.import_module("triton"),
         "init_logger": logging.getLogger,
         "triton_kernel_dispatcher_with_warmup": _launcher,
         "DispatchSpec": tuple,
     }
-    stubs: dict[str, types.ModuleType] = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vllm":
-            parts = str(node.module).split(".")
-            for n in range(1, len(parts) + 1):
-                stubs.setdefault(".".join(parts[:n]), types.ModuleType(".".join(parts[:n])))
-            for alias in node.names:
-                setattr(stubs[str(node.module)], alias.name, known.get(alias.name, type(alias.name, (), {})))
-    before = {key: sys.modules.get(key) for key in stubs}
-    sys.modules.update(stubs)
-    try:
-        return load_file(path, name)
-    finally:
-        for key, module in before.items():
-            if module is None:
-                sys.modules.pop(key, None)
-            else:
-                sys.modules[key] = module
 
 
 def _launcher(kernel: Any, warmup_inputs: Any = None, **_: Any) -> Callable[[Callable[..., Any]], Callable[..., None]]:

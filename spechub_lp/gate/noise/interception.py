@@ -17,6 +17,7 @@ import numpy as np
 
 from spechub_lp._util.extras import extra
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, Free
+from spechub_lp.gate.noise.jax_random import controlled_jax
 from spechub_lp.gate.noise.numpy_generators import ControlledNumpy
 from spechub_lp.gate.noise.places import NUMPY_CLASSES, Places
 from spechub_lp.gate.noise.python_generators import ControlledPython
@@ -149,7 +150,8 @@ def controlled(places: Places) -> Iterator[Control]:
     """All host randomness comes from `control.choices` inside this context."""
     control = Control(ChoiceSequence())
     try:
-        with places.replaced(ControlledPython(control), ControlledNumpy(control)), ControlledTorch(control):
+        host = places.replaced(ControlledPython(control), ControlledNumpy(control))
+        with host, controlled_jax(control), ControlledTorch(control):
             yield control
     finally:
         control.choices = Free()
