@@ -32,7 +32,7 @@ LARGEST_EXPONENT = 2_000
 
 
 @renamed.argument(normalise="normalize")
-def parse(values: Sequence[Number], name: str = "p", normalize: bool = False) -> tuple[Fraction, ...]:
+def parse(values: Sequence[Number] | Array, name: str = "p", normalize: bool = False) -> tuple[Fraction, ...]:
     """Read one distribution [V] as exact rationals.
 
     Args:
@@ -80,7 +80,7 @@ def _entries(values: Any, name: str) -> Sequence[Any]:
 
 
 @renamed.argument(normalise="normalize")
-def parse_drafts(values: Sequence[Any], name: str = "q", normalize: bool = False) -> tuple[Any, ...]:
+def parse_drafts(values: Sequence[Any] | Array, name: str = "q", normalize: bool = False) -> tuple[Any, ...]:
     """Read a draft distribution [V], or the k distributions [k, V] of different drafters (policy `product`), as exact
     rationals."""
     values = values if isinstance(values, str) else _entries(values, name)
@@ -91,7 +91,7 @@ def parse_drafts(values: Sequence[Any], name: str = "q", normalize: bool = False
 
 @renamed.argument(normalise="normalize")
 def pair(
-    p: Sequence[Number], q: Sequence[Any], normalize: bool = False
+    p: Sequence[Number] | Array, q: Sequence[Any] | Array, normalize: bool = False
 ) -> tuple[tuple[Fraction, ...], tuple[Any, ...]]:
     """Read a target p [V] and a draft distribution q ([V], or [k, V] for different drafters) of one vocabulary."""
     target, draft = parse(p, "p", normalize), parse_drafts(q, "q", normalize)

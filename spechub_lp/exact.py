@@ -14,7 +14,7 @@ from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
 from spechub_lp.instance import Instance, enumerate_drafts
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, ArrayLike
 
 LARGEST_TABLE = 4_000_000
 """Numbers in the residual table of a distribution (tuples times tokens); a rational takes about 200 bytes."""
@@ -46,7 +46,7 @@ def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -
     return Coupling(p[0].copy(), x.copy(), instance.mass.copy(), accept, residual)
 
 
-def reference(sampler: Sampler, p: Array, q: Array) -> Coupling:
+def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
     """The distribution of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
 
     p, q: float distributions [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are

@@ -15,7 +15,7 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
 from spechub_lp.samplers.base import Sampler, Verdict
-from spechub_lp.typing import Array, FloatArray
+from spechub_lp.typing import Array, ArrayLike, FloatArray
 
 MEMORY = 64 * 2**20
 """Default budget in bytes for the rows in work at once: small slices stay in cache and are also faster."""
@@ -35,7 +35,7 @@ class Draw:
     """[B, k] the drafts."""
 
 
-def draw(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+def draw(sampler: Sampler, p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
     """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
 
     Args:

@@ -1,6 +1,6 @@
 """The types that the rooms share: arrays of any library, numpy's by what they hold, and exact distributions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -86,3 +86,7 @@ class Array(Protocol):
     def __le__(self, other: Any, /) -> Any: ...
     def __gt__(self, other: Any, /) -> Any: ...
     def __ge__(self, other: Any, /) -> Any: ...
+
+
+ArrayLike = Array | Sequence[Any]
+"""What is read as floats: an array of any library, or numbers in lists of lists."""

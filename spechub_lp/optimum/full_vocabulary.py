@@ -13,7 +13,7 @@ from spechub_lp.drafts._optimal_set import error_of_sums
 from spechub_lp.drafts.base import Cut
 from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.optimum.bucket_scan import prefix_by_buckets
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, ArrayLike
 
 MEMORY = 64 * 2**20
 """Default budget in bytes beside the inputs and the answer; larger batches are worked on in slices."""
@@ -22,7 +22,13 @@ ROWS_IN_WORK = 24
 
 
 def cut(
-    p: Array, q: Array, k: int = 2, drafts: str | DraftPolicy = "iid", *, sort: bool = False, memory: int = MEMORY
+    p: ArrayLike,
+    q: ArrayLike,
+    k: int = 2,
+    drafts: str | DraftPolicy = "iid",
+    *,
+    sort: bool = False,
+    memory: int = MEMORY,
 ) -> Cut:
     """The optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
 

@@ -7,11 +7,13 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from math import lcm
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +24,10 @@ from places import ROOT
 
 from spechub_lp import certificate, drafts, optimum
 from spechub_lp._util.io import write_json
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import CertificateError, Refuted, TooLarge
 from spechub_lp.testing.strategies import instances
+from spechub_lp.typing import Distribution, FloatArray
 
 DATA = ROOT / "tests" / "data" / "certificates"
 DAMAGED = [json.loads(line) for line in (DATA / "damaged.jsonl").read_text(encoding="ascii").splitlines()]
@@ -31,7 +35,7 @@ GOOD = optimum(["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]).certificate()
 
 
 @given(pqk=instances(max_tokens=4), policy=st.sampled_from(drafts.ALL))
-def test_every_optimum_is_certified(pqk, policy) -> None:
+def test_every_optimum_is_certified(pqk: tuple[Distribution, Distribution, int], policy: DraftPolicy) -> None:
     p, q, k = pqk
     if policy.name == "hub" and k != 2:
         return
@@ -52,7 +56,7 @@ def test_product_and_tabulated_drafts() -> None:
     assert certificate.check(document).alpha == optimum(["1/2", "1/2"], ["1/3", "2/3"]).alpha
 
 
-def corrupt(change) -> dict:
+def corrupt(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     document = copy.deepcopy(GOOD)
     change(document)
     return document
@@ -62,7 +66,7 @@ def bump(text: str) -> str:
     return str(F(text) + F(1, 1000))
 
 
-def swap_mass(d) -> None:
+def swap_mass(d: dict[str, Any]) -> None:
     d["coupling"][0][2], d["coupling"][1][2] = bump(d["coupling"][0][2]), str(F(d["coupling"][1][2]) - F(1, 1000))
 
 
@@ -110,7 +114,7 @@ def test_the_good_one_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corruptions_are_rejected(name) -> None:
+def test_corruptions_are_rejected(name: str) -> None:
     change, message = CORRUPTIONS[name]
     with pytest.raises(CertificateError, match=message):
         certificate.check(corrupt(change))
@@ -127,7 +131,9 @@ def test_any_changed_digit_is_rejected(tmp_path: Path) -> None:
 
 def test_the_page_of_the_format_is_that_of_the_checker() -> None:
     page = (ROOT / "docs" / "certificate_format.md").read_text(encoding="utf-8")
-    assert certificate.check(json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])).alpha == F(7, 12)
+    example = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert example
+    assert certificate.check(json.loads(example[1])).alpha == F(7, 12)
     for limit in (certificate.MAX_BYTES, certificate.MAX_DIGITS):
         assert f"{limit:,}" in page
     assert all(f'"{policy}"' in page for policy in certificate.POLICIES)
@@ -219,6 +225,8 @@ def test_an_independent_checker_agrees_on_mutated_certificates(tmp_path: Path) -
 
 def test_the_corpus_is_what_its_script_makes() -> None:
     spec = spec_from_file_location("make", DATA / "make.py")
+    assert spec
+    assert spec.loader
     make = module_from_spec(spec)
     spec.loader.exec_module(make)
     assert make.text() == (DATA / "damaged.jsonl").read_text(encoding="ascii")
@@ -236,7 +244,7 @@ def test_false_and_unreadable_are_two_errors() -> None:
 # Small input, bounded work
 
 
-def claim(V: int, k: int, coupling: list, distribution: str | None = None) -> dict:
+def claim(V: int, k: int, coupling: list[Any], distribution: str | None = None) -> dict[str, Any]:
     row = [distribution or f"1/{V}"] * V
     parts = {"p": row, "q": row, "drafts": "iid", "k": k, "alpha": "1"}
     return {"format": certificate.FORMAT, "claim": parts, "coupling": coupling, "H": []}
@@ -258,7 +266,7 @@ def claim(V: int, k: int, coupling: list, distribution: str | None = None) -> di
         ),
     ],
 )
-def test_endless_work_is_none(document, message) -> None:
+def test_endless_work_is_none(document: dict[str, Any], message: str) -> None:
     with pytest.raises(CertificateError, match=message):
         certificate.check(document)
 
@@ -299,7 +307,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def short_integers():
+def short_integers() -> Iterator[None]:
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(640)
     yield
@@ -307,24 +315,24 @@ def short_integers():
 
 
 @given(digits=st.integers(1, 4000), seed=st.integers(0, 9))
-def test_decimals_there_and_back(digits, seed) -> None:
+def test_decimals_there_and_back(digits: int, seed: int) -> None:
     number = random.Random(seed).randrange(10 ** (digits - 1), 10**digits)
     assert certificate.decimal(number) == str(number)
     assert certificate.integer(str(number)) == number
     assert certificate.decimal(-number) == str(-number)
 
 
-def test_long_decimals(short_integers) -> None:
+def test_long_decimals(short_integers: None) -> None:
     for number in (0, 1, 10**500 - 1, 10**500, 10**9_999 + 7, 2**33_000):
         assert certificate.integer(certificate.decimal(number)) == number
 
 
-def float_instance(V: int):
+def float_instance(V: int) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(1)
     return rng.dirichlet([0.3] * V), rng.dirichlet([0.3] * V)
 
 
-def test_certificates_of_float_distributions_have_long_integers(short_integers, tmp_path: Path) -> None:
+def test_certificates_of_float_distributions_have_long_integers(short_integers: None, tmp_path: Path) -> None:
     best = optimum(*float_instance(12), 3, "without_replacement")
     document = best.certificate()
     assert max(len(mass) for _, _, mass in document["coupling"]) > 2_000

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction as F
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ RRS = samplers.by_name("rrs")
         (["0x1", "0"], r"it is no fraction and no decimal number"),
     ],
 )
-def test_distributions(p, message) -> None:
+def test_distributions(p: Any, message: str) -> None:
     with pytest.raises(InvalidDistribution, match=message):
         exact(RRS, p, ["1/2", "1/2"])
 
@@ -62,7 +63,7 @@ def test_lengths() -> None:
     ],
     ids=lambda p: type(p).__name__,
 )  # fmt: skip
-def test_every_kind_of_distribution_is_read(p) -> None:
+def test_every_kind_of_distribution_is_read(p: Any) -> None:
     read = distributions.parse(p)
     assert sum(read) == 1
     assert all(type(v) is F and type(v.numerator) is int for v in read)
@@ -72,7 +73,7 @@ def test_every_kind_of_distribution_is_read(p) -> None:
 @pytest.mark.parametrize(
     "half", ["0.5", ".5", "1/2", " 1/2 ", "5e-1", "+0.5", "50E-2", "0.50", Decimal("0.5"), "01/02"]
 )
-def test_every_way_to_write_a_number(half) -> None:
+def test_every_way_to_write_a_number(half: str) -> None:
     assert distributions.parse([half, "1/2"]) == (F(1, 2), F(1, 2))
 
 
@@ -114,11 +115,12 @@ def test_logits() -> None:
     assert np.allclose(distributions.from_logits(logits, top_p=0.45), [[0, 0, 0, 1]])
     assert np.allclose(distributions.from_logits(torch.from_numpy(logits), top_k=2, top_p=0.9), [[0, 3 / 7, 0, 4 / 7]])
     assert distributions.from_logits(torch.zeros(2, dtype=torch.bfloat16)).dtype == torch.float32
-    for kwargs, message in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"temperature": 0}, "temperature = 0; it must be > 0"),
         ({"top_k": 0}, "top_k = 0"),
         ({"top_p": 1.5}, "top_p = 1.5"),
-    ]:
+    ]
+    for kwargs, message in wrong:
         with pytest.raises(InvalidDistribution, match=message):
             distributions.from_logits(logits, **kwargs)
     for bad in ([np.nan, 0.0], [np.inf, 0.0], [-np.inf, -np.inf]):
@@ -140,8 +142,9 @@ def test_logits_at_every_temperature_and_dtype() -> None:
                 got = distributions.from_logits(a, temperature)
                 assert np.abs(np.asarray(got) - right).max() < 1e-7
                 assert distributions.dtype_name(got) == ("float32" if dtype == np.float16 else np.dtype(dtype).name)
-    for temperature in (np.float64(0.5), np.float32(0.5), np.asarray(0.5), torch.tensor(0.5), F(1, 2)):
-        assert distributions.from_logits(logits.astype(np.float32), temperature).dtype == np.float32
+    halves: tuple[Any, ...] = (np.float64(0.5), np.float32(0.5), np.asarray(0.5), torch.tensor(0.5), F(1, 2))
+    for half in halves:
+        assert distributions.from_logits(logits.astype(np.float32), half).dtype == np.float32
     far = np.array([[-1.7e308, 1.7e308]])
     assert (
         distributions.from_logits(far).tolist() == distributions.from_logits(torch.from_numpy(far)).tolist() == [[0, 1]]
@@ -151,7 +154,7 @@ def test_logits_at_every_temperature_and_dtype() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, True, [1.0], np.float16(1e-9)])
-def test_temperatures_that_are_none(temperature) -> None:
+def test_temperatures_that_are_none(temperature: Any) -> None:
     with pytest.raises(InvalidDistribution, match="temperature = "):
         distributions.from_logits(np.zeros(3), temperature)
 
@@ -164,12 +167,12 @@ def test_temperatures_that_are_none(temperature) -> None:
         ([None, 1.0, "x"], "not an array"), ({"a": 1}, "not an array"), (np.array([1, 0]), "dtype int64"),
         (torch.tensor([1, 0]), "dtype int64"), (np.array([True, False]), "dtype bool"),
         (np.array([0.5j, 0.5]), "dtype complex128"), (np.array([F(1, 2)] * 2), "dtype object"),
-        (np.zeros((2, 2, 2, 2)), r"reshape\(-1, 2\)"), ([], "shape"), (np.float64([]), "shape"),
+        (np.zeros((2, 2, 2, 2)), r"reshape\(-1, 2\)"), ([], "shape"), (np.asarray([], dtype=np.float64), "shape"),
         (np.ma.masked_array([0.5, 0.5], mask=[True, False]), "masked array"),
     ],
     ids=lambda v: str(v)[:20],
 )  # fmt: skip
-def test_what_is_no_array_of_floats(values, message) -> None:
+def test_what_is_no_array_of_floats(values: Any, message: str) -> None:
     with pytest.raises(InvalidDistribution, match=message):
         distributions.float_rows(values)
     if "reshape" not in message and "int64" not in message:
@@ -195,16 +198,17 @@ def test_arrays_that_torch_would_not_share() -> None:
 
 
 @pytest.mark.parametrize("source", [None, 1, -1, True, [], ["x"], np.zeros(2), b"x", "a\0b", "\ud800"], ids=repr)
-def test_what_is_no_certificate(source) -> None:
+def test_what_is_no_certificate(source: Any) -> None:
     with pytest.raises(CertificateError, match=r"neither a certificate nor|cannot read"):
         certificate.check(source)
 
 
 def test_whole_numbers() -> None:
-    for k in (3, np.int64(3), np.uint8(3), np.asarray(3)):
-        assert distributions.count(k) == 3
-        assert type(distributions.count(k)) is int
-    for k in (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2), [[2, 3], 1]):
+    for three in (3, np.int64(3), np.uint8(3), np.asarray(3)):
+        assert distributions.count(three) == 3
+        assert type(distributions.count(three)) is int
+    wrong: tuple[Any, ...] = (True, np.True_, 1.0, "2", None, [2], np.asarray([2]), F(2), [[2, 3], 1])
+    for k in wrong:
         with pytest.raises(SpecHubError, match=r"k = .* is not a whole number"):
             distributions.count(k)
     with pytest.raises(SpecHubError, match="k = 0; it must be at least 1"):
@@ -234,7 +238,8 @@ def test_names() -> None:
         samplers.by_name("spechub", 3)
     with pytest.raises(SpecHubError, match="two_step chooses between two drafts; k = 1"):
         samplers.by_name("two_step", 1)
-    for k in (0, -1, 1.5, "2"):
+    wrong: tuple[Any, ...] = (0, -1, 1.5, "2")
+    for k in wrong:
         with pytest.raises(SpecHubError, match="k = "):
             samplers.by_name("rrs", k)
 

@@ -1,7 +1,9 @@
 """Draft policies: their distributions, their closed forms of Q(H), and what they do when the support of q runs out."""
 
+from fractions import Fraction
 from fractions import Fraction as F
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from spechub_lp import drafts
 from spechub_lp._array.rational import rational_row
 from spechub_lp.certificate import draft_distribution
 from spechub_lp.coupling import plain
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError, TooLarge, UnknownName
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.testing.strategies import distributions
+from spechub_lp.typing import Distribution
 
 
-def distribution_of(policy, q, k) -> dict:
+def distribution_of(policy: DraftPolicy, q: Any, k: int) -> dict[tuple[int, ...], Fraction]:
     x, mass = enumerate_drafts(policy, rational_row(q), k)
     return dict(zip(map(tuple, x.tolist()), map(plain, mass), strict=True))
 
@@ -27,7 +31,7 @@ def distribution_of(policy, q, k) -> dict:
     ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
 )
 @given(q=distributions())
-def test_closed_form_of_Q_on_every_set(policy, k, q) -> None:
+def test_closed_form_of_Q_on_every_set(policy: DraftPolicy, k: int, q: Distribution) -> None:
     Q = distribution_of(policy, q, k)
     assert sum(Q.values()) == 1
     H = np.array(list(product([False, True], repeat=len(q))))
@@ -40,14 +44,14 @@ def test_closed_form_of_Q_on_every_set(policy, k, q) -> None:
     ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
 )
 @given(q=distributions())
-def test_enumeration_agrees_with_the_checker_of_certificates(policy, k, q) -> None:
+def test_enumeration_agrees_with_the_checker_of_certificates(policy: DraftPolicy, k: int, q: Distribution) -> None:
     Q, distribution = distribution_of(policy, q, k), draft_distribution(policy.name, q, k)
     for x in product(range(len(q)), repeat=k):
         assert distribution(x) == Q.get(x, 0)
 
 
 @given(q1=distributions(3), q2=distributions(3))
-def test_different_drafters(q1, q2) -> None:
+def test_different_drafters(q1: Distribution, q2: Distribution) -> None:
     Q = distribution_of(drafts.by_name("product"), (q1, q2), 2)
     assert Q == {(i, j): q1[i] * q2[j] for i in range(3) for j in range(3) if q1[i] * q2[j]}
     H = np.array([[True, True, False]])
@@ -65,7 +69,7 @@ def test_distributions_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize("policy", [p for p in policies(3) if not isinstance(p, drafts.IID | drafts.Product)])
-def test_a_support_that_runs_out_repeats_the_most_likely_token(policy) -> None:
+def test_a_support_that_runs_out_repeats_the_most_likely_token(policy: DraftPolicy) -> None:
     assert set(distribution_of(policy, (F(0), F(1), F(0)), 3)) == {(1, 1, 1)}
     last = {x[2] for x in distribution_of(policy, (F(1, 3), F(2, 3)), 3)}
     assert last == {1}
@@ -76,7 +80,7 @@ def test_hub_without_a_second_token_drafts_the_hub_twice() -> None:
 
 
 @given(q=st.sampled_from([(F(1, 4),) * 4, (F(1, 3), F(1, 3), F(1, 3), F(0))]))
-def test_ties_go_to_the_lowest_index(q) -> None:
+def test_ties_go_to_the_lowest_index(q: Distribution) -> None:
     assert {x[1] for x in distribution_of(drafts.by_name("hub"), q, 2) if x[0] != 0} == {0}
     assert distribution_of(drafts.by_name("top_k"), q, 2) == {(0, 1): 1}
 

@@ -1,6 +1,7 @@
 """An instance is read and checked once; the public functions take one where they take p, q, k and drafts."""
 
 from fractions import Fraction as F
+from typing import Any
 
 import pytest
 
@@ -8,13 +9,15 @@ from spechub_lp import Instance, drafts, exact, optimum, samplers
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import InvalidDistribution, MissingMethod, SpecHubError, TooLarge, UnknownName
 from spechub_lp.optimum.compare import solve_every_way
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.typing import Array
 
 P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 
 def test_what_is_written_is_read_once() -> None:
     instance = Instance.parse(P, Q, drafts="hub")
-    assert (instance.p, instance.q) == ((0, F(1, 5), F(4, 5)), (F(3, 5), F(3, 10), F(1, 10)))
+    assert (instance.p, instance.q) == ((F(0), F(1, 5), F(4, 5)), (F(3, 5), F(3, 10), F(1, 10)))
     assert (instance.policy, instance.k, instance.vocabulary) == (drafts.Hub(), 2, 3)
     assert instance.tuples is instance.tuples
     assert instance.mass.sum() == 1
@@ -41,7 +44,7 @@ def test_the_repr_stays_short() -> None:
 
 
 @pytest.mark.parametrize("sampler", [samplers.by_name(name) for name in ("rrs", "spechub", "border_wor")])
-def test_functions_take_an_instance(sampler) -> None:
+def test_functions_take_an_instance(sampler: Sampler) -> None:
     instance = Instance.parse(P, Q, sampler.k, sampler.drafts)
     assert exact(sampler, instance).output_distribution == exact(sampler, P, Q).output_distribution
     best = optimum(P, Q, sampler.k, sampler.drafts)
@@ -63,7 +66,7 @@ def test_functions_take_an_instance(sampler) -> None:
         (SpecHubError, "which has its own", (Instance.parse(P, Q), Q)),
     ],
 )
-def test_what_is_no_instance(error, match, arguments) -> None:
+def test_what_is_no_instance(error: type[Exception], match: str, arguments: tuple[Any, ...]) -> None:
     for function in (Instance.parse, optimum):
         with pytest.raises(error, match=match):
             function(*arguments)
@@ -88,7 +91,7 @@ def test_a_closed_form_that_is_missing_is_skipped() -> None:
     class Bare(drafts.DraftPolicy):
         name = "bare"
 
-        def draft(self, q, x, k):
+        def draft(self, q: Array, x: Array, k: int) -> Array:
             return q
 
     result = solve_every_way(P, Q, 2, Bare())
@@ -103,10 +106,10 @@ def test_inside_is_the_old_name_of_prob_all_in() -> None:
     class Old(drafts.DraftPolicy):
         name = "old"
 
-        def draft(self, q, x, k):
+        def draft(self, q: Array, x: Array, k: int) -> Array:
             return q
 
-        def inside(self, q, H, k):
+        def inside(self, q: Array, H: Array, k: int) -> Array:
             return drafts.IID().prob_all_in(q, H, k)
 
     instance = Instance.parse(P, Q)

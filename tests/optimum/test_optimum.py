@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from fractions import Fraction as F
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from spechub_lp import certificate, drafts, exact, optimum, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp.coupling import plain
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SolverError, SpecHubError, TooLarge, UnknownName
@@ -26,26 +27,30 @@ from spechub_lp.instance import check_tuples, enumerate_drafts
 from spechub_lp.optimum import basis, cvxpy_model, export, highs, program
 from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.max_flow import max_flow
-from spechub_lp.optimum.solve import cut_value
+from spechub_lp.optimum.solve import Optimum, cut_value
 from spechub_lp.testing.strategies import instances, pairs
 from spechub_lp.theorems.instances import family
+from spechub_lp.typing import Array, Distribution, IntArray, NumpyArray
 
 FLOAT_ERROR = 1e-12
 """Highs at our scale and tolerances erred by at most 1e-14 on 5,946 programs; two decimals of room."""
 
 
-def parts(p, q, k, policy, dtype=object):
-    q = rational_row(q) if dtype is object else np.asarray([q], dtype=float)
-    p = rational_row(p)[0] if dtype is object else np.asarray(p, dtype=float)
-    x, mass = enumerate_drafts(policy, q, k)
-    return p, x, mass
+def parts(
+    p: Distribution, q: Distribution, k: int, policy: DraftPolicy, dtype: type = object
+) -> tuple[NumpyArray, IntArray, NumpyArray]:
+    draft = rational_row(q) if dtype is object else np.asarray([q], dtype=float)
+    target = rational_row(p)[0] if dtype is object else np.asarray(p, dtype=float)
+    return target, *enumerate_drafts(policy, draft, k)
 
 
 @pytest.mark.parametrize(
     ("policy", "k"), [pytest.param(p, k, id=f"{p.name}-{k}") for k in (1, 2, 3) for p in policies(k)]
 )
 @given(pq=pairs())
-def test_program_flow_and_subsets_agree_exactly(policy, k, pq) -> None:
+def test_program_flow_and_subsets_agree_exactly(
+    policy: DraftPolicy, k: int, pq: tuple[Distribution, Distribution]
+) -> None:
     best = optimum(*pq, k, policy)
     assert best.alpha == optimum(*pq, k, policy, method="flow").alpha
     row, draft = rational_row(pq[0])[0], rational_row(pq[1])
@@ -59,7 +64,9 @@ def test_program_flow_and_subsets_agree_exactly(policy, k, pq) -> None:
 )
 @given(pq=pairs(max_tokens=4))
 @settings(max_examples=25)
-def test_float_programs_agree_with_the_exact_optimum(policy, k, pq) -> None:
+def test_float_programs_agree_with_the_exact_optimum(
+    policy: DraftPolicy, k: int, pq: tuple[Distribution, Distribution]
+) -> None:
     alpha = float(optimum(*pq, k, policy).alpha)
     p, x, mass = parts(*pq, k, policy, float)
     for merged in (True, False):
@@ -70,7 +77,7 @@ def test_float_programs_agree_with_the_exact_optimum(policy, k, pq) -> None:
 
 
 @pytest.mark.parametrize("policy", policies(2), ids=lambda policy: policy.name)
-def test_cvxpy_states_the_same_programs(policy) -> None:
+def test_cvxpy_states_the_same_programs(policy: DraftPolicy) -> None:
     for instance in family(16, seed=3):
         alpha = float(optimum(instance.p, instance.q, 2, policy).alpha)
         p, x, mass = parts(instance.p, instance.q, 2, policy, float)
@@ -79,7 +86,7 @@ def test_cvxpy_states_the_same_programs(policy) -> None:
 
 
 @given(pq=pairs())
-def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq) -> None:
+def test_the_coupling_reaches_alpha_and_the_set_bounds_it(pq: tuple[Distribution, Distribution]) -> None:
     for k in (2, 3):
         for policy in policies(k):
             best = optimum(*pq, k, policy)
@@ -106,7 +113,9 @@ def test_peaked_distributions_neither_infeasible_nor_wrong() -> None:
 def test_rounding_of_a_sum_does_not_make_a_program_infeasible() -> None:
     """One row of supply 1 and demands that sum to 1 exactly, but not in floats: presolve must see room for that."""
     rng = random.Random(5)
-    rows = [(F(5, 12), F(5, 48), F(5, 12), F(1, 16))]  # infeasible to highspy before 1.16 with right-hand sides * 2^20
+    rows: list[Distribution] = [
+        (F(5, 12), F(5, 48), F(5, 12), F(1, 16))
+    ]  # infeasible to highspy before 1.16 with right-hand sides * 2^20
     for _ in range(60):
         weights = [rng.randint(1, 60) for _ in range(rng.randint(2, 9))]
         rows.append(tuple(F(weight, sum(weights)) for weight in weights))
@@ -117,7 +126,7 @@ def test_rounding_of_a_sum_does_not_make_a_program_infeasible() -> None:
 
 
 def test_when_highs_fails_the_flow_takes_over_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_) -> None:
+    def fail(*_: object) -> None:
         raise SolverError("no")
 
     monkeypatch.setattr(highs, "solve", fail)
@@ -142,7 +151,8 @@ def test_an_infeasible_basis_gives_no_flow() -> None:
     compact = program.compact(p, x, mass)
     solution = highs.solve(compact)
     assert basis.exact_flow(compact, solution) is not None
-    everything = SimpleNamespace(basic=solution.basic | True, slack=solution.slack & False)
+    everything = highs.Solution(solution.solver)
+    vars(everything).update(basic=solution.basic | True, slack=solution.slack & False)
     assert basis.exact_flow(compact, everything) is None
 
 
@@ -202,7 +212,7 @@ def test_policies_of_one_s_own() -> None:
     class Lazy(drafts.DraftPolicy):
         name = "lazy"
 
-        def draft(self, q, x, k):
+        def draft(self, q: Array, x: Array, k: int) -> Array:
             return q if x.shape[1] == 0 else drafts.by_name("top_k").draft(q, x, k)
 
     p, q = ["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"]
@@ -230,28 +240,29 @@ P, Q = ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"]
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint64])
-def test_k_of_numpy_is_k(kind) -> None:
+def test_k_of_numpy_is_k(kind: type[np.integer[Any]]) -> None:
     import_module("spechub_lp.optimum.solve")._remembered.cache_clear()
-    for k in (kind(2), 2):
+    of_numpy: Any = kind(2)
+    for k in (of_numpy, 2):
         best = optimum(P, Q, k)
         assert type(best.k) is int
         assert certificate.check(best.certificate()).alpha == F(39, 100)
 
 
 @pytest.mark.parametrize("k", [2.0, "2", None, True, np.float64(2), np.array([2])])
-def test_k_is_a_whole_number(k) -> None:
+def test_k_is_a_whole_number(k: Any) -> None:
     with pytest.raises(SpecHubError, match="k = "):
         optimum(P, Q, k)
 
 
-def arrays(best) -> dict:
+def arrays(best: Optimum) -> dict[str, NumpyArray]:
     parts = {f"program.{f.name}": getattr(best.program, f.name) for f in fields(best.program)}
     parts |= {name: getattr(best, name) for name in ("flow", "tuples", "weights", "accept", "unserved")}
     return parts | {f"coupling.{name}": getattr(best.coupling, name) for name in ("p", "tuples", "weights", "accept")}
 
 
 @pytest.mark.parametrize("name", arrays(optimum(P, Q)))
-def test_an_array_that_a_caller_changes_is_the_caller_s(name) -> None:
+def test_an_array_that_a_caller_changes_is_the_caller_s(name: str) -> None:
     array = arrays(optimum(P, Q))[name]
     before = array.copy()
     array[...] = 7
@@ -262,7 +273,7 @@ def test_an_array_that_a_caller_changes_is_the_caller_s(name) -> None:
 def test_policies_are_known_by_their_values() -> None:
     two = optimum(P, Q, 2, Tempered(2)).alpha
     with pytest.raises(FrozenInstanceError):
-        Tempered(2).power = 3
+        setattr(Tempered(2), "power", 3)  # noqa: B010
     assert Tempered(3) != Tempered(2)
     assert optimum(P, Q, 2, Tempered(3)).alpha != two
     assert optimum(P, Q, 2, Adaptive(F(1, 2))).alpha != optimum(P, Q, 2, Adaptive(F(2, 3))).alpha
@@ -273,47 +284,49 @@ def test_policies_are_known_by_their_values() -> None:
 
 
 @pytest.mark.parametrize("as_value", [False, True])
-def test_a_policy_of_one_s_own_with_a_state(as_value) -> None:
+def test_a_policy_of_one_s_own_with_a_state(as_value: bool) -> None:
     """A class that inherits the comparison of a policy without fields compares equal whatever it holds itself."""
 
     class Switch(drafts.IID):
         name = "switch"
+        top: bool
 
         def __init__(self, top: bool) -> None:
             object.__setattr__(self, "top", top)
 
-        def draft(self, q, x, k):
+        def draft(self, q: Array, x: Array, k: int) -> Array:
             return drafts.by_name("top_k" if self.top else "iid").draft(q, x, k)
 
     @dataclass
     class Value(drafts.DraftPolicy):
-        top: list
+        top: list[bool]
         name = "value"
 
-        def draft(self, q, x, k):
+        def draft(self, q: Array, x: Array, k: int) -> Array:
             return Switch(self.top[0]).draft(q, x, k)
 
-    policy = Value([True]) if as_value else Switch(True)
+    value, switch = Value([True]), Switch(True)
+    policy: drafts.DraftPolicy = value if as_value else switch
     assert optimum(P, Q, 2, policy).alpha == F(1, 5)
-    if as_value:
-        policy.top[0] = False
-    else:
-        object.__setattr__(policy, "top", False)
+    value.top[0] = False
+    object.__setattr__(switch, "top", False)
     assert optimum(P, Q, 2, policy).alpha == F(39, 100)
 
 
 def test_sizes_are_python_s_integers() -> None:
     quarter = ["1/4"] * 4
-    for k in (np.int64(32), 32, np.int8(32)):
+    sizes: tuple[Any, ...] = (np.int64(32), 32, np.int8(32))
+    for k in sizes:
         with pytest.raises(TooLarge, match=r"V\^k = 4\^32 = 2e\+19 draft tuples are too many"):
             optimum(quarter, quarter, k)
     for k in (65, 10**9, 10**5000):
         with pytest.raises(TooLarge, match="drafts are too many to enumerate"):
             optimum(["1"], ["1"], k)
     assert optimum(["1"], ["1"], 64).alpha == 1
-    for size in ((np.int64(4), np.int64(32)), (np.int32(2), 31), (np.int16(200), 3)):
+    pairs_of_sizes: tuple[tuple[Any, Any], ...] = ((np.int64(4), np.int64(32)), (np.int32(2), 31), (np.int16(200), 3))
+    for vocabulary, k in pairs_of_sizes:
         with pytest.raises(TooLarge, match="tuples are too many"):
-            check_tuples(*size, 1_000_000, "tuples", "")
+            check_tuples(vocabulary, k, 1_000_000, "tuples", "")
     with pytest.raises(TooLarge, match="verdicts are too many"):
         samplers.by_name("lp_table", 64).verify(np.ones((1, 2)) / 2, np.ones((1, 2)) / 2, np.zeros((1, 64), dtype=int))
 
@@ -324,7 +337,9 @@ def test_sizes_are_python_s_integers() -> None:
 def read_lp(text: str) -> tuple[list[str], dict[str, tuple[list[str], F]]]:
     """(the variables of the objective, {constraint: (its variables, its bound)}) of a file of ours."""
     text = re.sub(r"(?m)^\\.*$", "", text)
-    _, objective, rows = re.fullmatch(r"(?s)\s*(Problem\s+\w+)\s+Maximize(.*)Subject To(.*)End\s*", text).groups()
+    parts = re.fullmatch(r"(?s)\s*(Problem\s+\w+)\s+Maximize(.*)Subject To(.*)End\s*", text)
+    assert parts
+    _, objective, rows = parts.groups()
     constraints = {}
     for name, left, right in re.findall(r"(\w+):([^<:]*)<=\s*(\S+)", rows):
         constraints[name] = (left.split()[::2], F(right))
@@ -333,14 +348,14 @@ def read_lp(text: str) -> tuple[list[str], dict[str, tuple[list[str], F]]]:
 
 @given(pqk=instances(max_tokens=4))
 @settings(max_examples=40)
-def test_the_lp_file_holds_the_program(pqk) -> None:
+def test_the_lp_file_holds_the_program(pqk: tuple[Distribution, Distribution, int]) -> None:
     p, q, k = pqk
     best = optimum(p, q, k)
     objective, constraints = read_lp(export.to_lp(best))
     x, mass = enumerate_drafts(drafts.by_name("iid"), rational_row(q), k)
-    by_set = {}
+    by_set: dict[frozenset[int], F] = {}
     for drafted, m in zip(x.tolist(), mass, strict=True):
-        by_set[frozenset(drafted)] = by_set.get(frozenset(drafted), 0) + plain(m)
+        by_set[frozenset(drafted)] = by_set.get(frozenset(drafted), F(0)) + plain(m)
     rows = {name: row for name, row in constraints.items() if name[0] == "Q"}
     sets = {name: frozenset(int(v.split("_")[1]) for v in names) for name, (names, _) in rows.items()}
     assert {sets[name]: bound for name, (_, bound) in rows.items()} == by_set
@@ -367,4 +382,6 @@ def test_qsopt_ex_finds_the_same_optimum(tmp_path: Path) -> None:
         subprocess.run(
             ["esolver", "-L", "-O", "o.sol", "o.lp"], cwd=tmp_path, check=True, capture_output=True, timeout=60
         )
-        assert F(re.search(r"Value = (\S+)", (tmp_path / "o.sol").read_text())[1]) == best.alpha
+        value = re.search(r"Value = (\S+)", (tmp_path / "o.sol").read_text())
+        assert value
+        assert F(value[1]) == best.alpha

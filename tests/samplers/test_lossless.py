@@ -8,8 +8,10 @@ from every import own_pairs
 from hypothesis import given
 
 from spechub_lp import exact, optimum, samplers
+from spechub_lp.samplers.base import Sampler
 from spechub_lp.testing.strategies import pairs
 from spechub_lp.theorems.instances import BOUNDARY
+from spechub_lp.typing import Distribution
 
 DEGENERATE = [
     *((instance.p, instance.q) for instance in BOUNDARY),
@@ -21,7 +23,7 @@ DEGENERATE = [
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
-def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq) -> None:
+def test_every_rule_is_lossless_with_its_own_drafts(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
     coupling = exact(sampler, *pq)
     assert coupling.is_lossless, coupling.output_distribution
     assert coupling.output_distribution == pq[0]
@@ -30,27 +32,27 @@ def test_every_rule_is_lossless_with_its_own_drafts(sampler, pq) -> None:
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize(("p", "q"), DEGENERATE)
-def test_degenerate_distributions(sampler, p, q) -> None:
+def test_degenerate_distributions(sampler: Sampler, p: Distribution, q: Distribution) -> None:
     assert exact(sampler, p, q).is_lossless
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
 @given(pq=pairs())
-def test_no_rule_beats_the_optimum_of_its_drafts(sampler, pq) -> None:
+def test_no_rule_beats_the_optimum_of_its_drafts(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
     coupling = exact(sampler, *pq)
     assert coupling.acceptance <= coupling.membership <= optimum(*pq, sampler.k, sampler.drafts).alpha
 
 
 @pytest.mark.parametrize("name", ["spechub", "greedy_hubs", "lp_table", "two_step"])
 @given(pq=pairs())
-def test_optimal_rules_reach_the_optimum(name, pq) -> None:
+def test_optimal_rules_reach_the_optimum(name: str, pq: tuple[Distribution, Distribution]) -> None:
     sampler = samplers.by_name(name)
     assert exact(sampler, *pq).acceptance == optimum(*pq, 2, sampler.drafts).alpha
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
-def test_closed_forms_of_acceptance(sampler, pq) -> None:
+def test_closed_forms_of_acceptance(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
     from spechub_lp._array.rational import rational_row
 
     if sampler.drafts == type(sampler)(k=sampler.k).drafts:
@@ -59,7 +61,7 @@ def test_closed_forms_of_acceptance(sampler, pq) -> None:
 
 
 @given(pq=pairs())
-def test_same_distribution_accepts_always(pq) -> None:
+def test_same_distribution_accepts_always(pq: tuple[Distribution, Distribution]) -> None:
     for sampler in samplers.ALL:
         if sampler.name != "nss":
             assert exact(sampler, pq[0], pq[0]).acceptance == 1, sampler.name
@@ -87,7 +89,7 @@ def test_a_wrong_pair_looks_better_and_is_biased() -> None:
         ("spechub", "iid"), ("spechub", "without_replacement"), ("greedy_hubs", "iid"), ("naive", "top_k"),
     ],
 )  # fmt: skip
-def test_wrong_pairs_are_told(rule, policy) -> None:
+def test_wrong_pairs_are_told(rule: str, policy: str) -> None:
     wrong = samplers.by_name(rule).with_drafts(policy)
     assert not wrong.is_own_pair
     distributions = [("2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5"), ("1/10 1/5 3/10 2/5", "1/5 3/10 1/4 1/4")]
@@ -97,7 +99,7 @@ def test_wrong_pairs_are_told(rule, policy) -> None:
 
 
 @given(pq=pairs(tokens=4))
-def test_relabelling_tokens_changes_nothing_away_from_ties(pq) -> None:
+def test_relabelling_tokens_changes_nothing_away_from_ties(pq: tuple[Distribution, Distribution]) -> None:
     p, q = pq
     order = [2, 0, 3, 1]
     for sampler in samplers.ALL:

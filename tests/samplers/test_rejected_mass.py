@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from every import closed_form
 from hypothesis import given, settings
 from places import ROOT
 from rows_of_all_kinds import rows
@@ -18,6 +19,7 @@ from spechub_lp.drafts._best_draft import falling
 from spechub_lp.samplers import rejected_mass
 from spechub_lp.samplers.rejected_mass import all_rejected
 from spechub_lp.testing.strategies import pairs
+from spechub_lp.typing import Distribution
 
 ROWS = ROOT / "validation" / "captured" / "smollm2.safetensors"
 
@@ -25,42 +27,45 @@ ROWS = ROOT / "validation" / "captured" / "smollm2.safetensors"
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 @settings(max_examples=60)
 @given(pq=pairs(tokens=4))
-def test_the_formula_is_the_enumerated_distribution(k, pq) -> None:
+def test_the_formula_is_the_enumerated_distribution(k: int, pq: tuple[Distribution, Distribution]) -> None:
     """Also where the drafts use up the support of q, and the last token is drafted again."""
     true = exact(samplers.RRSw(k=k), *pq).acceptance
-    assert 1 - all_rejected(*map(rational_row, pq), k)[0] == true
-    floats = (np.asarray([[float(m) for m in distribution]]) for distribution in pq)
-    assert abs(1 - all_rejected(*floats, k)[0] - float(true)) < 1e-12
+    p, q = map(rational_row, pq)
+    assert 1 - all_rejected(p, q, k)[0] == true
+    assert abs(1 - all_rejected(p.astype(float), q.astype(float), k)[0] - float(true)) < 1e-12
 
 
 @pytest.mark.parametrize("exponent", [12, 16, 17, 40])
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_a_draft_distribution_that_is_almost_one_token(exponent, k) -> None:
+def test_a_draft_distribution_that_is_almost_one_token(exponent: int, k: int) -> None:
     """1 - q(a) is a rounding error here: what is left of q must not be found by subtraction."""
     tail = Fraction(1, 10**exponent)
     p, q = (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)), (1 - tail, tail / 4, 3 * tail / 4)
     true = float(exact(samplers.RRSw(k=k), p, q).acceptance)
-    found = samplers.RRSw(k=k).acceptance(*(np.asarray([[float(m) for m in distribution]]) for distribution in (p, q)))
+    found = closed_form(samplers.RRSw(k=k), *(rational_row(row).astype(float) for row in (p, q)))
     assert found[0] == pytest.approx(true, abs=1e-13)
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_kind_of_row(seed, k) -> None:
+def test_every_kind_of_row(seed: int, k: int) -> None:
     """Also where q falls by any factor from draft to draft, down to subnormal numbers."""
     generator = np.random.default_rng(seed)
     tokens = int(generator.integers(2, 6))
     targets = [p / p.sum() for p in rows(generator, tokens)]
     for q in rows(generator, tokens):
         p = targets[generator.integers(len(targets))]
-        true = all_rejected(*map(rational_row, distributions.pair(p, q)), k)[0]
+        exact_p, exact_q = map(rational_row, distributions.pair(p, q))
+        true = all_rejected(exact_p, exact_q, k)[0]
         assert abs(all_rejected(p[None], q[None], k)[0] - float(true)) < 1e-13, (p, q)
 
 
 @pytest.mark.parametrize("faint", [1e-6, 1e-20, 1e-150, 1e-300])
 @pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9)])
 @pytest.mark.parametrize("heavy", [1, 2])
-def test_classes_of_tokens_that_are_forced(heavy, k, bound, faint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_of_tokens_that_are_forced(
+    heavy: int, k: int, bound: float, faint: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the heavy tokens leave is a row of its own, whatever its scale: it gets the classes of one."""
     generator = np.random.default_rng(0)
     p, q = np.exp(1.5 * generator.normal(size=(2, 1, 700)))
@@ -84,7 +89,7 @@ def test_draft_distributions_of_many_scales(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_binary_search_is_the_hockey_stick_divergence(seed) -> None:
+def test_the_binary_search_is_the_hockey_stick_divergence(seed: int) -> None:
     """In rationals and floats, with tokens that q cannot draft: prefix sums by p/q against a sum over tokens."""
     generator = np.random.default_rng(seed)
     weights = generator.integers(0, 9, size=(2, 12)) + np.eye(2, 12, dtype=int)
@@ -98,7 +103,7 @@ def test_the_binary_search_is_the_hockey_stick_divergence(seed) -> None:
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_classes_cost_almost_nothing(k, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_cost_almost_nothing(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class for each of 400 tokens against the classes that a large vocabulary gets."""
     generator = np.random.default_rng(0)
     p, q = (w / w.sum(axis=1, keepdims=True) for w in np.exp(2.5 * generator.normal(size=(2, 6, 400))))
@@ -111,7 +116,7 @@ def test_classes_cost_almost_nothing(k, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("k", "bound"), [(2, 1e-13), (3, 1e-9), (4, 1e-8)])
-def test_the_error_at_full_vocabulary(k, bound, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_at_full_vocabulary(k: int, bound: float, monkeypatch: pytest.MonkeyPatch) -> None:
     p, q = load(ROWS).batch(np.arange(3, 320, 80))
     found = all_rejected(p, q, k)
     monkeypatch.setitem(rejected_mass.CLASSES, k, {2: 4000, 3: 500, 4: 100}[k])
@@ -122,8 +127,8 @@ def test_torch_rows_and_a_batch_of_one() -> None:
     generator = torch.Generator().manual_seed(0)
     p, q = (torch.softmax(2 * torch.randn(n, 9, generator=generator, dtype=torch.float64), -1) for n in (3, 1))
     rule = samplers.RRSw(k=3)
-    found = rule.acceptance(p, q)
+    found = closed_form(rule, p, q)
     assert found.dtype == torch.float64
-    assert np.abs(found.numpy() - rule.acceptance(p.numpy(), q.numpy())).max() < 1e-15
-    assert rule.acceptance(p.float(), q.float()).dtype == torch.float32
+    assert np.abs(np.asarray(found) - closed_form(rule, p.numpy(), q.numpy())).max() < 1e-15
+    assert closed_form(rule, p.float(), q.float()).dtype == torch.float32
     assert samplers.RRSw(k=5).acceptance(p, q) is None

@@ -9,34 +9,35 @@ from spechub_lp import Sampler, Verdict, exact, samplers
 from spechub_lp._array.ops import columns, pick
 from spechub_lp.errors import SpecHubError
 from spechub_lp.theorems.instances import family
+from spechub_lp.typing import Array, Number
 
 FAMILY = list(family(80, seed=1))
 
 
-def worst_distance(sampler):
+def worst_distance(sampler: Sampler) -> Number:
     return max(exact(sampler, instance.p, instance.q).distance for instance in FAMILY)
 
 
 @pytest.mark.parametrize("sampler", wrong_samplers.ALL, ids=lambda s: type(s).__name__)
-def test_wrong_samplers_are_rejected(sampler) -> None:
+def test_wrong_samplers_are_rejected(sampler: Sampler) -> None:
     assert worst_distance(sampler) > 0
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_the_right_ones_pass_the_same_family(sampler) -> None:
+def test_the_right_ones_pass_the_same_family(sampler: Sampler) -> None:
     assert worst_distance(sampler) == 0
 
 
 class LeavesMassOut(samplers.RRS):
     """The rejected mass is not handed to the residual."""
 
-    def verify(self, p, q, x):
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         right = super().verify(p, q, x)
         return Verdict(right.accept, right.residual / 2)
 
 
 class Floats(samplers.NSS):
-    def verify(self, p, q, x):
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         right = super().verify(p, q, x)
         return Verdict(right.accept * 1.0, right.residual)
 
@@ -44,7 +45,7 @@ class Floats(samplers.NSS):
 class IntegerZero(samplers.NSS):
     """The trap of object arrays: zeros_like gives ints, and int / int is silently a float."""
 
-    def verify(self, p, q, x):
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         right = super().verify(p, q, x)
         return Verdict(np.zeros_like(right.accept), right.residual)
 
@@ -52,7 +53,7 @@ class IntegerZero(samplers.NSS):
 class WrongShape(Sampler):
     name, own = "wrong_shape", samplers.NSS.own
 
-    def verify(self, p, q, x):
+    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return Verdict(columns(pick(p, x[:, 0])), p)
 
 
@@ -66,6 +67,6 @@ class WrongShape(Sampler):
     ],
     ids=lambda v: type(v).__name__ if isinstance(v, Sampler) else "",
 )
-def test_verdicts_that_are_no_distributions_are_errors(sampler, message) -> None:
+def test_verdicts_that_are_no_distributions_are_errors(sampler: Sampler, message: str) -> None:
     with pytest.raises(SpecHubError, match=message):
         exact(sampler, ["1/4", "3/4"], ["1/2", "1/2"])

@@ -10,6 +10,7 @@ from spechub_lp import draw, samplers
 from spechub_lp.samplers.base import Verdict
 from spechub_lp.samplers.border.iid import Border
 from spechub_lp.sampling import ROWS_IN_WORK, draw_in_slices
+from spechub_lp.typing import Array
 
 NAMES = [("naive", 1), ("rrs", 3), ("rrsw", 3), ("nss", 2), ("border", 3), ("border_wor", 2), ("border_wor", 3)]
 
@@ -45,7 +46,7 @@ def test_slices_are_the_whole(name: str, k: int, rows: int) -> None:
 def test_a_subclass_of_border_is_drawn_by_its_own_rule() -> None:
     @dataclass(frozen=True)
     class Rejects(Border):
-        def verify(self, p: np.ndarray, q: np.ndarray, x: np.ndarray) -> Verdict:
+        def verify(self, p: Array, q: Array, x: Array) -> Verdict:
             return Verdict(0 * x + 0.0, p + 0 * x[:, :1])
 
     rng = np.random.default_rng(2)

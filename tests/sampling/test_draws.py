@@ -1,6 +1,7 @@
 """One definition, three arithmetics: tables agree to rounding, and equal uniforms give equal tokens."""
 
 from fractions import Fraction as F
+from typing import Any, cast
 
 import array_api_strict
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 
 from spechub_lp import draw, exact, reference, samplers, sampling_torch
 from spechub_lp.errors import InvalidDistribution, SpecHubError
+from spechub_lp.samplers.base import Sampler
 from spechub_lp.sampling import inverse_cdf
 from spechub_lp.testing.strategies import pairs
+from spechub_lp.typing import Array, Distribution, NumpyArray
 
 # How far from p the output distribution may be when the verdicts are computed in a dtype, beyond what rounding p itself
 # costs. The worst of 400 Dirichlet pairs, V <= 5, k <= 3, were 2.5e-15, 1.1e-7 and .0083 (K-SEQ, which divides by
@@ -20,14 +23,15 @@ from spechub_lp.testing.strategies import pairs
 ROUNDING = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 0.03}
 
 
-def floats(pq, dtype):
-    return tuple(np.asarray(row, dtype=float).astype(dtype) for row in pq)
+def floats(pq: tuple[Distribution, Distribution], dtype: type[np.floating[Any]]) -> tuple[NumpyArray, NumpyArray]:
+    p, q = (np.asarray(row, dtype=dtype) for row in pq)
+    return p, q
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_tables_agree_with_the_exact_distribution(sampler, pq) -> None:
+def test_tables_agree_with_the_exact_distribution(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
     distribution = exact(sampler, *pq)
     p, q = floats(pq, np.float64)
     p, q = p / p.sum(), q / q.sum()
@@ -42,13 +46,15 @@ def test_tables_agree_with_the_exact_distribution(sampler, pq) -> None:
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
 @given(pq=pairs())
 @settings(max_examples=30)
-def test_rounding_moves_the_output_distribution_by_no_more_than_stated(sampler, dtype, pq) -> None:
+def test_rounding_moves_the_output_distribution_by_no_more_than_stated(
+    sampler: Sampler, dtype: str, pq: tuple[Distribution, Distribution]
+) -> None:
     p, q = (torch.as_tensor(np.asarray(row, dtype=float), dtype=getattr(torch, dtype)) for row in pq)
     assert reference(sampler, p, q).distance < ROUNDING[dtype] + abs(1 - float(p.double().sum()))
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2, 3))
-def test_the_same_uniforms_give_the_same_tokens(sampler) -> None:
+def test_the_same_uniforms_give_the_same_tokens(sampler: Sampler) -> None:
     rng = np.random.default_rng(5)
     for size in (1, 2, 5, 9):
         p, q = (rng.dirichlet([0.5] * size, 40) for _ in range(2))
@@ -62,7 +68,7 @@ def test_the_same_uniforms_give_the_same_tokens(sampler) -> None:
 
 
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_draws_follow_the_exact_distribution(sampler) -> None:
+def test_draws_follow_the_exact_distribution(sampler: Sampler) -> None:
     """40,000 draws land within 5 of the largest standard errors."""
     p, q = [F(1, 10), F(2, 5), F(1, 2)], [F(1, 2), F(3, 10), F(1, 5)]
     distribution = exact(sampler, p, q)
@@ -77,7 +83,7 @@ def test_draws_follow_the_exact_distribution(sampler) -> None:
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize("edge", [0.0, 2**-24, 1 - 2**-24, 1.0])
-def test_no_token_of_probability_zero_at_the_edges(sampler, edge) -> None:
+def test_no_token_of_probability_zero_at_the_edges(sampler: Sampler, edge: float) -> None:
     p, q = np.array([[0, 0.5, 0, 0.5, 0]]), np.array([[0.25, 0, 0.5, 0.25, 0]])
     result = draw(sampler, p, q, np.full((1, sampler.k + 1), edge))
     assert p[0, result.tokens[0]] > 0
@@ -86,7 +92,7 @@ def test_no_token_of_probability_zero_at_the_edges(sampler, edge) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("sampler", own_pairs(2))
-def test_low_precision_draws_are_legal(sampler, dtype) -> None:
+def test_low_precision_draws_are_legal(sampler: Sampler, dtype: torch.dtype) -> None:
     gen = torch.Generator().manual_seed(1)
     logits = torch.randn(64, 33, generator=gen) * 4
     p = torch.softmax(logits, -1).to(dtype)
@@ -107,7 +113,7 @@ def test_equal_distributions_up_to_rounding() -> None:
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
-def test_inputs_are_not_written_to(sampler) -> None:
+def test_inputs_are_not_written_to(sampler: Sampler) -> None:
     p, q, u = np.array([[0.3, 0.7, 0]]), np.array([[0.5, 0.25, 0.25]]), np.full((4, sampler.k + 1), 0.9)
     for a in (p, q, u):
         a.setflags(write=False)
@@ -116,12 +122,12 @@ def test_inputs_are_not_written_to(sampler) -> None:
 
 
 @pytest.mark.parametrize("name", ["naive", "nss", "rrs", "kseq", "spechub", "greedy_hubs"])
-def test_the_rules_speak_the_array_standard_only(name) -> None:
+def test_the_rules_speak_the_array_standard_only(name: str) -> None:
     xp = array_api_strict
-    p, q = xp.asarray([[0.1, 0.4, 0.5]]), xp.asarray([[0.5, 0.3, 0.2]])
+    p, q, x = (cast("Array", xp.asarray(rows)) for rows in ([[0.1, 0.4, 0.5]], [[0.5, 0.3, 0.2]], [[0, 1]]))
     with array_api_strict.ArrayAPIStrictFlags(api_version="2024.12"):
-        verdict = samplers.by_name(name).verify(p, q, xp.asarray([[0, 1]]))
-    assert float(xp.sum(verdict.accept) + xp.sum(verdict.residual)) == pytest.approx(1)
+        verdict = samplers.by_name(name).verify(p, q, x)
+    assert float(np.asarray(verdict.accept).sum() + np.asarray(verdict.residual).sum()) == pytest.approx(1)
 
 
 def test_inverse_cdf_picks_the_cell_that_u_falls_into() -> None:

@@ -1,5 +1,8 @@
 """Empty batches are batches; odd shapes, kinds of array and counts are one clear error in every face."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
@@ -8,15 +11,16 @@ from every import every_pair
 from spechub_lp import draw, exact, optimum, reference, samplers, sampling_torch
 from spechub_lp.drafts import IID
 from spechub_lp.errors import SpecHubError
+from spechub_lp.samplers.base import Sampler
 
 P, Q = [0.5, 0.25, 0.25], [0.25, 0.25, 0.5]
 FACES = (draw, sampling_torch.draw)
-RULES = [pair for pair in every_pair(2) if pair.values[0].is_own_pair]
+RULES = [pair for pair in every_pair(2) if isinstance(sampler := pair.values[0], Sampler) and sampler.is_own_pair]
 
 
 @pytest.mark.parametrize("sampler", every_pair(1, 2, 3))
 @pytest.mark.parametrize("rows", [(1, 1), (0, 0), (0, 1), (1, 0)])
-def test_no_rows(sampler, rows) -> None:
+def test_no_rows(sampler: Sampler, rows: tuple[int, int]) -> None:
     p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), rows, strict=True))
     u = np.zeros((0, sampler.k + 1))
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
@@ -30,14 +34,14 @@ def test_no_rows(sampler, rows) -> None:
         assert closed is None or closed.shape == (0,)
     for arrays in ((p, q), tensors[:2]):
         like = torch.from_numpy if arrays[0] is tensors[0] else np.asarray
-        verdict = sampler.verify(*arrays, like(np.zeros((0, sampler.k), dtype=np.int64)))
+        verdict = sampler.verify(arrays[0], arrays[1], like(np.zeros((0, sampler.k), dtype=np.int64)))
         assert tuple(verdict.accept.shape) == (0, sampler.k)
         assert verdict.residual.shape[0] in (0, 1)
 
 
 @pytest.mark.parametrize("sampler", RULES)
 @pytest.mark.parametrize("shape", [(2, 8, 3), (2, 2, 3), (2, 2, 2, 3), (1, 1, 3)])
-def test_a_batch_of_batches_is_told_to_be_one_batch(sampler, shape) -> None:
+def test_a_batch_of_batches_is_told_to_be_one_batch(sampler: Sampler, shape: tuple[int, ...]) -> None:
     wide = np.tile(np.asarray(P), (*shape[:-1], 1))
     for face in FACES:
         with pytest.raises(SpecHubError, match=r"p has shape .*reshape\(-1, 3\)"):
@@ -56,7 +60,7 @@ NO_LAW = [
 
 @pytest.mark.parametrize("face", [*FACES, reference, exact])
 @pytest.mark.parametrize("bad", NO_LAW, ids=lambda bad: type(bad).__name__)
-def test_what_is_no_distribution_is_named(face, bad) -> None:
+def test_what_is_no_distribution_is_named(face: Callable[..., Any], bad: Any) -> None:
     for at, name in enumerate("pq"):
         distributions = [bad if i == at else P for i in range(2)]
         more = [[[0.5, 0.5, 0.5]]] if face in FACES else []
@@ -75,14 +79,14 @@ NO_UNIFORMS = [
 
 @pytest.mark.parametrize("bad", NO_UNIFORMS, ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize("face", FACES)
-def test_what_are_no_uniforms_is_named(face, bad) -> None:
+def test_what_are_no_uniforms_is_named(face: Callable[..., Any], bad: Any) -> None:
     with pytest.raises(SpecHubError, match=r"\bu\b"):
         face(samplers.RRS(), P, Q, bad)
 
 
 @pytest.mark.parametrize("surplus", [(8, 1), (1, 8), (8, 8), (2, 4)])
 @pytest.mark.parametrize("face", FACES)
-def test_surplus_rows_are_rejected(face, surplus) -> None:
+def test_surplus_rows_are_rejected(face: Callable[..., Any], surplus: tuple[int, int]) -> None:
     p, q = (np.tile([distribution], (n, 1)) for distribution, n in zip((P, Q), surplus, strict=True))
     with pytest.raises(SpecHubError, match="p has"):
         face(samplers.RRS(), p, q, np.zeros((4, 3)), **({"memory": 1} if face is sampling_torch.draw else {}))
@@ -101,19 +105,21 @@ def test_arrays_of_two_libraries_are_rejected() -> None:
 
 
 @pytest.mark.parametrize("rule", [type(s) for s in (*samplers.ALL, *samplers.VARIANTS)], ids=lambda r: r.name)
-def test_counts_of_drafts(rule) -> None:
-    for k in (np.int64(2), np.uint8(2), 2):
+def test_counts_of_drafts(rule: type[Sampler]) -> None:
+    right: tuple[Any, ...] = (np.int64(2), np.uint8(2), 2)
+    for k in right:
         sampler = rule(k=k)
         assert type(sampler.k) is int
         assert type(samplers.by_name(rule.name, k).k) is int
-    for k in (True, False, 0, -1, 2.0, "2", None, [2], np.True_, np.float64(2)):
+    wrong: tuple[Any, ...] = (True, False, 0, -1, 2.0, "2", None, [2], np.True_, np.float64(2))
+    for k in wrong:
         for make in (rule, lambda k: samplers.by_name(rule.name, k)):
             with pytest.raises(SpecHubError, match="k = "):
                 make(k=k)
 
 
 @pytest.mark.parametrize("policy", [3, None, "IID", IID, ["iid"]], ids=repr)
-def test_no_policy(policy) -> None:
+def test_no_policy(policy: Any) -> None:
     with pytest.raises(SpecHubError, match="unknown draft policy"):
         samplers.RRS().with_drafts(policy)
     if policy is not None:
@@ -127,11 +133,11 @@ def test_torch_settings() -> None:
         with pytest.raises(SpecHubError):
             sampling_torch.draw(samplers.RRS(), P, Q, u, **wrong)
     with pytest.raises(SpecHubError, match="generator"):
-        sampling_torch.sample(samplers.RRS(), P, Q, generator=np.random.default_rng())
+        sampling_torch.sample(samplers.RRS(), P, Q, generator=cast("torch.Generator", np.random.default_rng()))
 
 
 @pytest.mark.parametrize("rows", [3, 7])
-def test_slices_do_not_change_product_drafts(rows) -> None:
+def test_slices_do_not_change_product_drafts(rows: int) -> None:
     """Three drafters of one p are cut by rows of u, and never by drafters."""
     q = torch.eye(6, dtype=torch.float64)[:3]
     p = torch.full((6,), 1 / 6, dtype=torch.float64)
@@ -153,6 +159,6 @@ def test_the_distribution_of_one_pair() -> None:
 
 
 @pytest.mark.parametrize("name", [s.name for s in (*samplers.ALL, *samplers.VARIANTS)])
-def test_endless_work_for_a_number_of_drafts_is_an_error(name) -> None:
+def test_endless_work_for_a_number_of_drafts_is_an_error(name: str) -> None:
     with pytest.raises(SpecHubError, match=r"1,?000,?000,?000"):
         samplers.by_name(name, 10**9).acceptance(np.full((1, 3), 1 / 3), np.full((1, 3), 1 / 3))

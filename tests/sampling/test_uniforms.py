@@ -1,6 +1,10 @@
 """The ends of the uniform and the edges between tokens: equal tokens in numpy and torch, none of probability 0."""
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from every import every_pair, own_pairs
@@ -9,15 +13,17 @@ from hypothesis import strategies as st
 
 from spechub_lp import draw, samplers, sampling_torch
 from spechub_lp._array.ops import total
-from spechub_lp.sampling import ROWS_IN_WORK, descend, draw_drafts, inverse_cdf, sums
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.sampling import ROWS_IN_WORK, Draw, descend, draw_drafts, inverse_cdf, sums
 from spechub_lp.theorems.instances import family
+from spechub_lp.typing import FloatArray, NumpyArray
 
 DTYPES = ("float64", "float32", "float16")
 """Of numpy and torch; bfloat16 is torch's alone."""
 TOKENS = (1, 2, 3, 5, 8, 13, 40)
 
 
-def rows(dtype, tokens, seed):
+def rows(dtype: str, tokens: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
     """Pairs of distributions [B, V]: random ones, counts, cold ones, equal ones, one-hots, and the boundary family."""
     rng = np.random.default_rng([seed, tokens])
     p = [rng.dirichlet([0.5] * tokens), rng.multinomial(20, [1 / tokens] * tokens) / 20, rng.dirichlet([3] * tokens)]
@@ -33,14 +39,14 @@ def rows(dtype, tokens, seed):
     return np.stack(p).astype(dtype), np.stack(q).astype(dtype)
 
 
-def ends(dtype):
+def ends(dtype: str) -> list[Any]:
     """0, the smallest positive numbers, the largest below 1, and 1, of a numpy dtype."""
     kind = np.finfo(dtype)
     one = np.ones((), dtype=dtype)
     return [0, kind.smallest_subnormal, kind.tiny, kind.eps, np.nextafter(one, one * 0), 1]
 
 
-def same_and_legal(sampler, p, q, u):
+def same_and_legal(sampler: Sampler, p: Any, q: Any, u: NumpyArray) -> Draw:
     """Draw in numpy, torch and in slices; the tokens are equal and can come out."""
     one = draw(sampler, p, q, u)
     tensors = [torch.from_numpy(a) for a in (p, q, u)]
@@ -52,7 +58,7 @@ def same_and_legal(sampler, p, q, u):
     return one
 
 
-def is_possible(sampler, p, q, drawn) -> None:
+def is_possible(sampler: Sampler, p: Any, q: Any, drawn: Draw) -> None:
     tokens, slots, drafts = (np.asarray(a) for a in (drawn.tokens, drawn.slots, drawn.drafts))
     vocabulary = p.shape[1]
     assert ((tokens >= 0) & (tokens < vocabulary)).all()
@@ -66,25 +72,25 @@ def is_possible(sampler, p, q, drawn) -> None:
         assert (np.take_along_axis(np.asarray(p, dtype=float), tokens[:, None], axis=1) > 0).all()
 
 
-def all_ends(sampler, values, dtype):
+def all_ends(sampler: Sampler, values: Sequence[Any], dtype: npt.DTypeLike) -> NumpyArray:
     """Every combination of two ends (drafts, verdict), and mixed ones: [n, k + 1]."""
     cases = [[a] * sampler.k + [b] for a in values for b in values]
     cases += [[values[(i + j) % len(values)] for j in range(sampler.k + 1)] for i in range(len(values))]
     return np.asarray(cases, dtype=dtype)
 
 
-def is_solved(sampler):
+def is_solved(sampler: Sampler) -> bool:
     return sampler.name in ("lp_table", "two_step")
 
 
-def is_slow(sampler):
+def is_slow(sampler: Sampler) -> bool:
     """Whether a row takes a program, or a loop in Python."""
     return is_solved(sampler) or sampler.name.startswith("border")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_ends_of_the_uniform(sampler, dtype) -> None:
+def test_ends_of_the_uniform(sampler: Sampler, dtype: str) -> None:
     u = all_ends(sampler, ends(dtype), dtype)
     for size in (1, 4) if is_slow(sampler) else TOKENS[:: 1 if sampler.k < 3 else 2]:
         p, q = rows(dtype, size, seed=sampler.k)
@@ -92,11 +98,12 @@ def test_ends_of_the_uniform(sampler, dtype) -> None:
             for at in range(0, len(p), 4):
                 same_and_legal(sampler, p[at : at + 1], q[at : at + 1], u)
         else:
-            same_and_legal(sampler, *(np.repeat(a, len(u), 0) for a in (p, q)), np.tile(u, (len(p), 1)))
+            p, q = (np.repeat(a, len(u), 0) for a in (p, q))
+            same_and_legal(sampler, p, q, np.tile(u, (len(p) // len(u), 1)))
 
 
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_ends_of_the_uniform_in_bfloat16(sampler) -> None:
+def test_ends_of_the_uniform_in_bfloat16(sampler: Sampler) -> None:
     kind = torch.finfo(torch.bfloat16)
     values = [0, kind.smallest_normal, kind.eps, 1 - kind.eps / 2, 1]
     u = torch.from_numpy(all_ends(sampler, values, np.float32)).bfloat16()
@@ -114,14 +121,14 @@ def test_one_means_the_same_in_every_dtype() -> None:
             assert draw(samplers.Naive(), p, p, u).tokens.tolist() == [token]
 
 
-def edges(weights):
+def edges(weights: NumpyArray) -> FloatArray:
     """For each row of weights [B, C]: uniforms on the edges between its cells and one rounding to both sides."""
     sums = np.cumsum(weights.astype(np.float64), axis=1)
     at = np.clip(sums / sums[:, -1:], 0, 1)
     return np.concatenate([at, np.nextafter(at, 0), np.nextafter(at, 1).clip(0, 1)], axis=1)
 
 
-def on_edges(sampler, p, q, rng):
+def on_edges(sampler: Sampler, p: NumpyArray, q: NumpyArray, rng: np.random.Generator) -> FloatArray:
     """u [n, k + 1] for p, q [1, V]: each draft's on an edge of its distribution, the last on an edge of the verdict."""
     width = 3 * p.shape[1]
     u, x = np.zeros((width, 0)), np.zeros((width, 0), dtype=np.int64)
@@ -138,7 +145,7 @@ def on_edges(sampler, p, q, rng):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sampler", [*every_pair(2), *own_pairs(1, 3)])
-def test_tokens_are_equal_on_every_edge(sampler, dtype) -> None:
+def test_tokens_are_equal_on_every_edge(sampler: Sampler, dtype: str) -> None:
     rng = np.random.default_rng(0)
     for size in (2, 4) if is_slow(sampler) else (2, 5, 19):
         p, q = rows(dtype, size, seed=sampler.k)
@@ -153,13 +160,13 @@ def test_tokens_are_equal_on_every_edge(sampler, dtype) -> None:
             same_and_legal(sampler, p, q, np.concatenate(each))
 
 
-@pytest.mark.parametrize("sampler", [pair for pair in own_pairs(2) if not is_solved(pair.values[0])])
-def test_tokens_are_equal_on_edges_of_wide_rows(sampler) -> None:
+@pytest.mark.parametrize("sampler", [pair for pair in own_pairs(2) if not is_solved(cast("Sampler", pair.values[0]))])
+def test_tokens_are_equal_on_edges_of_wide_rows(sampler: Sampler) -> None:
     """Sums of a thousand entries differ in their last bits where libraries add in orders of their own."""
     rng = np.random.default_rng(1)
     for dtype in ("float64", "float32"):
         p, q = (rng.dirichlet([0.3] * 1009, 1).astype(dtype) for _ in range(2))
-        x = edges(sampler.drafts.draft(q, np.zeros((1, 0), dtype=np.int64), 2))[0]
+        x = edges(np.asarray(sampler.drafts.draft(q, np.zeros((1, 0), dtype=np.int64), 2)))[0]
         first = rng.choice(x, 6)
         u = np.stack([first, rng.random(6)], axis=1)
         drafts = draw_drafts(sampler.drafts, q, u)
@@ -170,7 +177,7 @@ def test_tokens_are_equal_on_edges_of_wide_rows(sampler) -> None:
 
 
 @given(st.lists(st.sampled_from([0, 0, 1, 2, 3, 2**-60, 1e-300, 5e-324, 0.1]), min_size=1, max_size=40).filter(any))
-def test_inverse_cdf_against_cumulative_sums(weights) -> None:
+def test_inverse_cdf_against_cumulative_sums(weights: list[float]) -> None:
     """Away from the edges by more than the rounding of the sums, the cell is that of the cumulated weights."""
     row = np.asarray([weights], dtype=float)
     u = np.concatenate([edges(row)[0], np.linspace(0, 1, 57)])
@@ -187,12 +194,12 @@ def test_inverse_cdf_against_cumulative_sums(weights) -> None:
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 8, 9, 63, 64, 65, 1000, 4097])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_sums_have_the_same_bits_and_are_close(tokens, dtype) -> None:
+def test_sums_have_the_same_bits_and_are_close(tokens: int, dtype: str) -> None:
     a = np.random.default_rng(tokens).dirichlet([0.3] * tokens, 5).astype(dtype)
     ours = total(a)
     assert ours.dtype == a.dtype
     assert ours.shape == (5, 1)
-    assert np.array_equal(ours, total(torch.from_numpy(a)).numpy())
+    assert np.array_equal(ours, np.asarray(total(torch.from_numpy(a))))
     assert np.array_equal(ours[2:3], total(a[2:3]))
     exactly = a.astype(np.longdouble).sum(axis=1, keepdims=True)
     assert np.abs(ours - exactly).max() <= 40 * np.finfo(np.float32 if dtype == "float16" else dtype).eps + (

@@ -8,6 +8,7 @@ from _pytest.mark import ParameterSet
 from spechub_lp import drafts, samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
+from spechub_lp.typing import Array
 
 
 def own_pairs(*ks: int) -> list[ParameterSet]:
@@ -42,3 +43,10 @@ def _own(k: int) -> Iterator[Sampler]:
 
 def policies(k: int) -> list[drafts.DraftPolicy]:
     return [policy for policy in drafts.ALL if policy.takes(k)]
+
+
+def closed_form(sampler: Sampler, p: Array, q: Array) -> Array:
+    """The acceptance [B] of a pair that has a closed form."""
+    found = sampler.acceptance(p, q)
+    assert found is not None
+    return found
