@@ -2,13 +2,16 @@
 
 import dataclasses
 from fractions import Fraction as F
+from typing import Any
 
 import pytest
 from every import own_pairs
 from scipy.stats import binom
 
 from spechub_lp import samplers
-from spechub_lp.audit.draws import FALSE_ALARM, sample_and_compare
+from spechub_lp.audit.draws import FALSE_ALARM, Sampling, sample_and_compare
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.typing import Distribution
 
 TINY = F(1, 10**20)
 NEARLY_TIED = (F(1, 3) - TINY, F(1, 3) + TINY, F(1, 3))
@@ -24,13 +27,13 @@ LAWS = [
 ]
 
 
-def run(sampler, p, q, draws=1000, seed=0):
+def run(sampler: Sampler, p: Distribution, q: Distribution, draws: int = 1000, seed: int = 0) -> Sampling:
     return sample_and_compare(sampler, p, q, draws, seed, False, lambda *_: None)
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @pytest.mark.parametrize("distribution", LAWS)
-def test_a_lossless_rule_passes(sampler, distribution) -> None:
+def test_a_lossless_rule_passes(sampler: Sampler, distribution: tuple[Distribution, Distribution]) -> None:
     result = run(sampler, *distribution)
     assert result.coupling.is_lossless
     assert result.plausible
@@ -65,12 +68,12 @@ def test_wrong_draws_are_found() -> None:
 
 
 @pytest.mark.parametrize("mass", [0.5, 1e-3, 1e-6, 1 - 1e-9])
-def test_the_rate_of_false_alarms_is_kept(mass) -> None:
+def test_the_rate_of_false_alarms_is_kept(mass: float) -> None:
     """Summed over every count that can be, what lies outside the accepted ones is at most the stated rate."""
     draws = 300
     result = run(samplers.NSS(k=1), (F(1),), (F(1),), draws=draws)
 
-    def called(count):
+    def called(count: int) -> Any:
         drawn = dataclasses.replace(result.drawn, weights=result.drawn.weights * 1.0)
         drawn.__dict__.update(output_distribution=(mass,), acceptance=1.0)
         return not dataclasses.replace(result, drawn=drawn, counts=(count,), accepted=draws).plausible

@@ -27,7 +27,7 @@ def test_letters_keeps_the_alphabet_and_collapses_the_rest() -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2, 4, 6])
-def test_every_distribution_is_a_positive_rational_distribution(text, model, order) -> None:
+def test_every_distribution_is_a_positive_rational_distribution(text: str, model: WittenBell, order: int) -> None:
     for context in positions(split(text)[1], 100, order - 1, seed=1):
         distribution = model.distribution(context)
         assert len(distribution) == len(ALPHABET)
@@ -52,18 +52,18 @@ def test_distributions_of_a_text_of_five_characters_by_hand() -> None:
     assert model.distribution("b") == distribution(Fraction(25, 36), Fraction(5, 72), Fraction(5, 72), Fraction(1, 144))
 
 
-def test_an_unseen_context_backs_off_to_its_longest_seen_end(model) -> None:
+def test_an_unseen_context_backs_off_to_its_longest_seen_end(model: WittenBell) -> None:
     assert model.distribution("zzzzz") == model.distribution("zzzz") == model.distribution("zzz")
     assert model.distribution("qxzth") == model.distribution("th")
     assert WittenBell.fit("", 3).distribution("ab") == (Fraction(1, 27),) * 27
 
 
-def test_a_distribution_sees_order_minus_one_characters(text, model) -> None:
+def test_a_distribution_sees_order_minus_one_characters(text: str, model: WittenBell) -> None:
     assert model.distribution("catherine") == model.distribution("erine")
     assert WittenBell.fit(split(text)[0], 4).distribution("rine") == model.distribution("ine")
 
 
-def test_the_held_out_places_are_not_in_the_training_part(text) -> None:
+def test_the_held_out_places_are_not_in_the_training_part(text: str) -> None:
     train, held_out = split(text)
     assert train + held_out == text
     assert len(train) == len(text) * 9 // 10
@@ -71,7 +71,7 @@ def test_the_held_out_places_are_not_in_the_training_part(text) -> None:
     assert all(p in held_out and p not in train for p in passages)
 
 
-def test_positions_are_a_function_of_the_seed(text) -> None:
+def test_positions_are_a_function_of_the_seed(text: str) -> None:
     held_out = split(text)[1]
     first = positions(held_out, 30, context=40, seed=7)
     assert first == positions(held_out, 30, context=40, seed=7)

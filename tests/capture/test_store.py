@@ -13,6 +13,7 @@ from scipy.special import softmax
 from spechub_lp._util import reading
 from spechub_lp.capture.store import Rows, load, pack, save
 from spechub_lp.errors import SpecHubError
+from spechub_lp.typing import NumpyArray
 
 VALIDATION = ROOT / "validation"
 N, V, KEEP, RANK = 12, 300, 60, 3
@@ -29,7 +30,7 @@ def logits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def stored(path: Path, keep: int = KEEP, rank: int = RANK) -> Rows:
-    places = {
+    places: dict[str, NumpyArray] = {
         "tokens": np.arange(40, dtype=np.uint16),
         "document": np.repeat([0, 1], N // 2).astype(np.uint8),
         "index": np.arange(N, dtype=np.uint16),
@@ -46,7 +47,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("temperature", [0.05, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize(("keep", "rank"), [(1, 0), (60, 3), (299, 24)])
-def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, temperature) -> None:
+def test_rebuilt_rows_are_distributions_at_any_temperature(
+    path: Path, keep: int, rank: int, temperature: float
+) -> None:
     for distribution in stored(path, keep, rank).batch(slice(None), temperature):
         assert distribution.shape == (N, V)
         assert distribution.dtype == np.float64
@@ -54,7 +57,7 @@ def test_rebuilt_rows_are_distributions_at_any_temperature(path, keep, rank, tem
         assert np.abs(distribution.sum(axis=1) - 1).max() < 1e-12
 
 
-def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path) -> None:
+def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path: Path) -> None:
     """float16 rounds a log-probability in -16..-8 by 2^-8 at most; scaling to 1 - rest may double that."""
     rows = stored(path)
     for model, distribution in enumerate(rows.batch(slice(None))):
@@ -66,14 +69,14 @@ def test_kept_tokens_and_the_rest_have_the_mass_that_was_stored(path) -> None:
         assert np.abs(1 - kept.sum(axis=1) - true_rest).max() < 1e-12
 
 
-def test_with_all_directions_the_whole_distribution_comes_back(path) -> None:
+def test_with_all_directions_the_whole_distribution_comes_back(path: Path) -> None:
     """2 N directions span all rows: only the rounding to int8 and float16 is lost."""
     rows = stored(path, KEEP, 2 * N)
     for distribution, true in zip(rows.batch(slice(None)), logits(), strict=True):
         assert np.abs(distribution - softmax(true, axis=1)).sum(axis=1).max() / 2 < 0.005
 
 
-def test_one_row_a_slice_and_an_array_agree(path) -> None:
+def test_one_row_a_slice_and_an_array_agree(path: Path) -> None:
     rows = stored(path)
     assert len(rows) == N
     assert rows.vocabulary == V
@@ -85,7 +88,7 @@ def test_one_row_a_slice_and_an_array_agree(path) -> None:
         assert np.allclose(one, many, rtol=1e-12, atol=0)
 
 
-def test_a_damaged_file_is_rejected(path) -> None:
+def test_a_damaged_file_is_rejected(path: Path) -> None:
     stored(path)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -94,14 +97,14 @@ def test_a_damaged_file_is_rejected(path) -> None:
         load(path)
 
 
-def test_a_missing_half_is_rejected(path) -> None:
+def test_a_missing_half_is_rejected(path: Path) -> None:
     stored(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(SpecHubError, match=r"rows\.json is missing"):
         load(path)
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(path)
     before = path.read_bytes()
 
@@ -115,7 +118,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch: 
     assert sorted(p.name for p in path.parent.iterdir()) == ["rows.json", "rows.safetensors"]
 
 
-def test_wrong_input_is_rejected_with_its_value(path) -> None:
+def test_wrong_input_is_rejected_with_its_value(path: Path) -> None:
     target, draft = logits()
     with pytest.raises(SpecHubError, match="keep = 300 of V = 300"):
         pack(target, draft, V, RANK)
@@ -130,7 +133,7 @@ def shipped() -> Rows:
     return load(VALIDATION / "captured" / "smollm2.safetensors")
 
 
-def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped) -> None:
+def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped: Rows) -> None:
     for entry in shipped.manifest["documents"]:
         text = (VALIDATION / "text" / "prompts" / f"{entry['name']}.txt").read_bytes()
         assert hashlib.sha256(text).hexdigest() == entry["sha256"], entry["name"]
@@ -141,7 +144,7 @@ def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped) -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0])
-def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, temperature) -> None:
+def test_the_shipped_capture_replays_what_its_manifest_measured(shipped: Rows, temperature: float) -> None:
     measured = shipped.manifest["measured"][f"T={temperature}"]["single_draft_acceptance"]
     single = 0.0
     for start in range(0, len(shipped), 32):
@@ -153,7 +156,7 @@ def test_the_shipped_capture_replays_what_its_manifest_measured(shipped, tempera
     assert abs(measured["stored"] - measured["models"]) < 0.005
 
 
-def test_the_manifest_names_what_a_reader_needs(shipped) -> None:
+def test_the_manifest_names_what_a_reader_needs(shipped: Rows) -> None:
     text = (VALIDATION / "captured" / "smollm2.json").read_text(encoding="utf-8")
     assert {
         "model",

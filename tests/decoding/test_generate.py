@@ -1,8 +1,10 @@
 """Generation with trees: readers see what a plain call sees, and what comes out follows the target."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from spechub_lp.trees.decoding import step_distribution, target_distribution, to
 from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape, chain, full
+from spechub_lp.typing import FloatArray, ObjectArray
 
 LARGEST_Z = 5.5
 """Standard errors; fewer than 60 counts are compared, so a correct loop fails once in 4e5 families of tests."""
@@ -26,12 +29,12 @@ LARGEST_Z = 5.5
 class TabularReader:
     """A tabular model as a reader; log 0 is -inf."""
 
-    def __init__(self, distributions, which: int) -> None:
+    def __init__(self, distributions: Callable[[tuple[int, ...]], tuple[ObjectArray, ObjectArray]], which: int) -> None:
         self.distributions, self.which = distributions, which
         self.text: tuple[int, ...] = ()
         self.paths: list[tuple[int, ...]] = []
 
-    def read(self, tokens, parents):
+    def read(self, tokens: Sequence[int], parents: Sequence[int]) -> FloatArray:
         for token, parent in zip(tokens, parents, strict=True):
             self.paths.append((*(self.paths[parent] if parent >= 0 else ()), int(token)))
         fresh = self.paths[len(self.paths) - len(tokens) :]
@@ -39,7 +42,7 @@ class TabularReader:
             # the first token is the prompt, which the tabular model does not know
             return np.log(np.stack([self.distributions((*self.text, *p)[1:])[self.which].astype(float) for p in fresh]))
 
-    def keep(self, node) -> None:
+    def keep(self, node: int) -> None:
         self.text += self.paths[node] if node >= 0 else ()
         self.paths = []
 
@@ -56,7 +59,7 @@ class TabularReader:
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape, rule) -> None:
+def test_what_is_generated_follows_the_joint_distribution_of_the_target(shape: Shape, rule: Any) -> None:
     pair, rng, draws = model(3, 5), np.random.default_rng(0), 1500
     counts: Counter[tuple[int, ...]] = Counter()
     first = 0
@@ -98,23 +101,36 @@ def test_readers_see_what_a_plain_call_sees(tmp_path: Path) -> None:
 class Before:
     """A model with the signature of transformers up to 5.23, around an installed one."""
 
-    def __init__(self, model) -> None:
+    def __init__(self, model: Any) -> None:
         self.model, self.config, self.device, self.dtype = model, model.config, model.device, model.dtype
 
-    def forward(self, ids, attention_mask=None, position_ids=None, past_key_values=None, use_cache=None):
+    def forward(
+        self,
+        ids: torch.Tensor,
+        attention_mask: Any = None,
+        position_ids: Any = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+    ) -> Any:
         named = {cache_argument(self.model.forward): past_key_values}
         return self.model(ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=use_cache, **named)
 
-    __call__ = forward
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self.forward(*given, **named)
 
 
 class Since(Before):
     """A model with the signature of transformers from 5.24 on: it has no other name for the cache."""
 
-    def forward(self, ids, attention_mask=None, position_ids=None, cache=None, use_cache=None):
+    def forward(
+        self,
+        ids: torch.Tensor,
+        attention_mask: Any = None,
+        position_ids: Any = None,
+        cache: Any = None,
+        use_cache: bool | None = None,
+    ) -> Any:
         return super().forward(ids, attention_mask, position_ids, cache, use_cache)
-
-    __call__ = forward
 
 
 @pytest.mark.slow
@@ -146,7 +162,7 @@ def test_a_real_pair_generates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "shape", [full(2, 2), chain(3), Shape((Shape((Shape(),)), Shape()))], ids=["2^2", "3", "mixed"]
 )
-def test_both_models_have_read_what_was_generated(shape) -> None:
+def test_both_models_have_read_what_was_generated(shape: Shape) -> None:
     """A leaf is not read by the draft when it is accepted; it must be read with the next call."""
     pair = model(3, 5)
     target, draft = TabularReader(pair, 0), TabularReader(pair, 0)

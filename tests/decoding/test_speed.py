@@ -3,9 +3,12 @@
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from known import known
 from places import ROOT
 
 from spechub_lp.decoding.speed import Costs, gain, run_trees
@@ -29,7 +32,7 @@ def test_a_tree_costs_its_draft_calls_its_target_call_and_the_overhead() -> None
 def test_a_gain_is_the_mean_of_differences_by_prompt() -> None:
     left, right = {"a": (30, 10), "b": (20, 10)}, {"a": (25, 10), "b": (15, 10)}
     assert gain(left, right) == Estimate(0.5, 0.0, 2)
-    assert gain(left, {"a": (25, 10), "b": (20, 10), "c": (9, 1)}).mean == 0.25
+    assert known(gain(left, {"a": (25, 10), "b": (20, 10), "c": (9, 1)})).mean == 0.25
     assert gain(left, {"c": (9, 1)}) is None
 
 
@@ -43,7 +46,7 @@ def test_runs_on_a_real_pair(tmp_path: Path) -> None:
     from spechub_lp.replay.measures import Setting
 
     pair = load_pair(small_model(tmp_path / "model"), "temperature:1")
-    prompts = {"a": [1, 2, 3], "b": [4, 5]}
+    prompts: dict[str, Sequence[int]] = {"a": [1, 2, 3], "b": [4, 5]}
     (run,) = run_trees(pair, prompts, [("chain", chain(2), NodeByNode("rrs"))], 6, Setting(1.0))
     assert run.efficiency.mean == 3.0  # the draft is the target: every draft is accepted
     assert run.by_prompt == {"a": (6, 2), "b": (6, 2)}
@@ -62,24 +65,24 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path: Path, monkeypatc
     script = ROOT / "validation" / "run.py"
     monkeypatch.setattr(sys, "path", [*sys.path, str(script.parent)])
     spec = importlib.util.spec_from_file_location("validation_run", script)
-    run = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(run)
+    run = importlib.util.module_from_spec(known(spec))
+    known(known(spec).loader).exec_module(run)
     models = (small_model(tmp_path / "model"), "skip:1")
     pair = load_pair(*models)
     prompts = {f"text_{n}": [n, 2, 3] for n in range(6)}
     trees = [(name, shape, NodeByNode(rule)) for name, shape in (("2^1", full(2, 1)), ("chain", chain(2)))
              for rule in ("rrs", "rrsw")]  # fmt: skip
 
-    def counts(name: str) -> dict:
+    def counts(name: str) -> dict[tuple[str, str], Any]:
         document = json.loads((tmp_path / f"trees_{name}.json").read_text(encoding="utf-8"))
         assert len(list(run._tree_sections(document))) == 2
         return {(r["tree"], r["rule"]): r["by_prompt"] for r in document["runs"]}
 
     monkeypatch.setattr(run, "RESULTS", tmp_path)
     run.tree_runs("whole", pair, models, prompts, trees, 5, (1.0,))
-    loops, done = run.run_trees, []
+    loops, done = run.run_trees, list[int]()
 
-    def stops(*args, **other):
+    def stops(*args: Any, **other: Any) -> Any:
         if len(done) == 18:
             raise KeyboardInterrupt
         done.append(1)
@@ -110,12 +113,16 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_a_training_of_the_same_kind_only_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "validation")])
-    import train_pair
+    from validation import train_pair
 
     trained: list[str] = []
     fit = train_pair.fit
-    monkeypatch.setattr(train_pair, "fit", lambda *given: (trained.append(given[-1]), fit(*given)))
+
+    def noted(*given: Any) -> None:
+        trained.append(given[-1])
+        fit(*given)
+
+    monkeypatch.setattr(train_pair, "fit", noted)
     monkeypatch.setattr(train_pair, "say", lambda line: None)
     for steps, seed, expected in ((1, 0, 2), (1, 0, 0), (2, 0, 2), (2, 1, 2), (2, 1, 0)):
         trained.clear()

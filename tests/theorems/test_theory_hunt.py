@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known import known
 
 from spechub_lp import certificate, samplers
 from spechub_lp.errors import CertificateError, SpecHubError, UnknownName
@@ -34,8 +35,8 @@ def test_distributions_over_a_denominator_are_all_and_exact() -> None:
         ("kseq >= rrsw", "", "1 0 0", "1/2 1/2 0"),
     ],
 )
-def test_simplest_counterexample(claim, where, p, q) -> None:
-    found = hunt(read(claim, where), tokens=3, denominator=6, **SMALL).found
+def test_simplest_counterexample(claim: str, where: str, p: str, q: str) -> None:
+    found = known(hunt(read(claim, where), tokens=3, denominator=6, **SMALL).found)
     assert found.minimal
     assert found.p == tuple(map(Fraction, p.split()))
     assert found.q == tuple(map(Fraction, q.split()))
@@ -44,18 +45,16 @@ def test_simplest_counterexample(claim, where, p, q) -> None:
 def test_nothing_simpler_refutes() -> None:
     """Brute force with enumerated distributions and certified optima over everything simpler."""
     statement = read("rrs >= 22/25 * otm_iid")
-    found = hunt(statement, tokens=2, denominator=8, **SMALL).found
+    found = known(hunt(statement, tokens=2, denominator=8, **SMALL).found)
     larger = max(m.denominator for m in (*found.p, *found.q))
     for over_p, over_q in product(range(1, larger), repeat=2):
         for p, q in product(distributions_over(2, over_p).tolist(), distributions_over(2, over_q).tolist()):
-            distributions = [
-                tuple(Fraction(m, over) for m in distribution) for distribution, over in ((p, over_p), (q, over_q))
-            ]
-            assert prove(statement, *distributions, 2, False, or_none=True) is None
+            target, draft = (tuple(Fraction(m, over) for m in row) for row, over in ((p, over_p), (q, over_q)))
+            assert prove(statement, target, draft, 2, False, or_none=True) is None
 
 
 @pytest.mark.parametrize("claim", ["rrsw >= rrs", "kseq >= rrs", "rrs >= nss", "otm_wor >= otm_iid"])
-def test_theorems_stand(claim) -> None:
+def test_theorems_stand(claim: str) -> None:
     result = hunt(read(claim), tokens=3, denominator=6, climbs=32, seed=2)
     assert result.found is None
     assert result.exhausted == 6
@@ -68,18 +67,19 @@ def test_the_climb_finds_what_small_denominators_hide() -> None:
     statement = read("rrs >= 173/200 * otm_iid")
     result = hunt(statement, tokens=2, denominator=3, climbs=64, seed=0)
     assert result.exhausted == 3
-    assert not result.found.minimal
-    assert result.found.values["rrs"][0] < Fraction(173, 200) * result.found.values["otm_iid"][0]
+    found = known(result.found)
+    assert not found.minimal
+    assert found.values["rrs"][0] < Fraction(173, 200) * found.values["otm_iid"][0]
 
 
 def test_rounding_keeps_a_counterexample_or_says_no() -> None:
     statement = read("spechub >= otm_iid")
-    assert simplify(statement, np.array([0.001, 0.0, 0.999]), np.array([0.34, 0.33, 0.33]), 2).k == 2
+    assert known(simplify(statement, np.array([0.001, 0.0, 0.999]), np.array([0.34, 0.33, 0.33]), 2)).k == 2
     assert simplify(statement, np.array([0.5, 0.25, 0.25]), np.array([0.6, 0.2, 0.2]), 2) is None
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_closed_forms_agree_with_enumerated_distributions(k) -> None:
+def test_closed_forms_agree_with_enumerated_distributions(k: int) -> None:
     """What the hunter looks with, against what it proves with: floats and rationals, every name."""
     names = [n for n in OTM if n != "otm_hub" or k == 2]
     for sampler in samplers.ALL:
@@ -102,7 +102,7 @@ def test_closed_forms_agree_with_enumerated_distributions(k) -> None:
 
 def test_certificates_carry_the_counterexample(tmp_path: Path) -> None:
     statement = read("rrsw >= spechub", "q(a) > 1/2")
-    found = hunt(statement, tokens=3, denominator=6, **SMALL).found
+    found = known(hunt(statement, tokens=3, denominator=6, **SMALL).found)
     files = certificates(statement, found, tmp_path / "found")
     assert [f.name for f in files] == ["found.without_replacement.json", "found.hub.json"]
     assert certificate.check(files[1]).alpha == found.values["spechub"][0]  # SpecHub is the optimum of its drafts
@@ -134,7 +134,7 @@ def test_arithmetic_bounds_and_conditions() -> None:
     p, q = np.array([[0.5, 0.5, 0.0]]), np.array([[0.5, 0.25, 0.25]])
     batch = Batch(p, q, 2)
 
-    def slack(text):
+    def slack(text: str) -> float:
         return float(read(text).slack(batch, batch.number)[0])
 
     assert slack("p(0) + q(1) * 2 >= max(q(2), 3/4) - min(1/4, k)") == pytest.approx(0.5)

@@ -13,12 +13,13 @@ from scipy.optimize import linprog
 from spechub_lp.theorems import checks
 from spechub_lp.theorems.checks import accepts, hit, max_acceptance, worst_target
 from spechub_lp.theorems.instances import distribution
+from spechub_lp.typing import Distribution
 from theory import dominance_map
 
 MAP = Path(dominance_map.__file__).parent / "map.json"
 
 
-def _largest_loss_by_programs(q, k, rival):
+def _largest_loss_by_programs(q: Distribution, k: int, rival: str) -> float:
     """max over p of alpha*_rival - hub, one LP over (p, t) for each piece of the hub's closed form."""
     V, top = len(q), checks.tops(q, k - 1)
     f = hit(q, k, rival)
@@ -43,7 +44,7 @@ def _largest_loss_by_programs(q, k, rival):
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("rival", dominance_map.RIVALS)
-def test_worst_target_agrees_with_the_programs(k, rival) -> None:
+def test_worst_target_agrees_with_the_programs(k: int, rival: str) -> None:
     rng = random.Random(9)
     for _ in range(6):
         q = distribution(rng, 4)
@@ -62,7 +63,7 @@ def test_the_worst_target_loses_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_threshold_is_where_dominance_begins(k) -> None:
+def test_threshold_is_where_dominance_begins(k: int) -> None:
     for least in (Fraction(1, 10), Fraction(1, 4), Fraction(1, 2)):
         edge = dominance_map.smallest_winning_mass(least, k)
         for mass, wins in ((edge + 1e-6, True), (edge - 1e-6, False)):
@@ -73,7 +74,7 @@ def test_threshold_is_where_dominance_begins(k) -> None:
 
 
 @pytest.mark.parametrize("top", [0.25, 0.3, 0.4, 0.45])
-def test_loss_to_iid_stays_below_its_bound_and_comes_near(top) -> None:
+def test_loss_to_iid_stays_below_its_bound_and_comes_near(top: float) -> None:
     bound = dominance_map.loss_below(top)
     n = 12
     q = (Fraction(str(top)), *[(1 - Fraction(str(top))) / n] * n)

@@ -2,15 +2,19 @@
 rule."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from tabular_models import model
 
 from spechub_lp import drafts
 from spechub_lp.errors import SpecHubError
+from spechub_lp.samplers.base import Sampler
 from spechub_lp.trees.decoding import (
     every_drafted,
     loop_distribution,
@@ -18,10 +22,11 @@ from spechub_lp.trees.decoding import (
     target_distribution,
     tokens_per_call,
 )
-from spechub_lp.trees.drafted import pick
+from spechub_lp.trees.drafted import Drafted, Outcome, pick
 from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.typing import Array
 
 SHAPES = {
     "chain 2": chain(2),
@@ -34,13 +39,17 @@ SHAPES = {
 NODE_RULES = ("nss", "rrs", "rrsw", "spechub", "greedy_hubs", "border", "border_wor")
 
 
-def without_zeros(distribution):
+def without_zeros(distribution: dict[tuple[int, ...], Any]) -> dict[tuple[int, ...], Any]:
     return {tokens: mass for tokens, mass in distribution.items() if mass}
 
 
-def every_rule():
+def every_rule() -> Iterator[ParameterSet]:
     for name, shape in SHAPES.items():
-        rules = [*map(NodeByNode, NODE_RULES), Traversal(), Traversal(drafts.IID())]
+        rules: list[NodeByNode | Traversal | Block] = [
+            *map(NodeByNode, NODE_RULES),
+            Traversal(),
+            Traversal(drafts.IID()),
+        ]
         rules += [Block()] if name.startswith("chain") else []
         rules += [NodeByNode("kseq")] if name in ("chain 2", "2^1") else []
         for rule in rules:
@@ -49,7 +58,7 @@ def every_rule():
 
 
 @pytest.mark.parametrize(("shape", "rule"), list(every_rule()))
-def test_a_decoding_loop_has_the_targets_joint_distribution(shape, rule) -> None:
+def test_a_decoding_loop_has_the_targets_joint_distribution(shape: Shape, rule: Any) -> None:
     """Three tokens need two or three calls, so what one call leaves behind would show in the joint distribution."""
     for seed in range(2):
         pair = model(3 if shape.size < 5 else 2, seed)
@@ -63,7 +72,7 @@ def test_a_decoding_loop_has_the_targets_joint_distribution(shape, rule) -> None
 class WrongDrafts(NodeByNode):
     """The rule of RRS fed with drafts without replacement."""
 
-    def rule(self, k):
+    def rule(self, k: int) -> Sampler:
         return super().rule(k).with_drafts("without_replacement")
 
 
@@ -71,7 +80,7 @@ class WrongDrafts(NodeByNode):
 class Greedy(Traversal):
     """Traversal that forgets to lower the parent's weight after a rejected leaf."""
 
-    def _leaves(self, tree):
+    def _leaves(self, tree: Drafted) -> Iterator[tuple[int, Array, Any]]:
         for node, distribution, _ in super()._leaves(tree):
             yield node, distribution, tree.p[0][0] * 0 + 1
             return
@@ -81,7 +90,7 @@ class Greedy(Traversal):
 class OneCoin(Block):
     """Block verification that draws the last token from p at every end."""
 
-    def outcomes(self, tree):
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         for outcome in super().outcomes(tree):
             yield type(outcome)(outcome.node, outcome.weights.sum() * tree.p[outcome.node])
 
@@ -89,7 +98,7 @@ class OneCoin(Block):
 @pytest.mark.parametrize(
     ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneCoin())]
 )
-def test_wrong_verification_is_seen_in_the_joint_distribution(shape, rule) -> None:
+def test_wrong_verification_is_seen_in_the_joint_distribution(shape: Shape, rule: Any) -> None:
     pair = model(3 if shape.size < 5 else 2, 0)
     assert without_zeros(loop_distribution(pair, shape, rule, 3)) != target_distribution(pair, 3)
 
@@ -113,16 +122,16 @@ def test_border_is_the_best_rule_for_its_drafts_at_the_root() -> None:
 
 
 @pytest.mark.parametrize("rule", [NodeByNode("rrsw"), NodeByNode("spechub"), Traversal()], ids=lambda r: r.name)
-def test_drawing_follows_the_outcomes(rule) -> None:
+def test_drawing_follows_the_outcomes(rule: Any) -> None:
     """Uniforms on a grid: the share of each end is its probability within a grid step a level."""
     pair = model(2, 3)
     for mass, tree in list(every_drafted(pair, (), full(2, 2), rule))[:2]:
         assert mass > 0
-        distribution = {}
+        distribution: dict[tuple[int, int], float] = {}
         for outcome in rule.outcomes(tree):
             for token, weight in enumerate(outcome.weights):
                 distribution[outcome.node, token] = distribution.get((outcome.node, token), 0) + float(weight)
-        floats = type(tree)(tree.parents, tree.tokens, tree.p.astype(float), tree.q.astype(float))
+        floats = type(tree)(tree.parents, tree.tokens, np.asarray(tree.p, dtype=float), np.asarray(tree.q, dtype=float))
         levels = 3 if isinstance(rule, NodeByNode) else 2
         grid = (np.arange(900 ** (1 / levels) // 1) + 0.5) / (900 ** (1 / levels) // 1)
         ends = [rule.draw(floats, u) for u in np.stack(np.meshgrid(*[grid] * levels), -1).reshape(-1, levels)]
@@ -138,7 +147,7 @@ def test_shapes_have_the_sizes_of_the_papers() -> None:
     assert Shape((Shape(), Shape((Shape(),)))).parents == [-1, 0, 0, 2]
 
 
-def shapes_of(size: int):
+def shapes_of(size: int) -> Iterator[Shape]:
     """Every shape of exactly `size` drafted tokens, children in any order."""
     if size == 0:
         yield Shape()
@@ -149,7 +158,7 @@ def shapes_of(size: int):
                 yield Shape((child, *rest.children))
 
 
-def expected(shape: Shape, rates) -> float:
+def expected(shape: Shape, rates: dict[int, list[float]]) -> float:
     row = rates.get(len(shape.children))
     if shape.children and row is None:
         return 0.0
