@@ -1,3 +1,5 @@
+"""`python -m spechub_lp`."""
+
 from spechub_lp.cli.app import main
 
 if __name__ == "__main__":

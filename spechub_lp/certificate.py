@@ -63,7 +63,15 @@ _SHOWN = 60
 
 
 class Claim(NamedTuple):
-    """What a checked certificate proves."""
+    """What a checked certificate proves: no rule accepts more than alpha with these drafts, and a coupling accepts it.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> claim = check(optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate())
+    >>> claim.k, claim.alpha, claim.H
+    (2, Fraction(15, 16), frozenset({1}))
+    """
 
     p: Row
     q: tuple[Any, ...]
@@ -109,12 +117,34 @@ def check_any(source: str | Path | Mapping[str, Any]) -> "Claim | TreeClaim":
 def check(source: str | Path | Mapping[str, Any]) -> Claim:
     """Check a certificate and return what it proves.
 
-    Args:
-        source: a file, "-" for stdin, or the parsed object.
+    Parameters
+    ----------
+    source
+        A file, "-" for stdin, or the parsed object.
 
-    Raises:
-        CertificateError: it cannot be read or is not of the format; the message says where.
-        Refuted: a CertificateError too: it was read and checked, and does not prove its claim.
+    Returns
+    -------
+    Claim
+        p [V], q [V] or [k, V], drafts, k, alpha and H.
+
+    Raises
+    ------
+    CertificateError
+        It cannot be read or is not of the format; the message says where.
+    Refuted
+        A CertificateError too: it was read and checked, and does not prove its claim.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> proof = optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate()
+    >>> check(proof).alpha
+    Fraction(15, 16)
+    >>> proof["claim"]["alpha"] = "1"
+    >>> check(proof)
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.Refuted: certificate rejected: the coupling accepts 15/16; the claim is alpha = 1
     """
     content = _content(source if isinstance(source, Mapping) else _read(source))
     _prove(content)
@@ -301,7 +331,27 @@ def _is_distribution(masses: Iterable[Fraction], name: str) -> None:
 
 
 def draft_distribution(drafts: str | dict[Tuple, Fraction], q: tuple[Any, ...], k: int) -> Callable[[Tuple], Fraction]:
-    """The distribution Q of k drafts from q, by the name of its policy or as a table: a function x -> Q(x)."""
+    """Return the distribution Q of k drafts from q.
+
+    Parameters
+    ----------
+    drafts
+        The name of a policy, or a table of all tuples.
+    q : [V] or [k, V]
+        Draft distribution, or those of k different drafters.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Callable
+        Q(x) of a tuple x.
+
+    Examples
+    --------
+    >>> draft_distribution("iid", (Fraction(1, 4), Fraction(3, 4)), 2)((0, 1))
+    Fraction(3, 16)
+    """
     if not isinstance(drafts, str):
         return lambda x: drafts.get(x, Fraction(0))
     if drafts in ("iid", "product"):
@@ -375,7 +425,23 @@ def _bounded(value: Fraction) -> Fraction:
 
 
 def integer(digits: str) -> int:
-    """The number of a string of ASCII digits, without Python's limit on their number."""
+    """Read a string of ASCII digits, without Python's limit on their number.
+
+    Parameters
+    ----------
+    digits
+        The string.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Examples
+    --------
+    >>> integer("12")
+    12
+    """
     if len(digits) <= _CHUNK:
         return int(digits)
     low = len(digits) // 2
@@ -383,7 +449,23 @@ def integer(digits: str) -> int:
 
 
 def decimal(number: int) -> str:
-    """The digits of an integer, without Python's limit on their number."""
+    """Write an integer in decimal, without Python's limit on its digits.
+
+    Parameters
+    ----------
+    number
+        The integer.
+
+    Returns
+    -------
+    str
+        Its digits.
+
+    Examples
+    --------
+    >>> len(decimal(10**5000))
+    5001
+    """
     if number < 0:
         return "-" + decimal(-number)
     length = number.bit_length() * 30103 // 100000 + 1
@@ -394,13 +476,45 @@ def decimal(number: int) -> str:
 
 
 def rational_text(value: Fraction) -> str:
-    """A rational as the format has it: "39/100", "0" or "1"."""
+    """Write a rational as the format has it.
+
+    Parameters
+    ----------
+    value
+        The rational.
+
+    Returns
+    -------
+    str
+        "39/100", "0" or "1".
+
+    Examples
+    --------
+    >>> rational_text(Fraction(39, 100))
+    '39/100'
+    """
     numerator = decimal(value.numerator)
     return numerator if value.denominator == 1 else f"{numerator}/{decimal(value.denominator)}"
 
 
 def shown(value: Any) -> str:
-    """A value in an error or a line of a terminal: whole when it is short."""
+    """Write a value for an error or a line of a terminal.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    str
+        The whole value when it is short.
+
+    Examples
+    --------
+    >>> shown((Fraction(1, 2), 1))
+    '(1/2, 1)'
+    """
     if isinstance(value, list | Mapping):
         return "an object" if isinstance(value, Mapping) else "a list"
     if isinstance(value, tuple):

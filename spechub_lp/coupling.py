@@ -1,5 +1,4 @@
-"""The one data noun: draft tuples, their mass and their verdicts, that is, a sampler's whole distribution for one (p,
-q)."""
+"""A sampler's whole distribution for one (p, q): draft tuples, their mass and their verdicts."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +16,17 @@ from spechub_lp.typing import Array
 class Coupling:
     """A joint distribution of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
 
-    Numbers are Fractions (or another exact rational) from the exact face, float64 from the others. Whoever asked
-    knows which, so their type is Any.
+    Numbers are Fractions (or another exact rational) where they come from `exact`, else float64. Whoever asked knows
+    which, so their type is Any.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> coupling = exact(samplers.Naive(k=1), ["1/2", "1/2"], ["1/4", "3/4"])
+    >>> coupling.drafts, coupling.mass
+    (((0,), (1,)), (Fraction(1, 4), Fraction(3, 4)))
+    >>> coupling.acceptance, coupling.output_distribution
+    (Fraction(3, 4), (Fraction(1, 2), Fraction(1, 2)))
     """
 
     p: Array
@@ -34,6 +42,7 @@ class Coupling:
 
     @property
     def is_exact(self) -> bool:
+        """Whether the numbers are rationals."""
         return self.weights.dtype == object
 
     @cached_property
@@ -87,7 +96,24 @@ class Coupling:
 
 
 def plain(value: Any) -> Any:
-    """A number of the internal arithmetic as a Fraction or a float."""
+    """Return a number of the internal arithmetic as a Fraction or a float.
+
+    Parameters
+    ----------
+    value
+        A float, or any rational.
+
+    Returns
+    -------
+    Fraction or float
+        The same number.
+
+    Examples
+    --------
+    >>> from gmpy2 import mpq
+    >>> plain(mpq(1, 3))
+    Fraction(1, 3)
+    """
     if isinstance(value, float | np.floating):
         return float(value)
     return Fraction(int(value.numerator), int(value.denominator))

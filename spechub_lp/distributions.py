@@ -1,4 +1,4 @@
-"""The door: p and q are read and checked here, once, and everything behind it trusts them.
+"""Read and check p and q, once; everything after it trusts them.
 
 Three kinds of distribution come in: rationals (Fractions, strings such as "1/3" and "0.2", whole numbers), floats, and
 logits.
@@ -33,16 +33,34 @@ LARGEST_EXPONENT = 2_000
 
 @renamed.argument(normalise="normalize")
 def parse(values: Sequence[Number] | Array, name: str = "p", normalize: bool = False) -> tuple[Fraction, ...]:
-    """Read one distribution [V] as exact rationals.
+    """Read one distribution as exact rationals.
 
-    Args:
-        values: Fractions, strings ("1/3", "0.2"), 0/1 as whole numbers, or floats. Floats are taken for the exact
-            binary numbers they are, divided by their exact sum, which must be within 1e-6 of 1.
-        name: what to call the distribution in errors.
-        normalize: divide by the sum, whatever it is; needed for counts such as [3, 1, 1].
+    Parameters
+    ----------
+    values : [V]
+        Fractions, strings ("1/3", "0.2"), 0/1 as whole numbers, or floats. Floats are taken for the exact binary
+        numbers they are, divided by their exact sum, which must be within 1e-6 of 1.
+    name
+        What errors call the distribution.
+    normalize
+        Divide by the sum, whatever it is; needed for counts such as [3, 1, 1].
 
-    Raises:
-        InvalidDistribution: names the entry and the value that is wrong.
+    Returns
+    -------
+    [V]
+        Fractions that sum to 1.
+
+    Raises
+    ------
+    InvalidDistribution
+        Names the entry and the value that is wrong.
+
+    Examples
+    --------
+    >>> parse("1/3, 2/3")
+    (Fraction(1, 3), Fraction(2, 3))
+    >>> parse([3, 1], normalize=True)
+    (Fraction(3, 4), Fraction(1, 4))
     """
     values = _entries(values.split(",") if isinstance(values, str) else values, name)
     if any(isinstance(v, list | tuple) or getattr(v, "ndim", 0) for v in values):
@@ -81,8 +99,25 @@ def _entries(values: Any, name: str) -> Sequence[Any]:
 
 @renamed.argument(normalise="normalize")
 def parse_drafts(values: Sequence[Any] | Array, name: str = "q", normalize: bool = False) -> tuple[Any, ...]:
-    """Read a draft distribution [V], or the k distributions [k, V] of different drafters (policy `product`), as exact
-    rationals."""
+    """Read a draft distribution, or those of k different drafters (policy `product`), as exact rationals.
+
+    Parameters
+    ----------
+    values : [V] or [k, V]
+        As `parse` takes them.
+    name, normalize
+        As in `parse`.
+
+    Returns
+    -------
+    [V] or [k, V]
+        Fractions; every row sums to 1.
+
+    Examples
+    --------
+    >>> parse_drafts([["1/2", "1/2"], ["0", "1"]])[1]
+    (Fraction(0, 1), Fraction(1, 1))
+    """
     values = values if isinstance(values, str) else _entries(values, name)
     if values and (isinstance(values[0], list | tuple) or getattr(values[0], "ndim", 0) == 1):
         return tuple(parse(row, f"{name}[{j}]", normalize) for j, row in enumerate(values))
@@ -93,7 +128,33 @@ def parse_drafts(values: Sequence[Any] | Array, name: str = "q", normalize: bool
 def pair(
     p: Sequence[Number] | Array, q: Sequence[Any] | Array, normalize: bool = False
 ) -> tuple[tuple[Fraction, ...], tuple[Any, ...]]:
-    """Read a target p [V] and a draft distribution q ([V], or [k, V] for different drafters) of one vocabulary."""
+    """Read a target and a draft distribution of one vocabulary.
+
+    Parameters
+    ----------
+    p : [V]
+        Target distribution, as `parse` takes it.
+    q : [V] or [k, V]
+        Draft distribution, or those of k different drafters.
+    normalize
+        Divide every row by its sum, whatever it is.
+
+    Returns
+    -------
+    p [V], q [V] or [k, V]
+        Fractions.
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution, or they differ in length.
+
+    Examples
+    --------
+    >>> p, q = pair("1/2, 1/2", "1/4, 3/4")
+    >>> q
+    (Fraction(1, 4), Fraction(3, 4))
+    """
     target, draft = parse(p, "p", normalize), parse_drafts(q, "q", normalize)
     width = len(draft[0]) if isinstance(draft[0], tuple) else len(draft)
     widths = {len(row) for row in draft} if isinstance(draft[0], tuple) else {width}
@@ -107,7 +168,32 @@ def pair(
 def count(value: Any, name: str = "k", least: int = 1, hint: str = "", error: type[SpecHubError] = SpecHubError) -> int:
     """Read a whole number such as k: a Python int or an integer of numpy; no bool, no float, no text.
 
-    Raises `error` naming the value: `k = True is not a whole number`.
+    Parameters
+    ----------
+    value
+        What was given.
+    name
+        What errors call it.
+    least
+        The smallest number that is allowed.
+    hint
+        Added to the error where the number is too small.
+    error
+        The class of the error.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Examples
+    --------
+    >>> count(np.int64(2))
+    2
+    >>> count(True)
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: k = True is not a whole number; pass an int >= 1
     """
     try:
         if isinstance(value, bool | np.bool_) or np.ndim(value):
@@ -121,7 +207,22 @@ def count(value: Any, name: str = "k", least: int = 1, hint: str = "", error: ty
 
 
 def same_library(**arrays: Any) -> None:
-    """Raise SpecHubError unless all arrays come from one library and lie on one device: `same_library(p=p, q=q)`."""
+    """Check that all arrays come from one library and lie on one device.
+
+    Parameters
+    ----------
+    arrays
+        By name, of any shape: `same_library(p=p, q=q)`.
+
+    Raises
+    ------
+    SpecHubError
+        They do not; the message names both.
+
+    Examples
+    --------
+    >>> same_library(p=np.ones(2), q=np.ones(3))
+    """
     kinds = {name: (_library(a), str(device(a))) for name, a in arrays.items()}
     for at, what in enumerate(("arrays of {}", "arrays on {}")):
         if len({kind[at] for kind in kinds.values()}) > 1:
@@ -130,9 +231,27 @@ def same_library(**arrays: Any) -> None:
 
 
 def batch(**arrays: Any) -> int:
-    """How many rows the arrays [B, ...] make together, B = 0 included; an array of one row serves all rows.
+    """Count the rows that arrays make together; an array of one row goes with any number of rows.
 
-    Raises SpecHubError where two arrays have different numbers of rows and neither has one: `batch(p=p, q=q)`.
+    Parameters
+    ----------
+    arrays : [B, ...] or [1, ...]
+        By name: `batch(p=p, q=q)`.
+
+    Returns
+    -------
+    int
+        B, which may be 0.
+
+    Raises
+    ------
+    SpecHubError
+        Two arrays have different numbers of rows, and neither has one.
+
+    Examples
+    --------
+    >>> batch(p=np.ones((1, 4)), q=np.ones((3, 4)))
+    3
     """
     rows = {int(a.shape[0]) for a in arrays.values()} - {1}
     if len(rows) > 1:
@@ -142,12 +261,29 @@ def batch(**arrays: Any) -> int:
 
 
 def float_array(values: Any, name: str = "p") -> Array:
-    """Float rows [V], [B, V] or [B, k, V] as [B, V] or [B, k, V]; the entries are not looked at.
+    """Return float rows as a batch; the entries are not looked at.
 
-    numpy, torch and their kin stay what they are; sequences of numbers become float64.
+    Parameters
+    ----------
+    values : [V], [B, V] or [B, k, V]
+        numpy, torch and their kin stay what they are; sequences of numbers become float64.
+    name
+        What errors call it.
 
-    Raises:
-        InvalidDistribution: not an array of floats, no token, or more axes than a batch of distributions has.
+    Returns
+    -------
+    [B, V] or [B, k, V]
+        The rows.
+
+    Raises
+    ------
+    InvalidDistribution
+        Not an array of floats, no token, or more axes than a batch of distributions has.
+
+    Examples
+    --------
+    >>> float_array([0.5, 0.5]).shape
+    (1, 2)
     """
     a = as_array(values, name)
     if a.ndim == 0 or a.shape[-1] == 0:
@@ -167,10 +303,29 @@ def float_array(values: Any, name: str = "p") -> Array:
 
 
 def float_rows(values: Any, name: str = "p") -> Array:
-    """Check float distributions [V] or [B, V] (numpy or torch; other sequences become float64) and return them as [B,
-    V].
+    """Check float distributions and return them as a batch.
 
-    Product drafts pass [B, k, V]. B may be 0. Raises InvalidDistribution naming the row, the token and the value.
+    Parameters
+    ----------
+    values : [V], [B, V] or [B, k, V]
+        numpy or torch; other sequences become float64. B may be 0.
+    name
+        What errors call it.
+
+    Returns
+    -------
+    [B, V] or [B, k, V]
+        The rows.
+
+    Raises
+    ------
+    InvalidDistribution
+        An entry is negative or NaN, or a row does not sum to 1; names the row, the token and the value.
+
+    Examples
+    --------
+    >>> float_rows([0.5, 0.5]).tolist()
+    [[0.5, 0.5]]
     """
     a = float_array(values, name)
     xp = array_namespace(a)
@@ -194,12 +349,53 @@ def float_rows(values: Any, name: str = "p") -> Array:
 
 
 def dtype_name(a: Array) -> str:
-    """The dtype of an array of any library: "float32", "bfloat16", ..."""
+    """Return the dtype of an array of any library by its short name.
+
+    Parameters
+    ----------
+    a : [...]
+        An array.
+
+    Returns
+    -------
+    str
+        "float32", "bfloat16", ...
+
+    Examples
+    --------
+    >>> dtype_name(np.ones(2))
+    'float64'
+    """
     return str(a.dtype).removeprefix("torch.")
 
 
 def as_array(values: Any, name: str, shape: str = "[V] or [B, V]") -> Array:
-    """An array as it is, anything else as float64; InvalidDistribution for what is neither."""
+    """Return an array as it is, and anything else as float64.
+
+    Parameters
+    ----------
+    values : [...]
+        An array of any library, or a sequence of numbers.
+    name
+        What errors call it.
+    shape
+        The shape that errors ask for.
+
+    Returns
+    -------
+    [...]
+        The array.
+
+    Raises
+    ------
+    InvalidDistribution
+        It is neither.
+
+    Examples
+    --------
+    >>> as_array([1, 2], "u").dtype
+    dtype('float64')
+    """
     if isinstance(values, np.ma.MaskedArray):
         raise InvalidDistribution(
             f"{name} is a masked array; a distribution has a number at every token: fill it with {name}.filled(0)"
@@ -220,14 +416,24 @@ def _library(a: Array) -> str:
 
 
 def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ...]:
-    """Distributions [V] of one vocabulary, rationals or floats, on the tokens that matter most to any of them, exactly.
+    """Restrict distributions of one vocabulary to the tokens that matter most to any of them, exactly.
 
-    The kept tokens stay in their order; the lowest index wins ties. What is left of a distribution is divided by its
-    sum; a distribution with no mass on the kept tokens becomes uniform.
+    Parameters
+    ----------
+    rows : n sequences [V]
+        Rationals or floats.
+    tokens
+        How many tokens stay, in their order; the lowest index wins ties.
 
-    Example:
-        >>> restrict([[0.5, 0.25, 0.25, 0], [0, 0, 0.25, 0.75]], 2)
-        ((Fraction(1, 1), Fraction(0, 1)), (Fraction(0, 1), Fraction(1, 1)))
+    Returns
+    -------
+    n tuples [tokens]
+        What is left of each distribution over its sum; uniform where nothing is left.
+
+    Examples
+    --------
+    >>> restrict([[0.5, 0.25, 0.25, 0], [0, 0, 0.25, 0.75]], 2)
+    ((Fraction(1, 1), Fraction(0, 1)), (Fraction(0, 1), Fraction(1, 1)))
     """
     rows = [row.tolist() if hasattr(row, "tolist") else row for row in rows]
     best = [max(entries) for entries in zip(*rows, strict=True)]
@@ -237,13 +443,34 @@ def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ..
 
 
 def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Array:
-    """softmax(logits / temperature) [.., V], after top-k and then top-p (nucleus) truncation when asked.
+    """Return softmax(logits / temperature), after top-k and then top-p (nucleus) truncation when asked.
 
-    numpy or torch; -inf marks a forbidden token. Ties at the top-k border are all kept. float16 and bfloat16 logits
-    are raised to float32 first, whole numbers to float64. Every finite temperature > 0 is served in every dtype.
+    Parameters
+    ----------
+    logits : [..., V]
+        numpy or torch; -inf marks a forbidden token. float16 and bfloat16 are raised to float32 first, whole numbers to
+        float64.
+    temperature
+        Any finite number above 0, in every dtype.
+    top_k
+        How many tokens stay; ties at the border all do.
+    top_p
+        The mass that the tokens which stay must reach.
 
-    Raises:
-        InvalidDistribution: a NaN or +inf logit, a row without a finite logit, or a setting outside its range.
+    Returns
+    -------
+    [..., V]
+        Distributions.
+
+    Raises
+    ------
+    InvalidDistribution
+        A NaN or +inf logit, a row without a finite logit, or a setting outside its range.
+
+    Examples
+    --------
+    >>> from_logits([0.0, 0.0, -np.inf]).tolist()
+    [0.5, 0.5, 0.0]
     """
     temperature = _setting(temperature, "temperature")
     if not 0 < temperature < float("inf"):

@@ -22,16 +22,40 @@ LARGEST_TABLE = 4_000_000
 
 @renamed.argument(normalise="normalize")
 def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -> Coupling:
-    """The exact distribution of a sampler, by enumeration of every draft tuple in rationals.
+    """Compute the exact distribution of a sampler, by enumeration of every draft tuple in rationals.
 
-    Args:
-        p: target distribution [V], as rationals, strings or floats (see distributions.parse); or an Instance with the
-            sampler's drafts.
-        q: draft distribution [V], or [k, V] for product drafts.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [V]
+        Target distribution, as rationals, strings or floats (see `distributions.parse`); or an `Instance` with the
+        sampler's drafts.
+    q : [V] or [k, V]
+        Draft distribution, or those of k different drafters for product drafts.
+    normalize
+        Divide p and q by their sums, whatever they are.
 
-    Raises:
-        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit.
-        SpecHubError: the rule left the rationals, or its rows do not sum to 1.
+    Returns
+    -------
+    Coupling
+        Every draft tuple with its mass and its verdict; ask it for `is_lossless`, `acceptance`, `distance`.
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution.
+    TooLarge
+        V^k tuples do not fit.
+    SpecHubError
+        The rule left the rationals, or its rows do not sum to 1.
+
+    Examples
+    --------
+    >>> from spechub_lp import exact, samplers
+    >>> coupling = exact(samplers.RRS(), ["0", "1/5", "4/5"], ["3/5", "3/10", "1/10"])
+    >>> coupling.is_lossless, coupling.acceptance
+    (True, Fraction(37, 100))
     """
     instance = Instance.parse(p, q, sampler.k, sampler.drafts, normalize)
     if (instance.policy, instance.k) != (sampler.drafts, sampler.k):
@@ -47,14 +71,38 @@ def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -
 
 
 def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
-    """The distribution of a sampler as rounding leaves it, by the same enumeration; read its `.distance`.
+    """Compute the distribution of a sampler as rounding leaves it, by the same enumeration.
 
-    p, q: float distributions [V] (q [k, V] for product drafts), numpy or torch, on any device. The verdicts are
-    computed in the dtype of p and q, as a draw computes them, then summed in float64.
+    The verdicts are computed in the dtype of p and q, as a draw computes them, then summed in float64.
 
-    Raises:
-        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit. SpecHubError: more than one
-        pair of distributions.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [V]
+        Target distribution in floats, numpy or torch, on any device.
+    q : [V] or [k, V]
+        Draft distribution of the same library.
+
+    Returns
+    -------
+    Coupling
+        In float64; read its `distance`.
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution.
+    TooLarge
+        V^k tuples do not fit.
+    SpecHubError
+        More than one pair of distributions.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> reference(samplers.RRS(), np.array([0.0, 0.2, 0.8]), np.array([0.6, 0.3, 0.1])).distance < 1e-15
+    True
     """
     p, q = float_pair(sampler, p, q)
     if (rows := distributions.batch(p=p, q=q)) != 1:
@@ -67,7 +115,34 @@ def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
 
 
 def float_pair(sampler: Sampler, p: Any, q: Any) -> tuple[Array, Array]:
-    """Read and check float distributions: p [B, V], q [B, V] or [B, k, V], where [k, V] beside one p are k drafters."""
+    """Read and check float distributions for a sampler.
+
+    Parameters
+    ----------
+    sampler
+        Says how many drafts are made and how.
+    p : [V] or [B, V]
+        Target distributions.
+    q : [V], [B, V] or [B, k, V]
+        Draft distributions; for product drafts [k, V] beside one p are k drafters.
+
+    Returns
+    -------
+    p [B, V], q [B, V] or [B, k, V]
+        Either may have one row for all.
+
+    Raises
+    ------
+    SpecHubError
+        Shapes or kinds of array do not fit, or k drafts cannot be made from q.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> p, q = float_pair(samplers.RRS(), [0.5, 0.5], [0.25, 0.75])
+    >>> p.shape, q.shape
+    ((1, 2), (1, 2))
+    """
     p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
     distributions.same_library(p=p, q=q)
     if p.ndim != 2:

@@ -149,7 +149,26 @@ def _read_only(array: NumpyArray) -> NumpyArray:
 
 
 def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> None:
-    """Raise TooLarge when V^k tuples are more than `most`, or k more than 64; a large power is not computed."""
+    """Check that the draft tuples are few enough to enumerate; a large power is not computed.
+
+    Parameters
+    ----------
+    vocabulary, k
+        V and the number of drafts; there are V^k tuples.
+    most
+        How many tuples are allowed.
+    what, hint
+        What errors call them, and the end of the error.
+
+    Raises
+    ------
+    TooLarge
+        V^k is more than `most`, or k more than 64.
+
+    Examples
+    --------
+    >>> check_tuples(3, 2, most=10, what="draft tuples", hint="take fewer")
+    """
     vocabulary, k = int(vocabulary), int(k)  # numpy's integers would overflow in silence
     if k > MOST_DRAFTS:
         raise TooLarge(f"k = {shown(k)} drafts are too many to enumerate (at most {MOST_DRAFTS}); {hint}")
@@ -160,14 +179,33 @@ def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> No
 
 
 def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[NumpyArray, NumpyArray]:
-    """Every draft tuple of positive mass [N, k], in lexicographic order, and its mass [N], for one distribution q [1,
-    V].
+    """Enumerate every draft tuple of positive mass, in lexicographic order.
 
-    Rational distributions give rational masses. Float distributions of any dtype give float64 masses: each next-draft
-    distribution is divided by its float64 sum, as a draw would do. The mass is numpy; the tuples live with q.
+    Parameters
+    ----------
+    policy
+        How the drafts are made.
+    q : [1, V] or [1, k, V]
+        One draft distribution, in rationals or in floats of any dtype.
+    k
+        How many drafts are made.
 
-    Raises:
-        TooLarge: V^k tuples are more than a million.
+    Returns
+    -------
+    tuples [N, k], mass [N]
+        Token ids beside q, and their probabilities in numpy: rationals of rationals, else float64, where each
+        next-draft distribution is divided by its float64 sum, as a draw would do.
+
+    Raises
+    ------
+    TooLarge
+        V^k tuples are more than a million.
+
+    Examples
+    --------
+    >>> x, mass = enumerate_drafts(policies.by_name("iid"), np.array([[0.25, 0.75]]), 2)
+    >>> x.tolist(), mass.tolist()
+    ([[0, 0], [0, 1], [1, 0], [1, 1]], [0.0625, 0.1875, 0.1875, 0.5625])
     """
     policy.check(q, k)
     check_tuples(q.shape[-1], k, MOST_TUPLES, "draft tuples", INSTEAD)

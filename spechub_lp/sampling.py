@@ -25,7 +25,16 @@ ROWS_IN_WORK = 12
 
 @dataclass(frozen=True)
 class Draw:
-    """What came out of a batch of draws."""
+    """What came out of a batch of draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spechub_lp import draw, samplers
+    >>> drawn = draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], np.array([[0.1, 0.9, 0.5]]))
+    >>> drawn.tokens.tolist(), drawn.slots.tolist(), drawn.drafts.tolist()
+    ([0], [0], [[0, 1]])
+    """
 
     tokens: Array
     """[B] the output token."""
@@ -36,36 +45,79 @@ class Draw:
 
 
 def draw(sampler: Sampler, p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
-    """Draw drafts and output from explicit uniforms. The same u gives the same tokens in numpy and torch.
-
-    Args:
-        p, q: distributions [V] or [B, V] of numpy or torch; for product drafts q is [B, k, V], or [k, V] beside one p.
-        u: uniforms [B, k + 1] in [0, 1]: one for each draft, the last for the verdict. B may be 0.
+    """Draw drafts and output from explicit uniforms; the same u gives the same tokens in numpy and torch.
 
     Both ends of [0, 1] are legal in every dtype, because rounding to float32, float16 or bfloat16 makes uniforms of
     exactly 1. An entry of u is taken for the float64 that it is exactly: 0 stands for the first token of positive
     probability, and 1 for what the largest number below 1 stands for, whatever the dtype of u is. No u draws a token of
     probability 0. A u of few bits reaches only the tokens on its grid; draw uniforms in float64.
 
-    Bits: drafts, verdicts and the search for the token that u falls on are made of the same operations in the same
-    order in numpy and torch and on every device (_array/ops.py), so tokens agree where u is on the very edge of
-    two tokens, too. Left out are Tempered drafts with a power that is no whole number: libraries round powers each in
-    their own way.
+    Drafts, verdicts and the search for the token that u falls on are made of the same operations in the same order in
+    numpy and torch and on every device (_array/ops.py), so tokens agree where u is on the very edge of two tokens, too.
+    Left out are Tempered drafts with a power that is no whole number: libraries round powers each in their own way.
 
-    Raises:
-        InvalidDistribution: p or q is not a distribution. SpecHubError: shapes, kinds of array or u do not fit; a bad
-        k.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [V] or [B, V]
+        Target distributions, numpy or torch.
+    q : [V] or [B, V]
+        Draft distributions; for product drafts [B, k, V], or [k, V] beside one p.
+    u : [B, k + 1]
+        Uniforms in [0, 1]: one for each draft, the last for the verdict. B may be 0.
 
-    Example:
-        >>> from spechub_lp import draw, samplers
-        >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
-        [0]
+    Returns
+    -------
+    Draw
+        Tokens [B], slots [B] and drafts [B, k].
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution.
+    SpecHubError
+        Shapes, kinds of array or u do not fit; a bad k.
+
+    Examples
+    --------
+    >>> from spechub_lp import draw, samplers
+    >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
+    [0]
     """
     return draw_in_slices(sampler, *inputs(sampler, p, q, u))
 
 
 def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
-    """Read and check all that a draw takes: p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]."""
+    """Read and check all that a draw takes.
+
+    Parameters
+    ----------
+    sampler
+        Says how many drafts are made and how.
+    p : [V] or [B, V]
+        Target distributions.
+    q : [V], [B, V] or [B, k, V]
+        Draft distributions.
+    u : [B, k + 1]
+        Uniforms.
+
+    Returns
+    -------
+    p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]
+        Arrays of one library.
+
+    Raises
+    ------
+    SpecHubError
+        Shapes, kinds of array or u do not fit.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> [a.shape for a in inputs(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]])]
+    [(1, 2), (1, 2), (1, 3)]
+    """
     p, q = float_pair(sampler, p, q)
     u = distributions.as_array(u, "u", f"[B, {sampler.k + 1}]")
     if u.ndim != 2 or u.shape[1] != sampler.k + 1:
@@ -87,10 +139,32 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
 
 
 def draw_in_slices(sampler: Sampler, p: Array, q: Array, u: Array, memory: int = MEMORY) -> Draw:
-    """`draw` of what `inputs` returned, a slice of the batch at a time; nothing is checked.
+    """Draw from what `inputs` returned, a slice of the batch at a time; nothing is checked.
 
-    Args:
-        memory: bytes to stay below, beside the inputs. One pair p, q is prepared once for all slices.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [B, V] or [1, V]
+        Target distributions.
+    q : [B, V], [1, V] or [.., k, V]
+        Draft distributions.
+    u : [B, k + 1]
+        Uniforms.
+    memory
+        Bytes to stay below, beside the inputs. One pair p, q is prepared once for all slices.
+
+    Returns
+    -------
+    Draw
+        Tokens [B], slots [B] and drafts [B, k].
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> rule = samplers.RRS()
+    >>> draw_in_slices(rule, *inputs(rule, [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]])).slots.tolist()
+    [0]
     """
     xp = array_namespace(p, q, u)
     if not u.shape[0]:
@@ -117,8 +191,29 @@ def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdic
 
 
 def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
-    """The drafts [B, k] that a policy makes from q [B, V] or [1, V] ([B, k, V] for product drafts) with uniforms u
-    [B, k]; nothing is checked."""
+    """Draw the drafts of a policy from explicit uniforms; nothing is checked.
+
+    Parameters
+    ----------
+    policy
+        How the drafts are made.
+    q : [B, V] or [1, V]
+        Draft distributions; [B, k, V] for product drafts.
+    u : [B, k]
+        Uniforms.
+
+    Returns
+    -------
+    [B, k]
+        Token ids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spechub_lp.drafts import IID
+    >>> draw_drafts(IID(), np.array([[0.25, 0.75]]), np.array([[0.1, 0.9]])).tolist()
+    [[0, 1]]
+    """
     xp, k = array_namespace(q, u), u.shape[1]
     x = xp.zeros((u.shape[0], 0), dtype=xp.int64, device=device(u))
     for j in range(k):
@@ -127,11 +222,29 @@ def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
 
 
 def inverse_cdf(weights: Array, u: Array) -> Array:
-    """The cell that u [B] falls into when the weights [B, C] or [1, C] are laid end to end: [B] indices.
+    """Find the entry that u falls on when the weights are laid end to end.
 
-    A walk down the tree of float64 sums (_array/ops.halvings): where what is still to go is below the weight on the
-    left, go left; else take that weight off and go right. A cell of weight 0 is never chosen, not even at u = 0 or
-    u = 1, and the same bits give the same cell on every device.
+    A walk down the tree of float64 sums (_array/ops.halvings): where what is still to go is less than the weight on the
+    left, go left; else take that weight off and go right. An entry of weight 0 is never chosen, not even at u = 0 or u
+    = 1, and the same bits give the same entry on every device.
+
+    Parameters
+    ----------
+    weights : [B, C] or [1, C]
+        Not negative; of any sum.
+    u : [B]
+        Uniforms in [0, 1].
+
+    Returns
+    -------
+    [B]
+        Indices below C.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> inverse_cdf(np.array([[0.0, 1.0, 3.0]]), np.array([0.0, 0.2, 0.3, 1.0])).tolist()
+    [1, 1, 2, 2]
     """
     xp = array_namespace(weights, u)
     *levels, whole = halvings(xp.astype(weights, xp.float64))

@@ -1,4 +1,4 @@
-"""The fast face: the same draws on any torch device and dtype, a slice of the batch at a time."""
+"""The same draws on any torch device and dtype, a slice of the batch at a time."""
 
 from typing import Any
 
@@ -20,15 +20,35 @@ def draw(
 ) -> Draw:
     """Draw from explicit uniforms, as `spechub_lp.draw` does, on a device, in a dtype, in slices of the batch.
 
-    Args:
-        p, q: distributions [V] or [B, V] (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays
-            and lists that torch.as_tensor takes.
-        u: uniforms [B, k + 1] in [0, 1], as `spechub_lp.draw` reads them.
-        device, dtype: where and in what precision to work; by default those of p.
-        memory: bytes to stay below, beside the inputs.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p, q : [V] or [B, V]
+        Distributions (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists that
+        torch.as_tensor takes.
+    u : [B, k + 1]
+        Uniforms in [0, 1], as `spechub_lp.draw` reads them.
+    device, dtype
+        Where and in what precision to work; by default those of p.
+    memory
+        Bytes to stay below, beside the inputs.
 
-    Raises:
-        InvalidDistribution, SpecHubError: as `spechub_lp.draw`.
+    Returns
+    -------
+    Draw
+        Tensors: tokens [B], slots [B] and drafts [B, k].
+
+    Raises
+    ------
+    InvalidDistribution, SpecHubError
+        As `spechub_lp.draw`.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]], dtype=torch.float32).tokens
+    tensor([0])
     """
     p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
     p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))
@@ -36,7 +56,35 @@ def draw(
 
 
 def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any) -> Draw:
-    """Draw one output for each row of p and q with torch's own uniforms; arguments as `draw`."""
+    """Draw one output for each row of p and q with torch's own uniforms.
+
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p, q : [V] or [B, V]
+        Distributions, as `draw` takes them.
+    generator
+        Torch's source of uniforms; by default the global one.
+    where
+        `device`, `dtype` and `memory` of `draw`.
+
+    Returns
+    -------
+    Draw
+        Tensors: tokens [B], slots [B] and drafts [B, k].
+
+    Raises
+    ------
+    SpecHubError
+        The generator makes no uniforms on that device; else as `draw`.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> sample(samplers.RRS(), [0.0, 1.0], [0.5, 0.5], generator=torch.Generator().manual_seed(0)).tokens
+    tensor([1])
+    """
     p, q = (_tensor(a, name, where.get("device"), where.get("dtype")) for a, name in ((p, "p"), (q, "q")))
     batch = distributions.batch(**dict(zip("pq", float_pair(sampler, p, q), strict=True)))
     try:

@@ -74,7 +74,7 @@ def worst_target_on_one_token(p: Distribution, q: Distribution, k: int) -> bool:
     )
 
 
-def every_target_is_served(p: Distribution, q: Distribution, k: int) -> bool:
+def every_target_is_covered(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrs", p, q, k) == hit(q, k, "iid")[frozenset(y for y, m in enumerate(p) if m > 0)]
 
 
@@ -120,7 +120,7 @@ TWINS: tuple[Theorem, ...] = (
     Theorem("T11", "K-SEQ accepts at least 9/10 of the optimum", "the constant moved to 9/10", promise_of_nine_tenths),
     Theorem("T12", "RRS accepts at least 24/27 of the optimum", "23/27 moved to 24/27", rrs_share_raised),
     Theorem("T13", "the worst target can be taken on one token", "larger A dropped", worst_target_on_one_token),
-    Theorem("T14", "RRS accepts Pr(iid drafts hit A) on any target on A", "q given A dropped", every_target_is_served),
+    Theorem("T14", "RRS accepts Pr(iid drafts hit A) on any target on A", "q given A dropped", every_target_is_covered),
     Theorem("T15", "RRS with k drafts does as well as NSS with k + 1", "one draft moved", rrs_beats_nss_with_one_more),
 )
 

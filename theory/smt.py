@@ -64,12 +64,12 @@ def inside_border(n: int, k: int = 2, one: str = "1", plain: bool = False) -> Qu
 
 
 def beyond_border(n: int, k: int = 2) -> Query:
-    """T4, T8: beyond the border at x (the last token) the target e_x is served worse by greedy hubs."""
+    """T4, T8: beyond the border at x (the last token) the target e_x is covered worse by greedy hubs."""
     x = n - 1
     beyond = f"(assert (> q{x} 0))\n(assert (> (* (- 1 {_top(k)}) {_geometric(x, k)}) 1))\n"
-    served = f"(assert (>= h{x} (- 1 {_power(f'(- 1 q{x})', k)})))\n"
+    covered = f"(assert (>= h{x} (- 1 {_power(f'(- 1 q{x})', k)})))\n"
     hypotheses = _distributions(n, k - 1, target=False, ordered=False) + beyond
-    return Query(f"{_name(k)} beyond, n = {n}, k = {k}", n, hypotheses, (served,))
+    return Query(f"{_name(k)} beyond, n = {n}, k = {k}", n, hypotheses, (covered,))
 
 
 def below_half(n: int) -> Query:
@@ -127,8 +127,8 @@ def _dominance(name: str, n: int, k: int, hypothesis: str, plain: bool) -> Query
 
 def below_every_cut(n: int, k: int) -> str:
     """hub < alpha*_iid, plainly."""
-    served = [f"p{t}" for t in range(k - 1)] + [f"(ite (<= p{y} h{y}) p{y} h{y})" for y in range(k - 1, n)]
-    lines = ["(declare-const hub Real)", f"(assert (= hub {_sum(served)}))"]
+    covered = [f"p{t}" for t in range(k - 1)] + [f"(ite (<= p{y} h{y}) p{y} h{y})" for y in range(k - 1, n)]
+    lines = ["(declare-const hub Real)", f"(assert (= hub {_sum(covered)}))"]
     lines += [_cut("hub", [y for y in range(n) if chosen[y]], k) for chosen in product((0, 1), repeat=n)]
     return "\n".join(lines) + "\n"
 

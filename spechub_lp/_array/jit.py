@@ -11,7 +11,26 @@ SHORT = 48
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Run `function(row, ...)` through numba when the row is long and of floats; rationals and short rows as it is."""
+    """Run a loop over a row through numba when the row is long and of floats; rationals and short rows as they are.
+
+    Parameters
+    ----------
+    function
+        `function(row, ...)`, in the part of python that numba takes.
+
+    Returns
+    -------
+    Callable
+        The same function.
+
+    Examples
+    --------
+    >>> @compiled
+    ... def first(row):
+    ...     return row[0]
+    >>> float(first(np.array([0.5, 0.5])))
+    0.5
+    """
 
     @wraps(function)
     def run(row: Any, *rest: Any) -> Any:
@@ -25,6 +44,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def has_numba() -> bool:
+    """Return whether numba is installed.
+
+    Returns
+    -------
+    bool
+        Looked up once.
+
+    Examples
+    --------
+    >>> has_numba() in (True, False)
+    True
+    """
     try:
         import numba  # noqa: F401
     except ImportError:

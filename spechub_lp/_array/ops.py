@@ -23,19 +23,70 @@ LANES = 8
 
 
 def zero(a: Array) -> Array:
-    """The number 0 in the arithmetic of `a`."""
+    """Return the number 0 in the arithmetic of an array.
+
+    Parameters
+    ----------
+    a : [...]
+        An array.
+
+    Returns
+    -------
+    []
+        A scalar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(zero(np.ones((1, 2))))
+    0.0
+    """
     if a.dtype == object and math.prod(a.shape):
         return a[(0,) * a.ndim] * 0
     return array_namespace(a).zeros((), dtype=a.dtype, device=device(a))
 
 
 def one(a: Array) -> Array:
-    """The number 1 in the arithmetic of `a`."""
+    """Return the number 1 in the arithmetic of an array.
+
+    Parameters
+    ----------
+    a : [...]
+        An array.
+
+    Returns
+    -------
+    []
+        A scalar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(one(np.ones((1, 2))))
+    1.0
+    """
     return zero(a) + 1
 
 
 def some(a: Array) -> Array:
-    """The rows, or one one-hot row in the place of none, for what is made row by row: one row serves any batch."""
+    """Return the rows, or one one-hot row in the place of none; one row goes with any batch.
+
+    Parameters
+    ----------
+    a : [B, ..., V]
+        Rows; B may be 0.
+
+    Returns
+    -------
+    [B, ..., V] or [1, ..., V]
+        At least one row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> some(np.ones((0, 2))).tolist()
+    [[1.0, 0.0]]
+    """
     if a.shape[0]:
         return a
     xp = array_namespace(a)
@@ -44,7 +95,24 @@ def some(a: Array) -> Array:
 
 
 def total(a: Array) -> Array:
-    """Row sums, kept as a column: [B, V] -> [B, 1]. 16-bit floats are summed in float32 and rounded once."""
+    """Sum each row, kept as a column. 16-bit floats are summed in float32 and rounded once.
+
+    Parameters
+    ----------
+    a : [..., V]
+        Rows.
+
+    Returns
+    -------
+    [..., 1]
+        The sums.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> total(np.array([[0.5, 0.25]])).tolist()
+    [[0.75]]
+    """
     xp = array_namespace(a)
     if "16" in str(a.dtype):
         return xp.astype(total(xp.astype(a, xp.float32)), a.dtype)
@@ -59,9 +127,25 @@ def total(a: Array) -> Array:
 
 
 def halvings(a: Array) -> Iterator[Array]:
-    """The row, the sums of its neighbours, the sums of theirs, ...: [B, V], [B, ceil(V / 2)], ..., [B, 1].
+    """Yield the row, the sums of its neighbours, the sums of theirs, and so on up to the sum of all.
 
-    Entry i of a row is the sum of the entries 2i and 2i + 1 of the row before it; an entry without a neighbour is kept.
+    Entry i of a row is the sum of the entries 2i and 2i + 1 of the row before it; an entry without a neighbour stays.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+
+    Yields
+    ------
+    [B, V], [B, ceil(V / 2)], ..., [B, 1]
+        The levels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [level.tolist() for level in halvings(np.array([[1.0, 2.0, 3.0]]))]
+    [[[1.0, 2.0, 3.0]], [[3.0, 3.0]], [[6.0]]]
     """
     yield a
     while (n := a.shape[-1]) > 1:
@@ -71,8 +155,24 @@ def halvings(a: Array) -> Iterator[Array]:
 
 
 def others(a: Array) -> Array:
-    """Of each entry the sum of the others in its row, by adding alone, so that a heavy entry hides no faint ones:
-    [B, V] -> [B, V]."""
+    """Sum the others of each entry in its row, by adding alone, so that a heavy entry hides no faint ones.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+
+    Returns
+    -------
+    [B, V]
+        The sums.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> others(np.array([[1.0, 2.0, 3.0]])).tolist()
+    [[5.0, 4.0, 3.0]]
+    """
     xp = array_namespace(a)
     none = a[:, :1] * 0
 
@@ -83,16 +183,43 @@ def others(a: Array) -> Array:
 
 
 def ratio(a: Array, b: Array) -> Array:
-    """a / b, and 0 where b is 0."""
+    """Divide a by b; the quotient is 0 where b is 0.
+
+    Parameters
+    ----------
+    a, b : [...]
+        Not negative; shapes broadcast.
+
+    Returns
+    -------
+    [...]
+        a / b.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, 0.0]
+    """
     xp = array_namespace(a, b)
     there = b > 0
     return xp.where(there, a / xp.where(there, b, one(b)), zero(a))
 
 
 def accept_probability(target: Array, proposal: Array) -> Array:
-    """min(1, target / proposal), and 0 where the proposal is 0; shapes broadcast.
+    """Return min(1, target / proposal), and 0 where the proposal is 0.
 
     Divides only where target < proposal, so a subnormal proposal cannot overflow.
+
+    Parameters
+    ----------
+    target, proposal : [...]
+        Probabilities; shapes broadcast.
+
+    Returns
+    -------
+    [...]
+        The probability to accept.
 
     Examples
     --------
@@ -110,24 +237,87 @@ def accept_probability(target: Array, proposal: Array) -> Array:
 
 
 def positive(a: Array) -> Array:
-    """max(a, 0)."""
+    """Return max(a, 0).
+
+    Parameters
+    ----------
+    a : [...]
+        Numbers.
+
+    Returns
+    -------
+    [...]
+        The positive part of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> positive(np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
     return array_namespace(a).maximum(a, zero(a))
 
 
 def minimum(a: Array, b: Array) -> Array:
-    """The smaller of the two, entry by entry."""
+    """Return the smaller of the two, entry by entry.
+
+    Parameters
+    ----------
+    a, b : [...]
+        Numbers; shapes broadcast.
+
+    Returns
+    -------
+    [...]
+        The minima.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> minimum(np.array([1.0, 4.0]), np.array([2.0, 3.0])).tolist()
+    [1.0, 3.0]
+    """
     return array_namespace(a, b).minimum(a, b)
 
 
 def maximum(a: Array, b: Array) -> Array:
-    """The larger of the two, entry by entry."""
+    """Return the larger of the two, entry by entry.
+
+    Parameters
+    ----------
+    a, b : [...]
+        Numbers; shapes broadcast.
+
+    Returns
+    -------
+    [...]
+        The maxima.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> maximum(np.array([1.0, 4.0]), np.array([2.0, 3.0])).tolist()
+    [2.0, 4.0]
+    """
     return array_namespace(a, b).maximum(a, b)
 
 
 def hockey_stick(p: Array, q: Array, g: Any) -> Array:
-    """Return the hockey-stick divergence E_g(p, q) = sum_y (p(y) - g q(y))+: [B, V], [B, V], g or [B, 1] -> [B, 1].
+    """Return the hockey-stick divergence E_g(p, q) = sum_y (p(y) - g q(y))+.
 
     It is the mass that is left of p when every token is covered up to g q. E_1 is the total variation distance.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Distributions.
+    g : number or [B, 1]
+        The level.
+
+    Returns
+    -------
+    [B, 1]
+        The divergence of each row.
 
     Examples
     --------
@@ -139,7 +329,26 @@ def hockey_stick(p: Array, q: Array, g: Any) -> Array:
 
 
 def power(a: Array, k: int) -> Array:
-    """a^k for a whole k >= 1 by multiplication alone: namespaces have each their own rounding of pow."""
+    """Return a^k by multiplication alone: namespaces have each their own rounding of pow.
+
+    Parameters
+    ----------
+    a : [...]
+        Numbers.
+    k
+        A whole number >= 1.
+
+    Returns
+    -------
+    [...]
+        The powers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> power(np.array([2.0, 3.0]), 2).tolist()
+    [4.0, 9.0]
+    """
     out = a
     for _ in range(k - 1):
         out = out * a
@@ -147,35 +356,147 @@ def power(a: Array, k: int) -> Array:
 
 
 def normalize(a: Array, empty: Array) -> Array:
-    """Each row over its sum; the row of `empty` in place of a row of zeros."""
+    """Divide each row by its sum.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Not negative.
+    empty : [B, V] or [1, V]
+        Takes the place of a row of zeros.
+
+    Returns
+    -------
+    [B, V]
+        Distributions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalize(np.array([[1.0, 3.0], [0.0, 0.0]]), np.array([[1.0, 0.0]])).tolist()
+    [[0.25, 0.75], [1.0, 0.0]]
+    """
     xp = array_namespace(a, empty)
     mass = total(a)
     return xp.where(mass > 0, a / xp.where(mass > 0, mass, one(a)), empty)
 
 
 def argmax(a: Array) -> Array:
-    """The most likely token of each row, [B, V] -> [B]; the lowest index wins ties."""
+    """Return the most likely token of each row; the lowest index wins ties.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+
+    Returns
+    -------
+    [B]
+        Token ids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> argmax(np.array([[0.25, 0.5, 0.25]])).tolist()
+    [1]
+    """
     return array_namespace(a).argmax(a, axis=-1)
 
 
 def pick(a: Array, x: Array) -> Array:
-    """a[b, x[b]]: [B, V], [B] -> [B]."""
+    """Return the entry of one token in each row: a[b, x[b]].
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+    x : [B]
+        Token ids.
+
+    Returns
+    -------
+    [B]
+        The entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pick(np.array([[0.25, 0.75]]), np.array([1])).tolist()
+    [0.75]
+    """
     return array_namespace(a).take_along_axis(a, x[:, None], axis=-1)[:, 0]
 
 
 def is_token(a: Array, x: Array) -> Array:
-    """Mask [B, V] that marks token x[b] in row b; V and the device are those of `a`."""
+    """Mark one token in each row.
+
+    Parameters
+    ----------
+    a : [.., V]
+        Gives V and the device.
+    x : [B]
+        Token ids.
+
+    Returns
+    -------
+    [B, V]
+        True at token x[b] of row b.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_token(np.ones((1, 3)), np.array([1])).tolist()
+    [[False, True, False]]
+    """
     xp = array_namespace(a)
     return xp.arange(a.shape[-1], device=x.device)[None, :] == x[:, None]
 
 
 def one_hot(a: Array, x: Array) -> Array:
-    """The distribution that sits on token x[b], in the arithmetic of `a`: [B] -> [B, V]."""
+    """Return the distribution that sits on one token, in the arithmetic of an array.
+
+    Parameters
+    ----------
+    a : [.., V]
+        Gives V and the arithmetic.
+    x : [B]
+        Token ids.
+
+    Returns
+    -------
+    [B, V]
+        One-hot rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_hot(np.ones((1, 3)), np.array([1])).tolist()
+    [[0.0, 1.0, 0.0]]
+    """
     return array_namespace(a).where(is_token(a, x), one(a), zero(a))
 
 
 def without(a: Array, x: Array) -> Array:
-    """Rows with the tokens x[b, 0], x[b, 1], ... set to 0: [B, V], [B, j] -> [B, V]."""
+    """Set some tokens of each row to 0.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+    x : [B, j]
+        Token ids.
+
+    Returns
+    -------
+    [B, V]
+        The rows without the tokens x[b, 0], x[b, 1], ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> without(np.array([[0.5, 0.25, 0.25]]), np.array([[0, 2]])).tolist()
+    [[0.0, 0.25, 0.0]]
+    """
     xp = array_namespace(a)
     for j in range(x.shape[1]):
         a = xp.where(is_token(a, x[:, j]), zero(a), a)
@@ -183,7 +504,26 @@ def without(a: Array, x: Array) -> Array:
 
 
 def repeated(x: Array, j: int) -> Array:
-    """Whether draft j repeats an earlier draft of its tuple: [B, k] -> [B]."""
+    """Return whether a draft repeats an earlier draft of its tuple.
+
+    Parameters
+    ----------
+    x : [B, k]
+        Drafts.
+    j
+        Which draft.
+
+    Returns
+    -------
+    [B]
+        True where it does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> repeated(np.array([[4, 4], [4, 5]]), 1).tolist()
+    [True, False]
+    """
     xp = array_namespace(x)
     seen = xp.zeros(x.shape[:1], dtype=xp.bool, device=x.device)
     for i in range(j):
@@ -192,5 +532,22 @@ def repeated(x: Array, j: int) -> Array:
 
 
 def columns(*a: Array) -> Array:
-    """Stack vectors [B] as the columns of [B, k]."""
+    """Stack vectors as columns.
+
+    Parameters
+    ----------
+    a : k arrays [B]
+        The columns.
+
+    Returns
+    -------
+    [B, k]
+        One array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> columns(np.array([1, 2]), np.array([3, 4])).tolist()
+    [[1, 3], [2, 4]]
+    """
     return array_namespace(*a).stack(a, axis=-1)

@@ -12,5 +12,22 @@ RATIONAL = type(mpq(0))
 
 
 def rational_row(distribution: Any) -> NumpyArray:
-    """A distribution as one row [1, V] (k distributions as [1, k, V]) of the exact face's rationals."""
+    """Return a distribution as one row of gmpy2's rationals.
+
+    Parameters
+    ----------
+    distribution : [V] or [k, V]
+        Exact numbers.
+
+    Returns
+    -------
+    [1, V] or [1, k, V]
+        An object array.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> rational_row((Fraction(1, 2), Fraction(1, 2)))
+    array([[mpq(1,2), mpq(1,2)]], dtype=object)
+    """
     return np.vectorize(RATIONAL, otypes=[object])(np.asarray([distribution], dtype=object))

@@ -13,13 +13,24 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name : the extra of pyproject.toml that installs them.
-    purpose : what needs them, as the first words of the error.
+    name
+        The extra of pyproject.toml that installs them.
+    purpose
+        What needs them, as the first words of the error.
 
     Raises
     ------
     MissingPackage
         One of them is not installed.
+
+    Examples
+    --------
+    >>> with extra("torch", "drawing with torch"):
+    ...     import no_such_package
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.MissingPackage: drawing with torch needs the package 'no_such_package': pip install
+    'spechub-lp[torch]'
     """
     try:
         yield
@@ -30,7 +41,24 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
 
 def require(name: str, purpose: str, *packages: str) -> None:
-    """Raise MissingPackage when a package of an extra is not installed; import none of them."""
+    """Check that the packages of an extra are installed; import none of them.
+
+    Parameters
+    ----------
+    name, purpose
+        As `extra` takes them.
+    packages
+        Names to import.
+
+    Raises
+    ------
+    MissingPackage
+        One is not installed.
+
+    Examples
+    --------
+    >>> require("torch", "drawing", "json")
+    """
     for package in packages:
         if find_spec(package) is None:
             raise _missing(package, name, purpose)

@@ -24,12 +24,27 @@ _parts: set[Path] = set()
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file as UTF-8; "-" is stdout.
+    """Write a text file as UTF-8.
 
     A link is followed. A pipe or a character device is written in place, everything else through a neighbour.
 
-    Raises:
-        SpecHubError: it cannot be written.
+    Parameters
+    ----------
+    path
+        The file; "-" is stdout.
+    text
+        What it says.
+
+    Raises
+    ------
+    SpecHubError
+        It cannot be written.
+
+    Examples
+    --------
+    >>> write_text("note.txt", "whole or not at all")
+    >>> Path("note.txt").read_text()
+    'whole or not at all'
     """
     if is_stdout(path):
         stdout.write(text.encode())
@@ -43,7 +58,18 @@ def write_text(path: str | Path, text: str) -> None:
 def replace_file(path: Path, data: bytes) -> None:
     """Write a plain file whole or not at all, through a neighbour that is renamed; it keeps its mode. Raises OSError.
 
-    Of a link, the file that it points to is replaced.
+    Parameters
+    ----------
+    path
+        The file; of a link, the file that it points to is replaced.
+    data
+        Its bytes.
+
+    Examples
+    --------
+    >>> replace_file(Path("data.bin"), b"1234")
+    >>> Path("data.bin").read_bytes()
+    b'1234'
     """
     path = Path(os.path.realpath(path))
     part = _neighbour(path)
@@ -59,18 +85,55 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def remove_parts() -> None:
-    """Take away what is being written, for a process that ends without unwinding."""
+    """Remove what is being written, for a process that ends without unwinding.
+
+    Examples
+    --------
+    >>> remove_parts()
+    """
     for part in list(_parts):
         with suppress(OSError):
             part.unlink()
 
 
 def is_stdout(path: str | Path | None) -> bool:
+    """Return whether a file's name stands for stdout.
+
+    Parameters
+    ----------
+    path
+        A name, or None.
+
+    Returns
+    -------
+    bool
+        True of "-" and of the system's names for it.
+
+    Examples
+    --------
+    >>> is_stdout("-"), is_stdout("a.json")
+    (True, False)
+    """
     return str(path) in STDOUT
 
 
 def check_writable(path: str | Path | None) -> None:
-    """Raise SpecHubError now, before long work, when a file could not be written there later."""
+    """Check now, before long work, that a file can be written later.
+
+    Parameters
+    ----------
+    path
+        A file, stdout or None.
+
+    Raises
+    ------
+    SpecHubError
+        It could not.
+
+    Examples
+    --------
+    >>> check_writable("a.json")
+    """
     if path is None or is_stdout(path):
         return
     try:
@@ -82,12 +145,28 @@ def check_writable(path: str | Path | None) -> None:
 
 
 def check_outputs(*inputs: Path, **files: str | Path | None) -> None:
-    """Raise SpecHubError, before the work, when an output cannot be written or would overwrite another one.
+    """Check before the work that every output can be written and overwrites nothing that is needed.
 
-    Args:
-        inputs: files that are read, and must not be overwritten either.
-        files: option name (as a python name) and file, such as json=Path("a.json"), html=None. The tables that every
-            command shows count too, so that a file which stdout was sent to is no output.
+    Parameters
+    ----------
+    inputs
+        Files that are read, and must not be overwritten.
+    files
+        Option name (as a python name) and file, such as json=Path("a.json"), html=None. The tables that every command
+        shows count too, so that a file which stdout was sent to is no output.
+
+    Raises
+    ------
+    SpecHubError
+        An output cannot be written, or would overwrite another one or an input.
+
+    Examples
+    --------
+    >>> check_outputs(json="a.json", html=None)
+    >>> check_outputs(json="a.json", junit="a.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: --json and --junit both write to a.json; give each a place of its own
     """
     if files.get("html") is not None:
         require("html", "--html", "jinja2")
@@ -105,12 +184,42 @@ def check_outputs(*inputs: Path, **files: str | Path | None) -> None:
 
 
 def json_text(document: Any) -> str:
-    """JSON as every file of ours has it; rationals become strings such as "39/100"."""
+    r"""Return JSON as every file of the package has it.
+
+    Parameters
+    ----------
+    document
+        Rationals in it become strings such as "39/100".
+
+    Returns
+    -------
+    str
+        The text.
+
+    Examples
+    --------
+    >>> json_text({"alpha": Fraction(39, 100)})
+    '{\n "alpha": "39/100"\n}\n'
+    """
     return json.dumps(document, indent=1, default=_plain) + "\n"
 
 
 def write_json(path: str | Path, document: Any) -> None:
-    """Write JSON; rationals become strings such as "39/100", and what is not finite null: JSON has no NaN."""
+    """Write JSON; rationals become strings such as "39/100", and what is not finite null: JSON has no NaN.
+
+    Parameters
+    ----------
+    path
+        The file; "-" is stdout.
+    document
+        What it says.
+
+    Examples
+    --------
+    >>> write_json("a.json", [Fraction(1, 2), float("nan")])
+    >>> json.loads(Path("a.json").read_text())
+    ['1/2', None]
+    """
     write_text(path, json.dumps(_finite(document), indent=1, default=_plain, allow_nan=False) + "\n")
 
 

@@ -29,9 +29,19 @@ class _Lazy(ModuleType):
 def public(package: str, homes: Mapping[str, str]) -> None:
     """Give a package its public names, each loaded from its module at first use.
 
-    Args:
-        package: its `__name__`.
-        homes: name -> module below the package that has it; a module itself is its own home.
+    Parameters
+    ----------
+    package
+        Its `__name__`.
+    homes
+        Name -> module below the package that has it; a module itself is its own home.
+
+    Examples
+    --------
+    >>> sys.modules["a_package"] = ModuleType("a_package")
+    >>> public("a_package", {"f": "functions"})  # `a_package.f` will import a_package.functions
+    >>> "f" in dir(sys.modules["a_package"])
+    True
     """
     module = sys.modules[package]
     module.__class__ = _Lazy

@@ -20,13 +20,25 @@ def resolve(address: str, example: str = "my_rules:Mine", otherwise: str = "no a
 
     Parameters
     ----------
+    address
+        `module:object`.
     example, otherwise
         What an error calls a right address, and what it calls this one where it has no module or no object.
+
+    Returns
+    -------
+    object
+        Whatever is there.
 
     Raises
     ------
     SpecHubError
         No such module or object, or its import failed; the message says which.
+
+    Examples
+    --------
+    >>> resolve("fractions:Fraction").__name__
+    'Fraction'
     """
     name, _, path = address.partition(":")
     if not name or not path:
@@ -50,7 +62,30 @@ def resolve(address: str, example: str = "my_rules:Mine", otherwise: str = "no a
 
 
 def made(address: str, found: Any) -> Any:
-    """What was found, or what a class makes without arguments. Raises SpecHubError when it makes nothing."""
+    """Return what was found, or what a class makes without arguments.
+
+    Parameters
+    ----------
+    address
+        Where it was found, for errors.
+    found
+        An object or a class.
+
+    Returns
+    -------
+    object
+        No class.
+
+    Raises
+    ------
+    SpecHubError
+        The class makes nothing without arguments.
+
+    Examples
+    --------
+    >>> made("builtins:list", list)
+    []
+    """
     if not isinstance(found, type):
         return found
     try:
@@ -62,12 +97,32 @@ def made(address: str, found: Any) -> Any:
 
 
 def find(address: str, kind: type[T], what: str) -> T:
-    """The object at `module:object`, an instance of `kind` or a subclass of it that is made without arguments.
+    """Find the object at `module:object`.
+
+    Parameters
+    ----------
+    address
+        `module:object`.
+    kind
+        What it must be: an instance of this class, or a subclass of it that is made without arguments.
+    what
+        What errors call such an object.
+
+    Returns
+    -------
+    object
+        An instance of `kind`, which keeps its address.
 
     Raises
     ------
     SpecHubError
         Nothing is there, or something else.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers import Sampler
+    >>> find("spechub_lp.samplers:RRS", Sampler, "sampler")
+    RRS(k=2, drafts=IID())
     """
     found = resolve(address)
     if isinstance(found, type) and issubclass(found, kind):
@@ -81,19 +136,72 @@ def find(address: str, kind: type[T], what: str) -> T:
 
 
 def at(address: str | None, thing: T) -> T:
-    """The object, which keeps its address from now on."""
+    """Let an object keep the address at which it was found.
+
+    Parameters
+    ----------
+    address
+        `module:object`, or None.
+    thing
+        The object.
+
+    Returns
+    -------
+    object
+        The same.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers import RRS
+    >>> kept(at("my_rules:Mine", RRS()))
+    'my_rules:Mine'
+    """
     if address is not None:
         vars(thing)[ADDRESS] = address
     return thing
 
 
 def kept(thing: Any) -> str | None:
-    """The address that an object keeps."""
+    """Return the address that an object keeps.
+
+    Parameters
+    ----------
+    thing
+        The object.
+
+    Returns
+    -------
+    str or None
+        `module:object`.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers import RRS
+    >>> kept(RRS()) is None
+    True
+    """
     return vars(thing).get(ADDRESS)
 
 
 def address(thing: Any) -> str:
-    """What finds an object again: its name where the package knows one, else its address `module:object`."""
+    """Return what finds an object again.
+
+    Parameters
+    ----------
+    thing
+        A sampler or a policy.
+
+    Returns
+    -------
+    str
+        Its name where the package knows one, else its address `module:object`.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers import RRS
+    >>> address(RRS())
+    'rrs'
+    """
     if known := kept(thing):
         return known
     kind = type(thing)

@@ -38,10 +38,36 @@ def spread(
     chunksize: int = 1,
     initializer: Callable[[], object] | None = None,
 ) -> Iterator[Any]:
-    """map(work, *tasks) on `jobs` worker processes; results come in the order of the tasks.
+    """Map over tasks on worker processes; results come in the order of the tasks.
 
-    Raises:
-        SpecHubError: a worker process died. Whatever `work` raises is raised here.
+    Parameters
+    ----------
+    jobs
+        How many processes.
+    work
+        A function of a module, called with one item of each of `tasks`.
+    tasks
+        As `map` takes them.
+    chunksize
+        Tasks that a worker is given at once.
+    initializer
+        Called once in every worker.
+
+    Yields
+    ------
+    object
+        What `work` returns; whatever it raises is raised here.
+
+    Raises
+    ------
+    SpecHubError
+        A worker process died.
+
+    Examples
+    --------
+    >>> from math import sqrt
+    >>> list(spread(1, sqrt, [4.0, 9.0]))  # doctest: +SKIP
+    [2.0, 3.0]
     """
     import multiprocessing  # here, as everywhere below: the help of a command must not wait for it
     from concurrent.futures import ProcessPoolExecutor
@@ -61,19 +87,48 @@ def spread(
 
 
 def end_on_signals() -> None:
-    """From here on SIGINT, SIGTERM and SIGHUP end this process and its workers. One that is ignored stays so."""
+    """Let SIGINT, SIGTERM and SIGHUP end this process and its workers from here on. One that is ignored stays so.
+
+    Examples
+    --------
+    >>> before = {number: signal.getsignal(number) for number in SIGNALS}
+    >>> end_on_signals()
+    >>> all(signal.signal(number, handler) for number, handler in before.items())
+    True
+    """
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
 def signal_received() -> int | None:
-    """The signal that ends this process, if there is one."""
+    """Return the signal that ends this process, if there is one.
+
+    Returns
+    -------
+    int or None
+        Its number.
+
+    Examples
+    --------
+    >>> signal_received() is None
+    True
+    """
     return _received[0][0] if _received else None
 
 
 def end_with_parent(parent: int) -> None:
-    """In a forked child: be killed when the parent dies (on Linux), and take signals as a plain process does."""
+    """Let a forked child be killed when its parent dies (on Linux), and take signals as a plain process does.
+
+    Parameters
+    ----------
+    parent
+        The parent's process id.
+
+    Examples
+    --------
+    >>> end_with_parent(os.getppid())  # doctest: +SKIP
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     if sys.platform == "linux":

@@ -31,17 +31,73 @@ EDITED = f"restore it or make it again; if the edit is meant, delete its {CHECKS
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there. Raises SpecHubError where that cannot be seen, as in a folder without permission."""
+    """Return whether a file is there. Raises SpecHubError where that cannot be seen, as in a folder without permission.
+
+    Parameters
+    ----------
+    path
+        Its name.
+
+    Returns
+    -------
+    bool
+        Whether a plain file is there.
+
+    Examples
+    --------
+    >>> is_file(Path("no_such_file"))
+    False
+    """
     return _seen(path, S_ISREG)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there. Raises SpecHubError where that cannot be seen."""
+    """Return whether a folder is there. Raises SpecHubError where that cannot be seen.
+
+    Parameters
+    ----------
+    path
+        Its name.
+
+    Returns
+    -------
+    bool
+        Whether a folder is there.
+
+    Examples
+    --------
+    >>> is_folder(Path("."))
+    True
+    """
     return _seen(path, S_ISDIR)
 
 
 def read_bytes(path: str | Path, most: int = LARGEST) -> bytes:
-    """The bytes of a file. Raises SpecHubError when it cannot be read, is a folder, or has more than `most` bytes."""
+    """Read the bytes of a file.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    most
+        How many bytes it may have.
+
+    Returns
+    -------
+    bytes
+        All of them.
+
+    Raises
+    ------
+    SpecHubError
+        It cannot be read, is a folder, or is larger.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_bytes(b"abc")
+    >>> read_bytes("a.txt")
+    b'abc'
+    """
     try:
         with Path(path).open("rb") as file:
             data = _at_most(file, most + 1)
@@ -61,7 +117,31 @@ def _at_most(file: BinaryIO, count: int) -> bytes:
 
 
 def read_text(path: str | Path, most: int = LARGEST) -> str:
-    """A text file in UTF-8, its line ends made one character. Raises SpecHubError when it is something else."""
+    r"""Read a text file in UTF-8, its line ends made one character.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    most
+        How many bytes it may have.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    SpecHubError
+        It cannot be read, or is something else.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_bytes(b"one\r\ntwo")
+    >>> read_text("a.txt")
+    'one\ntwo'
+    """
     data = read_bytes(path, most)
     try:
         return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
@@ -72,14 +152,34 @@ def read_text(path: str | Path, most: int = LARGEST) -> str:
 
 
 def read_json(path: str | Path, schema: str | dict[str, Any] | None = None, hint: str = "") -> Any:
-    """A JSON file, strictly: every key once, finite numbers, bounded size and depth, its checksum right if it has one.
+    """Read a JSON file strictly.
 
-    Args:
-        schema: what the document must fit: a name in report/schemas, or the schema itself.
-        hint: what to do about a file that does not fit; ends the error.
+    Every key stands once, numbers are finite, size and depth bounded, and a checksum, if there is one, is right.
 
-    Raises:
-        SpecHubError: the file cannot be read or does not fit; names file, field and value.
+    Parameters
+    ----------
+    path
+        Its name.
+    schema
+        What the document must fit: a name in report/schemas, or the schema itself.
+    hint
+        What to do about a file that does not fit; ends the error.
+
+    Returns
+    -------
+    object
+        The document.
+
+    Raises
+    ------
+    SpecHubError
+        The file cannot be read or does not fit; names file, field and value.
+
+    Examples
+    --------
+    >>> _ = Path("a.json").write_text('{"k": 2}')
+    >>> read_json("a.json", {"type": "object", "required": ["k"]})
+    {'k': 2}
     """
     document = parse_json(read_text(path), str(path), hint)
     if schema is not None:
@@ -90,7 +190,34 @@ def read_json(path: str | Path, schema: str | dict[str, Any] | None = None, hint
 
 
 def parse_json(text: str, name: str, hint: str = "") -> Any:
-    """The document in `text`, read as strictly as `read_json` reads; errors call it `name` and end with `hint`."""
+    """Parse a document as strictly as `read_json` reads one.
+
+    Parameters
+    ----------
+    text
+        JSON.
+    name
+        What errors call it.
+    hint
+        What to do about it; ends the error.
+
+    Returns
+    -------
+    object
+        The document.
+
+    Raises
+    ------
+    SpecHubError
+        It is no JSON, or JSON that readers take differently.
+
+    Examples
+    --------
+    >>> parse_json('{"k": 2, "k": 3}', "a.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: a.json has the key 'k' twice in one object
+    """
     end = f"; {hint}" if hint else ""
     try:
         document = json.loads(
@@ -107,7 +234,31 @@ def parse_json(text: str, name: str, hint: str = "") -> Any:
 
 
 def check(document: Any, schema: dict[str, Any], name: str, hint: str = "") -> None:
-    """Raise SpecHubError, with the field and its value, when `document` does not fit a JSON Schema."""
+    """Check that a document fits a JSON Schema.
+
+    Parameters
+    ----------
+    document
+        What was read.
+    schema
+        The schema.
+    name
+        What errors call the document.
+    hint
+        What to do about it; ends the error.
+
+    Raises
+    ------
+    SpecHubError
+        It does not; names the field and its value.
+
+    Examples
+    --------
+    >>> check({"k": "2"}, {"properties": {"k": {"type": "integer"}}}, "a.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: a.json: k = '2'; needed is integer
+    """
     with extra("gate", f"checking {name}"):
         from jsonschema.exceptions import best_match
 
@@ -118,18 +269,66 @@ def check(document: Any, schema: dict[str, Any], name: str, hint: str = "") -> N
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema report/schemas/NAME.json, as it stands there."""
+    """Load a schema of report/schemas.
+
+    Parameters
+    ----------
+    name
+        Of the file, without its end.
+
+    Returns
+    -------
+    dict
+        As it stands there.
+
+    Examples
+    --------
+    >>> load_schema("manifest")["type"]
+    'object'
+    """
     return json.loads(files("spechub_lp").joinpath("report", "schemas", f"{name}.json").read_text(encoding="utf-8"))
 
 
 def checksum(document: dict[str, Any]) -> str:
-    """The sha256 of a document without its checksum, in a form that does not depend on spaces and order of keys."""
+    """Compute the sha256 of a document without its checksum; spaces and the order of keys do not count.
+
+    Parameters
+    ----------
+    document
+        What is written.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> checksum({"a": 1, "b": 2}) == checksum({"b": 2, "a": 1, "checksum": "old"})
+    True
+    """
     bare = {key: value for key, value in document.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def sealed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with its checksum, which `read_json` compares."""
+    """Add its checksum to a document; `read_json` compares it.
+
+    Parameters
+    ----------
+    document
+        What is written.
+
+    Returns
+    -------
+    dict
+        The document as JSON has it, and the field `checksum`.
+
+    Examples
+    --------
+    >>> sorted(sealed({"a": 1}))
+    ['a', 'checksum']
+    """
     plain = json.loads(json.dumps(document, default=str, allow_nan=False))
     return {**plain, CHECKSUM: checksum(plain)}
 

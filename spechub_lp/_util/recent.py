@@ -8,17 +8,21 @@ from typing import Any
 class Recent:
     """What was made lately, by key. The oldest go first.
 
-    Args:
-        budget: bytes that what is kept may take together.
-        fewest: this many of the newest stay whatever they take.
+    Parameters
+    ----------
+    budget
+        Bytes that what is remembered may take together.
+    fewest
+        This many of the newest stay whatever they take.
 
-    Example:
-        >>> import numpy as np
-        >>> recent = Recent(budget=100)
-        >>> [int(recent(n, lambda: np.full(10, n))[0]) for n in (1, 2, 1)]
-        [1, 2, 1]
-        >>> list(recent.kept)
-        [1]
+    Examples
+    --------
+    >>> import numpy as np
+    >>> recent = Recent(budget=100)
+    >>> [int(recent(n, lambda: np.full(10, n))[0]) for n in (1, 2, 1)]
+    [1, 2, 1]
+    >>> list(recent.kept)
+    [1]
     """
 
     def __init__(self, budget: int, fewest: int = 1):
@@ -38,5 +42,22 @@ class Recent:
 
 
 def size(arrays: Any) -> int:
-    """Bytes of an array or a tuple of arrays."""
+    """Return the bytes of an array or a tuple of arrays.
+
+    Parameters
+    ----------
+    arrays
+        Of any shape.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> size((np.ones(2), np.ones(3)))
+    40
+    """
     return sum(map(size, arrays)) if isinstance(arrays, tuple) else int(arrays.nbytes)

@@ -125,12 +125,38 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
 
 
 def warn(old: str, new: str, level: int = 3) -> None:
-    """Warn that a name has another name now; `level` is the stack level of the caller's caller."""
+    """Warn that a name has another name now.
+
+    Parameters
+    ----------
+    old, new
+        The names.
+    level
+        The stack level that the warning names: 3 is the caller's caller.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as seen:
+    ...     warnings.simplefilter("always")
+    ...     warn("laws", "distributions")
+    >>> str(seen[0].message)
+    'laws is called distributions now; the old name goes with the next release'
+    """
     warnings.warn(f"{old} is called {new} now; the old name goes with the next release", DeprecationWarning, level)
 
 
 def argument(**old_to_new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a function take a keyword argument under its old name too.
+
+    Parameters
+    ----------
+    old_to_new
+        Names of arguments.
+
+    Returns
+    -------
+    Callable
+        A decorator.
 
     Examples
     --------
@@ -159,7 +185,27 @@ def argument(**old_to_new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def attributes(module: str, old_to_new: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's `__getattr__` that finds old names."""
+    """Make a module's `__getattr__` that finds old names.
+
+    Parameters
+    ----------
+    module
+        Its `__name__`.
+    old_to_new
+        Names in it.
+
+    Returns
+    -------
+    Callable
+        `__getattr__`.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     attributes("math", {"root": "sqrt"})("root")(4)
+    2.0
+    """
 
     def find(name: str) -> Any:
         if name in old_to_new:
@@ -171,7 +217,28 @@ def attributes(module: str, old_to_new: Mapping[str, str]) -> Callable[[str], An
 
 
 def fields(**old_to_new: str) -> Callable[[Any, str], Any]:
-    """A class's `__getattr__` that finds attributes under their old names too."""
+    """Make a class's `__getattr__` that finds attributes under their old names too.
+
+    Parameters
+    ----------
+    old_to_new
+        Names of attributes.
+
+    Returns
+    -------
+    Callable
+        `__getattr__`.
+
+    Examples
+    --------
+    >>> class Box:
+    ...     size = 2
+    ...     __getattr__ = fields(width="size")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     Box().width
+    2
+    """
 
     def find(self: Any, name: str) -> Any:
         if name in old_to_new:
@@ -213,6 +280,13 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Find the old modules from now on."""
+    """Find the old modules from now on.
+
+    Examples
+    --------
+    >>> install()
+    >>> any(isinstance(finder, _Finder) for finder in sys.meta_path)
+    True
+    """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())  # first: an old folder with nothing but __pycache__ is a package too

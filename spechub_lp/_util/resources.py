@@ -7,10 +7,27 @@ from spechub_lp.errors import SpecHubError
 
 
 def path(name: str) -> Path:
-    """The shipped file or folder `name`, such as "text/northanger_abbey.txt" or "captured/smollm2.safetensors".
+    """Find a file or folder that ships with the project.
 
-    Raises:
-        SpecHubError: it is not there.
+    Parameters
+    ----------
+    name
+        Such as "text/northanger_abbey.txt" or "captured/smollm2.safetensors".
+
+    Returns
+    -------
+    Path
+        Where it is.
+
+    Raises
+    ------
+    SpecHubError
+        It is not there.
+
+    Examples
+    --------
+    >>> path("text/northanger_abbey.txt").name
+    'northanger_abbey.txt'
     """
     package = Path(str(files("spechub_lp")))
     for root in (package / "data", package.parent / "validation"):

@@ -20,12 +20,34 @@ _own: TextIO | None = None
 
 
 def ours() -> TextIO:
-    """The stream for tables and documents; outside a command it is `sys.stdout`."""
+    """Return the stream for tables and documents; outside a command it is `sys.stdout`.
+
+    Returns
+    -------
+    TextIO
+        The stream.
+
+    Examples
+    --------
+    >>> ours() is sys.stdout
+    True
+    """
     return _own or sys.stdout
 
 
 def write(data: bytes) -> None:
-    """Write a document's bytes to `ours`, whatever its encoding: a document says itself how it is encoded."""
+    r"""Write a document's bytes to `ours`, whatever its encoding: a document says itself how it is encoded.
+
+    Parameters
+    ----------
+    data
+        Bytes.
+
+    Examples
+    --------
+    >>> write(b"a document\n")
+    a document
+    """
     stream = ours()
     stream.flush()
     if hasattr(stream, "buffer"):
@@ -38,8 +60,14 @@ def write(data: bytes) -> None:
 def take() -> None:
     """Take stdout for the rest of this process.
 
-    Raises:
-        SpecHubError: stdout is closed.
+    Raises
+    ------
+    SpecHubError
+        Stdout is closed.
+
+    Examples
+    --------
+    >>> take()  # doctest: +SKIP
     """
     _open_closed(0)
     _open_closed(2)
@@ -59,7 +87,15 @@ def take() -> None:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Until the end, what is printed to `sys.stdout` goes to stderr, and `ours` is what `sys.stdout` was."""
+    r"""Send what is printed to `sys.stdout` to stderr until the end of a `with`; `ours` is what `sys.stdout` was.
+
+    Examples
+    --------
+    >>> with apart():
+    ...     print("to stderr")
+    ...     write(b"a document\n")
+    a document
+    """
     global _own
     before, _own = _own, ours()
     try:
@@ -70,7 +106,12 @@ def apart() -> Iterator[None]:
 
 
 def finish() -> None:
-    """Flush stdout. Raises SpecHubError or BrokenPipeError; what could not be written is then dropped."""
+    """Flush stdout. Raises SpecHubError or BrokenPipeError; what could not be written is then dropped.
+
+    Examples
+    --------
+    >>> finish()
+    """
     try:
         ours().flush()
     except BaseException:
@@ -79,13 +120,23 @@ def finish() -> None:
 
 
 def leave() -> None:
-    """In a forked child of a command: let go of its stdout, so that no process of an engine keeps the pipe open."""
+    """Let go of a command's stdout in a forked child, so that no process of an engine keeps the pipe open.
+
+    Examples
+    --------
+    >>> leave()  # outside a command there is nothing to let go of
+    """
     if _own is not None:
         drop()
 
 
 def drop() -> None:
-    """Forget what is buffered for stdout: it would fail once more when the interpreter ends."""
+    """Forget what is buffered for stdout: it would fail once more when the interpreter ends.
+
+    Examples
+    --------
+    >>> drop()  # doctest: +SKIP
+    """
     with suppress(OSError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, ours().fileno())
@@ -93,7 +144,12 @@ def drop() -> None:
 
 
 def close() -> None:
-    """Close what `take` made. What libraries print when the interpreter ends goes to stderr."""
+    """Close what `take` made. What libraries print when the interpreter ends goes to stderr.
+
+    Examples
+    --------
+    >>> close()  # doctest: +SKIP
+    """
     taken, sys.stdout = sys.stdout, sys.stderr
     if isinstance(getattr(getattr(taken, "buffer", None), "raw", None), _Stdout):
         with suppress(OSError, SpecHubError):
@@ -102,7 +158,18 @@ def close() -> None:
 
 @cache
 def without_banner(make: Callable[[], Any]) -> None:
-    """Call `make` once a process and drop what it prints to stdout from C. Library use has no command around it."""
+    """Call a function once a process and drop what it prints to stdout from C. Library use has no command around it.
+
+    Parameters
+    ----------
+    make
+        The function.
+
+    Examples
+    --------
+    >>> import highspy
+    >>> without_banner(highspy.Highs)
+    """
     with _one_at_a_time, suppress(OSError):  # without a stdout there is nothing to keep clean
         import ctypes
 

@@ -46,7 +46,14 @@ EXAMPLE_TUPLES = 125
 
 @dataclass(frozen=True)
 class Record:
-    """One sampler on one instance, all numbers exact."""
+    """One sampler on one instance, all numbers exact.
+
+    Examples
+    --------
+    >>> half = Fraction(1, 2)
+    >>> Record("rational", "rrs", "iid", 2, True, True, half, half, Fraction(3, 4), Fraction(0)).optimum
+    Fraction(3, 4)
+    """
 
     source: str
     sampler: str
@@ -65,7 +72,15 @@ class Record:
 
 @dataclass
 class Line:
-    """Records of one sampler, one draft policy and one k on one source, added up."""
+    """Records of one sampler, one draft policy and one k on one source, added up.
+
+    Examples
+    --------
+    >>> half, line = Fraction(1, 2), Line("rational", "rrs", "iid", 2, True, True)
+    >>> line.add(Record("rational", "rrs", "iid", 2, True, True, half, half, Fraction(3, 4), Fraction(0)))
+    >>> line.lossless, line.acceptance, line.gap
+    (1, 0.5, 0.25)
+    """
 
     source: str
     sampler: str
@@ -86,6 +101,7 @@ class Line:
     """Worst distance from the target distribution."""
 
     def add(self, record: Record) -> None:
+        """Add one record to the sums."""
         n = self.instances
         self.acceptance = (self.acceptance * n + float(record.acceptance)) / (n + 1)
         self.optimum = (self.optimum * n + float(record.optimum)) / (n + 1)
@@ -99,7 +115,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Example:
-    """Where a sampler is furthest below the optimum of its own drafts; with other drafts, furthest above it."""
+    """Where a sampler is furthest below the optimum of its own drafts; with other drafts, furthest above it.
+
+    Examples
+    --------
+    >>> example = run(1, 0, 0, jobs=1, samplers=["rrs"]).examples[0]
+    >>> certificate.check(example.certificate).alpha == example.record.optimum
+    True
+    """
 
     record: Record
     certificate: dict[str, Any]
@@ -108,6 +131,14 @@ class Example:
 
 @dataclass
 class TheoremLine:
+    """How often a theorem was tried, and how often it held.
+
+    Examples
+    --------
+    >>> TheoremLine("T1", "the programs agree", tried=3, held=3).held
+    3
+    """
+
     id: str
     statement: str
     tried: int = 0
@@ -116,7 +147,14 @@ class TheoremLine:
 
 @dataclass
 class Audit:
-    """Everything that `spechub-lp audit` shows."""
+    """Everything that `spechub-lp audit` shows.
+
+    Examples
+    --------
+    >>> audit = run(1, 0, 0, jobs=1, samplers=["rrs"])
+    >>> audit.failures, audit.certificates
+    ([], 2)
+    """
 
     seed: int
     lines: list[Line] = field(default_factory=list)
@@ -165,7 +203,14 @@ class Audit:
 
 @dataclass(frozen=True)
 class Task:
-    """One distribution pair and what to run on it."""
+    """One distribution pair and what to run on it.
+
+    Examples
+    --------
+    >>> half = (Fraction(1, 2), Fraction(1, 2))
+    >>> [sampler.name for sampler in Task("mine", half, half, 2, samplers=(samplers.RRS(),)).pairs()]
+    ['rrs']
+    """
 
     source: str
     p: Distribution
@@ -179,7 +224,7 @@ class Task:
     """The rules that are audited; None: every rule of this package."""
 
     def pairs(self) -> Iterator[Sampler]:
-        """The rules with k drafts, as `pairs` has them."""
+        """Yield the rules with k drafts, as `pairs` has them."""
         return pairs(self.k, self.wrong_pairs, self.samplers)
 
 
@@ -195,14 +240,39 @@ def run(
 ) -> Audit:
     """Run the audit.
 
-    Args:
-        instances: rational instances; ngram_positions: held-out places of the n-gram text; model_positions: captured
-            rows at full vocabulary (None: all). 0 leaves a part out.
-        captured: rows stored by the capture script; None takes those that ship.
-        samplers: the rules to audit, by name, as `module:object` or as objects; None takes every rule of this package.
+    Parameters
+    ----------
+    instances
+        Rational instances; 0 leaves them out.
+    ngram_positions
+        Held-out places of the n-gram text; 0 leaves them out.
+    model_positions
+        Captured rows at full vocabulary; None takes all, 0 leaves them out.
+    seed
+        Of everything that is chosen.
+    jobs
+        Worker processes.
+    captured
+        Rows stored by the capture; None takes those that ship.
+    progress
+        Told what is being done, how much is done, and of how much.
+    samplers
+        The rules to audit, by name, as `module:object` or as objects; None takes every rule of this package.
 
-    Raises:
-        SpecHubError: a shipped or captured file is missing or damaged; two rules have one name.
+    Returns
+    -------
+    Audit
+        Records, lines, certificates, and `failures`.
+
+    Raises
+    ------
+    SpecHubError
+        A shipped or captured file is missing or damaged; two rules have one name.
+
+    Examples
+    --------
+    >>> [line.lossless for line in run(2, 0, 0, jobs=1, samplers=["rrs"]).lines if line.own]
+    [2, 2]
     """
     chosen = _chosen(samplers)
     path = Path(captured) if captured else resources.path("captured/smollm2.safetensors")
@@ -249,7 +319,27 @@ def _chosen(asked: Sequence[str | Sampler] | None) -> tuple[Sampler, ...] | None
 
 
 def pairs(k: int, wrong: bool, chosen: Sequence[Sampler] | None = None) -> Iterator[Sampler]:
-    """Every sampler with k drafts of its own (naive: one), then, if asked, every rule with the other policies."""
+    """Yield every sampler with k drafts of its own (naive: one), then, if asked, every rule with the other policies.
+
+    Parameters
+    ----------
+    k
+        Number of drafts.
+    wrong
+        Whether to pair rules with policies they are not made for.
+    chosen
+        The rules; None for every rule of this package.
+
+    Yields
+    ------
+    Sampler
+        A rule with its drafts.
+
+    Examples
+    --------
+    >>> [sampler.drafts.name for sampler in pairs(2, True, [samplers.NSS()])][:3]
+    ['iid', 'without_replacement', 'hub']
+    """
     for sampler in samplers.ALL if chosen is None else chosen:
         try:
             mine = samplers.by_name(sampler, 1 if sampler.name == "naive" else k)

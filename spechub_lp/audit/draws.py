@@ -33,6 +33,16 @@ NEGLIGIBLE = 1e-17
 
 @dataclass(frozen=True)
 class Sampling:
+    """What a sampler drew, beside its exact distribution and that of its float64 rows.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> drawn = sample_and_compare(samplers.RRS(), "1/2, 1/2", "1/4, 3/4", 1000, 0, False, lambda what, done, of: None)
+    >>> drawn.plausible, drawn.coupling.is_lossless, sum(drawn.counts)
+    (True, True, 1000)
+    """
+
     sampler: Sampler
     q: tuple[Any, ...]
     """The draft distribution [V], or the distributions [k, V] of different drafters."""
@@ -77,6 +87,7 @@ class Sampling:
         return [(n, min(max(m, 0.0), 1.0)) for n, m in zip((*self.counts, self.accepted), masses, strict=True)]
 
     def document(self) -> dict[str, Any]:
+        """Return the comparison as JSON has it."""
         c = self.coupling
         return {
             "sampler": self.sampler.name,
@@ -99,11 +110,36 @@ class Sampling:
 def sample_and_compare(
     sampler: Sampler, p: Any, q: Any, draws: int, seed: int, normalize: bool, progress: Callable[[str, int, int], None]
 ) -> Sampling:
-    """Draw `draws` outputs from numpy uniforms of `seed`; enumerate the exact distribution, and that of the float64
-    rows.
+    """Draw outputs from numpy's uniforms, and compute the distributions to compare them with.
 
-    Raises:
-        As `exact`.
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [V]
+        Target distribution, as `exact` takes it.
+    q : [V] or [k, V]
+        Draft distribution.
+    draws
+        How many.
+    seed
+        Of the uniforms.
+    normalize
+        Divide p and q by their sums.
+    progress
+        Told what is being done, how much is done, and of how much.
+
+    Returns
+    -------
+    Sampling
+        Counts, and the distribution in rationals and in float64; errors are those of `exact`.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> quiet = lambda what, done, of: None
+    >>> sample_and_compare(samplers.RRS(), "1/2, 1/2", "1/4, 3/4", 1000, 0, False, quiet).decided_otherwise
+    0.0
     """
     target, draft = distributions.pair(p, q, normalize)
     coupling = exact(sampler, target, draft)
@@ -120,9 +156,28 @@ def sample_and_compare(
 
 
 def binomial_tail(count: int, n: int, mass: float) -> float:
-    """P(X <= count) below the mean, P(X >= count) above it, for a binomial X of n draws.
+    """Return P(X <= count) below the mean, P(X >= count) above it, for a binomial X.
 
     The command `sample` needs no more of a statistics package than this.
+
+    Parameters
+    ----------
+    count
+        How often it happened.
+    n
+        Of how many draws.
+    mass
+        Its probability.
+
+    Returns
+    -------
+    float
+        The tail.
+
+    Examples
+    --------
+    >>> round(binomial_tail(1, 2, 0.5), 9)
+    0.75
     """
     if mass in (0.0, 1.0):
         return float(count == n * mass)

@@ -26,18 +26,77 @@ ALPHABET = " " + string.ascii_lowercase
 
 
 def letters(text: str) -> str:
-    """`text` over `ALPHABET`: lower case, every run of other characters one space."""
+    """Write a text over `ALPHABET`: lower case, every run of other characters one space.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str
+        Small letters and spaces.
+
+    Examples
+    --------
+    >>> letters("No one, ever.")
+    'no one ever '
+    """
     return re.sub(r"[^a-z]+", " ", text.lower())
 
 
 def split(text: str) -> tuple[str, str]:
-    """The first 90 % of `text`, to fit on, and the held-out rest."""
+    """Split a text.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str, str
+        The first 90 %, to fit on, and the held-out rest.
+
+    Examples
+    --------
+    >>> split("0123456789")
+    ('012345678', '9')
+    """
     cut = len(text) * 9 // 10
     return text[:cut], text[cut:]
 
 
 def positions(held_out: str, n_positions: int, context: int, seed: int) -> list[str]:
-    """The `context` characters before each of `n_positions` different places of `held_out`, in text order."""
+    """Choose places of a held-out text.
+
+    Parameters
+    ----------
+    held_out
+        The text.
+    n_positions
+        How many different places.
+    context
+        How many characters before each are returned.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    list of str
+        The characters before each place, in text order.
+
+    Raises
+    ------
+    SpecHubError
+        There are too few places.
+
+    Examples
+    --------
+    >>> positions("abcdef", 2, context=2, seed=0)
+    ['bc', 'de']
+    """
     places = range(context, len(held_out))
     if not 0 <= n_positions <= len(places):
         raise SpecHubError(f"n_positions = {n_positions}, but there are {len(places)} places to choose from")
@@ -46,9 +105,15 @@ def positions(held_out: str, n_positions: int, context: int, seed: int) -> list[
 
 @dataclass(frozen=True)
 class WittenBell:
-    """`order`: the longest gram, so that a distribution sees order - 1 characters. `count`: N of every gram up to it.
+    """A character n-gram, interpolated by Witten and Bell's method C.
 
     A model of lower order needs no second fit: it is the same distribution on a shorter context.
+
+    Examples
+    --------
+    >>> model = WittenBell.fit("abab", order=2)
+    >>> model.distribution("a")[ALPHABET.index("b")]
+    Fraction(190, 243)
     """
 
     order: int

@@ -14,10 +14,29 @@ ALL: tuple[DraftPolicy, ...] = (IID(), WithoutReplacement(), Hub(), Greedy(), To
 
 
 def by_name(name: str | DraftPolicy) -> DraftPolicy:
-    """The draft policy of that name, or at `module:object`; a policy passes through.
+    """Find a draft policy.
 
-    Raises:
-        UnknownName: no such policy; the message has the nearest name. SpecHubError: no policy is at that address.
+    Parameters
+    ----------
+    name
+        A policy's name, or `module:object`; a policy passes through.
+
+    Returns
+    -------
+    DraftPolicy
+        The policy.
+
+    Raises
+    ------
+    UnknownName
+        No such policy; the message has the nearest name.
+    SpecHubError
+        No policy is at that address.
+
+    Examples
+    --------
+    >>> by_name("iid")
+    IID()
     """
     if isinstance(name, DraftPolicy):
         return name

@@ -4,7 +4,7 @@ Its running sums are F_j = 1 - Q(all but the first j), all that the cut and Bord
 >= 0 throughout, so every entry is good to a few roundings of its own size, far in the tail too.
 
 Successive sampling is a race (theory/border): token i rings at a time of distribution Exp(q_i), the first k rings are
-the drafts. With H the tokens behind i, A those before it, pi_j the probability that j of H have rung and r_j the rate
+the drafts. With H the tokens after i, A those before it, pi_j the probability that j of H have rung and r_j the rate
 of going from j to j + 1,
 
     f_i = int_0^inf e^{-q(A) t} [(1 - e^{-q_i t}) r_{k-2}(t) + q_i e^{-q_i t} pi_{k-1}(t)] dt,
@@ -44,10 +44,25 @@ FINEST = 4096
 
 
 def scaled(q: Array) -> Array:
-    """Float rows times the power of 2 that brings their largest entry to 2^LARGEST; rationals as they are.
+    """Return float rows times the power of 2 that brings their largest entry to 2^LARGEST; rationals as they are.
 
     Nothing is rounded. The order by p/q, the distribution of drafts and of the best one do not depend on the scale of
     q.
+
+    Parameters
+    ----------
+    q : [..., V]
+        Rows.
+
+    Returns
+    -------
+    [..., V]
+        Scaled rows.
+
+    Examples
+    --------
+    >>> scaled(np.array([0.5, 0.25])).tolist() == [2.0**499, 2.0**498]
+    True
     """
     if q.dtype == object:
         return q
@@ -55,7 +70,24 @@ def scaled(q: Array) -> Array:
 
 
 def falling(p: Array, q: Array) -> tuple[Array, int]:
-    """Tokens [V] by p/q falling, those that q cannot draft last, and how many it can."""
+    """Sort the tokens by p/q falling.
+
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+
+    Returns
+    -------
+    order [V], n
+        The tokens, those that q cannot draft last, and how many it can draft.
+
+    Examples
+    --------
+    >>> order, n = falling(np.array([0.2, 0.3, 0.5]), np.array([0.6, 0.4, 0.0]))
+    >>> order.tolist(), n
+    ([1, 0, 2], 2)
+    """
     can = np.flatnonzero(q > 0)
     if q.dtype == object:
         can = np.asarray(sorted(can.tolist(), key=lambda y: -p[y] / q[y]), dtype=np.int64)
@@ -65,7 +97,28 @@ def falling(p: Array, q: Array) -> tuple[Array, int]:
 
 
 def without_replacement(q: Array, k: int, prob_all_in: Callable[[Array, Array, int], Array]) -> Array:
-    """For k drafts without replacement; `prob_all_in` is the policy's closed form, for rationals and k > 2."""
+    """Compute the distribution of the best of k drafts without replacement.
+
+    Parameters
+    ----------
+    q : [n]
+        One row > 0 of any sum, best token first.
+    k
+        Number of drafts.
+    prob_all_in
+        The policy's closed form, for rationals and k > 2.
+
+    Returns
+    -------
+    [n]
+        P(the best draft is token j).
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import WithoutReplacement
+    >>> without_replacement(np.array([0.5, 0.25, 0.25]), 2, WithoutReplacement().prob_all_in).round(3).tolist()
+    [0.833, 0.167, 0.0]
+    """
     if k == 1:
         return q / q.sum()
     if len(q) <= k:
@@ -82,11 +135,27 @@ def without_replacement(q: Array, k: int, prob_all_in: Callable[[Array, Array, i
 
 
 def best_draft_error(q: Array, k: int) -> float:
-    """Bound on the error of `without_replacement` for a float row q [n], over the size of what is read from it: an
-    entry or a sum of entries.
+    """Bound the error of `without_replacement`, over the size of what is read from it: an entry or a sum of entries.
 
     The quadrature; at most 6 roundings a token in the recursions and in sums of the result; one a node; and those of
     k + 50 in e^{-q(A) t}, which counts up to about q(A) t = k + 50.
+
+    Parameters
+    ----------
+    q : [n]
+        A float row > 0.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    float
+        The bound.
+
+    Examples
+    --------
+    >>> best_draft_error(np.array([0.5, 0.25, 0.25]), 2) < 1e-12
+    True
     """
     n = len(q)
     if n <= k:
@@ -95,17 +164,50 @@ def best_draft_error(q: Array, k: int) -> float:
     return (QUADRATURE + 3 * TAIL if k > 2 else 0.0) + UNIT * (6 * n + nodes + 4 * (k + 50))
 
 
-def behind(a: Array) -> Array:
-    """Sum of the entries after each one: [n] -> [n]."""
+def after(a: Array) -> Array:
+    """Sum the entries after each one.
+
+    Parameters
+    ----------
+    a : [n]
+        Entries.
+
+    Returns
+    -------
+    [n]
+        The sums; the last is 0.
+
+    Examples
+    --------
+    >>> after(np.array([1.0, 2.0, 3.0])).tolist()
+    [5.0, 3.0, 0.0]
+    """
     return np.concatenate((np.cumsum(a[::-1])[::-1][1:], a[:1] * 0))
 
 
 def with_replacement(q: Array, k: int) -> Array:
-    """For k drafts from q [n], which sums to 1.
+    """Compute the distribution of the best of k independent drafts.
 
-    u^k - v^k = (u - v)(u^(k-1) + u^(k-2) v + ... + v^(k-1)), with v = q(behind i) and u = v + q_i.
+    u^k - v^k = (u - v)(u^(k-1) + u^(k-2) v + ... + v^(k-1)), with v the sum of q after i and u = v + q_i.
+
+    Parameters
+    ----------
+    q : [n]
+        One row that sums to 1, best token first.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    [n]
+        P(the best draft is token j).
+
+    Examples
+    --------
+    >>> with_replacement(np.array([0.5, 0.5]), 2).tolist()
+    [0.75, 0.25]
     """
-    v = behind(q)
+    v = after(q)
     u, slope, power = v + q, q * 0, q * 0 + 1
     for _ in range(k):
         slope = slope * v + power
@@ -114,22 +216,39 @@ def with_replacement(q: Array, k: int) -> Array:
 
 
 def _pair(q: Array) -> Array:
-    """i first and then one behind it, or one behind it and then i. The heaviest apart: q / its others may overflow."""
-    v, heaviest = behind(q), int(np.argmax(q))
+    """i first and then one after it, or one after it and then i. The heaviest apart: q / its others may overflow."""
+    v, heaviest = after(q), int(np.argmax(q))
     others = v + np.concatenate((q[:1] * 0, np.cumsum(q)[:-1]))
     odds = q / np.where(np.arange(len(q)) == heaviest, q * 0 + 1, others)
     odds[heaviest] = q[0] * 0
-    f = q * (v / others + behind(odds))
+    f = q * (v / others + after(odds))
     f[:heaviest] += q[:heaviest] / others[heaviest] * q[heaviest]
     return f / q.sum()
 
 
 @cache
 def per_octave(k: int) -> int:
-    """Nodes an octave of t with which the trapezoidal rule errs by at most QUADRATURE (the bound of this file's head).
+    """Return how many nodes an octave of t keep the error of the trapezoidal rule below QUADRATURE.
 
-    Raises:
-        SpecHubError: k is too large.
+    Parameters
+    ----------
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    int
+        Nodes an octave.
+
+    Raises
+    ------
+    SpecHubError
+        k is too large.
+
+    Examples
+    --------
+    >>> per_octave(3) < per_octave(100)
+    True
     """
     for nodes in range(1, FINEST):
         step = log(2) / nodes

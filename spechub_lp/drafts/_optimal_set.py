@@ -23,9 +23,28 @@ p < 2^-800, which no alpha can tell from 0."""
 
 
 def prefix(p: Array, q: Array, k: int, replaced: bool) -> Cut:
-    """The best prefix of the tokens by p/q, for k drafts with replacement, or for two without.
+    """Find the best prefix of the tokens by p/q, for k drafts with replacement, or for two without.
 
     Sort by p/q on the row as given, cumulate, take the least; as optimum/bucket_scan.py does without a sort.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft distributions in float64.
+    k
+        Number of drafts.
+    replaced
+        Whether they are drawn with replacement.
+
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V], error [B].
+
+    Examples
+    --------
+    >>> prefix(np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), 2, replaced=True).alpha.round(3).tolist()
+    [0.39]
     """
     xp, target = array_namespace(p), _over_sum(p)
     can = q > 0
@@ -58,12 +77,12 @@ def _pair_pieces(q: Array) -> tuple[list[Array], Array, Array]:
     light = without(q, heaviest[:, None])
     over = xp.sum(light, axis=-1, keepdims=True)
     y = light / xp.where(over > 0, over, one(q))
-    share = xp.where(over > 0, sums.total(y), one(q))
-    y = y * (1 / share)
+    mass = xp.where(over > 0, sums.total(y), one(q))
+    y = y * (1 / mass)
     whole = sums.total(q)
     x = light * (1 / whole)
     heavy = xp.where(is_token(q, heaviest), q * (1 / whole), zero(q))
-    return [y, y * (x / (1 - x)), heavy], over * share / whole, over > 0
+    return [y, y * (x / (1 - x)), heavy], over * mass / whole, over > 0
 
 
 def _pair(summed: list[Array], part: Array, others: Array) -> Array:
@@ -74,41 +93,97 @@ def _pair(summed: list[Array], part: Array, others: Array) -> Array:
 
 
 def tops_and_one(p: Array, q: Array, tops: Array | None) -> Cut:
-    """For drafts that are the tops [B, n] and one draw from q on the rest: H is the tops, and every token that is
-    drafted last more often than it is wanted.
+    """Find the optimal set for drafts that are the tops and one draw from q on the rest.
 
-    The tops are those of the row as given, as the policy drafts them: a division by the sum can make two of them tie.
+    H is the tops, and every token that is drafted last more often than the target has it. The tops are those of the row
+    as given, as the policy drafts them: a division by the sum can make two of them tie.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft distributions in float64.
+    tops : [B, n] or None
+        The tops; None where there is one draft alone.
+
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V], error [B].
+
+    Examples
+    --------
+    >>> tops_and_one(np.array([[0.5, 0.5]]), np.array([[0.75, 0.25]]), None).alpha.tolist()
+    [0.75]
     """
     xp, target = array_namespace(q), _over_sum(p)
     last = _over_sum(q if tops is None else left(q, tops))
-    wanted_less = target < last
-    H = (q > 0) & wanted_less if tops is None else _are(q, tops) | wanted_less
+    scarcer = target < last
+    H = (q > 0) & scarcer if tops is None else _are(q, tops) | scarcer
     return _cut(target, H, sums.total(xp.where(H, last, zero(q)))[:, 0])
 
 
 def only_tops(p: Array, q: Array, tops: Array) -> Cut:
-    """For drafts that are the tops [B, n] and nothing else: H is the tops, and Q(H) = 1."""
+    """Find the optimal set for drafts that are the tops and nothing else: H is the tops, and Q(H) = 1.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft distributions in float64.
+    tops : [B, n]
+        The tops.
+
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V], error [B].
+
+    Examples
+    --------
+    >>> only_tops(np.array([[0.5, 0.5]]), np.array([[0.75, 0.25]]), np.array([[0]])).alpha.tolist()
+    [0.5]
+    """
     return _cut(_over_sum(p), _are(q, tops), (one(q) + 0 * q)[:, 0])
 
 
 def by_race(p: Array, q: Array, k: int, best_draft: Callable[[Array, int], Array]) -> Cut:
-    """More than two drafts without replacement: the distribution of the best draft, row by row on the CPU.
+    """Find the best prefix for more than two drafts without replacement, row by row on the CPU.
 
     q is not divided by its sum: that would round subnormal entries, which count where they must be drafted.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft distributions in float64.
+    k
+        Number of drafts.
+    best_draft
+        The policy's distribution of the best draft.
+
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V], error [B].
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import WithoutReplacement
+    >>> p, q = np.array([[0.0, 0.0, 0.2, 0.8]]), np.array([[0.4, 0.3, 0.2, 0.1]])
+    >>> by_race(p, q, 3, WithoutReplacement().best_draft).alpha.round(4).tolist()
+    [0.6488]
     """
     H, alpha, error = np.zeros(p.shape, dtype=bool), np.zeros(p.shape[0]), np.zeros(p.shape[0])
     for b, (target, draft) in enumerate(zip(as_numpy(_over_sum(p)), as_numpy(q), strict=True)):
         order, n = falling(target, draft)
         best_first = draft[order[:n]]
         missed = np.append(np.cumsum(best_draft(best_first, k)[::-1])[::-1], 0.0)
-        served = np.append(np.cumsum(target[order[:n]][::-1])[::-1], 0.0)
-        at = int(np.argmin(served - missed))
+        wanted = np.append(np.cumsum(target[order[:n]][::-1])[::-1], 0.0)
+        at = int(np.argmin(wanted - missed))
         H[b, order[at:n]] = True
-        served_in = target[H[b]].sum()
-        alpha[b] = 1 + served_in - missed[at]
+        covered = target[H[b]].sum()
+        alpha[b] = 1 + covered - missed[at]
         # The search compared other prefixes by the same sums, and cumulated p(H) one by one: twice their errors more.
         searched = 2 * (best_draft_error(best_first, k) + n * UNIT)
-        error[b] = _rounding(served_in, missed[at], len(draft), k) + missed[at] * searched / 2 + searched
+        error[b] = _rounding(covered, missed[at], len(draft), k) + missed[at] * searched / 2 + searched
     xp = array_namespace(p)
     return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
 
@@ -124,19 +199,38 @@ def _are(q: Array, tops: Array) -> Array:
 
 def _cut(target: Array, H: Array, inside: Array, k: int = 2, pair: bool = False) -> Cut:
     """The value of the set H [B, V], of which Q(H) [B] is known."""
-    served = sums.total(array_namespace(H).where(H, target, zero(target)))[:, 0]
-    return Cut(1 + served - inside, H, error_of_sums(H, k, pair))
+    covered = sums.total(array_namespace(H).where(H, target, zero(target)))[:, 0]
+    return Cut(1 + covered - inside, H, error_of_sums(H, k, pair))
 
 
 def error_of_sums(H: Array, k: int, pair: bool) -> Array:
-    """[B] bound on the error of alpha: that of its value, and twice that for the search, which compared such values.
+    """Bound the error of alpha: that of its value, and twice that for the search, which compared such values.
 
     Tokens whose p/q round to one number, and tokens that p and the last draft hardly tell apart, cost less than that.
+
+    Parameters
+    ----------
+    H : [B, V]
+        The sets.
+    k
+        Number of drafts.
+    pair
+        Whether these are two drafts without replacement.
+
+    Returns
+    -------
+    [B]
+        The bound.
+
+    Examples
+    --------
+    >>> bool(error_of_sums(np.array([[True, False]]), 2, pair=False)[0] < 1e-13)
+    True
     """
     xp, bound = array_namespace(H), 3 * sums.rounding(H.shape[1], k, pair)
     return xp.full(H.shape[0], bound, dtype=xp.float64, device=device(H))
 
 
-def _rounding(served: Array, inside: Array, vocabulary: int, k: int) -> Array:
+def _rounding(covered: Array, inside: Array, vocabulary: int, k: int) -> Array:
     """Sums of V terms in blocks of 128 (numpy and torch sum in finer trees), each of 4 roundings; a k-th power."""
-    return UNIT * (vocabulary / 128 + 140) * (served + (k + 2) * inside + 1e-3) + 4 * UNIT
+    return UNIT * (vocabulary / 128 + 140) * (covered + (k + 2) * inside + 1e-3) + 4 * UNIT

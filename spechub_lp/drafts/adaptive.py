@@ -1,3 +1,5 @@
+"""Greedy drafts on peaked rows, drafts without replacement on the others."""
+
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,6 +17,12 @@ class Adaptive(DraftPolicy):
     """Greedy drafts (with k = 2, SpecHub's pairs in one order) where q(a) >= threshold, else without replacement.
 
     Which of the two is drafted is a matter of q alone, so Q(H) is that of the policy taken. (theory/border)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Adaptive().peaked(np.array([[0.6, 0.4], [0.45, 0.55], [0.4, 0.3]])).tolist()
+    [True, True, False]
     """
 
     name = "adaptive"

@@ -14,7 +14,16 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class Cut:
-    """The best acceptance of any lossless rule, and why there is no better one."""
+    """The best acceptance of any lossless rule, and why there is no better one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spechub_lp import cut
+    >>> found = cut(np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), k=2)
+    >>> found.alpha.round(3).tolist(), found.H.tolist()
+    ([0.39], [[True, True, False]])
+    """
 
     alpha: Array
     """[B] 1 + p(H) - Q(H) in float64, summed over H as it stands, however H was found."""
@@ -141,26 +150,101 @@ class DraftPolicy:
 
 
 def drafter(q: Array, j: int) -> Array:
-    """The distribution of drafter j: q itself, or q[:, j] where every draft has a distribution of its own ([B, k,
-    V])."""
+    """Return the distribution of one drafter.
+
+    Parameters
+    ----------
+    q : [B, V] or [B, k, V]
+        Draft distributions.
+    j
+        Which draft.
+
+    Returns
+    -------
+    [B, V]
+        q itself, or q[:, j] where every draft has a distribution of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drafter(np.array([[[1.0, 0.0], [0.5, 0.5]]]), 1).tolist()
+    [[0.5, 0.5]]
+    """
     return q if q.ndim == 2 else q[:, j, :]
 
 
 def distinct(q: Array, k: int) -> int:
-    """The number of drafts after which more change nothing, where no token is drafted twice while another is left:
-    every token of q [B, V] is drafted by then, and the most likely one again."""
+    """Return the number of drafts after which more change nothing.
+
+    It is for drafts that repeat no token while another is left.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distributions.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    int
+        k, or V + 1: every token is drafted by then, and the most likely one again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> distinct(np.array([[0.5, 0.5]]), 100)
+    3
+    """
     return min(k, q.shape[-1] + 1)
 
 
 def left(q: Array, x: Array) -> Array:
-    """q on the tokens not drafted yet, renormalized; where none is left, the most likely token again."""
+    """Return q on the tokens not drafted yet.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distributions.
+    x : [B, j]
+        The drafts so far.
+
+    Returns
+    -------
+    [B, V]
+        Normalized; where no token is left, the most likely one again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> left(np.array([[0.5, 0.25, 0.25]]), np.array([[0]])).tolist()
+    [[0.0, 0.5, 0.5]]
+    """
     return normalize(without(q, x), one_hot(q, argmax(q)))
 
 
 def next_top(q: Array, x: Array) -> Array:
-    """The most likely token not drafted yet [B]; the lowest index wins ties; where none is left, the first top again.
+    """Return the most likely token not drafted yet.
 
     It is chosen on the row as given: division by a sum can round two entries to one number.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distributions.
+    x : [B, j]
+        The drafts so far.
+
+    Returns
+    -------
+    [B]
+        The lowest index wins ties; where no token is left, the first top again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> next_top(np.array([[0.5, 0.2, 0.3]]), np.array([[0]])).tolist()
+    [2]
     """
     rest = without(q, x)
     top = argmax(rest)

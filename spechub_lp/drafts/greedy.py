@@ -1,3 +1,5 @@
+"""The most likely tokens, then one draw."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -11,9 +13,20 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class Greedy(DraftPolicy):
-    """The k-1 most likely tokens, then one draw from q on the rest. (Hu et al., arXiv 2502.18779.)
+    """The k-1 most likely tokens, then one draw from q on the rest.
 
     Q(H) = 0 unless H holds the tops, else q(H without Top) / (1 - q(Top)).
+
+    References
+    ----------
+    Hu et al., arXiv 2502.18779.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = np.array([[0.5, 0.25, 0.25]])
+    >>> Greedy().draft(q, np.array([[0]]), 2).tolist()  # the last of two drafts, after token 0
+    [[0.0, 0.5, 0.5]]
     """
 
     name = "greedy"

@@ -1,3 +1,5 @@
+"""SpecHub's pairs of drafts."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -10,10 +12,21 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class Hub(DraftPolicy):
-    """SpecHub's two drafts: one of them is always the most likely token a, the hub. (arXiv 2411.05289, section 4.)
+    """SpecHub's two drafts: one of them is always the most likely token a, the hub.
 
     x_1 ~ q; if x_1 = a, then x_2 ~ q without a, else x_2 = a. So Q(i, a) = q(i) and Q(a, i) = q(a) q(i) / (1 - q(a)).
     With q(a) = 1 nothing else is left and both drafts are a.
+
+    References
+    ----------
+    SpecHub, arXiv 2411.05289, section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = np.array([[0.5, 0.25, 0.25]])
+    >>> Hub().draft(q, np.array([[1]]), 2).tolist()  # after a token other than the hub
+    [[1.0, 0.0, 0.0]]
     """
 
     name = "hub"

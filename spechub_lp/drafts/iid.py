@@ -1,3 +1,5 @@
+"""Independent drafts."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -10,7 +12,18 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class IID(DraftPolicy):
-    """Every draft is drawn from q, with replacement. Q(H) = q(H)^k. (SpecTr, arXiv 2310.15141; SpecInfer.)"""
+    """Every draft is drawn from q, with replacement. Q(H) = q(H)^k.
+
+    References
+    ----------
+    SpecTr, arXiv 2310.15141; SpecInfer, arXiv 2305.09781.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> IID().prob_all_in(np.array([[0.5, 0.5]]), np.array([[True, False]]), 2).tolist()
+    [0.25]
+    """
 
     name = "iid"
     prefix_is_optimal = True

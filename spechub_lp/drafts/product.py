@@ -1,3 +1,5 @@
+"""Drafts of different drafters."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -11,7 +13,19 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class Product(DraftPolicy):
-    """Different drafters: x_j ~ q_j, independent. q is [B, k, V]. Q(H) = prod_j q_j(H). (SpecInfer.)"""
+    """Different drafters: x_j ~ q_j, independent. q is [B, k, V]. Q(H) = prod_j q_j(H).
+
+    References
+    ----------
+    SpecInfer, arXiv 2305.09781.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = np.array([[[1.0, 0.0], [0.5, 0.5]]])
+    >>> Product().prob_all_in(q, np.array([[True, False]]), 2).tolist()
+    [0.5]
+    """
 
     name = "product"
     different_drafters = True

@@ -1,3 +1,5 @@
+"""Drafts at a temperature of their own."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -14,6 +16,12 @@ class Tempered(DraftPolicy):
 
     Rational distributions stay rational when the power is a whole number. Q(H) is that of the tempered distribution.
     (theory/border)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Tempered(power=2).temper(np.array([[0.5, 0.5, 0.0]])).tolist()
+    [[0.5, 0.5, 0.0]]
     """
 
     name = "tempered"

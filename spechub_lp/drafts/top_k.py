@@ -1,3 +1,5 @@
+"""The most likely tokens."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -9,7 +11,26 @@ from spechub_lp.typing import Array
 
 
 def most_likely(q: Array, n: int) -> Array:
-    """The n most likely tokens [B, n]; lowest index wins ties; where the support is used up, the first again."""
+    """Return the n most likely tokens.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distributions.
+    n
+        How many.
+
+    Returns
+    -------
+    [B, n]
+        The lowest index wins ties; where the support is used up, the first again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> most_likely(np.array([[0.25, 0.5, 0.25]]), 2).tolist()
+    [[1, 0]]
+    """
     xp = array_namespace(q)
     tops = argmax(q)[:, None][:, :n]
     for _ in range(n - 1):
@@ -19,7 +40,18 @@ def most_likely(q: Array, n: int) -> Array:
 
 @dataclass(frozen=True)
 class TopK(DraftPolicy):
-    """The k most likely tokens, no randomness. (EAGLE-2, arXiv 2406.16858, and most engines' trees.)"""
+    """The k most likely tokens, no randomness.
+
+    References
+    ----------
+    EAGLE-2, arXiv 2406.16858, and most engines' trees.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> TopK().drafted(np.array([[0.25, 0.5, 0.25]]), 2).tolist()
+    [[1.0, 1.0, 0.0]]
+    """
 
     name = "top_k"
     is_random = False

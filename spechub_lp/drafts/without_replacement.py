@@ -1,3 +1,5 @@
+"""Drafts that do not repeat."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -10,9 +12,19 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class WithoutReplacement(DraftPolicy):
-    """Successive sampling: each draft is drawn from q on the tokens that are left. (RSD, arXiv 2402.14160.)
+    """Successive sampling: each draft is drawn from q on the tokens that are left.
 
     When the support of q is used up, the most likely token is drafted again.
+
+    References
+    ----------
+    RSD, arXiv 2402.14160.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> WithoutReplacement().draft(np.array([[0.5, 0.25, 0.25]]), np.array([[1]]), 2).round(3).tolist()
+    [[0.667, 0.0, 0.333]]
     """
 
     name = "without_replacement"

@@ -8,10 +8,32 @@ from spechub_lp.typing import NumpyArray
 
 
 def exact_flow(program: Program, solution: Solution) -> NumpyArray | None:
-    """The rational basic solution [n] of a rational program, or None when the basis is not exactly feasible.
+    """Return the rational solution that a floating basis stands for.
 
     Every variable touches one row and one token, so the basic variables form a forest whose tight constraints can be
     read off leaf by leaf: a tight constraint with one variable left decides that variable.
+
+    Parameters
+    ----------
+    program
+        In rationals, n variables.
+    solution
+        What HiGHS found for it.
+
+    Returns
+    -------
+    [n] or None
+        The flow; None when the basis is not exactly feasible.
+
+    Examples
+    --------
+    >>> from spechub_lp import Instance
+    >>> from spechub_lp.optimum import highs
+    >>> from spechub_lp.optimum.program import compact
+    >>> instance = Instance.parse("1/2, 1/2", "1/4, 3/4", k=1)
+    >>> program = compact(instance.target_row[0], instance.tuples, instance.mass)
+    >>> exact_flow(program, highs.solve(program)).tolist()
+    [mpq(1,4), mpq(1,2)]
     """
     rows = len(program.supply)
     room = np.concatenate([program.supply, program.demand])

@@ -28,10 +28,31 @@ WHOLE = 1 / GRAIN
 
 
 def prefix_by_buckets(p: Array, q: Array, k: int, replaced: bool, H: Array) -> tuple[float, float, float, float]:
-    """Marks the best prefix in H [V] (bool, written); p, q [V] floats. Returns p(H), Q(H), p(V), q(V).
+    """Find the best prefix of the tokens by p/q without a sort, and mark it in H.
 
-    replaced: k drafts with replacement, else two drafts (k = 2) without. p and q are divided by their sums. A NaN or a
-    negative entry gives p(V) or q(V) = NaN.
+    Parameters
+    ----------
+    p, q : [V]
+        Floats; both are divided by their sums.
+    k
+        Number of drafts.
+    replaced
+        k drafts with replacement, else two drafts (k = 2) without.
+    H : [V]
+        Booleans, False; written.
+
+    Returns
+    -------
+    p(H), Q(H), p(V), q(V)
+        Floats. A NaN or a negative entry gives p(V) or q(V) = NaN.
+
+    Examples
+    --------
+    >>> p, q, H = np.array([0.0, 0.2, 0.8]), np.array([0.6, 0.3, 0.1]), np.zeros(3, dtype=bool)
+    >>> [round(float(v), 3) for v in prefix_by_buckets(p, q, 2, True, H)]
+    [0.2, 0.81, 1.0, 1.0]
+    >>> H.tolist()
+    [True, True, False]
     """
     mass_p, mass_q, whole_p, whole_q, heavy, light = _masses(p, q)
     if not (0.5 < mass_p < 1.5 and 0.5 < mass_q < 1.5):
@@ -43,8 +64,8 @@ def prefix_by_buckets(p: Array, q: Array, k: int, replaced: bool, H: Array) -> t
     up = 0 if replaced else -frexp(light)[1]
     scales = (1 / whole_p, 1 / whole_q, 2.0 ** (up // 2), 2.0 ** (up - up // 2), 2.0**-up / whole_q)
     ratio, cut, others = _best(p, q, k, replaced, heavy, scales, 2 * rounding(len(p), k, not replaced))
-    served, inside = _value(p, q, k, replaced, heavy, scales, ratio, cut, others, H)
-    return served, inside, mass_p, mass_q
+    covered, inside = _value(p, q, k, replaced, heavy, scales, ratio, cut, others, H)
+    return covered, inside, mass_p, mass_q
 
 
 @compiled
@@ -173,11 +194,11 @@ def _value(
 ) -> tuple[float, float]:
     """Marks the tokens with p/q up to `cut` in H [V]; returns p(H) and Q(H)."""
     to_p, to_q, up, more, part = scales
-    served, first, second = np.int64(0), np.int64(0), np.int64(0)
+    covered, first, second = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(p)):
         if 0 <= ratio[i] <= cut:
             H[i] = True
-            served += np.int64(np.rint(np.float64(p[i]) * to_p * WHOLE))
+            covered += np.int64(np.rint(np.float64(p[i]) * to_p * WHOLE))
             x = np.float64(q[i]) * to_q
             if replaced:
                 first += np.int64(np.rint(x * WHOLE))
@@ -187,4 +208,4 @@ def _value(
                 second += np.int64(np.rint(y * (x / (1 - x)) * WHOLE))
     y, z = first * GRAIN, second * GRAIN
     t = np.float64(q[heavy]) * to_q if H[heavy] else 0.0
-    return served * GRAIN, y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others)
+    return covered * GRAIN, y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others)

@@ -22,7 +22,13 @@ LARGEST_FULL = 2_000_000
 
 @dataclass(frozen=True)
 class Solve:
-    """One method's answer."""
+    """One method's answer.
+
+    Examples
+    --------
+    >>> Solve("all sets H, exact", None, None, Fraction(39, 100), 0.001).value
+    Fraction(39, 100)
+    """
 
     method: str
     constraints: int | None
@@ -33,6 +39,15 @@ class Solve:
 
 @dataclass(frozen=True)
 class Solutions:
+    """The certified optimum beside the answers of all methods.
+
+    Examples
+    --------
+    >>> found = solve_every_way("0, 1/5, 4/5", "3/5, 3/10, 1/10")
+    >>> found.agree, found.document()["optimum"]
+    (True, Fraction(39, 100))
+    """
+
     optimum: Optimum
     solves: tuple[Solve, ...]
     skipped: tuple[str, ...]
@@ -48,6 +63,7 @@ class Solutions:
         )
 
     def document(self) -> dict[str, Any]:
+        """Return the comparison as JSON has it."""
         best = self.optimum
         return {
             "p": best.p,
@@ -66,10 +82,31 @@ class Solutions:
 def solve_every_way(
     p: Any, q: Any = None, k: int = 2, drafts: str | DraftPolicy = "iid", full: bool = False, normalize: bool = False
 ) -> Solutions:
-    """The certified optimum, and what each other method says. Arguments as `spechub_lp.optimum`.
+    """Compute the certified optimum, and what each other method says.
 
-    Raises:
-        InvalidDistribution, UnknownName: bad input. TooLarge: with `full`, V^(k+1) variables are too many.
+    Parameters
+    ----------
+    p, q, k, drafts, normalize
+        As `spechub_lp.optimum` takes them.
+    full
+        Whether to solve the full coupling, too.
+
+    Returns
+    -------
+    Solutions
+        The optimum, each method's answer and seconds, and the methods that were not run.
+
+    Raises
+    ------
+    InvalidDistribution, UnknownName
+        Bad input.
+    TooLarge
+        With `full`, V^(k+1) variables are too many.
+
+    Examples
+    --------
+    >>> {solve.method for solve in solve_every_way("1/2, 1/2", "1/4, 3/4").solves} >= {"maximum flow, exact"}
+    True
     """
     instance = Instance.parse(p, q, k, drafts, normalize)
     methods = _Methods([], [])

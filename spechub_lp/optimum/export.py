@@ -10,26 +10,37 @@ NAMES_A_LINE = 8
 
 
 def to_lp(best: Optimum) -> str:
-    """The program that `best` solves, in the LP format that QSopt_ex reads; its optimum is `best.alpha`.
+    r"""Write the program that an optimum solves in the LP format that QSopt_ex reads.
 
     Variable `S2_0` is the mass of output 0 as an accepted draft where the drafted set is number 2. Constraint `Q2` says
     that set 2 has no more mass than its probability, and `p0` that token 0 is output no more often than p(0). The
     coefficients are rationals such as 39/100, which readers of floats do not take.
 
-    Example:
-        >>> from spechub_lp import optimum
-        >>> print(to_lp(optimum(["1/2", "1/2"], ["0", "1"], k=1)))
-        \\ The best acceptance of 1 iid drafts over 2 tokens: the maximum is 1/2.
-        \\ set 0: tokens 1
-        Problem
-         optimum
-        Maximize
-         alpha: S0_1
-        Subject To
-         Q0: S0_1 <= 1
-         p1: S0_1 <= 1/2
-        End
-        <BLANKLINE>
+    Parameters
+    ----------
+    best
+        The optimum.
+
+    Returns
+    -------
+    str
+        The program; its maximum is `best.alpha`.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> print(to_lp(optimum(["1/2", "1/2"], ["0", "1"], k=1)))
+    \ The best acceptance of 1 iid drafts over 2 tokens: the maximum is 1/2.
+    \ set 0: tokens 1
+    Problem
+     optimum
+    Maximize
+     alpha: S0_1
+    Subject To
+     Q0: S0_1 <= 1
+     p1: S0_1 <= 1/2
+    End
+    <BLANKLINE>
     """
     program, vocabulary = best.program, len(best.p)
     pairs = list(zip(program.row.tolist(), program.token.tolist(), strict=True))

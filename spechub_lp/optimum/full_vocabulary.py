@@ -30,23 +30,49 @@ def cut(
     sort: bool = False,
     memory: int = MEMORY,
 ) -> Cut:
-    """The optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
+    """Compute the optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
 
     p, q are taken for the distributions that they are after division by their sums. Sums run in float64 for every
     dtype; numpy in, numpy out; torch in, torch out, on the same device. Rows on the CPU go through bucket selection
     (optimum/bucket_scan.py) where numba is installed, all others through a sort. Apply temperature, top-k and top-p
     with `distributions.from_logits`.
 
-    Args:
-        p, q: distributions [V] or [B, V], numpy or torch; a batch of one serves the other's.
-        drafts: a policy that defines `optimal_set`: iid, without_replacement, hub, greedy, top_k, or one of your own.
-        sort: sort even where the buckets would do; the plain way, to compare with.
-        memory: budget in bytes beside inputs and answer.
+    Parameters
+    ----------
+    p, q : [V] or [B, V]
+        Distributions, numpy or torch; a batch of one goes with every row of the other.
+    k
+        Number of drafts.
+    drafts
+        A policy that defines `optimal_set`: iid, without_replacement, hub, greedy, top_k, or one of your own.
+    sort
+        Sort even where the buckets would do; the plain way, to compare with.
+    memory
+        Budget in bytes beside inputs and answer.
 
-    Raises:
-        InvalidDistribution: a row holds a NaN or a negative entry (the message names row and token) or does not sum to
-        1.
-        MissingMethod: the policy has no `optimal_set`. SpecHubError: k drafts cannot be made.
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V] and error [B].
+
+    Raises
+    ------
+    InvalidDistribution
+        A row holds a NaN or a negative entry (the message names row and token) or does not sum to 1.
+    MissingMethod
+        The policy has no `optimal_set`.
+    SpecHubError
+        k drafts cannot be made.
+
+    References
+    ----------
+    Hu et al., arXiv 2502.18779 (the prefix and its convexity).
+
+    Examples
+    --------
+    >>> from spechub_lp import cut
+    >>> cut(np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), k=2).alpha.round(3).tolist()
+    [0.39]
     """
     policy, k = policies.by_name(drafts), distributions.count(k)
     p, q = distributions.float_array(p, "p"), distributions.float_array(q, "q")
@@ -106,17 +132,33 @@ def _by_buckets(p: Array, q: Array, k: int, replaced: bool, rows: int) -> Cut:
     H, alpha = np.zeros((rows, p.shape[1]), dtype=bool), np.empty(rows)
     for b in range(rows):
         row_p, row_q = p_rows[b % len(p_rows)], q_rows[b % len(q_rows)]
-        served, inside, *masses = prefix_by_buckets(row_p, row_q, k, replaced, H[b])
+        covered, inside, *masses = prefix_by_buckets(row_p, row_q, k, replaced, H[b])
         if not all(abs(mass - 1) <= SUM_TOLERANCE["float64"] for mass in masses):
             for name, a in (("p", p), ("q", q)):  # says what is wrong, if the dtype does not excuse it
                 distributions.float_rows(a, name)
-        alpha[b] = 1 + served - inside
+        alpha[b] = 1 + covered - inside
     alpha, H = xp.asarray(alpha), xp.asarray(H)
     return Cut(alpha, H, error_of_sums(H, k, pair=not replaced))
 
 
 def as_floats(a: Array) -> Array:
-    """numpy, in a float dtype that numpy knows."""
+    """Bring an array to numpy, in a float dtype that numpy knows.
+
+    Parameters
+    ----------
+    a : [...]
+        An array of any library.
+
+    Returns
+    -------
+    [...]
+        float16 and bfloat16 become float32.
+
+    Examples
+    --------
+    >>> as_floats(np.ones(2, dtype=np.float16)).dtype
+    dtype('float32')
+    """
     if is_torch_array(a):
         return as_numpy(a.float() if str(a.dtype) in ("torch.bfloat16", "torch.float16") else a)
     rows = np.asarray(a)

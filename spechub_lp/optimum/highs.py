@@ -31,12 +31,21 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Solution:
-    """A basic optimal solution in floats. What it holds is read from HiGHS only when asked for."""
+    """A basic optimal solution in floats. What it holds is read from HiGHS only when asked for.
+
+    Examples
+    --------
+    >>> from spechub_lp.optimum.program import compact
+    >>> found = solve(compact(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75])))
+    >>> round(found.value, 6), found.flow.round(6).tolist()
+    (0.75, [0.25, 0.5])
+    """
 
     solver: highspy.Highs
 
     @property
     def value(self) -> float:
+        """The optimum."""
         return self.solver.getInfo().objective_function_value / SCALE
 
     @cached_property
@@ -56,10 +65,35 @@ class Solution:
 
 
 def solve(program: Program, method: str = "primal", threads: int = 1) -> Solution:
-    """Solve a program; `method` is primal or dual simplex, or interior point with crossover.
+    """Solve a program with HiGHS.
 
-    Raises:
-        SolverError: HiGHS did not reach an optimum. UnknownName: no such method.
+    Parameters
+    ----------
+    program
+        In floats or rationals.
+    method
+        "primal" or "dual" simplex, or "ipm": interior point with crossover.
+    threads
+        For HiGHS.
+
+    Returns
+    -------
+    Solution
+        A basic optimum.
+
+    Raises
+    ------
+    SolverError
+        HiGHS did not reach an optimum.
+    UnknownName
+        No such method.
+
+    Examples
+    --------
+    >>> from spechub_lp.optimum.program import compact
+    >>> program = compact(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75]))
+    >>> round(solve(program, "dual").value, 6)
+    0.75
     """
     if method not in METHODS:
         raise UnknownName("HiGHS method", method, METHODS)
@@ -83,7 +117,24 @@ def solve(program: Program, method: str = "primal", threads: int = 1) -> Solutio
 
 
 def load(highs: highspy.Highs, program: Program) -> None:
-    """Pass the whole program to HiGHS at once, as arrays."""
+    """Pass a whole program to HiGHS at once, as arrays.
+
+    Parameters
+    ----------
+    highs
+        The solver.
+    program
+        In floats or rationals.
+
+    Examples
+    --------
+    >>> from spechub_lp.optimum.program import compact
+    >>> highs = highspy.Highs()
+    >>> highs.silent()
+    >>> load(highs, compact(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75])))
+    >>> highs.getNumCol()
+    2
+    """
     constraints, n = program.size
     start, index, value = incidence(program)
     upper = np.concatenate([program.supply, program.demand]).astype(float) * SCALE

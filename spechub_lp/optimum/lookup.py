@@ -16,20 +16,65 @@ LARGEST_TABLE = 1_000_000
 
 
 def solved_accept(policy: DraftPolicy, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
-    """The optimal verdicts on the drafts x [B, k]: accept [B, k], and what all of them leave of p, [B, V] or [1, V].
+    """Look up the optimal verdicts on drafts; one program is solved for each row of p and q.
 
-    Solves one program for each row of p and q. Float distributions are solved as the rationals they are.
+    Float distributions are solved as the rationals they are.
 
-    Raises:
-        TooLarge: V^k verdicts do not fit.
+    Parameters
+    ----------
+    policy
+        How the drafts were made.
+    p, q : [B, V] or [1, V]
+        Target and draft distributions.
+    x : [B, k]
+        Drafts.
+
+    Returns
+    -------
+    accept [B, k], residual [B, V] or [1, V]
+        The probability to accept each draft, and what all of them leave of p.
+
+    Raises
+    ------
+    TooLarge
+        V^k verdicts do not fit.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> p, q = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    >>> [a.round(3).tolist() for a in solved_accept(IID(), p, q, np.array([[1]]))]
+    [[[0.667]], [[0.25, 0.0]]]
     """
-    return _look_up(policy, p, q, x, lambda best: (best.accept, best.unserved))
+    return _look_up(policy, p, q, x, lambda best: (best.accept, best.residual))
 
 
 def solved_choice(policy: DraftPolicy, p: Array, q: Array, x: Array) -> tuple[Array, Array]:
-    """Weights [B, k] that choose one draft of each tuple so that sum_y min(p, b) is the optimum, and the distribution b
-    of the chosen token, [B, V] or [1, V]: the optimal verdicts, with the rejected mass of a tuple shared among its
-    tokens."""
+    """Look up weights that choose one draft of each tuple so that sum_y min(p, b) is the optimum.
+
+    They are the optimal verdicts, with the rejected mass of a tuple spread over its tokens.
+
+    Parameters
+    ----------
+    policy
+        How the drafts were made.
+    p, q : [B, V] or [1, V]
+        Target and draft distributions.
+    x : [B, k]
+        Drafts.
+
+    Returns
+    -------
+    weights [B, k], b [B, V] or [1, V]
+        And the distribution b of the chosen token.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> p, q = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    >>> [a.tolist() for a in solved_choice(IID(), p, q, np.array([[1]]))]
+    [[[1.0]], [[0.25, 0.75]]]
+    """
     return _look_up(policy, p, q, x, _choice)
 
 
@@ -37,7 +82,7 @@ def _choice(best: Optimum) -> tuple[Array, Array]:
     first = np.stack([~(best.tuples[:, :j] == best.tuples[:, j : j + 1]).any(axis=1) for j in range(best.k)], axis=1)
     rejected = 1 - best.accept.sum(axis=1)
     weights = best.accept + first * (rejected / first.sum(axis=1))[:, None]
-    distribution = best.unserved * 0
+    distribution = best.residual * 0
     np.add.at(distribution, best.tuples, best.weights[:, None] * weights)
     return weights, distribution
 

@@ -20,7 +20,14 @@ from spechub_lp.typing import NumpyArray
 
 @dataclass(frozen=True)
 class Program:
-    """max gain . S subject to supply and demand. n variables, R draft rows, V tokens."""
+    """A linear program: max gain . S subject to supply and demand. n variables, R draft rows, V tokens.
+
+    Examples
+    --------
+    >>> program = compact(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75]))
+    >>> program.size, program.row.tolist(), program.token.tolist()
+    ((4, 2), [0, 1], [0, 1])
+    """
 
     sets: NumpyArray
     """[R, k] the drafted tokens of each row, without repeats, padded with V at the end."""
@@ -42,21 +49,84 @@ class Program:
 
 
 def compact(p: NumpyArray, x: NumpyArray, mass: NumpyArray, *, merged: bool = True) -> Program:
-    """The compact program of target p [V] and draft tuples x [N, k] of mass [N]; floats or rationals."""
+    """Build the compact program.
+
+    Parameters
+    ----------
+    p : [V]
+        Target distribution, in floats or rationals.
+    x : [N, k]
+        Draft tuples.
+    mass : [N]
+        Q of each.
+    merged
+        Whether tuples that draft the same set are one row.
+
+    Returns
+    -------
+    Program
+        A variable for each drafted pair.
+
+    Examples
+    --------
+    >>> x, mass = np.array([[0, 1], [1, 0]]), np.array([0.5, 0.5])
+    >>> compact(np.array([0.5, 0.5]), x, mass).supply.tolist()
+    [1.0]
+    """
     sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
     row, token = drafted_pairs(sets, len(p))
     return Program(sets, supply, p, row, token, np.ones(len(row)))
 
 
 def full(p: NumpyArray, x: NumpyArray, mass: NumpyArray, *, merged: bool = False) -> Program:
-    """The full coupling (OTM) of target p [V] and draft tuples x [N, k] of mass [N]."""
+    """Build the full coupling (OTM).
+
+    Parameters
+    ----------
+    p : [V]
+        Target distribution, in floats or rationals.
+    x : [N, k]
+        Draft tuples.
+    mass : [N]
+        Q of each.
+    merged
+        Whether tuples that draft the same set are one row.
+
+    Returns
+    -------
+    Program
+        A variable for each row with each token.
+
+    Examples
+    --------
+    >>> full(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75])).gain.tolist()
+    [1.0, 0.0, 0.0, 1.0]
+    """
     sets, supply = merge(distinct(x, len(p)), mass, len(p))[:2] if merged else (distinct(x, len(p)), mass)
     row, token = all_pairs(sets, len(p))
     return Program(sets, supply, p, row, token, membership(sets, row, token))
 
 
 def distinct(x: NumpyArray, vocabulary: int) -> NumpyArray:
-    """The set of each tuple: sorted, repeats replaced by `vocabulary` and moved to the end. [N, k] -> [N, k]."""
+    """Return the set of each tuple: sorted, repeats replaced by V and moved to the end.
+
+    Parameters
+    ----------
+    x : [N, k]
+        Draft tuples.
+    vocabulary
+        V.
+
+    Returns
+    -------
+    [N, k]
+        Sets.
+
+    Examples
+    --------
+    >>> distinct(np.array([[2, 0], [1, 1]]), 3).tolist()
+    [[0, 2], [1, 3]]
+    """
     ordered = np.sort(x, axis=1)
     row, slot = np.nonzero(ordered[:, 1:] == ordered[:, :-1])
     ordered[row, slot + 1] = vocabulary
@@ -65,7 +135,28 @@ def distinct(x: NumpyArray, vocabulary: int) -> NumpyArray:
 
 
 def merge(sets: NumpyArray, mass: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
-    """Add up the tuples that draft the same set: (sets [R, k], supply [R], which row each tuple went to [N])."""
+    """Add up the tuples that draft the same set.
+
+    Parameters
+    ----------
+    sets : [N, k]
+        The set of each tuple, as `distinct` has it.
+    mass : [N]
+        Q of each tuple.
+    vocabulary
+        V.
+
+    Returns
+    -------
+    sets [R, k], supply [R], row [N]
+        The sets, their masses, and which row each tuple went to.
+
+    Examples
+    --------
+    >>> sets, supply, row = merge(np.array([[0, 1], [0, 1], [1, 2]]), np.array([0.25, 0.25, 0.5]), 2)
+    >>> sets.tolist(), supply.tolist(), row.tolist()
+    ([[0, 1], [1, 2]], [0.5, 0.5], [0, 0, 1])
+    """
     key = np.zeros(len(sets), dtype=np.int64)
     for column in sets.T:
         key = key * (vocabulary + 1) + column
@@ -79,23 +170,94 @@ def merge(sets: NumpyArray, mass: NumpyArray, vocabulary: int) -> tuple[NumpyArr
 
 
 def drafted_pairs(sets: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray]:
-    """The compact program's variables: each row with each of its tokens -> (row [n], token [n])."""
+    """List the compact program's variables: each row with each of its tokens.
+
+    Parameters
+    ----------
+    sets : [R, k]
+        Drafted sets.
+    vocabulary
+        V.
+
+    Returns
+    -------
+    row [n], token [n]
+        The variables.
+
+    Examples
+    --------
+    >>> [a.tolist() for a in drafted_pairs(np.array([[0, 1], [1, 2]]), 2)]
+    [[0, 0, 1], [0, 1, 1]]
+    """
     row, slot = np.nonzero(sets < vocabulary)
     return row, sets[row, slot]
 
 
 def all_pairs(sets: NumpyArray, vocabulary: int) -> tuple[NumpyArray, NumpyArray]:
-    """The full program's variables: each row with each token of the vocabulary -> (row [n], token [n])."""
+    """List the full program's variables: each row with each token of the vocabulary.
+
+    Parameters
+    ----------
+    sets : [R, k]
+        Drafted sets.
+    vocabulary
+        V.
+
+    Returns
+    -------
+    row [n], token [n]
+        The variables.
+
+    Examples
+    --------
+    >>> [a.tolist() for a in all_pairs(np.array([[0, 1], [1, 2]]), 2)]
+    [[0, 0, 1, 1], [0, 1, 0, 1]]
+    """
     return np.repeat(np.arange(len(sets)), vocabulary), np.tile(np.arange(vocabulary), len(sets))
 
 
 def membership(sets: NumpyArray, row: NumpyArray, token: NumpyArray) -> NumpyArray:
-    """1 where the token was drafted in its row, else 0: [n]."""
+    """Mark the variables whose token was drafted in its row.
+
+    Parameters
+    ----------
+    sets : [R, k]
+        Drafted sets.
+    row, token : [n]
+        The variables.
+
+    Returns
+    -------
+    [n]
+        1 where it was, else 0.
+
+    Examples
+    --------
+    >>> membership(np.array([[0, 2]]), np.array([0, 0]), np.array([0, 1])).tolist()
+    [1.0, 0.0]
+    """
     return (sets[row] == token[:, None]).any(axis=1).astype(float)
 
 
 def incidence(program: Program) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
-    """The constraint matrix by columns (start [n + 1], index [2n], value [2n]): supply rows first, then tokens."""
+    """Return the constraint matrix by columns: supply rows first, then tokens.
+
+    Parameters
+    ----------
+    program
+        n variables.
+
+    Returns
+    -------
+    start [n + 1], index [2n], value [2n]
+        A compressed sparse matrix.
+
+    Examples
+    --------
+    >>> program = compact(np.array([0.5, 0.5]), np.array([[0], [1]]), np.array([0.25, 0.75]))
+    >>> incidence(program)[1].tolist()
+    [0, 2, 1, 3]
+    """
     n = len(program.row)
     index = np.empty(2 * n, dtype=np.int32)
     index[0::2] = program.row

@@ -30,7 +30,15 @@ LARGEST_COUPLING = 4_000_000
 
 @dataclass(frozen=True)
 class Optimum:
-    """alpha*(p, Q) with both halves of its proof; exact rationals throughout."""
+    """alpha*(p, Q) with both halves of its proof; exact rationals throughout.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> best = optimum("0, 1/5, 4/5", "3/5, 3/10, 1/10")
+    >>> best.alpha, sorted(best.H), best.coupling.is_lossless
+    (Fraction(39, 100), [0, 1], True)
+    """
 
     instance: Instance
     alpha: Fraction
@@ -69,8 +77,10 @@ class Optimum:
         """The draft policy."""
         return self.instance.policy
 
+    __getattr__ = renamed.fields(unserved="residual")
+
     @cached_property
-    def unserved(self) -> NumpyArray:
+    def residual(self) -> NumpyArray:
         """[V] what the accepted drafts leave of p."""
         rest = self.program.demand.copy()
         np.subtract.at(rest, self.program.token, self.flow)
@@ -80,10 +90,10 @@ class Optimum:
     def accept(self) -> NumpyArray:
         """[N, k] the verdict table: probability to output draft j of tuple x, S(set, y) / Q(set) for its first y."""
         program, vocabulary = self.program, len(self.p)
-        share = np.zeros((len(program.supply), vocabulary), dtype=object)
-        share[program.row, program.token] = self.flow / program.supply[program.row]
+        accept_of_set = np.zeros((len(program.supply), vocabulary), dtype=object)
+        accept_of_set[program.row, program.token] = self.flow / program.supply[program.row]
         _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
-        accept = np.take_along_axis(share[row], self.tuples, axis=1) + self.weights[0] * 0
+        accept = np.take_along_axis(accept_of_set[row], self.tuples, axis=1) + self.weights[0] * 0
         for j in range(1, self.tuples.shape[1]):
             again = (self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1)
             accept[again, j] = self.weights[0] * 0
@@ -91,11 +101,11 @@ class Optimum:
 
     @cached_property
     def coupling(self) -> Coupling:
-        """The optimum as a sampler's distribution: what is rejected is spread over the unserved tokens."""
+        """The optimum as a sampler's distribution: what is rejected is spread over the residual."""
         n, vocabulary = len(self.weights), len(self.p)
         if n * vocabulary > LARGEST_COUPLING:
             raise TooLarge(f"a coupling of {n:,} tuples by {vocabulary} tokens is too large; use .certificate()")
-        rest = self.unserved
+        rest = self.residual
         rejected = 1 - self.accept.sum(axis=1)
         distribution = rest / (rest.sum() if rest.sum() else 1)
         return Coupling(
@@ -103,18 +113,18 @@ class Optimum:
         )
 
     def entries(self) -> list[tuple[tuple[int, ...], int, Fraction]]:
-        """A full coupling as its few positive entries (drafts, output, mass).
+        """Return a full coupling as its few positive entries (drafts, output, mass).
 
         The tuples of one set take its accepted mass in order, and what is left of them takes what is left of p in
-        order. So every mass is a sum of differences of Q and p, with no denominator but theirs: a share of each tuple
-        in its set's mass would have twice the digits.
+        order. So every mass is a sum of differences of Q and p, with no denominator but theirs: each tuple's part of
+        its set's mass would have twice the digits.
         """
         program, vocabulary = self.program, len(self.p)
         _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
         accepted: list[list[Any]] = [[] for _ in program.supply]
         for i in np.flatnonzero(self.flow):
             accepted[program.row[i]].append([int(program.token[i]), self.flow[i]])
-        rest = [[y, mass] for y, mass in enumerate(self.unserved) if mass]
+        rest = [[y, mass] for y, mass in enumerate(self.residual) if mass]
         out = []
         for n in np.argsort(row, kind="stable"):
             x, spare = tuple(self.tuples[n].tolist()), self.weights[n]
@@ -130,10 +140,12 @@ class Optimum:
         return out
 
     def certificate(self) -> dict[str, Any]:
-        """The proof as a document that `spechub_lp.certificate.check` checks without a solver.
+        """Return the proof as a document that `spechub_lp.certificate.check` checks without a solver.
 
-        Raises:
-            TooLarge: it would have more digits or bytes than the format allows (docs/certificate_format.md).
+        Raises
+        ------
+        TooLarge
+            It would have more digits or bytes than the format allows (docs/certificate_format.md).
         """
         denominators = {int(m.denominator) for m in (*self.p, *chain(*self._draft_rows()), *self.weights)}
         # Every mass, and every sum that the checker makes, is a multiple of 1 / common.
@@ -186,23 +198,78 @@ def optimum(
     method: str = "highs",
     normalize: bool = False,
 ) -> Optimum:
-    """The best acceptance any lossless rule can reach with k drafts of this policy, proved. (theory/T1_one_optimum)
+    """Compute the best acceptance that any lossless rule can reach with k drafts of a policy, and prove it.
 
-    Args:
-        p: target distribution [V], as rationals, strings or floats (see distributions.parse); or an Instance alone.
-        q: draft distribution [V], or [k, V] for product drafts.
-        drafts: name of a policy, a policy, or `module:object`.
-        method: "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
+    Parameters
+    ----------
+    p : [V]
+        Target distribution, as rationals, strings or floats (see `distributions.parse`); or an `Instance` alone.
+    q : [V] or [k, V]
+        Draft distribution, or those of k different drafters for product drafts.
+    k
+        Number of drafts.
+    drafts
+        Name of a policy, a policy, or `module:object`.
+    method
+        "highs" solves the merged compact program and turns its basis into rationals; "flow" is exact all along.
+    normalize
+        Divide p and q by their sums, whatever they are.
 
-    Raises:
-        InvalidDistribution: p or q is not a distribution. TooLarge: V^k tuples do not fit. UnknownName: no such policy
-        or method.
+    Returns
+    -------
+    Optimum
+        alpha, a coupling that accepts it, and a token set H that proves that nothing accepts more.
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution.
+    TooLarge
+        V^k tuples do not fit.
+    UnknownName
+        No such policy or method.
+
+    References
+    ----------
+    SpecTr, arXiv 2310.15141; SpecHub, arXiv 2411.05289 (the compact program); theory/T1_one_optimum.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> optimum("0, 1/5, 4/5", "3/5, 3/10, 1/10", k=2, drafts="iid").alpha
+    Fraction(39, 100)
     """
     return _copy(shared_optimum(Instance.parse(p, q, k, drafts, normalize), method))
 
 
 def shared_optimum(instance: Instance, method: str = "highs") -> Optimum:
-    """`optimum` for readers of its arrays: they are read-only, and the same for all who ask for the same optimum."""
+    """Compute the optimum for readers of its arrays.
+
+    They are read-only, and the same for all who ask for the same optimum.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    method
+        As `optimum` takes it.
+
+    Returns
+    -------
+    Optimum
+        Remembered for the last 64 instances.
+
+    Raises
+    ------
+    UnknownName
+        No such method.
+
+    Examples
+    --------
+    >>> instance = Instance.parse("1/2, 1/2", "1/4, 3/4")
+    >>> shared_optimum(instance) is shared_optimum(instance)
+    True
+    """
     if method not in ("highs", "flow"):
         raise UnknownName("method", method, ["highs", "flow"])
     if not _is_value(instance.policy):
@@ -276,6 +343,25 @@ def _from_highs(program: Program) -> NumpyArray | None:
 
 
 def cut_value(program: Program, H: frozenset[int]) -> Any:
-    """1 + p(H) - Q(H), an upper bound on every coupling."""
+    """Compute 1 + p(H) - Q(H), an upper bound on every coupling.
+
+    Parameters
+    ----------
+    program
+        In rationals.
+    H
+        A token set.
+
+    Returns
+    -------
+    mpq
+        The bound.
+
+    Examples
+    --------
+    >>> best = shared_optimum(Instance.parse("1/2, 1/2", "1/4, 3/4"))
+    >>> cut_value(best.program, best.H)
+    mpq(15,16)
+    """
     inside = np.isin(program.sets, [*H, len(program.demand)]).all(axis=1)
     return 1 + program.demand[sorted(H)].sum() - program.supply[inside].sum()

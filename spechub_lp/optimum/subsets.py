@@ -12,10 +12,35 @@ MOST_TOKENS = 16
 
 
 def over_subsets(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any, frozenset[int]]:
-    """(alpha*, H) by trying all 2^V sets with the policy's closed form of Q(H). p [V], q [1, V] or [1, k, V].
+    """Compute the optimum by trying all 2^V sets with the policy's closed form of Q(H).
 
-    Raises:
-        TooLarge: more than 16 tokens.
+    Parameters
+    ----------
+    p : [V]
+        Target distribution.
+    q : [1, V] or [1, k, V]
+        Draft distribution.
+    policy
+        How the drafts are made.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    alpha, H
+        The optimum and a set that proves it.
+
+    Raises
+    ------
+    TooLarge
+        More than 16 tokens.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> alpha, H = over_subsets(np.array([0.0, 0.2, 0.8]), np.array([[0.6, 0.3, 0.1]]), IID(), 2)
+    >>> round(float(alpha), 3), H
+    (0.39, frozenset({0, 1}))
     """
     vocabulary = len(p)
     if vocabulary > MOST_TOKENS:
@@ -25,11 +50,35 @@ def over_subsets(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any, 
 
 
 def over_prefixes(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any, frozenset[int]]:
-    """(alpha*, H) for iid drafts and drafts without replacement, where an optimal H is a prefix of the tokens sorted
-    by p/q ascending (theorem T2). p [V], q [1, V].
+    """Compute the optimum by trying the prefixes of the tokens by p/q ascending, where theorem T2 holds.
 
-    Raises:
-        SpecHubError: another policy; there the best set need not be a prefix.
+    Parameters
+    ----------
+    p : [V]
+        Target distribution.
+    q : [1, V]
+        Draft distribution.
+    policy
+        Iid drafts or drafts without replacement.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    alpha, H
+        The optimum and a set that proves it.
+
+    Raises
+    ------
+    SpecHubError
+        Another policy; there the best set need not be a prefix.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> alpha, H = over_prefixes(np.array([0.0, 0.2, 0.8]), np.array([[0.6, 0.3, 0.1]]), IID(), 2)
+    >>> round(float(alpha), 3), H
+    (0.39, frozenset({0, 1}))
     """
     if not policy.prefix_is_optimal:
         raise SpecHubError(f"an optimal H is a prefix for iid and without_replacement drafts, not for {policy.name}")
@@ -40,7 +89,23 @@ def over_prefixes(p: Array, q: Array, policy: DraftPolicy, k: int) -> tuple[Any,
 
 
 def rising(p: Array, q: Array) -> Array:
-    """Tokens [V] by p/q ascending, those with q = 0 last; exact for rationals."""
+    """Sort the tokens by p/q ascending, those with q = 0 last; exact for rationals.
+
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+
+    Returns
+    -------
+    [V]
+        Token ids.
+
+    Examples
+    --------
+    >>> rising(np.array([0.2, 0.0, 0.8]), np.array([0.3, 0.6, 0.1])).tolist()
+    [1, 0, 2]
+    """
     ratio = np.where(q > 0, p / np.where(q > 0, q, q * 0 + 1), p * 0)
     return np.lexsort((ratio, q == 0)) if ratio.dtype != object else _lexsort(ratio, q)
 

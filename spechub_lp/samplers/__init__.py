@@ -58,12 +58,31 @@ _ITS_OWN: Any = object()
 
 
 def by_name(name: str | Sampler, k: int = _ITS_OWN) -> Sampler:
-    """The sampler of that name, or at `module:object`, with k drafts (2 where none are named) of its own policy;
-    `.with_drafts(policy)` pairs it with another. A sampler passes through, with k drafts if k is given.
+    """Find a sampler.
 
-    Raises:
-        UnknownName: no such sampler; the message has the nearest name. SpecHubError: no sampler is at that address, or
-        the rule does not take k drafts.
+    Parameters
+    ----------
+    name
+        A sampler's name, or `module:object`; a sampler passes through.
+    k
+        Number of drafts: 2 where none is given, or those of the sampler that was passed or found at an address.
+
+    Returns
+    -------
+    Sampler
+        With drafts of its own policy; `.with_drafts(policy)` pairs it with another.
+
+    Raises
+    ------
+    UnknownName
+        No such sampler; the message has the nearest name.
+    SpecHubError
+        No sampler is at that address, or the rule does not take k drafts.
+
+    Examples
+    --------
+    >>> by_name("rrs", k=3)
+    RRS(k=3, drafts=IID())
     """
     if isinstance(name, str) and ":" in name:
         found = objects.find(name, Sampler, "sampler")

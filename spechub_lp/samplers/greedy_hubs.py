@@ -1,3 +1,5 @@
+"""The optimal rule for greedy drafts."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,3 +1,5 @@
+"""K-SEQ: the target is compared with a multiple of q."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

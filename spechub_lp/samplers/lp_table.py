@@ -1,3 +1,5 @@
+"""The optimal rule of a solved program."""
+
 from dataclasses import dataclass
 
 from spechub_lp._array.ops import normalize, total

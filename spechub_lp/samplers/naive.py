@@ -1,3 +1,5 @@
+"""One draft, accepted with min(1, p/q)."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,3 +1,5 @@
+"""Draws from the target, and looks for the token among the drafts."""
+
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace

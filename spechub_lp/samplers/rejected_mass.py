@@ -47,9 +47,19 @@ ROUNDING = 1e-15
 
 
 def all_rejected(p: Array, q: Array, k: int) -> Array:
-    """Return Pr[all k drafts are rejected] [B] for rows p, q [B, V] or [1, V] of any array library, and k of CLASSES.
+    """Compute Pr[all k drafts are rejected]; the rows are worked on one at a time on the CPU.
 
-    The rows are worked on one at a time on the CPU, in rationals or in float64.
+    Parameters
+    ----------
+    p, q : [B, V] or [1, V]
+        Target and draft distributions of any array library, in rationals or floats.
+    k
+        Number of drafts, a key of CLASSES.
+
+    Returns
+    -------
+    [B]
+        The probabilities, in rationals or float64.
 
     Examples
     --------
@@ -118,8 +128,10 @@ class _Tokens:
         return np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
 
     def rejected(self, g: Array, after: Array, before: Array, proposals: Iterable[Array]) -> Iterator[Array]:
-        """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q over
-        the largest q of the class. Proposals: the same two, whether it is rejected or not."""
+        """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q.
+
+        That q is over the largest q of the class. Proposals: the same two, whether the draft is rejected or not.
+        """
         low = self.bounds[:-1]
         covered: list[Any] = [0, 0]  # arrays from the first step on
         for sign, level in ((1, g), (-1, after)):

@@ -16,7 +16,7 @@ def recursive_rejection(p: Array, proposals: Iterable[Array], x: Array) -> Verdi
     """Verify the drafts one after the other, each against the residual that those before it left of p.
 
     Lossless whenever proposals[j] is the distribution of draft j given the drafts before it. Then a residual without
-    mass goes with a rejection of probability 0; with other drafts, or by rounding, the residual before it is kept.
+    mass goes with a rejection of probability 0; with other drafts, or by rounding, the residual before it stays.
 
     Parameters
     ----------
@@ -26,6 +26,11 @@ def recursive_rejection(p: Array, proposals: Iterable[Array], x: Array) -> Verdi
         Distribution of each draft.
     x : [B, k]
         Drafts, as token ids.
+
+    Returns
+    -------
+    Verdict
+        accept [B, k] and residual [B, V].
 
     Examples
     --------

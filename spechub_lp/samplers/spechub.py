@@ -1,3 +1,5 @@
+"""SpecHub: the optimal rule for pairs with a hub."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,3 +1,5 @@
+"""Choose one draft, then verify it alone."""
+
 from dataclasses import dataclass
 
 from spechub_lp._array.ops import accept_probability, columns, normalize, pick, positive, total

@@ -17,6 +17,7 @@ with extra("testing", "the pytest plugin"):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of `pytest --spechub-gate`."""
     group = parser.getgroup("spechub-gate")
     group.addoption("--spechub-gate", action="append", default=[], metavar="MODULE:OBJECT", help="gate this engine")
     group.addoption("--spechub-gate-drafts", help="its draft policy; by default a sampler's own, and iid")
@@ -52,15 +53,27 @@ class GateItem(pytest.Item):
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add a test for each engine named with `--spechub-gate`."""
     for name in config.getoption("--spechub-gate"):
         items.append(GateItem.from_parent(session, name=name))
 
 
 @pytest.fixture
 def spechub_gate() -> Callable[..., Any]:
-    """spechub_gate(engine, drafts=None, k=2, logits=None, **settings) fails the test unless the engine passes.
+    """Gate an engine in a test: `spechub_gate(engine, drafts=None, k=2, logits=None, **settings)`.
 
-    Without `drafts`, a sampler is gated with its own and everything else with "iid".
+    The test fails unless the engine passes. Without `drafts`, a sampler is gated with its own and everything else with
+    "iid".
+
+    Returns
+    -------
+    Callable
+        Returns the gate's report.
+
+    Examples
+    --------
+    >>> def test_my_sampler(spechub_gate):
+    ...     spechub_gate(verify, drafts="iid", k=2)
     """
 
     def gate(engine: Any, drafts: str | None = None, k: int = 2, logits: Any = None, **settings: Any) -> Any:

@@ -1,5 +1,7 @@
-"""Hypothesis strategies for distributions and instances; they seek the boundaries, where rules and proofs break
-first."""
+"""Hypothesis strategies for distributions and instances.
+
+They seek the boundaries, where rules and proofs break first.
+"""
 
 from fractions import Fraction
 
@@ -16,7 +18,19 @@ _WEIGHTS = st.sampled_from([0, 0, 1, 1, 2, 3, 5, 12, 10**6])
 
 @st.composite
 def distributions(draw: DrawFn, tokens: int | None = None, max_tokens: int = 5) -> Distribution:
-    """Draw a rational distribution on `tokens` tokens (1 to `max_tokens` by default): zeros, ties, one-hots, peaks.
+    """Draw a rational distribution: zeros, ties, one-hots, peaks.
+
+    Parameters
+    ----------
+    tokens
+        V; drawn from 1 to `max_tokens` by default.
+    max_tokens
+        The largest V.
+
+    Returns
+    -------
+    SearchStrategy of [V]
+        Fractions that sum to 1.
 
     Examples
     --------
@@ -37,6 +51,18 @@ def distributions(draw: DrawFn, tokens: int | None = None, max_tokens: int = 5) 
 @st.composite
 def pairs(draw: DrawFn, max_tokens: int = 5, tokens: int | None = None) -> tuple[Distribution, Distribution]:
     """Draw a target p and a draft distribution q on one vocabulary; some are equal, disjoint, or have q(a) about 1/2.
+
+    Parameters
+    ----------
+    max_tokens
+        The largest V.
+    tokens
+        V; drawn from 1 to `max_tokens` by default.
+
+    Returns
+    -------
+    SearchStrategy of (p [V], q [V])
+        Fractions.
 
     Examples
     --------
@@ -66,7 +92,19 @@ def pairs(draw: DrawFn, max_tokens: int = 5, tokens: int | None = None) -> tuple
 def instances(
     max_tokens: int = 5, drafts: tuple[int, ...] = (1, 2, 3)
 ) -> SearchStrategy[tuple[Distribution, Distribution, int]]:
-    """Draw (p, q, k), with k one of `drafts`.
+    """Draw (p, q, k).
+
+    Parameters
+    ----------
+    max_tokens
+        The largest V.
+    drafts
+        The numbers of drafts to choose from.
+
+    Returns
+    -------
+    SearchStrategy of (p [V], q [V], k)
+        Fractions and a number of drafts.
 
     Examples
     --------

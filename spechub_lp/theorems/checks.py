@@ -51,6 +51,20 @@ class Theorem:
 def max_acceptance(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
     """Return the maximum acceptance for k drafts of a policy, the certified optimum.
 
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+    drafts
+        Name of the policy.
+
+    Returns
+    -------
+    Fraction
+        The optimum.
+
     Examples
     --------
     >>> half = Fraction(1, 2)
@@ -61,7 +75,19 @@ def max_acceptance(p: Distribution, q: Distribution, k: int, drafts: str) -> Fra
 
 
 def tops(q: Distribution, n: int) -> list[int]:
-    """Return the n most likely tokens; lowest index wins ties, and with too small a support the first repeats.
+    """Return the n most likely tokens.
+
+    Parameters
+    ----------
+    q : [V]
+        Draft distribution.
+    n
+        How many.
+
+    Returns
+    -------
+    [n]
+        The lowest index wins ties, and with too small a support the first repeats.
 
     Examples
     --------
@@ -72,7 +98,19 @@ def tops(q: Distribution, n: int) -> list[int]:
 
 
 def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
-    """Return the distribution on `length` tokens that sits on one token.
+    """Return the distribution that sits on one token.
+
+    Parameters
+    ----------
+    length
+        V.
+    token
+        Where the mass is.
+
+    Returns
+    -------
+    [V]
+        Fractions.
 
     Examples
     --------
@@ -85,6 +123,20 @@ def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
 def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
     """Return the exact acceptance of a sampler with k of its own drafts.
 
+    Parameters
+    ----------
+    sampler
+        Its name.
+    p, q : [V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Fraction
+        The acceptance.
+
     Examples
     --------
     >>> half = Fraction(1, 2)
@@ -95,7 +147,21 @@ def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
 
 
 def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
-    """Return f(A) = 1 - Q(V without A), the probability that some draft is in A, for every token set A.
+    """Return the probability that some draft is in A, f(A) = 1 - Q(V without A), for every token set A.
+
+    Parameters
+    ----------
+    q : [V]
+        Draft distribution.
+    k
+        Number of drafts.
+    drafts
+        Name of the policy.
+
+    Returns
+    -------
+    dict
+        A -> f(A), for all 2^V sets.
 
     Examples
     --------
@@ -109,7 +175,19 @@ def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
 
 
 def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
-    """Return q given A: q restricted to the tokens of A, normalized.
+    """Return q restricted to the tokens of A, normalized.
+
+    Parameters
+    ----------
+    q : [V]
+        A distribution with mass on A.
+    A
+        Tokens.
+
+    Returns
+    -------
+    [V]
+        q given A.
 
     Examples
     --------
@@ -127,6 +205,7 @@ PREFIX_POLICIES = tuple(policy.name for policy in policies.ALL if policy.prefix_
 
 
 def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
+    """T1."""
     policies = ["iid", "without_replacement", "greedy", "top_k", *(["hub"] if k == 2 else [])]
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
@@ -138,6 +217,7 @@ def four_ways_agree(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
+    """T2."""
     row, draft = rational_row(p)[0], rational_row(q)
     return all(
         sets.over_prefixes(row, draft, optimum(p, q, k, name).drafts, k)[0] == max_acceptance(p, q, k, name)
@@ -149,11 +229,24 @@ def prefix_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def hub_dominates_iid(p: Distribution, q: Distribution, k: int = 2) -> bool:
+    """T3."""
     return max_acceptance(p, q, 2, "hub") >= max_acceptance(p, q, 2, "iid")
 
 
 def beyond_border(q: Distribution, k: int) -> list[int]:
     """Return the tokens x outside Top, q(x) > 0, with (1 - q(Top)) (1 + (1-q(x)) + ... + (1-q(x))^(k-1)) > 1.
+
+    Parameters
+    ----------
+    q : [V]
+        Draft distribution.
+    k
+        Number of drafts; Top is its k - 1 most likely tokens.
+
+    Returns
+    -------
+    list of int
+        The tokens.
 
     Examples
     --------
@@ -166,7 +259,7 @@ def beyond_border(q: Distribution, k: int) -> list[int]:
 
 
 def sharp_border(p: Distribution, q: Distribution, k: int) -> bool:
-    """Inside the border greedy hubs dominate at p; beyond it at x, the target that sits on x is a counterexample."""
+    """T4, T8: within the border greedy hubs dominate at p; beyond it at x, the target on x is a counterexample."""
     beyond = beyond_border(q, k)
     if not beyond:
         return max_acceptance(p, q, k, "greedy") >= max_acceptance(p, q, k, "iid")
@@ -180,13 +273,14 @@ def sharp_border(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def hub_loses_somewhere(p: Distribution, q: Distribution, k: int) -> bool:
-    """A target on any token outside Top is covered better by drafts without replacement."""
+    """T5: a target on any token outside Top is covered better by drafts without replacement."""
     top = set(tops(q, k - 1))
     targets = [one_hot(len(q), x) for x, m in enumerate(q) if x not in top and m > 0]
     return all(max_acceptance(t, q, k, "greedy") < max_acceptance(t, q, k, "without_replacement") for t in targets)
 
 
 def orders_and_ends(p: Distribution, q: Distribution, k: int) -> bool:
+    """T6."""
     iid, wor = (max_acceptance(p, q, k, name) for name in PREFIX_POLICIES)
     longer = [max_acceptance(p, q, k + 1, name) for name in PREFIX_POLICIES]
     single = sum(map(min, p, q))
@@ -200,6 +294,7 @@ def orders_and_ends(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def nothing_beats_optimum(p: Distribution, q: Distribution, k: int) -> bool:
+    """T7."""
     for sampler in samplers.ALL:
         if k == 2 or sampler.name not in ("spechub", "two_step"):
             c = exact(samplers.by_name(sampler.name, k), p, q)
@@ -212,26 +307,30 @@ def nothing_beats_optimum(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def rrsw_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
+    """T9."""
     return accepts("rrsw", p, q, k) >= accepts("rrs", p, q, k)
 
 
 def kseq_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
-    """K-SEQ at its root; and RRS covers p up to the level g_k that the proof says."""
+    """T10: K-SEQ at its root; and RRS covers p up to the level g_k that the proof says."""
     rrs = accepts("rrs", p, q, k)
     covered = 1 - hockey_stick.hockey_stick(p, q, hockey_stick.rrs_level(p, q, k))
     return rrs == covered and hockey_stick.kseq_accepts(p, q, k, rrs)
 
 
 def rrs_beats_nss(p: Distribution, q: Distribution, k: int) -> bool:
+    """T15."""
     return accepts("rrs", p, q, k) >= accepts("nss", p, q, k)
 
 
 def promise_is_kept(p: Distribution, q: Distribution, k: int) -> bool:
+    """T11."""
     least = hockey_stick.promise(k) * max_acceptance(p, q, k, "iid")
     return accepts("rrs", p, q, k) >= least and accepts("kseq", p, q, k) >= least
 
 
 def sharp_shares_are_kept(p: Distribution, q: Distribution, k: int) -> bool:
+    """T12."""
     best = max_acceptance(p, q, k, "iid")
     rrs = accepts("rrs", p, q, k)
     return hockey_stick.keeps_sharp_rrs_share(rrs, best, k) and hockey_stick.kseq_accepts(
@@ -245,10 +344,25 @@ def sharp_shares_are_kept(p: Distribution, q: Distribution, k: int) -> bool:
 def worst_target(
     q: Distribution, k: int, better: str, worse: str
 ) -> tuple[Fraction, frozenset[int], tuple[Fraction, ...]]:
-    """Return the largest advantage of one draft policy's optimum over another's, max over p, as (value, A, p).
+    """Return the largest advantage of one draft policy's optimum over another's, and the target where it is.
 
-    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target); p covers the tokens of A, one after
-    the other, as far as the better drafts allow, and puts the rest on the first of them.
+    The value is max over A of f_better(A) - f_worse(A) (theory/T13_worst_target), with f(A) the probability that some
+    draft is in A. p covers the tokens of A, one after the other, as far as the better drafts allow, and puts the rest
+    on the first of them.
+
+    Parameters
+    ----------
+    q : [V]
+        Draft distribution.
+    k
+        Number of drafts.
+    better, worse
+        Names of the two policies.
+
+    Returns
+    -------
+    value, A, p [V]
+        The advantage, the token set that attains it, and the target.
 
     Examples
     --------
@@ -266,6 +380,7 @@ def worst_target(
 
 
 def worst_target_is_attained(p: Distribution, q: Distribution, k: int) -> bool:
+    """T13."""
     for better, worse in (("iid", "greedy"), ("without_replacement", "greedy"), ("greedy", "without_replacement")):
         most, _, at = worst_target(q, k, better, worse)
         gaps = [_cut(target, q, k, better) - _cut(target, q, k, worse) for target in (p, at)]
@@ -279,7 +394,7 @@ def _cut(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
 
 
 def restricted_targets_are_covered(p: Distribution, q: Distribution, k: int) -> bool:
-    """On q given A, with A the tokens of positive p."""
+    """T14: on q given A, with A the tokens of positive p."""
     A = frozenset(y for y, m in enumerate(p) if m > 0)
     if not sum(q[y] for y in A):
         return True
@@ -389,7 +504,13 @@ ALL: tuple[Theorem, ...] = (
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A false statement "left >= right for every p" and the distribution pair that refutes it."""
+    """A false statement "left >= right for every p" and the distribution pair that refutes it.
+
+    Examples
+    --------
+    >>> FALSE[0].statement, FALSE[0].values[0] < FALSE[0].values[1]
+    ('spechub >= rrsw', True)
+    """
 
     statement: str
     p: tuple[Fraction, ...]

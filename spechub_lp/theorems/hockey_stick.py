@@ -23,7 +23,19 @@ PRECISION = 40
 
 
 def hockey_stick(p: Distribution, q: Distribution, g: Fraction) -> Fraction:
-    """Return E_g(p, q) for p, q [V] of rationals: convex in g, from 1 at g = 0 down to p(where q = 0).
+    """Return E_g(p, q): convex in g, from 1 at g = 0 down to p(where q = 0).
+
+    Parameters
+    ----------
+    p, q : [V]
+        Rational distributions.
+    g
+        The level.
+
+    Returns
+    -------
+    Fraction
+        The mass that is left of p when every token is covered up to g q.
 
     Examples
     --------
@@ -38,6 +50,18 @@ def hockey_stick(p: Distribution, q: Distribution, g: Fraction) -> Fraction:
 def rrs_level(p: Distribution, q: Distribution, k: int) -> Fraction:
     """Return g_k, the level up to which RRS covers every token: one step for each rejected draft.
 
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Fraction
+        g_k.
+
     Examples
     --------
     >>> half = Fraction(1, 2)
@@ -51,7 +75,19 @@ def rrs_level(p: Distribution, q: Distribution, k: int) -> Fraction:
 
 
 def level_that_covers(p: Distribution, q: Distribution, mass: Fraction) -> Fraction | None:
-    """Return the smallest g with 1 - E_g >= mass, or None when no level covers so much.
+    """Return the smallest g with 1 - E_g >= mass.
+
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+    mass
+        How much of p is to be covered.
+
+    Returns
+    -------
+    Fraction or None
+        The level; None when no level covers so much.
 
     Examples
     --------
@@ -76,6 +112,20 @@ def kseq_accepts(p: Distribution, q: Distribution, k: int, mass: Fraction) -> bo
     At its root K-SEQ accepts 1 - E_rho = 1 - (1 - beta(rho))^k. The first side grows with the level, the second falls;
     so the level g that covers the mass is at most rho if and only if there the second is still at least the mass.
 
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+    mass
+        The acceptance to compare with.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+
     Examples
     --------
     >>> p, q = (Fraction(5, 9), Fraction(4, 9)), (Fraction(1, 3), Fraction(2, 3))
@@ -89,6 +139,16 @@ def kseq_accepts(p: Distribution, q: Distribution, k: int, mass: Fraction) -> bo
 def promise(k: int) -> Fraction:
     """Return SpecTr's guarantee for K-SEQ: the acceptance is >= 1 - (1 - 1/k)^k times the optimum of iid drafts.
 
+    Parameters
+    ----------
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Fraction
+        The factor.
+
     Examples
     --------
     >>> promise(2)
@@ -98,9 +158,23 @@ def promise(k: int) -> Fraction:
 
 
 def keeps_sharp_rrs_share(accepted: Fraction, optimum: Fraction, k: int) -> bool:
-    """Return whether accepted >= r_k optimum, exactly, for the sharp share r_k of RRS with k iid drafts.
+    """Return whether accepted >= r_k optimum, exactly, for the sharp factor r_k of RRS with k iid drafts.
 
     r_k = 1 - u (k-1) k / (2k-1)^2 with u = (k / (2k-1))^(1 / (k-1)) is seldom rational; powers of u are compared.
+
+    Parameters
+    ----------
+    accepted
+        What RRS accepts.
+    optimum
+        The optimum of k iid drafts.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    bool
+        Whether it is.
 
     Examples
     --------
@@ -117,6 +191,16 @@ def sharp_kseq_share(k: int) -> Fraction:
     """Return the largest c with K-SEQ >= c optimum for k iid drafts, from below for k > 2, where it is irrational.
 
     c = 1 - b^k, where 1 + b + ... + b^(k-1) = k (k b / (k-1))^(k-1).
+
+    Parameters
+    ----------
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Fraction
+        c, to 40 bits where it is irrational.
 
     Examples
     --------

@@ -25,7 +25,21 @@ class Instance:
 
 
 def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) -> Iterator[Instance]:
-    """Yield `count` instances, the kinds and the vocabulary sizes in turn; the same seed gives the same family.
+    """Yield instances, the kinds and the vocabulary sizes in turn.
+
+    Parameters
+    ----------
+    count
+        How many.
+    seed
+        The same seed gives the same family.
+    tokens
+        The vocabulary sizes.
+
+    Yields
+    ------
+    Instance
+        p and q [V].
 
     Examples
     --------
@@ -40,7 +54,21 @@ def family(count: int, seed: int = 0, tokens: tuple[int, ...] = (2, 3, 4, 5)) ->
 
 
 def distribution(rng: random.Random, size: int, weights: tuple[int, ...] = (1, 2, 3, 4, 6, 12)) -> Distribution:
-    """Return a distribution on `size` tokens with small whole-number weights.
+    """Draw a distribution with small whole-number weights.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    size
+        V.
+    weights
+        What each token's weight is chosen from.
+
+    Returns
+    -------
+    [V]
+        Fractions that sum to 1.
 
     Examples
     --------

@@ -58,6 +58,12 @@ def test_the_output_law_is_the_output_distribution() -> None:
         assert coupling.output_law == coupling.output_distribution
 
 
+def test_what_is_unserved_is_the_residual() -> None:
+    best = optimum(["1/2", "1/2"], ["1/4", "3/4"])
+    with pytest.warns(DeprecationWarning, match="residual"):
+        assert (best.unserved == best.residual).all()
+
+
 def test_the_error_has_its_old_name_too() -> None:
     from spechub_lp import errors
 

@@ -29,9 +29,9 @@ def test_equals_the_certified_optimum(drafts: str, pqk: tuple[Distribution, Dist
     floats = [np.asarray([float(w) for w in distribution]) for distribution in (p, q)]
     if drafts == "iid" or (drafts == "without_replacement" and k == 2):
         H = np.zeros(len(p), dtype=bool)
-        served, inside, *_ = bucket_scan.prefix_by_buckets(floats[0], floats[1], k, drafts == "iid", H)
-        assert 1 + served - inside == pytest.approx(alpha, abs=1e-14)
-        assert served == pytest.approx(floats[0][H].sum(), abs=1e-15)
+        covered, inside, *_ = bucket_scan.prefix_by_buckets(floats[0], floats[1], k, drafts == "iid", H)
+        assert 1 + covered - inside == pytest.approx(alpha, abs=1e-14)
+        assert covered == pytest.approx(floats[0][H].sum(), abs=1e-15)
     for a, b in (floats, [torch.asarray(row) for row in floats]):
         for sort in (False, True):
             found = cut(a, b, k, drafts, sort=sort)
@@ -134,8 +134,8 @@ def test_candidates_are_few() -> None:
     """The buckets are worth it: the scan is right with them, and wrong when the last of them is dropped."""
     p, q = random_distributions(3000, 4)
     H = np.zeros(3000, dtype=bool)
-    served, inside, *_ = bucket_scan.prefix_by_buckets(p[0], q[0], 2, True, H)
-    assert 1 + served - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)
+    covered, inside, *_ = bucket_scan.prefix_by_buckets(p[0], q[0], 2, True, H)
+    assert 1 + covered - inside == pytest.approx(cut(p, q, 2, sort=True).alpha[0], abs=1e-13)
     assert 0 < H.sum() < 3000
 
 

@@ -257,7 +257,7 @@ def test_k_is_a_whole_number(k: Any) -> None:
 
 def arrays(best: Optimum) -> dict[str, NumpyArray]:
     parts = {f"program.{f.name}": getattr(best.program, f.name) for f in fields(best.program)}
-    parts |= {name: getattr(best, name) for name in ("flow", "tuples", "weights", "accept", "unserved")}
+    parts |= {name: getattr(best, name) for name in ("flow", "tuples", "weights", "accept", "residual")}
     return parts | {f"coupling.{name}": getattr(best.coupling, name) for name in ("p", "tuples", "weights", "accept")}
 
 

@@ -79,10 +79,10 @@ def optimum(p: Any, q: Any, k: int, drafts: str) -> Fraction:
     if drafts == "without_replacement" and (k == 1 or max(q) == whole_q):
         drafts, k = "iid", 1
     order = sorted((y for y in range(len(q)) if q[y]), key=lambda y: Fraction(p[y], q[y]))
-    served = inside = over = square = 0
+    covered = inside = over = square = 0
     best = Fraction(0)
     for y in order:
-        served += p[y]
+        covered += p[y]
         inside += q[y]
         if drafts == "iid":
             missed = Fraction(inside, whole_q) ** k
@@ -90,7 +90,7 @@ def optimum(p: Any, q: Any, k: int, drafts: str) -> Fraction:
             over += (q[y] << SHIFT) // (whole_q - q[y])
             square += (q[y] * q[y] << SHIFT) // (whole_q - q[y])
             missed = Fraction(inside * over - square, whole_q << SHIFT)
-        best = min(best, Fraction(served, whole_p) - missed)
+        best = min(best, Fraction(covered, whole_p) - missed)
     return 1 + best
 
 
@@ -105,7 +105,7 @@ def _tops(p: list[int], q: list[int], k: int, drafts: str) -> Fraction:
     first = tops(q, n)
     rest = [y for y in range(len(q)) if y not in first]
     left, whole = sum(q[y] for y in rest), sum(p)
-    served = Fraction(sum(p[y] for y in first), whole)
+    covered = Fraction(sum(p[y] for y in first), whole)
     if drafts == "top_k" or not left:
-        return served
-    return served + sum(min(Fraction(p[y], whole), Fraction(q[y], left)) for y in rest)
+        return covered
+    return covered + sum(min(Fraction(p[y], whole), Fraction(q[y], left)) for y in rest)

@@ -273,8 +273,8 @@ def spechub_with_hub(p: torch.Tensor, q: torch.Tensor, drafts: list[int], hub: i
         return i, 1 if starts else 0
     if u < keep + take:
         return hub, 0 if starts else 1
-    unserved = (need - first - second).clamp(min=0)
-    return draw(unserved if unserved.sum() > 0 else p), -1
+    residual = (need - first - second).clamp(min=0)
+    return draw(residual if residual.sum() > 0 else p), -1
 
 
 def spechub(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:

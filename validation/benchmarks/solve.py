@@ -64,8 +64,8 @@ def cvxpy_default(p: Any, x: Any, mass: Any) -> None:
 
     S = cp.Variable(x.shape, nonneg=True)
     outputs = sparse.csr_array((np.ones(x.size), (x.ravel(), np.arange(x.size))), shape=(len(p), x.size))
-    served = outputs @ cp.vec(S, order="C") <= p
-    cp.Problem(cp.Maximize(cp.sum(S)), [cp.sum(S, axis=1) <= mass, served]).solve(solver="HIGHS")
+    covered = outputs @ cp.vec(S, order="C") <= p
+    cp.Problem(cp.Maximize(cp.sum(S)), [cp.sum(S, axis=1) <= mass, covered]).solve(solver="HIGHS")
 
 
 def programs(repeats: int) -> None:

@@ -59,10 +59,10 @@ def _compare(p: Any, q: Any, k: int, policy: str, sort: bool, where: str, must: 
 def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
     """(the optimum, H -> 1 + p(H) - Q(H) or None)."""
     P, S, V = sum(p), sum(q), len(p)
-    served = lambda H: Fraction(sum(w for w, b in zip(p, H, strict=True) if b), P)  # noqa: E731
+    covered = lambda H: Fraction(sum(w for w, b in zip(p, H, strict=True) if b), P)  # noqa: E731
     if policy == "iid":
         inside: Any = lambda H: Fraction(sum(w for w, b in zip(q, H, strict=True) if b), S) ** k  # noqa: E731
-        return _prefixes(p, q, k), lambda H: 1 + served(H) - inside(H)
+        return _prefixes(p, q, k), lambda H: 1 + covered(H) - inside(H)
     if policy == "without_replacement" and k == 2 and V > 6:
         return _pairs(p, q), lambda H: None
     if policy == "without_replacement":
@@ -71,7 +71,7 @@ def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
         a, b = ([Fraction(w, total) for w in row] for row, total in ((p, P), (q, S)))
         distribution = brute.draft_distribution(policy, tuple(b), k)
         held = lambda H: sum((m for x, m in distribution.items() if all(H[y] for y in x)), Fraction(0))  # noqa: E731
-        return brute.optimum(a, distribution)[0], lambda H: 1 + served(H) - held(H)
+        return brute.optimum(a, distribution)[0], lambda H: 1 + covered(H) - held(H)
     support = sum(w > 0 for w in q)
     n = 1 if policy == "hub" else min(support, k if policy == "top_k" else k - 1)
     tops = sorted(range(V), key=lambda y: (-q[y], y))[:n]
@@ -84,7 +84,7 @@ def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
         hit = Fraction(all(H[y] for y in tops))
         if rest and policy != "top_k":
             hit *= Fraction(sum(q[y] for y in range(V) if H[y] and y not in tops), rest)
-        return 1 + served(H) - hit
+        return 1 + covered(H) - hit
 
     return alpha, value
 
@@ -113,11 +113,11 @@ def _pairs(p: list[int], q: list[int]) -> Fraction:
         # q/(1-q) of the heaviest token is as large as 1/(1-q), and what is left of it below 1
         context.prec = DIGITS + 2 * len(str(S // (S - max(q))))
         context.Emin, context.Emax = -(10**6), 10**6
-        least, served, inside, over, square = Decimal(0), 0, 0, Decimal(0), Decimal(0)
+        least, covered, inside, over, square = Decimal(0), 0, 0, Decimal(0), Decimal(0)
         for y in _by_ratio(p, q):
             odds = Decimal(q[y]) / Decimal(S - q[y])
-            served, inside, over, square = served + p[y], inside + q[y], over + odds, square + odds * q[y] / S
-            least = min(least, Decimal(served) / P - (Decimal(inside) / S * over - square))
+            covered, inside, over, square = covered + p[y], inside + q[y], over + odds, square + odds * q[y] / S
+            least = min(least, Decimal(covered) / P - (Decimal(inside) / S * over - square))
         return Fraction(1 + least)
 
 
@@ -153,15 +153,15 @@ def _classes(rng: random.Random) -> Checks:
     with localcontext() as context:
         context.prec = DIGITS
         counts = [exact_q.count(w) for w in classes]
-        least, inside, served = Decimal(0), [0] * len(classes), 0
+        least, inside, covered = Decimal(0), [0] * len(classes), 0
         if size <= k:
             least = Decimal(-1) + Decimal(sum(exact_p)) / sum(exact_p)
         for y in _by_ratio(exact_p, exact_q):
             inside[classes.index(exact_q[y])] += 1
-            served += exact_p[y]
+            covered += exact_p[y]
             if sum(inside) >= k and size > k:
                 Q = brute.without_replacement_inside([Decimal(w) for w in classes], counts, inside, k, Decimal(1))
-                least = min(least, Decimal(served) / sum(exact_p) - Q)
+                least = min(least, Decimal(covered) / sum(exact_p) - Q)
         right = Fraction(1 + least)
     alpha, error = rows.scalar(found.alpha), rows.scalar(found.error)
     ok = abs(Fraction(alpha) - right) <= Fraction(error)

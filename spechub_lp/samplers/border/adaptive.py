@@ -1,3 +1,5 @@
+"""Border on adaptive drafts."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

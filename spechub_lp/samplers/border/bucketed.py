@@ -1,3 +1,5 @@
+"""Border without a sort."""
+
 from dataclasses import dataclass
 
 from spechub_lp.drafts.base import drafter

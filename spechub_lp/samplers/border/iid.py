@@ -1,3 +1,5 @@
+"""Border: an optimal rule for independent drafts."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

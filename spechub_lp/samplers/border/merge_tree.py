@@ -23,6 +23,12 @@ class MergeTree(NamedTuple):
     A level t is drawn, uniform in [0, 1]. Boundary i lies before token i; the boundaries with a merge level above t cut
     the n tokens into blocks. The N nodes of the tree are the m blocks of t = 0, in order, and then the block that each
     merge forms, by rising level.
+
+    Examples
+    --------
+    >>> p, q, f = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5]), np.array([0.36, 0.39, 0.25])
+    >>> merge(q, f, best_density(p, q, f)).merge_level.round(2).tolist()
+    [1.0, 1.0, 0.4]
     """
 
     merge_level: Array
@@ -60,6 +66,11 @@ def best_density(p: Array, q: Array, f: Array) -> Array:
     ----------
     p, q, f : [n]
         Target distribution, draft distribution and distribution of the best draft, by falling p/q.
+
+    Returns
+    -------
+    [n]
+        b/q.
 
     Examples
     --------
@@ -113,6 +124,11 @@ def merge(q: Array, f: Array, density: Array) -> MergeTree:
     ----------
     q, f, density : [n]
         Draft distribution, distribution of the best draft and b/q, by falling p/q.
+
+    Returns
+    -------
+    MergeTree
+        n tokens, N nodes.
 
     Examples
     --------

@@ -1,6 +1,8 @@
-"""Border's preparation: for each row of (p, q) the order of the tokens, the distribution of the chosen draft and the
-mixture over nested partitions that makes it; then which draft of a tuple is chosen, O(k log k) a tuple whatever the
-vocabulary."""
+"""Border's preparation, row by row, and which draft of a tuple is chosen.
+
+For each row of (p, q): the order of the tokens, the distribution of the chosen draft and the mixture over nested
+partitions that makes it. The choice then takes O(k log k) a tuple whatever the vocabulary.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +32,12 @@ class Mixture:
 
     Numbers are rationals; or float64 whatever the dtype of p and q, and only what meets the output is rounded: `accept`
     and `residual` are float64 for float64 rows, else float32.
+
+    Examples
+    --------
+    >>> mixture = prepare(IID(), np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]]), 2)
+    >>> mixture.distribution.round(2).tolist(), mixture.accept.round(2).tolist()
+    ([[0.36, 0.3, 0.34]], [[1.0, 1.0, 0.29]])
     """
 
     rank: Array
@@ -41,7 +49,7 @@ class Mixture:
     q: Array
     """[B, V] the draft distribution, divided by its sum."""
     distribution: Array
-    """[B, V] b: the distribution of the chosen draft, by token, as this lottery makes it (not as it was wanted)."""
+    """[B, V] b: the distribution of the chosen draft, by token, as this mixture makes it."""
     accept: Array
     """[B, V] min(1, p/b), the probability to accept a chosen token."""
     residual: Array
@@ -55,7 +63,7 @@ class Mixture:
 
 
 def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
-    """Return the mixture for k drafts of the policy: sort, cut, hold p/q between two values, merge. O(V log V) a row.
+    """Make the mixture for k drafts of a policy: sort, cut, hold p/q between two values, merge. O(V log V) a row.
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
 
@@ -65,6 +73,13 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
         iid or without_replacement.
     p, q : [B, V] or [1, V]
         Target and draft distributions, of any array library.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Mixture
+        B rows.
 
     Examples
     --------
@@ -80,10 +95,25 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
 
 
 def prepare_in_classes(p: Array, q: Array, k: int, levels: int, octaves: int) -> Mixture:
-    """Return the mixture for k iid drafts, with `levels` classes of similar p/q in the place of tokens; no sort.
+    """Make the mixture for k iid drafts, with classes of similar p/q in the place of tokens.
 
-    The classes go from p/q = k downwards, `octaves` octaves in all; a class is never cut. O(V log levels) a row.
-    Arguments as `prepare`.
+    No sort: O(V log levels) a row. The classes go from p/q = k downwards; a class is never cut.
+
+    Parameters
+    ----------
+    p, q : [B, V] or [1, V]
+        Target and draft distributions, of any array library.
+    k
+        Number of drafts.
+    levels
+        Number of classes.
+    octaves
+        How many octaves of p/q they span.
+
+    Returns
+    -------
+    Mixture
+        B rows.
 
     Examples
     --------
@@ -158,8 +188,20 @@ def _distribution(a: Array) -> Array:
 
 
 def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
-    """Return the slots [B, k] of the drafts x [B, k] from best to worst; and the levels [B, k], up to which the best
-    s + 1 of them are not all in one block, 0 for the best alone. O(k log k) a tuple.
+    """Sort the drafts of each tuple from best to worst, O(k log k), and find where they are not all in one block.
+
+    Parameters
+    ----------
+    prepared
+        The mixture.
+    x : [B, k]
+        Drafts.
+
+    Returns
+    -------
+    order [B, k], apart [B, k]
+        The slots of the drafts; and the levels up to which the best s + 1 of them are not all in one block, 0 for the
+        best alone.
 
     Examples
     --------
@@ -181,12 +223,17 @@ def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
 
 
 def earliest(order: Array, apart: Array) -> Array:
-    """Return the probability [B, k] that each draft is the earliest drawn of the best block hit, over all levels.
+    """Compute the probability that each draft is the earliest drawn of the best block hit, over all levels.
 
     Parameters
     ----------
     order, apart : [B, k]
         What `by_block` returned.
+
+    Returns
+    -------
+    [B, k]
+        Rows sum to 1.
 
     Examples
     --------
@@ -206,8 +253,15 @@ def earliest(order: Array, apart: Array) -> Array:
 
 
 class RangeMaximum:
-    """Maximum of a[b, i + 1 : j + 1] for i < j, in O(1) after O(V) a row: windows of 32 at both ends, and between them
-    a table of powers of two over the blocks of 32. For i = j it is some entry nearby.
+    """Maximum of a[b, i + 1 : j + 1] for i < j, in O(1) after O(V) a row.
+
+    Windows of 32 at both ends, and between them a table of powers of two over the blocks of 32. For i = j it is some
+    entry nearby.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
 
     Examples
     --------
@@ -248,7 +302,19 @@ class RangeMaximum:
 
 
 def take(a: Array, at: Array) -> Array:
-    """Return a[b, at[b]]: [B, V] or [1, V], [B, m] -> [B, m].
+    """Return a[b, at[b]].
+
+    Parameters
+    ----------
+    a : [B, V] or [1, V]
+        Rows.
+    at : [B, m]
+        Indices.
+
+    Returns
+    -------
+    [B, m]
+        The entries.
 
     Examples
     --------

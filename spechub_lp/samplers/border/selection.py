@@ -38,7 +38,19 @@ FEWEST = 2
 
 
 def walk(prepared: Mixture, x: Array) -> Array:
-    """Return the probability [B, k] that each draft of x [B, k] is chosen, over all levels; rows sum to 1.
+    """Compute the probability that each draft is chosen, over all levels.
+
+    Parameters
+    ----------
+    prepared
+        The mixture.
+    x : [B, k]
+        Drafts.
+
+    Returns
+    -------
+    [B, k]
+        Rows sum to 1.
 
     Examples
     --------
@@ -56,7 +68,20 @@ def walk(prepared: Mixture, x: Array) -> Array:
 
 
 class Row:
-    """One row of (p, q), its tokens by rank; it keeps the distributions of pools that tuples have in common."""
+    """One row of (p, q), its tokens by rank; it remembers the distributions of pools that tuples have in common.
+
+    Parameters
+    ----------
+    tree
+        The row's merge tree.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers.border.preparation import prepare
+    >>> mixture = prepare(WithoutReplacement(), np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]]), 2)
+    >>> Row(mixture.trees[0]).choose([1, 2]).round(3).tolist()
+    [0.933, 0.067]
+    """
 
     def __init__(self, tree: MergeTree):
         self.tree, self.q, self.n = tree, tree.q, len(tree.q)
@@ -115,6 +140,7 @@ class Row:
         return self.known((removed, r), lambda: self.best_of_rest(removed, r))
 
     def best_of_rest(self, removed: frozenset[int], r: int) -> Array:
+        """Compute what `best` returns."""
         rest, distribution = np.ones(self.n, dtype=bool), self.q * 0
         rest[list(removed)] = False
         if rest.any():
@@ -123,7 +149,19 @@ class Row:
 
 
 def below(distribution: Array, first: Array) -> Array:
-    """Return the sums of distribution[:first], for first [m].
+    """Sum the entries before some places.
+
+    Parameters
+    ----------
+    distribution : [n]
+        Entries.
+    first : [m]
+        Places.
+
+    Returns
+    -------
+    [m]
+        The sums of distribution[:first].
 
     Examples
     --------
@@ -134,7 +172,19 @@ def below(distribution: Array, first: Array) -> Array:
 
 
 def nested(a: Array, first: Array, end: Array) -> Array:
-    """Return the sums [m] of a[first:end] over nested blocks, smallest first, each by adding what the block has more.
+    """Sum the entries of nested blocks, smallest first, each by adding what the block has more.
+
+    Parameters
+    ----------
+    a : [n]
+        Entries.
+    first, end : [m]
+        The blocks are a[first:end].
+
+    Returns
+    -------
+    [m]
+        The sums.
 
     Examples
     --------
@@ -151,7 +201,19 @@ def nested(a: Array, first: Array, end: Array) -> Array:
 
 
 def heaviest_of(pool: Array, first: list[int], end: list[int]) -> list[int]:
-    """Return the heaviest token of each of the nested blocks [first, end), smallest block first.
+    """Find the heaviest token of each of nested blocks, smallest block first.
+
+    Parameters
+    ----------
+    pool : [n]
+        Masses.
+    first, end
+        The blocks are pool[first:end].
+
+    Returns
+    -------
+    list of int
+        A token for each block.
 
     Examples
     --------

@@ -1,3 +1,5 @@
+"""Border on tempered drafts."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,3 +1,5 @@
+"""Border: an optimal rule for drafts without replacement."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -108,8 +108,8 @@ def with_hub(p, q, drafts, hub: int, coin=coin):
         return i, 1 if starts else 0
     if u < keep + take:
         return hub, 0 if starts else 1
-    unserved = (need - first - second).clamp(min=0)
-    return draw(unserved if unserved.sum() > 0 else p), -1
+    residual = (need - first - second).clamp(min=0)
+    return draw(residual if residual.sum() > 0 else p), -1
 
 
 # -- the wrong rules that others are made of -----------------------------------------------------------------------
