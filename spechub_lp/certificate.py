@@ -90,7 +90,16 @@ class _Content(NamedTuple):
 
 
 class TreeClaim(NamedTuple):
-    """What a checked certificate of a tree proves: no lossless verifier accepts more than `value` drafts a call."""
+    """What a checked certificate of a tree proves: no lossless verifier accepts more than `value` drafts a call.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.optimum import tree_optimum
+    >>> from spechub_lp.trees.shape import full
+    >>> best = tree_optimum(lambda context: (["1/2", "1/2"], ["1/4", "3/4"]), full(2, 1), "iid")
+    >>> check_tree(best.certificate()).drafts
+    'iid'
+    """
 
     model: dict[Tuple, tuple[Row, Any]]
     """Context -> p, and q or a table of draft tuples."""
@@ -109,7 +118,24 @@ Ends = dict[Tuple, Fraction]
 
 
 def check_any(source: str | Path | Mapping[str, Any]) -> "Claim | TreeClaim":
-    """Check a certificate of either format; as `check` and `check_tree`."""
+    """Check a certificate of either format.
+
+    Parameters
+    ----------
+    source
+        As `check` and `check_tree` take it.
+
+    Returns
+    -------
+    Claim or TreeClaim
+        What it proves.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> check_any(optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate()).alpha
+    Fraction(15, 16)
+    """
     document = source if isinstance(source, Mapping) else _read(source)
     return check_tree(document) if document.get("format") == TREE_FORMAT else check(document)
 
@@ -152,7 +178,26 @@ def check(source: str | Path | Mapping[str, Any]) -> Claim:
 
 
 def check_tree(source: str | Path | Mapping[str, Any]) -> TreeClaim:
-    """Check a certificate of a tree of drafts and return what it proves. Arguments and errors as `check`."""
+    """Check a certificate of a tree of drafts and return what it proves.
+
+    Parameters
+    ----------
+    source
+        As `check` takes it.
+
+    Returns
+    -------
+    TreeClaim
+        The model, the shape, the policy, the value and its prices; errors are those of `check`.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.optimum import tree_optimum
+    >>> from spechub_lp.trees.shape import full
+    >>> best = tree_optimum(lambda context: (["1/2", "1/2"], ["1/4", "3/4"]), full(2, 1), "iid")
+    >>> check_tree(best.certificate()).value
+    Fraction(15, 16)
+    """
     claim, coupling = _tree_content(source if isinstance(source, Mapping) else _read(source))
     _prove_tree(claim, coupling)
     return claim

@@ -263,13 +263,46 @@ def inverse_cdf(weights: Array, u: Array) -> Array:
 
 
 def sums(weights: Any) -> tuple[FloatArray, ...]:
-    """The tree of sums that `inverse_cdf` walks down, for one row of weights [C]: a row, .., the whole [1]."""
+    """Return the tree of sums that `inverse_cdf` walks down, for one row of weights.
+
+    Parameters
+    ----------
+    weights : [C]
+        Not negative; of any sum.
+
+    Returns
+    -------
+    [C], [ceil(C / 2)], ..., [1]
+        The levels, from the row to the whole.
+
+    Examples
+    --------
+    >>> [level.tolist() for level in sums([1.0, 3.0])]
+    [[1.0, 3.0], [4.0]]
+    """
     return tuple(level[0] for level in halvings(np.asarray(weights, dtype=np.float64)[None]))
 
 
 def descend(sums: Sequence[FloatArray], u: float) -> int:
-    """The cell of `inverse_cdf` for one row, given its `sums`: the same steps on numbers, which cost less than arrays
-    of one element."""
+    """Find the entry of one row as `inverse_cdf` does, by the same steps on numbers.
+
+    Parameters
+    ----------
+    sums : [C], ..., [1]
+        What the function `sums` returned.
+    u
+        A uniform in [0, 1].
+
+    Returns
+    -------
+    int
+        An index below C.
+
+    Examples
+    --------
+    >>> descend(sums([0.0, 1.0, 3.0]), 0.3)
+    2
+    """
     *levels, whole = sums
     cell, to_go = 0, min(u * float(whole[0]), math.nextafter(whole[0], 0))
     for level in reversed(levels):
