@@ -3,6 +3,7 @@
     python validation/benchmarks/gate_power.py                       every engine that has no verdict yet
     python validation/benchmarks/gate_power.py --again missed        those that were missed, failed or left open
     python validation/benchmarks/gate_power.py --only from_8 rrs     these, again
+    python validation/benchmarks/gate_power.py --sizes               how wrong the wrong functions are, and how often
     python validation/benchmarks/gate_power.py --table               print the table from the stored figures
 
 Each engine is one `spechub-lp gate` in a process of its own with default options (the draft policy and k that it is
@@ -17,9 +18,12 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import torch
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "validation" / "results" / "gate_power.json"
@@ -27,9 +31,14 @@ HERE = Path(__file__).parent
 
 sys.path[:0] = [str(ROOT), str(HERE)]
 from power.all_engines import ENTRIES, Entry  # noqa: E402
+from power.inputs import WHAT  # noqa: E402
+from power.sizes import reference, sizes  # noqa: E402
 
 from spechub_lp._util.io import write_json  # noqa: E402
+from spechub_lp._util.reading import read_json  # noqa: E402
 
+BATCHES = ("batch", "chain", "tree", "stream")
+"""The kinds of engines that verify batches."""
 VERDICTS = {0: "pass", 1: "fail", 2: "misuse", 3: "open", 70: "our fault"}
 
 
@@ -76,40 +85,38 @@ def as_it_should(entry: Entry, row: dict[str, Any]) -> bool:
 
 def table(rows: dict[str, dict[str, Any]]) -> list[str]:
     """Caught, missed and left open for each kind of wrong engines; the same for the styles of right ones."""
-    lines = [
-        "| engines | kind | tried | as it should be | the contrary | no verdict | median CPU s |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ("engines", "kind", "in the zoo", "run", "as it should be", "the contrary", "no verdict", "median CPU s")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for side in (True, False):
         groups: dict[str, list[Entry]] = defaultdict(list)
         for entry in ENTRIES:
-            if entry.wrong is side and entry.address in rows:
+            if entry.wrong is side:
                 groups[entry.kind].append(entry)
         groups["all"] = [e for group in groups.values() for e in group]
         for kind, group in groups.items():
-            kept = [rows[e.address] for e in group]
-            good = sum(as_it_should(e, row) for e, row in zip(group, kept, strict=True))
-            bad = sum(row["verdict"] == ("pass" if side else "fail") for row in kept)
-            cpu = sorted(row["cpu_seconds"] for row in kept)
-            middle = f"{cpu[len(cpu) // 2]:.0f}" if cpu else ""
-            name = "wrong" if side else "right"
-            lines.append(f"| {name} | {kind} | {len(kept)} | {good} | {bad} | {len(kept) - good - bad} | {middle} |")
+            run = [(e, rows[e.address]) for e in group if e.address in rows]
+            good = sum(as_it_should(e, row) for e, row in run)
+            bad = sum(row["verdict"] == ("pass" if side else "fail") for _, row in run)
+            cpu = sorted(row["cpu_seconds"] for _, row in run)
+            cells = ("wrong" if side else "right", kind, len(group), len(run), good, bad, len(run) - good - bad)
+            lines.append(f"| {' | '.join(map(str, cells))} | {f'{cpu[len(cpu) // 2]:.0f}' if cpu else ''} |")
     return lines
 
 
-def missed(rows: dict[str, dict[str, Any]]) -> list[str]:
+def missed(rows: dict[str, dict[str, Any]], known: dict[str, dict[str, Any]]) -> list[str]:
     """Every engine that got another verdict than it should."""
-    head = ("engine", "kind", "what", "where", "distance", "verdict", "what the gate said", "s (CPU)")
+    head = ("engine", "kind", "what", "where", "distance", "measure", "verdict", "what the gate said", "s (CPU)")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for entry in ENTRIES:
-        row = rows.get(entry.address)
+        row, size = rows.get(entry.address), known.get(entry.address, {})
         if row and not as_it_should(entry, row):
             cells = (
                 f"{entry.address} --drafts {entry.drafts} --k {entry.k}",
                 f"{'wrong' if entry.wrong else 'right'}: {entry.kind}",
                 entry.what,
                 entry.where,
-                entry.distance,
+                f"{size['distance']:.2g}" if "distance" in size else f"about {entry.distance}",
+                f"{size['measure']:.2g}" if size else "",
                 row["verdict"],
                 " ".join(str(row["says"]).split())[:200].replace("|", "/"),
                 f"{row['seconds']} ({row['cpu_seconds']})",
@@ -141,19 +148,39 @@ def main() -> None:
     parser.add_argument("--budget", help="passed on to the gate")
     parser.add_argument("--kept", type=Path, default=KEPT)
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--sizes", action="store_true", help="call the wrong functions themselves, not the gate")
     options = parser.parse_args()
-    rows = json.loads(options.kept.read_text(encoding="utf-8"))["engines"] if options.kept.exists() else {}
-    todo = [] if options.table else chosen(options, rows)
+    figures = {"reference": WHAT, "engines": {}, "sizes": {}}
+    figures |= read_json(options.kept) if options.kept.exists() else {}
+    if options.sizes:
+        measure(figures, options.kept)
+    elif not options.table:
+        run(chosen(options, figures["engines"]), figures, options)
+    print("\n".join([*table(figures["engines"]), "", *missed(figures["engines"], figures["sizes"])]))
+
+
+def run(todo: Sequence[Entry], figures: dict[str, Any], options: argparse.Namespace) -> None:
+    """The gate on each of these; every verdict is stored at once."""
     for n, entry in enumerate(todo, 1):
-        rows[entry.address] = gate(entry, options.budget)
-        row = rows[entry.address]
+        row = figures["engines"][entry.address] = gate(entry, options.budget)
         good = "as it should" if as_it_should(entry, row) else "NOT as it should"
+        side = "wrong" if entry.wrong else "right"
         print(
-            f"{n}/{len(todo)} {entry.address} ({'wrong' if entry.wrong else 'right'}): {row['verdict']}, {good}, "
-            f"{row['seconds']:.0f} s", file=sys.stderr, flush=True,
+            f"{n}/{len(todo)} {entry.address} ({side}): {row['verdict']}, {good}, {row['seconds']:.0f} s",
+            file=sys.stderr, flush=True,
         )  # fmt: skip
-        write_json(options.kept, {"engines": rows})
-    print("\n".join([*table(rows), "", *missed(rows)]))
+        write_json(options.kept, figures)
+
+
+def measure(figures: dict[str, Any], kept: Path) -> None:
+    """The size of every wrong function that has none yet."""
+    torch.set_num_threads(1)
+    inputs = reference()
+    todo = [e for e in ENTRIES if e.wrong and e.kind not in BATCHES and e.address not in figures["sizes"]]
+    for n, entry in enumerate(todo, 1):
+        figures["sizes"][entry.address] = sizes(entry, inputs)
+        print(f"{n}/{len(todo)} {entry.address}: {figures['sizes'][entry.address]}", file=sys.stderr, flush=True)
+        write_json(kept, figures)
 
 
 if __name__ == "__main__":
