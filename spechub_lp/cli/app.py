@@ -13,11 +13,13 @@ from spechub_lp.cli.capture import capture
 from spechub_lp.cli.check_certificate import check_certificate
 from spechub_lp.cli.evaluate import evaluate
 from spechub_lp.cli.gate import gate
+from spechub_lp.cli.gate_engine import gate_engine
 from spechub_lp.cli.renamed import Group
 from spechub_lp.cli.sample import sample
 from spechub_lp.cli.schema import schema
 from spechub_lp.cli.solve import solve
 from spechub_lp.cli.terminal import Command, run
+from spechub_lp.cli.tiny_pair import tiny_pair
 
 app = typer.Typer(
     name="spechub-lp",
@@ -42,7 +44,7 @@ def version(
         raise typer.Exit(2)
 
 
-for command in (audit, solve, check_certificate, sample, schema, gate, evaluate, capture):
+for command in (audit, solve, check_certificate, sample, schema, gate, gate_engine, tiny_pair, evaluate, capture):
     app.command(cls=Command)(command)
 
 

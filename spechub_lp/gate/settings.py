@@ -21,6 +21,9 @@ ADAPTERS = (
 )
 """The engines that have an adapter for the gate; `name/variant` passes the variant on (spechub/rrs)."""
 
+ENGINES = ("transformers",)
+"""The whole engines that have an adapter; `name/variant` passes the variant on (transformers/prompt_lookup)."""
+
 TIME_LIMIT = 5.0
 """Seconds that one call may take."""
 

@@ -87,7 +87,7 @@ def check(command, made) -> None:
 def test_schemas_are_schemas_and_describe_every_field(command) -> None:
     schema = schemas.of(command)
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["properties"]["schema"]["const"] == f"spechub-{command}-2"
+    assert schema["properties"]["schema"]["const"] == schemas.identifier(command)
     old = {name for name, field in schema["properties"].items() if field.get("deprecated")}
     assert set(schema["required"]) == set(schema["properties"]) - old
     assert old == set(schemas.OLD_FIELDS.get(command, ()))
@@ -182,7 +182,7 @@ def test_documents_of_the_first_release_fit_version_1_and_no_other(file) -> None
 
 def test_every_document_has_an_example_of_version_1() -> None:
     names = {file.stem for file in OLD}
-    assert {schemas.OLD_NAMES.get(name, name) for name in names} == {*schemas.DOCUMENTS, "gate-case"}
+    assert {schemas.OLD_NAMES.get(name, name) for name in names} == {n for n, newest in schemas.VERSIONS.items() if newest > 1}
     for name in names:
         assert schemas.of(schemas.OLD_NAMES.get(name, name), 1) == schemas.of(name, 1)
     with pytest.raises(SpecHubError, match="version = 3; schemas of sample have versions 1 to 2"):
@@ -251,8 +251,8 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     assert len(commands) == len(schemas.DOCUMENTS)
     for command in commands:
         words = command.split()
-        if words[0] == "capture":
-            continue  # its model is an extra of 93 MB; test_a_capture_writes_one_too has a small one
+        if words[0] in ("capture", "gate-engine"):
+            continue  # a model that is an extra of 93 MB, a pair that is to be made; other tests have small ones
         made = document(*words[:-2], cwd=tmp_path)
         check(words[0], made)
 

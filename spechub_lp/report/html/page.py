@@ -62,10 +62,14 @@ def _content(document: dict[str, Any]) -> Content:
             from spechub_lp.report.html.audit import content
         case "gate":
             from spechub_lp.report.html.gate import content
+        case "gate-engine":
+            from spechub_lp.report.html.generation import content
         case "evaluate" | "replay":  # version 1
             from spechub_lp.report.html.replay import content
         case other:
-            raise SpecHubError(f"command = {other!r}; a page is made of a document of audit, gate or evaluate")
+            raise SpecHubError(
+                f"command = {other!r}; a page is made of a document of audit, gate, gate-engine or evaluate"
+            )
     return content(document)
 
 

@@ -9,17 +9,20 @@ from typing import Any
 from spechub_lp._util.reading import load_schema
 from spechub_lp.errors import SpecHubError, UnknownName
 
-DOCUMENTS = ("audit", "solve", "check-certificate", "sample", "gate", "evaluate", "capture")
+DOCUMENTS = ("audit", "solve", "check-certificate", "sample", "gate", "gate-engine", "evaluate", "capture")
 """Commands that write a JSON document, each with a schema in report/schemas/."""
 
 TREES = ("solve-tree", "check-tree")
 """Documents of `solve --tree` and of `check-certificate` on a certificate of a tree."""
 
-FILES = ("manifest", "rows", "gate-case")
+FILES = ("manifest", "rows", "gate-case", "tiny-pair")
 """Kinds of JSON files that commands read, each with a schema in report/schemas/: of a captured folder, beside compact
-rows, and of `gate --rerun`."""
+rows, of `gate --rerun`, and of a pair of tiny models."""
 
-VERSIONS = {**dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "manifest": 1, "rows": 1, "gate-case": 2}
+VERSIONS = {
+    **dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "gate-engine": 1, "manifest": 1, "rows": 1, "gate-case": 2,
+    "tiny-pair": 1,
+}  # fmt: skip
 """The newest version of each schema."""
 
 OLD_NAMES = {"verify": "check-certificate", "replay": "evaluate"}

@@ -1,0 +1,1 @@
+"""Adapters of whole engines, one a file; each makes `generate(prompts, params)` of a tiny pair's folder."""

@@ -1,0 +1,308 @@
+"""The joint distribution of the tokens of a completion: computed from controlled noise, and compared."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spechub_lp._util.extras import extra
+from spechub_lp.gate.engines.node import Hang, one_thread, time_limit
+from spechub_lp.gate.generation.requests import Engine, Failure, NotOffered, Params, Tokens, read_answer
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Uncontrolled, Value
+from spechub_lp.gate.noise.interception import ControlledPython, ControlledTorch, Places
+from spechub_lp.gate.noise.numpy_generators import ControlledNumpy
+from spechub_lp.gate.results import Kind
+from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
+from spechub_lp.gate.settings import FALSE_ALARM
+
+with extra("gate", "the gate"):
+    import torch
+
+END = -1
+"""What follows the last token of a text that ended before its time."""
+ENDS = (0.0, 1.0)
+"""Where a uniform is looked at that was seen in a comparison, beside the other side of the comparison."""
+PROBES = 32
+"""Random calls that the regions must explain."""
+AT_ONCE = 16
+"""Random calls between two looks."""
+Joint = dict[tuple[Tokens, ...], float]
+"""The probability of every answer: the tokens of each completion. An answer that failed is `Failed`."""
+
+
+class Failed(Exception):
+    """The engine failed under some noise; never leaves the gate."""
+
+    def __init__(self, failure: Failure, probability: float):
+        super().__init__(failure.message)
+        self.failure, self.probability = failure, probability
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A joint distribution, and what it cost."""
+
+    chances: Joint
+    unexplained: float
+    """Share of random calls that the regions did not explain, and the mass that was left out."""
+    calls: int
+    sure: Callable[[float], bool]
+    """sure(mass): whether no region of that mass was overlooked, but for a chance of FALSE_ALARM; makes calls."""
+
+
+class Watching(ControlledTorch):
+    """Notes the numbers with which uniforms are compared: a threshold is then found in two calls, not in twenty-four.
+
+    What was noted is a hint where to look, and nothing rests on it.
+    """
+
+    def __init__(self, control: Control):
+        super().__init__(control)
+        self.compared: list[tuple[float, float]] = []
+
+    def see(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
+            a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
+            self.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
+        if "attention" in func._schema.name and not _argument(func, args, kwargs or {}, "dropout_p"):
+            return func(*args, **(kwargs or {}))  # attention that drops nothing draws nothing
+        return self.answer(func, types, args, kwargs)
+
+
+_COMPARISONS = {
+    op for name in ("le", "lt", "ge", "gt") for op in (getattr(torch.ops.aten, name).Tensor,
+                                                       getattr(torch.ops.aten, name).Scalar)
+}  # fmt: skip
+Watching.__torch_dispatch__ = Watching.see  # type: ignore[assignment]
+
+
+def _argument(func: Any, args: Any, kwargs: dict[str, Any], name: str) -> Any:
+    places = [argument.name for argument in func._schema.arguments]
+    at = places.index(name) if name in places else len(args)
+    return args[at] if at < len(args) else kwargs.get(name)
+
+
+def _few(x: Any) -> bool:
+    return isinstance(x, float) or (isinstance(x, torch.Tensor) and x.is_floating_point() and x.numel() <= 64)
+
+
+class Informed(Explorer):
+    """An explorer that tries the hints first."""
+
+    def __init__(self, evaluate: Any, hints: dict[tuple[Any, ...], list[float]], **options: Any):
+        super().__init__(evaluate, coarse=True, **options)
+        self.hints = hints
+
+    def _split_uniforms(self, nodes: list[Node]) -> None:
+        wide = self.start
+        for node in nodes:
+            assert node.draw is not None
+            grid, hints = 2**node.draw.size, self.hints.get(node.prefix, ())
+            self.start = ENDS if hints else wide
+            places = {int(hint * grid) - below for hint in hints if 0 < hint < 1 for below in (0, 1)}
+            self.known = {(at, at + 1) for at in places if 0 <= at < grid - 1}
+            super()._split_uniforms([node])
+        self.start = wide
+
+    def sure(self, roots: list[Node], missing: float) -> bool:
+        """Whether random calls meet nothing that their regions do not explain, until a region of mass `missing` would
+        have been met but for a chance of FALSE_ALARM."""
+        rng, made, needed = np.random.default_rng(1), 0, math.log(1 / FALSE_ALARM) / missing
+        while made < needed:
+            if self._missed(roots, [0] * AT_ONCE, rng):
+                return False
+            made += AT_ONCE
+        return True
+
+
+class Calls:
+    """Calls of an engine for one request under choice sequences."""
+
+    def __init__(self, engine: Engine, prompts: Sequence[Tokens], params: Params, vocabulary: int, seconds: float):
+        self.engine, self.prompts, self.params = engine, prompts, params
+        self.vocabulary, self.seconds = vocabulary, seconds
+        self.places = Places(engine)
+        self.hints: dict[tuple[Any, ...], list[float]] = {}
+        self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
+        self.made = 0
+
+    def evaluate(self, calls: list[Call]) -> list[Run]:
+        """Controlled calls. A beginning of noise that an earlier call went on from is not called again."""
+        with one_thread(), self._watched() as watching:
+            return [self._known(watching, tuple(prefix), rule) for _, prefix, rule in calls]
+
+    def _known(self, watching: "Watching", prefix: tuple[Value, ...], rule: Any) -> Run:
+        if isinstance(rule, np.random.Generator):
+            return self._run(watching, prefix, rule)
+        rule = RULES[1]  # one rule for all, so that a call serves as the first look at what follows it
+        if (prefix, rule) not in self.runs:
+            run = self._run(watching, prefix, rule)
+            self.runs |= {(run.values[:n], rule): run for n in range(len(prefix), len(run.values) + 1)}
+        return self.runs[prefix, rule]
+
+    def _run(self, watching: "Watching", prefix: tuple[Value, ...], rule: Any) -> Run:
+        choices = watching.control.choices = ChoiceSequence(prefix, rule)
+        watching.compared.clear()
+        outcome = self.once()
+        run = Run(tuple(choices.draws), tuple(choices.values), outcome)
+        self._note(run, watching.compared)
+        return run
+
+    def once(self) -> Any:
+        """The tokens of each completion, or a Failure. Raises NotOffered."""
+        self.made += 1
+        try:
+            with time_limit(self.seconds):
+                answer = self.engine([list(p) for p in self.prompts], self.params)
+        except (Uncontrolled, KeyboardInterrupt, NotOffered):
+            raise
+        except Hang:
+            return Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")
+        except BaseException as error:
+            return Failure(Kind.CRASH, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        read = read_answer(answer, len(self.prompts), self.params, self.vocabulary)
+        return read if isinstance(read, Failure) else tuple(part.tokens for part in read)
+
+    @contextmanager
+    def _watched(self) -> Iterator[Watching]:
+        control = Control(ChoiceSequence())
+        watching = Watching(control)
+        with self.places.replaced(ControlledPython(control), ControlledNumpy(control)), watching:
+            yield watching
+
+    def _note(self, run: Run, compared: list[tuple[float, float]]) -> None:
+        """The other side of every comparison of a uniform, by the noise before the uniform."""
+        sides: dict[float, list[float]] = defaultdict(list)
+        for a, b in compared:
+            sides[a].append(b)
+            sides[b].append(a)
+        for place, (draw, value) in enumerate(zip(run.draws, run.values, strict=True)):
+            if draw.kind is DrawKind.UNIFORM:
+                found = self.hints.setdefault(run.values[:place], [])
+                found += [x for x in sides.get(value * 2.0**-draw.size, ()) if x not in found]  # type: ignore[operator]
+
+
+def joint_distribution(
+    engine: Engine,
+    prompts: Sequence[Tokens],
+    params: Params,
+    vocabulary: int,
+    *,
+    seconds: float,
+    deadline: float = float("inf"),
+) -> Computed:
+    """The distribution of an engine's answer to one request, from controlled noise.
+
+    Parameters
+    ----------
+    seconds
+        What one call may take.
+    deadline
+        The time of the monotonic clock by which to give up.
+
+    Raises
+    ------
+    Uncontrolled
+        The noise cannot be controlled, or the deadline came. Failed: the engine fails. NotOffered.
+    """
+    calls = Calls(engine, prompts, params, vocabulary, seconds)
+    first = calls.once()  # on real noise: what is imported at first use may draw noise of its own
+    if isinstance(first, Failure):
+        raise Failed(first, 1.0)
+    explorer = Informed(calls.evaluate, calls.hints, deadline=deadline)
+    found, roots = explorer.distributions([None], probes=PROBES)
+    whole = found[None]
+    return Computed(_sound(whole.chances), whole.unexplained, calls.made, lambda mass: explorer.sure(roots, mass))
+
+
+def _sound(chances: dict[Any, float]) -> Joint:
+    failed = {outcome: mass for outcome, mass in chances.items() if isinstance(outcome, Failure)}
+    if failed:
+        raise Failed(max(failed, key=lambda outcome: failed[outcome]), sum(failed.values()))
+    return chances
+
+
+def distance(p: Joint, q: Joint) -> float:
+    """Total variation distance of two joint distributions."""
+    return sum(abs(p.get(x, 0.0) - q.get(x, 0.0)) for x in p.keys() | q.keys()) / 2
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two engines differ."""
+
+    position: int
+    """The number of the token, from 0."""
+    context: Tokens
+    """The tokens before."""
+    token: int
+    """The token whose probability differs most; END stands for the end of the text."""
+    plain: float
+    """Its probability there without drafts."""
+    drafted: float
+    """Its probability there with drafts."""
+    distance: float
+    """Total variation distance of the two distributions at this place."""
+    completion: int = 0
+    """Which completion of the answer."""
+
+    def __str__(self) -> str:
+        after = f"after {self.context}" if self.context else "right behind the prompt"
+        what = "the end of the text" if self.token == END else f"token {self.token}"
+        which = f"completion {self.completion}, " if self.completion else ""
+        said = f"{which}position {self.position} {after}: {what} has probability {self.drafted:.6f}"
+        return f"{said} where plain decoding gives {self.plain:.6f}"
+
+
+def first_difference(plain: Joint, drafted: Joint, tolerance: float) -> Difference | None:
+    """The first position, and the context there, at which the two differ by more than the tolerance; None: nowhere."""
+    completions = max(len(x) for x in plain.keys() | drafted.keys())
+    for which in range(completions):
+        one, two = _completion(plain, which), _completion(drafted, which)
+        longest = max(len(x) for x in one.keys() | two.keys())
+        for position in range(longest):
+            if (found := _at(one, two, position, tolerance)) is not None:
+                return Difference(position, *found, which)
+    return None
+
+
+def _completion(joint: Joint, which: int) -> dict[Tokens, float]:
+    """The distribution of one completion, END behind it."""
+    out: dict[Tokens, float] = defaultdict(float)
+    for answer, mass in joint.items():
+        out[(*answer[which], END)] += mass
+    return out
+
+
+def _at(
+    plain: dict[Tokens, float], drafted: dict[Tokens, float], position: int, tolerance: float
+) -> tuple[Tokens, int, float, float, float] | None:
+    """(context, token, its probabilities, distance) of the largest difference at a position."""
+    one, two = _next(plain, position), _next(drafted, position)
+    worst = None
+    for context in one.keys() & two.keys():
+        p, q = _normalized(one[context]), _normalized(two[context])
+        away = sum(abs(p.get(t, 0.0) - q.get(t, 0.0)) for t in p.keys() | q.keys()) / 2
+        weight = away * min(sum(one[context].values()), sum(two[context].values()))
+        if weight > tolerance and (worst is None or weight > worst[0]):
+            token = max(p.keys() | q.keys(), key=lambda t: abs(p.get(t, 0.0) - q.get(t, 0.0)))
+            worst = (weight, (context, token, p.get(token, 0.0), q.get(token, 0.0), away))
+    return worst[1] if worst else None
+
+
+def _next(joint: dict[Tokens, float], position: int) -> dict[Tokens, dict[int, float]]:
+    """Context -> mass of each next token at a position."""
+    out: dict[Tokens, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for tokens, mass in joint.items():
+        if len(tokens) > position:
+            out[tokens[:position]][tokens[position]] += mass
+    return out
+
+
+def _normalized(masses: dict[int, float]) -> dict[int, float]:
+    whole = sum(masses.values())
+    return {token: mass / whole for token, mass in masses.items()}

@@ -1,0 +1,179 @@
+"""One whole engine through the matrix: settings in child processes, progress told, finished rows kept for a resume."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from spechub_lp._util import objects, reading
+from spechub_lp._util.io import write_json
+from spechub_lp._util.parallel import spread
+from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.gate.engines.guarded import ChildDied, in_child
+from spechub_lp.gate.generation.exact import Limits, check_exact
+from spechub_lp.gate.generation.pair import TinyPair, read_pair
+from spechub_lp.gate.generation.requests import Engine, NotOffered
+from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
+from spechub_lp.gate.generation.settings import Setting
+from spechub_lp.gate.settings import ENGINES
+
+GRACE = 30.0
+"""Seconds beyond a setting's own limit before its process is given up."""
+PACKAGES = {"transformers": "transformers", "llama_cpp": "llama-cpp-python"}
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is looked at, and how hard."""
+
+    settings: tuple[Setting, ...]
+    drafts: int = 2
+    tokens: int = 3
+    """Tokens of the joint distribution."""
+    limits: Limits = field(default_factory=Limits)
+    jobs: int = 1
+    """Settings at the same time."""
+
+    def document(self) -> dict[str, Any]:
+        return {"drafts": self.drafts, "tokens": self.tokens, **asdict(self.limits)}
+
+
+def open_engine(name: str, folder: Path) -> Engine:
+    """The engine of a name or an address `module:object`; a class is made with the pair's folder.
+
+    Raises
+    ------
+    SpecHubError
+        No such engine, or what it needs is not there.
+    """
+    if ":" in name:
+        found = objects.resolve(name, example="mymodule:generate", otherwise="not an engine")
+        engine = found(folder) if isinstance(found, type) else found
+        if not callable(engine):
+            raise SpecHubError(f"{name} is {engine!r:.60}, which cannot be called; write generate(prompts, params)")
+        return engine if hasattr(engine, "controlled") else Named(engine, name)
+    head, _, variant = name.partition("/")
+    if head not in ENGINES:
+        raise UnknownName("whole engine", head, ENGINES)
+    if head == "transformers":
+        from spechub_lp.gate.generation.engines.transformers import Transformers
+
+        return Transformers(folder, variant or "assistant")
+    raise UnknownName("whole engine", head, ENGINES)
+
+
+_adapter = cache(open_engine)
+
+
+class Named:
+    """A function, as an engine whose noise comes from the host."""
+
+    controlled = True
+
+    def __init__(self, function: Callable[..., Any], name: str):
+        self.function, self.name = function, name
+
+    def __call__(self, prompts: Any, params: Any) -> Any:
+        return self.function(prompts, params)
+
+
+def gate_engine(
+    name: str, folder: Path, plan: Plan, resume: Path | None = None, report: Report = lambda what, done, of: None
+) -> EngineReport:
+    """Put an engine through the settings of a plan.
+
+    Parameters
+    ----------
+    name
+        An engine's name or its address.
+    folder
+        Of a pair that `tiny-pair` wrote.
+    resume
+        A file of finished rows: what stands in it is not computed again, and what is computed is added.
+    report
+        Told the progress.
+
+    Raises
+    ------
+    SpecHubError
+        No such engine or pair, or a file of rows of something else.
+    """
+    start = time.monotonic()
+    pair = read_pair(folder)
+    store = Store(resume, identity(name, folder, plan))
+    missing = [setting for setting in plan.settings if setting.name not in store.rows]
+    done = len(plan.settings) - len(missing)
+    report("settings", done, len(plan.settings))
+    work = partial(check_setting, name, folder, plan)
+    for row in spread(plan.jobs, work, missing) if plan.jobs > 1 else map(work, missing):
+        store.add(row)
+        done += 1
+        report("settings", done, len(plan.settings))
+    rows = [store.rows[setting.name] for setting in plan.settings]
+    return EngineReport(name, _version(name), about(pair), rows, plan.document(), time.monotonic() - start)
+
+
+def check_setting(name: str, folder: Path, plan: Plan, setting: Setting) -> Row:
+    """One setting in a child process of its own: a crash or a hang of the whole process is a verdict."""
+
+    try:
+        engine = None if ":" in name else _adapter(name, folder)  # once a process: a child finds it made
+    except NotOffered as error:
+        return Row(setting.name, Verdict.NOT_OFFERED, message=str(error))
+
+    def work(journal: Any) -> Row:
+        made = engine or open_engine(name, folder)
+        return check_exact(made, read_pair(folder), setting, plan.drafts, plan.tokens, plan.limits)
+
+    try:
+        return in_child(work, plan.limits.seconds + plan.limits.time_limit + GRACE)
+    except ChildDied as error:
+        return Row(setting.name, Verdict.FAILED, message=str(error))
+
+
+def about(pair: TinyPair) -> dict[str, Any]:
+    return {
+        "vocabulary": pair.vocabulary, "seed": pair.seed, "layers": pair.target.layers, "own_tokens": pair.own_tokens,
+        "mean_distance": None if pair.own_tokens else pair.distance, "prompt": list(pair.prompt),
+    }  # fmt: skip
+
+
+def identity(name: str, folder: Path, plan: Plan) -> str:
+    """A hash of what rows depend on: engine and its version, the pair, and how hard is looked."""
+    pair = hashlib.sha256(reading.read_bytes(folder / "manifest.json")).hexdigest()
+    return hashlib.sha256(json.dumps([name, _version(name), pair, plan.document()]).encode()).hexdigest()
+
+
+def _version(name: str) -> str:
+    package = PACKAGES.get(name.partition("/")[0], "") if ":" not in name else ""
+    if package:
+        with suppress(PackageNotFoundError):
+            return version(package)
+    return ""
+
+
+class Store:
+    """Finished rows, in a file that is written whole after each."""
+
+    def __init__(self, path: Path | None, identity: str):
+        self.path, self.identity = path, identity
+        self.rows: dict[str, Row] = {}
+        if path is not None and reading.is_file(path):
+            document = reading.read_json(path)
+            if not isinstance(document, dict) or document.get("identity") != identity:
+                raise SpecHubError(
+                    f"{path} has rows of another engine, version, pair or budget; delete it or name another file"
+                )
+            self.rows = {row["setting"]: Row(**row) for row in document["rows"]}
+
+    def add(self, row: Row) -> None:
+        self.rows[row.setting] = row
+        if self.path is not None:
+            write_json(self.path, {"identity": self.identity, "rows": [asdict(row) for row in self.rows.values()]})

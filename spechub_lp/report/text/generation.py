@@ -1,0 +1,75 @@
+"""A run on a whole engine, for people: one table of settings by verdicts."""
+
+import io
+from typing import TYPE_CHECKING
+
+from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
+from spechub_lp.report.text import PIPED_WIDTH
+from spechub_lp.report.text.tables import Sheet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
+HEADS = ["setting", "verdict", "distance", "answers", "calls", "s"]
+
+
+def headline(report: EngineReport) -> str:
+    """The verdict in a line."""
+    counts = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := report.count(verdict)))
+    version = f" {report.version}" if report.version else ""
+    return f"{report.status.upper()}: {report.engine}{version}, {len(report.rows)} settings: {counts}"
+
+
+def covered(report: EngineReport) -> str:
+    """Of what a verdict speaks, as a sentence."""
+    pair, plan = report.pair, report.settings
+    kind = "tokens of its own" if pair["own_tokens"] else f"at a mean distance of {pair['mean_distance']:.2f}"
+    return (
+        f"Covered: one prompt of {len(pair['prompt'])} tokens (two for a batch), the joint distribution of up to "
+        f"{plan['tokens']} tokens unless the setting says otherwise, {plan['drafts']} drafts a step, a vocabulary of "
+        f"{pair['vocabulary']}, a draft model {kind}, seed {pair['seed']}. Other models, prompts and longer texts are "
+        "not covered."
+    )
+
+
+def cells(row: Row) -> list[str]:
+    """A row of the table."""
+    away = "" if row.distance is None else f"{row.distance:.2g}"
+    if row.bound is not None:
+        away += f" (at most {row.bound:.2g})"
+    return [row.setting, row.verdict, away, f"{row.outcomes or ''}", f"{row.calls:,}", f"{row.seconds:.1f}"]
+
+
+def show(console: "Console", report: EngineReport) -> None:
+    """The verdict, what failed, the table, and what was covered."""
+    console.print(headline(report), style=STYLES[report.status])
+    for row in report.rows:
+        if row.message and row.verdict != Verdict.NOT_OFFERED:
+            mark = "!" if row.verdict == Verdict.FAILED else "?"
+            console.print(f"  {mark} {row.setting!r}, {row.check}: {row.message}", soft_wrap=True)
+    console.print()
+    console.print(Sheet("Settings, and the distance from plain decoding", HEADS, [cells(row) for row in report.rows]))
+    console.print(covered(report))
+    console.print(f"{sum(row.calls for row in report.rows):,} calls in {report.seconds:.1f} s")
+
+
+def text(report: EngineReport) -> str:
+    """What the command shows, as it comes out of a pipe."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    show(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False), report)
+    return out.getvalue()
+
+
+def markdown(report: EngineReport) -> str:
+    """The page as Markdown."""
+    lines = [f"### {headline(report)}", "", covered(report), ""]
+    lines += [f"- **{row.setting}** ({row.check}): {row.message}" for row in report.failed]
+    lines += [""] * bool(report.failed)
+    lines += [f"| {' | '.join([*HEADS, 'note'])} |", "|---" * (len(HEADS) + 1) + "|"]
+    for row in report.rows:
+        note = "" if row.verdict == Verdict.FAILED else row.message.replace("|", "\\|")
+        lines.append(f"| {' | '.join([*cells(row), note])} |")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,238 @@
+"""Whole engines: tiny pairs, joint distributions, the matrix of settings, and the command."""
+
+import json
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from spechub_lp.cli.app import app
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.generation import settings
+from spechub_lp.gate.generation.joint import END, Failed, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.pair import make_pair, read_pair, write_pair
+from spechub_lp.gate.generation.requests import Failure, Params, read_answer
+from spechub_lp.gate.results import Kind
+from spechub_lp.report import schemas
+
+jsonschema = pytest.importorskip("jsonschema")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_pair(make_pair(3), tmp_path_factory.mktemp("pair")).folder
+
+
+@pytest.mark.slow
+def test_the_manifest_has_what_transformers_computes(folder):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    jsonschema.validate(manifest, schemas.of("tiny-pair"))
+    for name in ("target", "draft"):
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder / name)
+        for row in manifest["distributions"][::97]:
+            with torch.inference_mode():
+                logits = model(torch.tensor([row["context"]])).logits[0, -1]
+            assert np.abs(logits.softmax(-1).numpy() - row[name]).max() < 1e-6
+
+
+def test_distributions_depend_on_all_tokens_before():
+    pair = make_pair(4)
+    away = [
+        np.abs(pair.target_distribution((a, 1, 2)) - pair.target_distribution((b, 1, 2))).sum() / 2
+        for a, b in combinations(range(4), 2)
+    ]
+    assert np.mean(away) > 0.05
+
+
+@pytest.mark.parametrize("wanted", [0, 0.1, 0.3])
+def test_the_draft_is_as_far_as_asked(wanted):
+    pair = make_pair(5, distance=wanted)
+    assert pair.distance == pytest.approx(wanted, abs=1e-3)
+    assert (pair.target is pair.draft) == (wanted == 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"vocabulary": 2}, {"vocabulary": 65}, {"distance": 0.99}, {"distance": -1}, {"layers": 0}]
+)
+def test_what_is_no_pair_is_said(wrong):
+    with pytest.raises(SpecHubError, match=next(iter(wrong))):
+        make_pair(**wrong)
+
+
+@pytest.mark.slow
+def test_own_tokens_say_the_same_text(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    folder = write_pair(make_pair(5, own_tokens=True), tmp_path / "pair").folder
+    one, other = (transformers.AutoTokenizer.from_pretrained(folder / name) for name in ("target", "draft"))
+    for tokens in product(range(5), repeat=3):
+        text = one.decode(list(tokens))
+        assert one(text).input_ids == list(tokens)
+        assert other.decode(other(text).input_ids) == text
+    assert len(other("abcd").input_ids) == 1
+
+
+def test_a_pair_is_read_as_it_was_written_and_no_other(folder, tmp_path):
+    pair = write_pair(make_pair(3, seed=1), tmp_path)
+    again = read_pair(tmp_path)
+    assert (again.seed, again.distance) == (1, pair.distance)
+    (tmp_path / "draft" / "model.safetensors").write_bytes((folder / "draft" / "model.safetensors").read_bytes())
+    with pytest.raises(SpecHubError, match="is not what it was"):
+        read_pair(tmp_path)
+    with pytest.raises(SpecHubError, match="tiny-pair"):
+        read_pair(tmp_path / "target")
+    (tmp_path / "other").touch()
+    with pytest.raises(SpecHubError, match="other"):
+        write_pair(pair, tmp_path)
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ([[0, 1, 3]], "outside the vocabulary"),
+        ([[0, 1, 1, 1]], "at most 3"),
+        ([[0, 1]], "nothing ends a text"),
+        ([[]], "without tokens"),
+        ([[0, 1, 0.5]], "no token id"),
+        ([], "0 completions"),
+        (None, "no list"),
+        ([([0, 1, 2], [-0.1])], "1 log-probabilities for 3"),
+    ],
+)
+def test_a_strange_answer_is_said(answer, says):
+    failure = read_answer(answer, 1, Params(), 3)
+    assert isinstance(failure, Failure)
+    assert says in failure.message
+
+
+def test_answers_come_as_lists_pairs_or_arrays():
+    both = read_answer([np.array([0, 1, 2]), ([0, 1, 2], [-1.0, -2.0, -3.0])], 1, Params(n=2), 3)
+    assert not isinstance(both, Failure)
+    assert [part.tokens for part in both] == [(0, 1, 2)] * 2
+    assert both[1].logprobs == (-1.0, -2.0, -3.0)
+
+
+# -- joint distributions ---------------------------------------------------------------------------------------------
+
+
+class Coins:
+    """Tokens by thresholds on torch's uniforms."""
+
+    name, controlled = "coins", True
+
+    def __init__(self, share=0.3):
+        self.share = share
+
+    def __call__(self, prompts, params):
+        import torch
+
+        tokens = [int(torch.rand(()) < 0.3)]
+        tokens.append(int(torch.rand(()) < (self.share if tokens[0] else 0.5)))
+        return [[*tokens, 2]]
+
+
+def coins(share=0.3):
+    return joint_distribution(Coins(share), [(0,)], Params(), 3, seconds=5)
+
+
+def test_the_joint_distribution_is_computed():
+    chances = coins().chances
+    assert chances[((1, 1, 2),)] == pytest.approx(0.09, abs=1e-7)
+    assert sum(chances.values()) == pytest.approx(1)
+
+
+def test_the_first_difference_is_named():
+    one, two = coins().chances, coins(0.4).chances
+    where = first_difference(one, two, 1e-6)
+    assert (where.position, where.context, where.token in (0, 1)) == (1, (1,), True)
+    assert distance(one, two) == pytest.approx(0.03, abs=1e-6)
+    assert first_difference(one, coins().chances, 1e-6) is None
+
+
+def test_an_end_that_comes_too_early_is_a_difference():
+    where = first_difference({((0, 1),): 1.0}, {((0,),): 0.5, ((0, 1),): 0.5}, 1e-6)
+    assert (where.position, where.context, where.distance) == (1, (0,), 0.5)
+    assert where.token in (END, 1)
+
+
+def test_a_crash_under_some_noise_is_found():
+    class Fragile(Coins):
+        def __call__(self, prompts, params):
+            (tokens,) = super().__call__(prompts, params)
+            if tokens[:2] == [1, 1]:
+                raise RuntimeError("probability tensor contains nan")
+            return [tokens]
+
+    with pytest.raises(Failed, match="contains nan") as caught:
+        joint_distribution(Fragile(), [(0,)], Params(), 3, seconds=5)
+    assert caught.value.failure.kind == Kind.CRASH
+
+
+# -- the matrix ------------------------------------------------------------------------------------------------------
+
+
+def test_groups_hold_every_pair_that_goes_together():
+    groups = [set(group.name.split(" + ")) for group in settings.pairwise()]
+    assert max(map(len, groups)) <= settings.WIDTH
+    for a, b in combinations(settings.FACTORS, 2):
+        held = any({a.name, b.name} <= group for group in groups)
+        assert held == settings.go_together(a, b)
+
+
+def test_groups_of_settings_are_found_by_name():
+    found = settings.find("top-k 2 + end token").params(2)
+    assert (found.top_k, found.end_tokens, found.drafts) == (2, (2,), 2)
+    with pytest.raises(SpecHubError, match="Did you mean 'greedy'"):
+        settings.find("greeedy")
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.mark.slow
+def test_the_command_computes_transformers(folder, tmp_path):
+    pytest.importorskip("transformers")
+    rows, out = tmp_path / "rows.json", tmp_path / "out.json"
+    ask = (
+        "gate-engine",
+        "transformers",
+        "--pair",
+        folder,
+        "--setting",
+        "bad words",
+        "--setting",
+        "processor with state",
+    )
+    result = run(*ask, "--resume", rows, "--json", out, "--html", tmp_path / "page.html", "--seconds", 300)
+    assert result.exit_code == 1, result.output
+    document = json.loads(out.read_text())
+    jsonschema.validate(document, schemas.of("gate-engine"))
+    good, bad = document["rows"]
+    assert (good["verdict"], bad["verdict"]) == ("exact", "failed")
+    assert good["distance"] < 1e-6 < bad["distance"]
+    assert "position 0 right behind the prompt" in bad["message"]
+    page = (tmp_path / "page.html").read_text()
+    assert "processor with state" in page
+    assert run(*ask, "--resume", rows, "--markdown", tmp_path / "out.md").exit_code == 1
+    assert "| bad words | exact |" in (tmp_path / "out.md").read_text()
+    assert run(*ask, "--resume", rows, "--tokens", 2).exit_code != 0
+
+
+def test_the_command_says_what_is_misuse(folder, tmp_path):
+    for arguments in (
+        ("gate-engine", "transfomers", "--pair", folder),
+        ("gate-engine", "transformers", "--pair", tmp_path),
+        ("gate-engine", "transformers", "--pair", folder, "--setting", "nothing"),
+        ("tiny-pair", "--out", tmp_path / "pair", "-V", "2"),
+    ):
+        result = run(*arguments)
+        assert isinstance(result.exception, SpecHubError | SystemExit)
+        assert result.exit_code != 0
