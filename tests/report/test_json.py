@@ -182,7 +182,9 @@ def test_documents_of_the_first_release_fit_version_1_and_no_other(file) -> None
 
 def test_every_document_has_an_example_of_version_1() -> None:
     names = {file.stem for file in OLD}
-    assert {schemas.OLD_NAMES.get(name, name) for name in names} == {n for n, newest in schemas.VERSIONS.items() if newest > 1}
+    assert {schemas.OLD_NAMES.get(name, name) for name in names} == {
+        n for n, newest in schemas.VERSIONS.items() if newest > 1
+    }
     for name in names:
         assert schemas.of(schemas.OLD_NAMES.get(name, name), 1) == schemas.of(name, 1)
     with pytest.raises(SpecHubError, match="version = 3; schemas of sample have versions 1 to 2"):

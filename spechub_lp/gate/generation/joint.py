@@ -13,8 +13,8 @@ from spechub_lp._util.extras import extra
 from spechub_lp.gate.engines.node import Hang, one_thread, time_limit
 from spechub_lp.gate.generation.requests import Engine, Failure, NotOffered, Params, Tokens, read_answer
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Uncontrolled, Value
-from spechub_lp.gate.noise.interception import ControlledPython, ControlledTorch, Places
-from spechub_lp.gate.noise.numpy_generators import ControlledNumpy
+from spechub_lp.gate.noise.interception import ControlledTorch, controlled
+from spechub_lp.gate.noise.places import Places
 from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
 from spechub_lp.gate.settings import FALSE_ALARM
@@ -68,8 +68,6 @@ class Watching(ControlledTorch):
         if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
             a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
             self.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
-        if "attention" in func._schema.name and not _argument(func, args, kwargs or {}, "dropout_p"):
-            return func(*args, **(kwargs or {}))  # attention that drops nothing draws nothing
         return self.answer(func, types, args, kwargs)
 
 
@@ -78,12 +76,6 @@ _COMPARISONS = {
                                                        getattr(torch.ops.aten, name).Scalar)
 }  # fmt: skip
 Watching.__torch_dispatch__ = Watching.see  # type: ignore[assignment]
-
-
-def _argument(func: Any, args: Any, kwargs: dict[str, Any], name: str) -> Any:
-    places = [argument.name for argument in func._schema.arguments]
-    at = places.index(name) if name in places else len(args)
-    return args[at] if at < len(args) else kwargs.get(name)
 
 
 def _few(x: Any) -> bool:
@@ -169,10 +161,10 @@ class Calls:
 
     @contextmanager
     def _watched(self) -> Iterator[Watching]:
-        control = Control(ChoiceSequence())
-        watching = Watching(control)
-        with self.places.replaced(ControlledPython(control), ControlledNumpy(control)), watching:
-            yield watching
+        with controlled(self.places) as control:
+            watching = Watching(control)
+            with watching:
+                yield watching
 
     def _note(self, run: Run, compared: list[tuple[float, float]]) -> None:
         """The other side of every comparison of a uniform, by the noise before the uniform."""

@@ -20,8 +20,8 @@ FILES = ("manifest", "rows", "gate-case", "tiny-pair")
 rows, of `gate --rerun`, and of a pair of tiny models."""
 
 VERSIONS = {
-    **dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "gate-engine": 1, "manifest": 1, "rows": 1, "gate-case": 2,
-    "tiny-pair": 1,
+    **dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "gate-engine": 1, "gate-case": 2, "manifest": 1,
+    "rows": 1, "tiny-pair": 1,
 }  # fmt: skip
 """The newest version of each schema."""
 
