@@ -184,10 +184,10 @@ def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdic
     xp = array_namespace(q, u)
     x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
     verdict = verify(x)
-    cell = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
-    accepted = cell < sampler.k
-    drafted = xp.take_along_axis(x, xp.where(accepted, cell, 0)[:, None], axis=1)[:, 0]
-    return Draw(xp.where(accepted, drafted, cell - sampler.k), xp.where(accepted, cell, -1), x)
+    place = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
+    accepted = place < sampler.k
+    drafted = xp.take_along_axis(x, xp.where(accepted, place, 0)[:, None], axis=1)[:, 0]
+    return Draw(xp.where(accepted, drafted, place - sampler.k), xp.where(accepted, place, -1), x)
 
 
 def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:
@@ -248,18 +248,18 @@ def inverse_cdf(weights: Array, u: Array) -> Array:
     """
     xp = array_namespace(weights, u)
     *levels, whole = halvings(xp.astype(weights, xp.float64))
-    cell = xp.zeros(u.shape, dtype=xp.int64, device=device(u))
+    place = xp.zeros(u.shape, dtype=xp.int64, device=device(u))
     nil = zero(whole)
     to_go = xp.minimum(xp.astype(u, xp.float64) * whole[:, 0], xp.nextafter(whole[:, 0], nil))
     for level in reversed(levels):
-        # to_go stays below the weight of the node, so without weight or cell on the right it stays left.
-        first = 2 * cell
+        # to_go stays below the weight of the node, so without weight or entry on the right it stays left.
+        first = 2 * place
         second = first + 1 if level.shape[-1] % 2 == 0 else xp.where(first + 1 < level.shape[-1], first + 1, first)
         left, right = pick(level, first), pick(level, second)
         goes_right = to_go >= left
         to_go = xp.where(goes_right, xp.minimum(to_go - left, xp.nextafter(right, nil)), to_go)
-        cell = first + xp.astype(goes_right, xp.int64)
-    return cell
+        place = first + xp.astype(goes_right, xp.int64)
+    return place
 
 
 def sums(weights: Any) -> tuple[FloatArray, ...]:
@@ -304,11 +304,11 @@ def descend(sums: Sequence[FloatArray], u: float) -> int:
     2
     """
     *levels, whole = sums
-    cell, to_go = 0, min(u * float(whole[0]), math.nextafter(whole[0], 0))
+    place, to_go = 0, min(u * float(whole[0]), math.nextafter(whole[0], 0))
     for level in reversed(levels):
-        cell *= 2
-        left = float(level[cell])
-        if to_go >= left and cell + 1 < len(level):
-            cell += 1
-            to_go = min(to_go - left, math.nextafter(level[cell], 0))
-    return cell
+        place *= 2
+        left = float(level[place])
+        if to_go >= left and place + 1 < len(level):
+            place += 1
+            to_go = min(to_go - left, math.nextafter(level[place], 0))
+    return place

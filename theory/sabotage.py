@@ -50,7 +50,7 @@ def rrsw_beats_one_more(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def kseq_at_k_beats_rrs(p: Distribution, q: Distribution, k: int) -> bool:
-    beta = sum(min(m / k, offer) for m, offer in zip(p, q, strict=True))
+    beta = sum(min(m / k, proposal) for m, proposal in zip(p, q, strict=True))
     return 1 - (1 - beta) ** k >= accepts("rrs", p, q, k)
 
 

@@ -145,8 +145,8 @@ def _cases(n: int, k: int) -> Iterator[str]:
 
 def _cut(hub: str, H: list[int], k: int) -> str:
     """hub < 1 + p(H) - q(H)^k."""
-    need, offer = (_sum([f"{v}{y}" for y in H]) for v in "pq")
-    return f"(assert (< {hub} (- (+ 1 {need}) {_power(offer, k)})))"
+    target, draft = (_sum([f"{v}{y}" for y in H]) for v in "pq")
+    return f"(assert (< {hub} (- (+ 1 {target}) {_power(draft, k)})))"
 
 
 def _name(k: int) -> str:

@@ -7,7 +7,7 @@ from gmpy2 import mpq
 
 from spechub_lp.typing import NumpyArray
 
-# The arithmetic of the exact face: gmpy2's rationals are 6 to 7 times faster than fractions.Fraction on these tables.
+# The arithmetic of `exact`: gmpy2's rationals are 6 to 7 times faster than fractions.Fraction on these tables.
 RATIONAL = type(mpq(0))
 
 

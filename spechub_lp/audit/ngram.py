@@ -1,7 +1,7 @@
 """Real next-token distributions that are exactly rational: a character n-gram with Witten-Bell interpolation.
 
-A distribution of a neural model is a rounded thing. This one is a ratio of counts, so it can be fed to every exact
-face: real shapes, real ties, not one rounded entry. With context h, h' = h without its first character,
+A distribution of a neural model is a rounded thing. This one is a ratio of counts, so it can be given to
+`exact`: real shapes, real ties, not one rounded entry. With context h, h' = h without its first character,
 N(h) the number of times that h was followed by a character and T(h) the number of different ones,
 
     P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h)),        P(c) below the empty context = 1 / V.

@@ -15,7 +15,7 @@ from spechub_lp.typing import Array
 NAMES = [("naive", 1), ("rrs", 3), ("rrsw", 3), ("nss", 2), ("border", 3), ("border_wor", 2), ("border_wor", 3)]
 
 
-def laws(rng: np.random.Generator, rows: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def distributions(rng: np.random.Generator, rows: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
     p, q = rng.dirichlet(np.ones(tokens), (2, rows))
     return p, q
 
@@ -23,7 +23,7 @@ def laws(rng: np.random.Generator, rows: int, tokens: int) -> tuple[np.ndarray, 
 @pytest.mark.parametrize(("name", "k"), NAMES)
 def test_more_draws_take_no_more_memory(name: str, k: int) -> None:
     rng, budget = np.random.default_rng(0), 4 * 2**20
-    (p, q), sampler = laws(rng, 1, 5000), samplers.by_name(name, k)
+    (p, q), sampler = distributions(rng, 1, 5000), samplers.by_name(name, k)
     draw_in_slices(sampler, p, q, rng.random((2, k + 1)), budget)
     tracemalloc.start()
     draw_in_slices(sampler, p, q, rng.random((200, k + 1)), budget)
@@ -37,7 +37,7 @@ def test_more_draws_take_no_more_memory(name: str, k: int) -> None:
 @pytest.mark.parametrize("rows", [1, 9])
 def test_slices_are_the_whole(name: str, k: int, rows: int) -> None:
     rng = np.random.default_rng(1)
-    (p, q), sampler, u = laws(rng, rows, 60), samplers.by_name(name, k), rng.random((9, k + 1))
+    (p, q), sampler, u = distributions(rng, rows, 60), samplers.by_name(name, k), rng.random((9, k + 1))
     whole, sliced = draw(sampler, p, q, u), draw_in_slices(sampler, p, q, u, ROWS_IN_WORK * 8 * 60 * 2)
     for field in ("tokens", "slots", "drafts"):
         assert getattr(whole, field).tolist() == getattr(sliced, field).tolist()
@@ -50,5 +50,5 @@ def test_a_subclass_of_border_is_drawn_by_its_own_rule() -> None:
             return Verdict(0 * x + 0.0, p + 0 * x[:, :1])
 
     rng = np.random.default_rng(2)
-    p, q = laws(rng, 1, 5)
+    p, q = distributions(rng, 1, 5)
     assert (draw(Rejects(), p, q, rng.random((20, 3))).slots == -1).all()

@@ -1,4 +1,4 @@
-"""Solving the compact program: our door beside raw highspy on the same arrays, and beside cvxpy.
+"""Solving the compact program: our function beside raw highspy on the same arrays, and beside cvxpy.
 
     python validation/benchmarks/solve.py [--repeats 7]
 

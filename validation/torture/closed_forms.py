@@ -83,14 +83,14 @@ def rows_of(distribution: Any) -> list[int]:
 def _rrs(p: Any, q: Any, k: int) -> Decimal:
     with localcontext() as context:
         context.prec, context.Emin = 60, -(10**6)
-        need, offer, rejected = [_decimal(m) for m in p], [_decimal(m) for m in q], Decimal(1)
+        residual, proposal, rejected = [_decimal(m) for m in p], [_decimal(m) for m in q], Decimal(1)
         for _ in range(k):
-            rejected *= max(Decimal(0), 1 - sum(map(min, need, offer)))
-            rest = [max(Decimal(0), a - b) for a, b in zip(need, offer, strict=True)]
+            rejected *= max(Decimal(0), 1 - sum(map(min, residual, proposal)))
+            rest = [max(Decimal(0), a - b) for a, b in zip(residual, proposal, strict=True)]
             if not sum(rest):
                 break
             mass = sum(rest)
-            need = [m / mass for m in rest]
+            residual = [m / mass for m in rest]
         return 1 - rejected
 
 
@@ -103,13 +103,13 @@ def _rrsw(p: Any, q: Any) -> Decimal:
         accepted, missed = sum(map(min, p, q)), sum(rest)
         if not missed:
             return Decimal(1)
-        need = [m / missed for m in rest]
+        residual = [m / missed for m in rest]
         for x, (a, b) in enumerate(zip(p, q, strict=True)):
             if b > a:
                 left = sum(m for y, m in enumerate(q) if y != x)
                 if left:
                     accepted += (b - a) * sum(
-                        min(m, r / left) for y, (m, r) in enumerate(zip(need, q, strict=True)) if y != x
+                        min(m, r / left) for y, (m, r) in enumerate(zip(residual, q, strict=True)) if y != x
                     )
         return accepted
 
@@ -139,13 +139,13 @@ def _marked(p: Any, q: Any, choose: Any, k: int) -> Any:
     drafts: tuple[int, ...] = ()
     for _ in range(k):
         drafts += (choose(oracle.without(q, drafts)),)
-    need = list(p)
+    residual = list(p)
     for j, x in enumerate(drafts):
         now = oracle.without(q, drafts[:j])
-        if oracle.flip(choose, need[x] / now[x]):
+        if oracle.flip(choose, residual[x] / now[x]):
             return drafts, 1
-        rest = [max(Fraction(0), a - b) for a, b in zip(need, now, strict=True)]
-        need = oracle.normalized(rest) if sum(rest) else need
+        rest = [max(Fraction(0), a - b) for a, b in zip(residual, now, strict=True)]
+        residual = oracle.normalized(rest) if sum(rest) else residual
     return drafts, 0
 
 

@@ -1,5 +1,7 @@
-"""Draws: numpy and torch agree on equal uniforms, also on cell edges and at both ends; nothing of probability 0 comes
-out; verdicts sum to 1."""
+"""Draws: numpy and torch agree on equal uniforms, also on the edges of tokens and at both ends.
+
+Nothing of probability 0 comes out; verdicts sum to 1.
+"""
 
 import random
 from typing import Any
@@ -48,7 +50,7 @@ def trial(seed: int) -> Checks:
 
 
 def uniforms(rng: random.Random, p: Any, q: Any, k: int) -> Any:
-    """[B, k + 1] random numbers, both ends, and numbers on the edges of the cells of p and q, an ulp around."""
+    """[B, k + 1] random numbers, both ends, and numbers on the edges of the tokens of p and q, an ulp around."""
     ends = [np.cumsum(np.asarray(a, dtype=np.float64).reshape(-1, a.shape[-1])[0]) for a in (p, q)]
     edges = np.clip(np.concatenate([e / e[-1] for e in ends]), 0, 1)
 

@@ -135,7 +135,7 @@ def _problems(report: Report) -> list[Part]:
         for row in report.rows
     ]  # fmt: skip
     text = [
-        "Left of the dashed line a distance is rounding of the engine's own coins; right of it the output is not the "
+        "Left of the dashed line a distance is rounding of the engine's uniforms; right of it the output is not the "
         "target distribution. A line behind a dot reaches to the largest distance that is not excluded."
         if exact
         else "The dashed line is the distance asked for; a line behind a dot reaches to the largest that draws allow."
