@@ -1,9 +1,14 @@
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Deterministic in CI: the same examples every run, so a red run is a finding and not luck.
 settings.register_profile(
@@ -13,7 +18,7 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def pytest_configure(config) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A warning from a module of tests/ is an error too, see pyproject.toml."""
     ours = "|".join(sorted(file.stem for file in Path(__file__).parent.rglob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({ours})$")
@@ -28,7 +33,7 @@ QUIET = (
 
 # Of a module, not of the session: an open browser keeps an event loop, and notebooks that run after it start their own.
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> "Iterator[Browser]":
     """Headless Chromium; without one a test is skipped, or fails where SPECHUB_NEED_BROWSER is set."""
     needed = pytest.fail if os.environ.get("SPECHUB_NEED_BROWSER") else pytest.skip
     if not CHROMIUM:

@@ -8,6 +8,7 @@ Keeps the figures that the table shows in validation/results/audit.json.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from spechub_lp._util.reading import read_json
 from spechub_lp.report.schemas import of
@@ -17,13 +18,13 @@ KEPT = ROOT / "validation" / "results" / "audit.json"
 START, END = "<!-- samplers: written by validation/readme_table.py -->", "<!-- end of samplers -->"
 
 
-def keep(audit: dict) -> dict:
+def keep(audit: dict[str, Any]) -> dict[str, Any]:
     """The summary figures of an audit, without its records."""
     kept = {name: audit[name] for name in ("tool", "seed", "certificates", "full_vocabulary", "dominance", "failures")}
     return {**kept, "lines": audit["lines"], "model": audit["model"]["model"]["name"]}
 
 
-def table(figures: dict) -> str:
+def table(figures: dict[str, Any]) -> str:
     """One row a sampler with two drafts of its own (naive: one): losslessness over all sources, and the acceptances."""
     rows = [
         "| sampler | drafts | lossless | n-gram text, exact | optimum | SmolLM2, V = 49,152 | optimum |",
@@ -45,7 +46,7 @@ def table(figures: dict) -> str:
     return "\n".join(rows)
 
 
-def updated(readme: str, figures: dict) -> str:
+def updated(readme: str, figures: dict[str, Any]) -> str:
     head, rest = readme.split(START)
     return f"{head}{START}\n{table(figures)}\n{END}{rest.split(END)[1]}"
 

@@ -18,7 +18,7 @@ Model = Callable[[Tokens], tuple[Array, Array]]
 """context -> (target distribution [V], draft distribution [V])."""
 
 
-def tabular(model: Mapping[Tokens, Any] | Model, normalize: bool = False) -> Model:
+def tabular(model: Mapping[Tokens, Any] | Callable[[Tokens], Any], normalize: bool = False) -> Model:
     """Return a pair of models in exact rationals, read and checked context by context, as it is asked.
 
     Parameters

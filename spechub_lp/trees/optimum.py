@@ -1,6 +1,6 @@
 """The certified optimum of a tree of drafts: its value, a verifier that reaches it, and prices that prove it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -147,7 +147,7 @@ class TreeOptimum:
 
 
 def tree_optimum(
-    model: Mapping[Tokens, Any] | Model,
+    model: Mapping[Tokens, Any] | Callable[[Tokens], Any],
     shape: Shape,
     drafts: str | DraftPolicy = "without_replacement",
     *,

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
+from known import known
 from rich.console import Console
 
 from spechub_lp.cli import names
@@ -27,7 +29,7 @@ LINES_AND_BLOCKS = re.compile("[\u2500-\u259f]")
 ESCAPE = "\x1b"
 
 
-def run(*args, cwd=None, **environment):
+def run(*args: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *map(str, args)],
         capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, **environment},
@@ -40,7 +42,7 @@ WITHOUT_SIZE = {name: value for name, value in os.environ.items() if name not in
 class OnTerminal:
     """A command with stdin and stderr, and stdout if asked, on a terminal of its own."""
 
-    def __init__(self, *args, columns=80, stdout=True, **environment) -> None:
+    def __init__(self, *args: object, columns: int = 80, stdout: bool = True, **environment: str) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.screen = master
@@ -51,7 +53,7 @@ class OnTerminal:
         os.close(slave)
         self.shown = ""
 
-    def until(self, word):
+    def until(self, word: str | None) -> str:
         """Read the screen until it shows a word, or to its end; returns what was shown so far."""
         while word is None or word not in self.shown:
             try:
@@ -63,7 +65,7 @@ class OnTerminal:
             self.shown += part.decode()
         return self.shown
 
-    def finish(self):
+    def finish(self) -> tuple[int, str]:
         """(exit code, what the terminal showed)"""
         shown = self.until(None)
         code = self.process.wait(timeout=60)
@@ -140,7 +142,7 @@ def test_audit_small(tmp_path: Path) -> None:
         (["audit", "--captured", "no.safetensors"], "no.safetensors"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str, tmp_path: Path) -> None:
     done = run(*args, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -222,8 +224,9 @@ SOLVE = ("solve", "--p", P, "--q", Q)
 
 
 def test_a_pipe_gets_plain_text() -> None:
-    for environment in ({}, {"TERM": "xterm-256color"}, {"NO_COLOR": "1"}):
-        done = run(*SOLVE, **environment)
+    environments: tuple[dict[str, str], ...] = ({}, {"TERM": "xterm-256color"}, {"NO_COLOR": "1"})
+    for environment in environments:
+        done = run(*SOLVE, cwd=None, **environment)
         assert done.stderr == ""
         assert ESCAPE not in done.stdout
         assert not LINES_AND_BLOCKS.search(done.stdout)
@@ -250,7 +253,7 @@ def test_progress_is_on_the_stderr_of_a_terminal_only() -> None:
     command = ("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 1_500_000, "--json", "-")
     terminal = OnTerminal(*command, stdout=False)
     code, shown = terminal.finish()
-    with terminal.process.stdout as out:
+    with known(terminal.process.stdout) as out:
         assert json.loads(out.read())["draws"] == 1_500_000
     assert code == 0
     assert re.search(r"draws .*/1500000.*\d:\d\d:\d\d", shown, re.S)
@@ -274,7 +277,7 @@ def test_columns_0_is_no_width() -> None:
     assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n"))) <= 80
 
 
-def table(width, *args):
+def table(width: int, *args: Any) -> list[str]:
     console = Console(file=io.StringIO(), width=width, record=True, markup=False)
     console.print(Sheet(*args))
     return console.export_text().splitlines()
@@ -307,7 +310,7 @@ def test_wide_tables_fold_and_split_and_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("command", [["sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", "900000000"]])
-def test_ctrl_c_is_one_line_and_130(command) -> None:
+def test_ctrl_c_is_one_line_and_130(command: list[str]) -> None:
     terminal = OnTerminal(*command)
     terminal.until("draws")
     os.killpg(terminal.process.pid, 2)
@@ -334,7 +337,7 @@ def test_ctrl_c_ends_the_workers_too() -> None:
 def test_a_reader_that_leaves_costs_no_file(tmp_path: Path) -> None:
     file, proof = tmp_path / "f.json", tmp_path / "c.json"
     process = subprocess.Popen([*COMMAND, *SOLVE, "--json", file, "--certificate", proof], stdout=subprocess.PIPE)
-    process.stdout.close()
+    known(process.stdout).close()
     assert process.wait(timeout=60) == 141
     assert json.loads(file.read_text())["optimum"] == "39/100"
     assert proof.exists()
@@ -343,14 +346,15 @@ def test_a_reader_that_leaves_costs_no_file(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     for args in (SOLVE, (*SOLVE, "--json", "-"), ("schema", "audit")):
         process = subprocess.Popen([*COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        process.stdout.close()
-        lines = [line for line in process.stderr.read().splitlines() if "--json" not in args]
-        process.stderr.close()
+        known(process.stdout).close()
+        stderr = known(process.stderr)
+        lines = [line for line in stderr.read().splitlines() if "--json" not in args]
+        stderr.close()
         assert process.wait(timeout=60) == 141
         assert lines == []
 
 
-def completed(*words, cwd=None):
+def completed(*words: str, cwd: Path | None = None) -> list[str]:
     """What bash offers for the last word, by the function that --show-completion gives it."""
     script = f"""
         spechub-lp() {{ {sys.executable} -m spechub_lp "$@"; }}
@@ -418,10 +422,10 @@ def test_files_are_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "x.json"
     file.write_text("old")
 
-    def full(*_) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(SpecHubError, match="No space left"):
         files.write_json(file, {"new": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -23,14 +23,14 @@ def biased(p, q, drafts):
 """
 
 
-def run(*args, cwd):
+def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "spechub_lp", *args], capture_output=True, text=True, timeout=120, cwd=cwd
     )
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "c.json").write_text(json.dumps(spechub_lp.optimum(P, Q).certificate()))
     (tmp_path / "json_engine.py").write_text(ENGINE)
     return tmp_path
@@ -48,7 +48,9 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("old", "new", "name"), PAIRS, ids=lambda words: words[0] if isinstance(words, tuple) else "")
-def test_an_old_name_does_the_same_after_a_line_on_stderr(folder, old, new, name) -> None:
+def test_an_old_name_does_the_same_after_a_line_on_stderr(
+    folder: Path, old: tuple[str, ...], new: tuple[str, ...], name: str
+) -> None:
     before, after = run(*old, cwd=folder), run(*new, cwd=folder)
     assert before.returncode == after.returncode
     if old[0] != "solve":  # its table has times
@@ -58,7 +60,7 @@ def test_an_old_name_does_the_same_after_a_line_on_stderr(folder, old, new, name
     assert rest == after.stderr.splitlines()
 
 
-def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder) -> None:
+def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder: Path) -> None:
     done = run("verify", "c.json", "--json", "-", cwd=folder)
     made = json.loads(done.stdout)
     assert made["schema"] == "spechub-check-certificate-2"
@@ -66,7 +68,7 @@ def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder) -> None
 
 
 @pytest.mark.slow
-def test_a_case_of_the_first_release_is_run_again(folder) -> None:
+def test_a_case_of_the_first_release_is_run_again(folder: Path) -> None:
     done = run("gate", "--replay", CASE, "--level", "1", cwd=folder)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("BIASED: json_engine:biased")

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from spechub_lp.errors import SpecHubError
 SOLVE = ("solve", "--p", "0,1/5,4/5", "--q", "3/5,3/10,1/10")
 
 
-def run(*args, cwd, shell="", python=()):
+def run(*args: object, cwd: Path, shell: str = "", python: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, *python, "-m", "spechub_lp", *map(str, args)]
     return subprocess.run(
         ["bash", "-c", f'"$@" {shell}', "bash", *words], capture_output=True, text=True, timeout=120, cwd=cwd
@@ -28,11 +29,11 @@ def run(*args, cwd, shell="", python=()):
 
 
 @pytest.fixture
-def read_from():
+def read_from() -> Iterator[Callable[[Path], list[bytes]]]:
     """What a reader gets from a named pipe."""
     readers = []
 
-    def start(pipe):
+    def start(pipe: Path) -> list[bytes]:
         got = []
         readers.append(threading.Thread(target=lambda: got.append(pipe.read_bytes())))
         readers[-1].start()
@@ -44,12 +45,12 @@ def read_from():
         assert not reader.is_alive()
 
 
-def check_and_write(path, text) -> None:
+def check_and_write(path: str | Path, text: str) -> None:
     io.check_writable(path)
     io.write_text(path, text)
 
 
-def test_a_pipe_is_written_in_place(tmp_path: Path, read_from) -> None:
+def test_a_pipe_is_written_in_place(tmp_path: Path, read_from: Callable[[Path], list[bytes]]) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     link.symlink_to("pipe")
@@ -122,14 +123,18 @@ def test_what_is_no_file_and_no_pipe_is_rejected(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)  # names of sockets must be short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
-        for attempt in (lambda: io.check_writable("socket"), lambda: io.write_text("socket", "x")):
+        attempts: tuple[Callable[[], object], ...] = (
+            lambda: io.check_writable("socket"),
+            lambda: io.write_text("socket", "x"),
+        )
+        for attempt in attempts:
             with pytest.raises(SpecHubError, match="neither a file nor a pipe"):
                 attempt()
         assert stat.S_ISSOCK(Path("socket").lstat().st_mode)
 
 
 @pytest.mark.parametrize("length", [1, 245, 250, 255, 256, 5000])
-def test_the_check_knows_which_names_can_be_written(tmp_path: Path, length) -> None:
+def test_the_check_knows_which_names_can_be_written(tmp_path: Path, length: int) -> None:
     path = tmp_path / ("a" * length)
     try:
         path.touch()
@@ -144,7 +149,7 @@ def test_the_check_knows_which_names_can_be_written(tmp_path: Path, length) -> N
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "no/such/folder", "file/x"])
-def test_the_check_rejects_what_cannot_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name) -> None:
+def test_the_check_rejects_what_cannot_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     with pytest.raises(SpecHubError, match="cannot write"):
@@ -175,10 +180,11 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path: Path, monkeypatch: pytest
     Path("to-come").symlink_to("folder/new")
     os.link("file", "hard")
     os.mkfifo("pipe")
-    for first, second in [
+    same: list[tuple[str, str | Path]] = [
         ("-", "-"), ("-", "/dev/stdout"), ("new", "new"), ("new", "./folder/../new"), ("new", tmp_path / "new"),
         ("file", "link"), ("file", "hard"), ("to-come", "folder/new"), ("pipe", "pipe"),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for first, second in same:
         with pytest.raises(SpecHubError, match="--json and --html both write to"):
             io.check_outputs(json=first, markdown="other", html=second)
     io.check_outputs(json="new", html="folder/new", markdown="-", case=None)
@@ -200,7 +206,7 @@ def test_two_outputs_in_one_place_are_misuse(tmp_path: Path, monkeypatch: pytest
     ],
     ids=lambda args: " ".join(args[:1] + args[-4:]),
 )
-def test_every_command_rejects_it_before_the_work(tmp_path: Path, args) -> None:
+def test_every_command_rejects_it_before_the_work(tmp_path: Path, args: list[str]) -> None:
     certificate = json.dumps(optimum("1/2,1/2", "1/3,2/3").certificate())
     (tmp_path / "c.json").write_text(certificate)
     done = run(*args, cwd=tmp_path)
@@ -240,7 +246,7 @@ def test_verify_reads_stdin(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("schema", "solve"), ("check-certificate", "none"), ("--version",)])
-def test_no_stream_of_ours_is_left_open(tmp_path: Path, command) -> None:
+def test_no_stream_of_ours_is_left_open(tmp_path: Path, command: str) -> None:
     """Python warns of it where warnings are shown, and then bad input takes more than one line."""
     done = run(*command, cwd=tmp_path, python=("-W", "default"))
     assert "ResourceWarning" not in done.stderr

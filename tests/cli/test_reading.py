@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -71,19 +73,19 @@ def compact(path: Path, n: int = 6, v: int = 24) -> Path:
     return path
 
 
-def figures(path: Path) -> dict:
+def figures(path: Path) -> dict[str, Any]:
     """What a replay says: its sums, and which rows they are of."""
     result = replay(path, PLAN, jobs=1)
     return {"tally": result.tally.document(), "domains": result.domains, "vocabulary": result.vocabulary}
 
 
-def in_all(path: Path) -> dict:
+def in_all(path: Path) -> dict[Any, tuple[int, float]]:
     """The same without the names of documents."""
     tally = replay(path, PLAN, jobs=1).tally
     return {key: (tally.count(key), round(mean.mean, 9)) for key in tally.columns() if (mean := tally.mean(key))}
 
 
-def unless_rejected(call, *args):
+def unless_rejected(call: Callable[..., Any], *args: Any) -> Any:
     """The result of a call, or None where it is rejected; every other error goes through."""
     try:
         return call(*args)
@@ -94,7 +96,7 @@ def unless_rejected(call, *args):
     return None
 
 
-def sweep(count: int, good: Path, document: dict, file: Path, call, expected) -> int:
+def sweep(count: int, good: Path, document: dict[str, Any], file: Path, call: Callable[..., Any], expected: Any) -> int:
     """Edit a file `count` times; returns how many edits were rejected."""
     rejected = 0
     for seed in range(count):
@@ -106,19 +108,19 @@ def sweep(count: int, good: Path, document: dict, file: Path, call, expected) ->
     return rejected
 
 
-def slowly(few: int, many: int):
+def slowly(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_is_rejected_or_changes_nothing(tmp_path: Path, count) -> None:
+def test_an_edited_manifest_is_rejected_or_changes_nothing(tmp_path: Path, count: int) -> None:
     folder = captured(tmp_path / "rows")
     document, expected = json.loads((folder / "manifest.json").read_text()), figures(folder)
     assert sweep(count, folder, document, folder / "manifest.json", figures, expected) > 0.6 * count
 
 
 @slowly(FEW, MANY)
-def test_without_a_checksum_the_shards_still_decide(tmp_path: Path, count) -> None:
+def test_without_a_checksum_the_shards_still_decide(tmp_path: Path, count: int) -> None:
     folder = captured(tmp_path / "rows")
     document, expected = json.loads((folder / "manifest.json").read_text()), in_all(folder)
     del document[CHECKSUM]
@@ -126,7 +128,7 @@ def test_without_a_checksum_the_shards_still_decide(tmp_path: Path, count) -> No
 
 
 @slowly(FEW, MANY)
-def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_path: Path, count) -> None:
+def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_path: Path, count: int) -> None:
     path = compact(tmp_path / "rows.safetensors")
     file = path.with_suffix(".json")
     document, expected = json.loads(file.read_text()), figures(path)
@@ -138,7 +140,9 @@ def test_an_edited_manifest_of_compact_rows_is_rejected_or_changes_nothing(tmp_p
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["folder", "compact"])
-def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(tmp_path: Path, kind, count) -> None:
+def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(
+    tmp_path: Path, kind: str, count: int
+) -> None:
     if kind == "folder":
         path = captured(tmp_path / "rows")
         file, manifest = path / "shard-00001.safetensors", path / "manifest.json"
@@ -167,7 +171,7 @@ def test_damaged_tensors_are_rejected_even_where_the_hash_was_made_to_fit(tmp_pa
             assert len(rows) == (12 if kind == "folder" else 6)
 
 
-def shard(**changed) -> dict[str, torch.Tensor]:
+def shard(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
     log = torch.log_softmax(torch.arange(12.0).reshape(3, 4), dim=-1)
     place = torch.arange(3, dtype=torch.int32)
     return {"target": log, "draft": log.clone(), "document": place * 0, "index": place + 8} | changed
@@ -195,7 +199,7 @@ NAN, BOTTOM = (torch.full((3, 4), value) for value in (float("nan"), -float("inf
         ({k: v for k, v in shard().items() if k != "index"}, "has no tensor 'index'"),
     ],
 )
-def test_a_shard_is_what_its_manifest_says(tmp_path: Path, tensors, message) -> None:
+def test_a_shard_is_what_its_manifest_says(tmp_path: Path, tensors: dict[str, torch.Tensor], message: str) -> None:
     data = save(tensors)
     entry = {"file": "s.safetensors", "positions": 3, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"format": shards.FORMAT, "documents": [{"name": "a", "domain": "a", "tokens": 20}], "vocabulary": 4}
@@ -264,7 +268,7 @@ def test_a_shard_is_named_once(tmp_path: Path) -> None:
         ("{} {}", "is not JSON: Extra data"),
     ],
 )
-def test_json_is_read_strictly(text, message) -> None:
+def test_json_is_read_strictly(text: str, message: str) -> None:
     with pytest.raises(SpecHubError, match=f"^x {message}"):
         parse_json(text, "x")
 
@@ -320,7 +324,7 @@ def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path:
 
 
 @pytest.mark.parametrize("name", schemas.FILES)
-def test_kinds_of_files_have_schemas(name) -> None:
+def test_kinds_of_files_have_schemas(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schemas.of(name))
     for field, about in schemas.of(name)["properties"].items():
         assert "description" in about, field
@@ -336,12 +340,12 @@ def test_shipped_and_written_files_fit_their_schemas(tmp_path: Path) -> None:
 # -- the gate's files ----------------------------------------------------------------------------------------------
 
 
-def always_first(p, q, drafts):
+def always_first(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
     """A wrong rule with no noise."""
     return drafts[0], 0
 
 
-def cases(tmp_path: Path) -> dict[str, dict]:
+def cases(tmp_path: Path) -> dict[str, dict[str, Any]]:
     """A saved case of each kind."""
     quick = Settings(levels=(0, 1), seconds=20)
     rows = captured(tmp_path / "rows", n=12, v=40)
@@ -364,7 +368,7 @@ def cases(tmp_path: Path) -> dict[str, dict]:
     return made
 
 
-def saved(file: Path):
+def saved(file: Path) -> tuple[Any, ...]:
     """What a replay would run, far enough that nothing is left to be believed."""
     document = read_case(file)
     drafts, k, settings, problems, plan = run._saved(document["case"], Settings())
@@ -379,7 +383,7 @@ def saved(file: Path):
 
 @slowly(FEW, MANY)
 @pytest.mark.parametrize("kind", ["node", "tree", "wide", "probe"])
-def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path: Path, kind, count) -> None:
+def test_an_edited_case_is_rejected_or_changes_nothing(tmp_path: Path, kind: str, count: int) -> None:
     document, file = cases(tmp_path)[kind], tmp_path / "case.json"
     file.write_text(json.dumps(document))
     assert sweep(count, file, document, file, saved, saved(file)) > 0.6 * count

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ SEVERAL = pytest.mark.parametrize("number", WORDS, ids=lambda number: number.nam
 class Running:
     """A command in a session of its own that has `workers` processes at work."""
 
-    def __init__(self, folder, *words, workers, before=None) -> None:
+    def __init__(self, folder: Path, *words: object, workers: int, before: Callable[[], None] | None = None) -> None:
         (folder / "busy.py").write_text(BUSY)
         (folder / "deaf.py").write_text(DEAF)
         self.folder = folder
@@ -90,10 +91,10 @@ class Running:
         wait_until(lambda: len(self.pids()) >= workers or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.communicate()
 
-    def pids(self):
+    def pids(self) -> list[int]:
         return [int(path.name.removeprefix("pid-")) for path in self.folder.glob("pid-*")]
 
-    def ended(self):
+    def ended(self) -> tuple[int, str, str]:
         """(exit code, stdout, stderr); the pipes are at their end, so that no process has them any more."""
         out, err = self.process.communicate(timeout=60)
         wait_until(lambda: not any(map(runs, self.pids())))
@@ -101,14 +102,14 @@ class Running:
         return self.process.returncode, out, err
 
 
-def wait_until(holds) -> None:
+def wait_until(holds: Callable[[], object]) -> None:
     end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.02)
 
 
-def status(pid):
+def status(pid: int | str) -> tuple[str, int] | None:
     """(state, session) of a process, or None when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -117,18 +118,18 @@ def status(pid):
     return fields[0], int(fields[3])
 
 
-def runs(pid):
+def runs(pid: int | str) -> bool:
     return (status(pid) or "Z")[0] != "Z"
 
 
-def in_session(session):
+def in_session(session: int) -> list[str]:
     """Processes of a session that still run."""
     found = {pid: status(pid) for pid in os.listdir("/proc") if pid.isdigit()}
     return [pid for pid, of in found.items() if of and of[0] != "Z" and of[1] == session]
 
 
 @SEVERAL
-def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path: Path, number) -> None:
+def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path: Path, number: signal.Signals) -> None:
     running = Running(tmp_path, "busy.py", "spread", workers=2)
     running.process.send_signal(number)
     assert running.ended() == (128 + number, "", WORDS[number])
@@ -136,7 +137,7 @@ def test_a_signal_ends_the_workers_and_is_the_exit_code(tmp_path: Path, number) 
 
 @pytest.mark.slow
 @SEVERAL
-def test_a_signal_to_the_whole_group_and_again_is_no_different(tmp_path: Path, number) -> None:
+def test_a_signal_to_the_whole_group_and_again_is_no_different(tmp_path: Path, number: signal.Signals) -> None:
     running = Running(tmp_path, "busy.py", "spread", workers=2)
     running.process.send_signal(number)  # as `timeout` does: to the command, then to its group
     os.killpg(running.process.pid, number)
@@ -150,7 +151,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 @SEVERAL
-def test_a_file_that_is_being_written_is_taken_away(tmp_path: Path, number) -> None:
+def test_a_file_that_is_being_written_is_taken_away(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "out.json").write_text("old")
     running = Running(tmp_path, "busy.py", "write", workers=1)
     assert len(list(tmp_path.glob(".*.part"))) == 1
@@ -179,7 +180,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @SEVERAL
-def test_the_gates_child_ends_though_the_engine_is_deaf(tmp_path: Path, number) -> None:
+def test_the_gates_child_ends_though_the_engine_is_deaf(tmp_path: Path, number: signal.Signals) -> None:
     gate = ("-m", "spechub_lp", "gate", "deaf:verify", "--k", 1, "--time-limit", 600, "--budget", 600)
     running = Running(tmp_path, *gate, workers=1)
     running.process.send_signal(number)
@@ -198,7 +199,7 @@ def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 @pytest.mark.parametrize("command", ["audit", "replay", "validation"])
-def test_commands_with_workers_leave_none_behind(tmp_path: Path, command, number) -> None:
+def test_commands_with_workers_leave_none_behind(tmp_path: Path, command: str, number: signal.Signals) -> None:
     words = {
         "audit": ("-m", "spechub_lp", "audit", "--jobs", 2, "--instances", 800),
         "replay": ("-m", "spechub_lp", "evaluate", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
@@ -231,7 +232,7 @@ def verify(p, q, drafts):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", ["raise ValueError('enough')", "os._exit(0)"])
-def test_a_process_that_an_engine_leaves_behind_holds_neither_stdout_nor_the_gate(tmp_path: Path, ends) -> None:
+def test_a_process_that_an_engine_leaves_behind_holds_neither_stdout_nor_the_gate(tmp_path: Path, ends: str) -> None:
     (tmp_path / "leaves.py").write_text(LEAVES_A_PROCESS.replace("ENDS", ends))
     words = [sys.executable, "-m", "spechub_lp", "gate", "leaves:verify", "--k", "1", "--json", "-"]
     try:

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -66,13 +68,13 @@ def biased(p, q, drafts):
 
 
 @pytest.fixture
-def noisy(tmp_path: Path):
+def noisy(tmp_path: Path) -> Callable[..., str]:
     """A command line whose libraries print while it works, in its workers too."""
     (tmp_path / "noisy.py").write_text(NOISY)
     (tmp_path / "noisy_engine.py").write_text(ENGINE)
     (tmp_path / "c.json").write_text(json.dumps(optimum(P, Q).certificate()))
 
-    def run(*args, code=0):
+    def run(*args: object, code: int = 0) -> str:
         done = subprocess.run(
             [sys.executable, "noisy.py", *map(str, args)], capture_output=True, text=True, timeout=300, cwd=tmp_path,
         )  # fmt: skip
@@ -85,7 +87,7 @@ def noisy(tmp_path: Path):
     return run
 
 
-def test_documents_on_stdout_parse_and_tables_stand_alone(noisy) -> None:
+def test_documents_on_stdout_parse_and_tables_stand_alone(noisy: Callable[..., str]) -> None:
     assert json.loads(noisy("check-certificate", "c.json", "--json", "-"))["proved"] is True
     assert noisy("check-certificate", "c.json").startswith("proved: ")
     assert json.loads(noisy(*SOLVE, "--certificate", "-"))["format"].startswith("spechub-lp certificate")
@@ -93,7 +95,7 @@ def test_documents_on_stdout_parse_and_tables_stand_alone(noisy) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_documents_of_commands_with_workers_parse(noisy, jobs) -> None:
+def test_documents_of_commands_with_workers_parse(noisy: Callable[..., str], jobs: str) -> None:
     audit = ("audit", "--instances", 8, "--positions", 0, "--rows", 0, "--jobs", jobs)
     assert json.loads(noisy(*audit, "--json", "-"))["command"] == "audit"
     page = noisy(*audit, "--html", "-")
@@ -106,7 +108,7 @@ def test_documents_of_commands_with_workers_parse(noisy, jobs) -> None:
 
 
 @pytest.mark.slow
-def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy) -> None:
+def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy: Callable[..., str]) -> None:
     gate = ("gate", "noisy_engine:biased", "--k", 1, "--level", 0, "--level", 1)
     assert json.loads(noisy(*gate, "--json", "-", code=1))["status"] == "biased"
     assert ET.fromstring(noisy(*gate, "--junit", "-", code=1)).get("errors") == "0"
@@ -115,7 +117,7 @@ def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy) -> None:
     assert noisy(*gate, "--html", "-", code=1).rstrip().endswith("</html>")
 
 
-def command(*args, shell="", **environment):
+def command(*args: object, shell: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """A command, with redirections that a shell makes."""
     words = [sys.executable, "-m", "spechub_lp", *map(str, args)]
     return subprocess.run(
@@ -133,7 +135,7 @@ def command(*args, shell="", **environment):
     ],
 )
 @pytest.mark.parametrize("args", [("--version",), ("solve", "--help"), SOLVE, ("schema", "audit")])
-def test_a_stdout_that_takes_nothing_is_one_line(args, shell, message) -> None:
+def test_a_stdout_that_takes_nothing_is_one_line(args: list[str], shell: str, message: str) -> None:
     if "/dev/full" in shell and not Path("/dev/full").is_char_device():
         pytest.skip("no /dev/full")  # and the shell must not make a file of that name
     done = command(*args, shell=shell)
@@ -156,8 +158,8 @@ def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks() -> None:
     code = (
         "from spechub_lp._util import stdout; stdout.take(); print('alpha = \\u03b1'); stdout.write('\\u03b1'.encode())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **environment})
-    assert done.stdout == b"alpha = ?\n" + "α".encode()
+    written = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **environment})
+    assert written.stdout == b"alpha = ?\n" + "α".encode()
 
 
 def test_library_use_prints_no_banner() -> None:
@@ -229,7 +231,7 @@ cli.main()
         ("raise __import__('spechub_lp.errors').errors.Refuted('false')", 1, "error: false"),
     ],
 )
-def test_1_means_refuted_and_nothing_else(tmp_path: Path, what, code, message) -> None:
+def test_1_means_refuted_and_nothing_else(tmp_path: Path, what: str, code: int, message: str) -> None:
     (tmp_path / "wrong.py").write_text(WRONG.format(what=what))
     words = [sys.executable, "wrong.py", "check-certificate", "c.json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
@@ -254,7 +256,7 @@ def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
         for capability in (1, 2):
             libc.prctl(24, capability, 0, 0, 0)
 
-    def run(*args):
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(args, capture_output=True, text=True, preexec_fn=without_privilege, cwd=tmp_path)
 
     try:
@@ -300,5 +302,5 @@ def test_every_command_keeps_stdout_to_itself() -> None:
     from spechub_lp.cli.app import app
     from spechub_lp.cli.terminal import Command
 
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     assert {type(each) for each in group.commands.values()} == {Command}

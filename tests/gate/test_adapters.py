@@ -2,7 +2,9 @@
 
 import importlib.util
 import random
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import torch
 from spechub_lp import samplers
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Settings, check_node, check_tree, problems
-from spechub_lp.gate.adapters import NAMES, find, sglang_chain, spechub, transformers
+from spechub_lp.gate.adapters import find, sglang_chain, spechub, transformers
 from spechub_lp.gate.adapters.eagle import Eagle, paths
 from spechub_lp.gate.adapters.flashinfer_chain import FlashInferChain
 from spechub_lp.gate.adapters.mcsd import MCSD
@@ -18,18 +20,20 @@ from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
 from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
 from spechub_lp.gate.adapters.vllm_v2 import VLLM2
 from spechub_lp.gate.problems.tree import SHIFT, TreeProblem
+from spechub_lp.gate.protocols import Emitted, TreeBatch
+from spechub_lp.gate.results import Report
+from spechub_lp.gate.settings import ADAPTERS
 from spechub_lp.report.text.gate_table import text
 
 
-def by_cdf(weights, u):
+def by_cdf(weights: torch.Tensor, u: float | torch.Tensor) -> int:
     ends = weights.double().cumsum(0)
     return min(int(torch.searchsorted(ends, float(u) * ends[-1], right=True)), int(weights.nonzero()[-1]))
 
 
-def chain_stand_in(
-    predicts, index, counts, candidates, retrive, _, __, us, last, p, q, *rest, block_verification
-) -> None:
+def chain_stand_in(*given: torch.Tensor, block_verification: bool) -> None:
     """SGLang's chain kernel, row by row."""
+    predicts, index, counts, candidates, retrive, _, _, us, last, p, q, *_ = given
     rows, slots = candidates.shape
     for b in range(rows):
         n = 0
@@ -46,8 +50,9 @@ def chain_stand_in(
         predicts[retrive[b, n]] = by_cdf(distribution if distribution.sum() > 0 else p[b, n], last[b])
 
 
-def tree_stand_in(predicts, index, counts, candidates, retrive, child, sibling, uniforms, last, p, _, *rest) -> None:
+def tree_stand_in(*given: torch.Tensor) -> None:
     """SGLang's tree kernel, row by row: one uniform a parent, walked along the siblings."""
+    predicts, index, counts, candidates, retrive, child, sibling, uniforms, last, p, *_ = given
     for b in range(len(candidates)):
         node, n, distribution = 0, 0, None
         index[b, 0] = retrive[b, 0]
@@ -74,21 +79,29 @@ class OnHostNoise:
 
     protocol = "host"
 
-    def __init__(self, engine) -> None:
+    def __init__(self, engine: Any) -> None:
         self.engine, self.branchings = engine, engine.branchings
         self.ragged = getattr(engine, "ragged", False)
 
-    def __call__(self, batch):
+    def __call__(self, batch: TreeBatch) -> Emitted:
         return self.engine(batch, seed=3, offset=5)
 
 
-def exact(engine, shape, policy="iid"):
+def exact(engine: Any, shape: tuple[int, ...], policy: str = "iid") -> Report:
     """The report on an engine with controlled noise; rows have zeros, and one context has p = q."""
     cases = [TreeProblem("with zeros", 3, shape, by_name(policy), True, 4)]
     return check_tree(OnHostNoise(engine), policy, shape[0], cases=cases)
 
 
-def flashinfer_stand_in(q, x, p, *, seed, offset, generator=None):
+def flashinfer_stand_in(
+    q: torch.Tensor,
+    x: torch.Tensor,
+    p: torch.Tensor,
+    *,
+    seed: Any,
+    offset: Any,
+    generator: torch.Generator | None = None,
+) -> tuple[torch.Tensor, None, None]:
     b, n = x.shape
     out = torch.full((b, n + 1), -1, dtype=torch.int32)
     for row in range(b):
@@ -104,19 +117,19 @@ def flashinfer_stand_in(q, x, p, *, seed, offset, generator=None):
     return out, None, None
 
 
-def seeded_flashinfer_stand_in(q, x, p, *, seed, offset):
+def seeded_flashinfer_stand_in(
+    q: torch.Tensor, x: torch.Tensor, p: torch.Tensor, *, seed: Any, offset: Any
+) -> tuple[torch.Tensor, None, None]:
     generator = torch.Generator().manual_seed(seed * 1_000_003 + offset)
     return flashinfer_stand_in(q, x, p, seed=seed, offset=offset, generator=generator)
 
 
-def vllm_v2_stand_in(
-    logits, draft_logits, drafted, ends, pos, slots, expanded, local, temperature, seed, steps, *,
-    use_block_verification,
-):  # fmt: skip
+def vllm_v2_stand_in(*given: torch.Tensor, use_block_verification: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """The chain rule of vLLM's second model runner, request by request; what is not written stays as it was."""
+    logits, draft_logits, drafted, ends, _, slots, expanded, local, _, seed, steps = given
     assert not use_block_verification
     assert len(set(seed[slots.long()].tolist())) == len(slots)
-    sampled, count = torch.full((len(slots), steps + 1), -9), torch.full((len(slots),), -9, dtype=torch.int32)
+    sampled, count = torch.full((len(slots), int(steps) + 1), -9), torch.full((len(slots),), -9, dtype=torch.int32)
     for b, slot in enumerate(slots.tolist()):
         first, last = int(ends[b]), int(ends[b + 1]) - 1
         for row in range(first, last + 1):
@@ -137,8 +150,9 @@ def vllm_v2_stand_in(
     return sampled, count
 
 
-def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, steps, seed, offset) -> None:
+def tensorrt_stand_in(*given: torch.Tensor) -> None:
     """TensorRT-LLM's operator: outputs set to zero first, one uniform a parent, the root not among the drafts."""
+    drafted, p, child, sibling, valid, index, counts, tokens, _, seed, offset = given
     assert drafted.shape[1] == p.shape[1] - 1
     assert int(seed) == 3
     assert int(offset) == 5 * 64
@@ -147,8 +161,8 @@ def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, 
     for b in range(len(drafted)):
         node, n = 0, 0
         while True:
-            distribution, c, uniform, passed = p[b, node].clone(), int(child[b, node]), None, 0.0
-            uniform = torch.rand(()) if c >= 0 else None
+            distribution, c, passed = p[b, node].clone(), int(child[b, node]), 0.0
+            uniform = torch.rand(()) if c >= 0 else torch.ones(())
             while c >= 0:
                 x = int(drafted[b, c - 1])
                 passed += float(distribution[x])
@@ -165,7 +179,7 @@ def tensorrt_stand_in(drafted, p, child, sibling, valid, index, counts, tokens, 
         counts[b] = n
 
 
-def mcsd_with(ground, offer, tokens):
+def mcsd_with(ground: torch.Tensor, offer: torch.Tensor, tokens: torch.Tensor) -> int | None:
     """MCSD's recursive rejection with replacement: the target's row becomes the residual."""
     for slot, x in enumerate(tokens.tolist()):
         if torch.rand(1) * offer[x] < ground[x]:
@@ -175,7 +189,7 @@ def mcsd_with(ground, offer, tokens):
     return None
 
 
-def mcsd_naive(ground, offer, tokens):
+def mcsd_naive(ground: torch.Tensor, offer: torch.Tensor, tokens: torch.Tensor) -> int | None:
     y = int(torch.multinomial(ground, 1))
     if y in tokens.tolist():
         return tokens.tolist().index(y)
@@ -184,7 +198,7 @@ def mcsd_naive(ground, offer, tokens):
     return None
 
 
-def eagle_stand_in(logits, candidates, processor):
+def eagle_stand_in(logits: torch.Tensor, candidates: torch.Tensor, processor: Any) -> tuple[Any, ...]:
     """Target-only along the paths, a uniform a sibling, what was rejected leaves the distribution."""
     length, best = 0, 0
     distribution = processor(None, logits[0, 0]).softmax(0)
@@ -208,7 +222,7 @@ def eagle_stand_in(logits, candidates, processor):
 
 
 def test_every_name_leads_to_a_module() -> None:
-    for name in NAMES:
+    for name in ADAPTERS:
         assert importlib.util.find_spec(find(name)) is not None
 
 
@@ -228,8 +242,8 @@ def test_layout_of_the_tree_kernel() -> None:
 
 
 def test_a_kernel_that_reads_the_row_of_another_node_is_rejected() -> None:
-    def other_row(*arguments):
-        return tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
+    def other_row(*arguments: torch.Tensor) -> None:
+        tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
 
     cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
     assert check_tree(SGLangTree(other_row, 2, "cpu"), "top_k", 2, cases=cases).exit_code == 1
@@ -260,7 +274,7 @@ def test_flashinfer_by_draws() -> None:
 
 
 @pytest.mark.parametrize(("variant", "policy"), [("", "iid"), ("point_mass", "top_k")])
-def test_layout_of_the_second_model_runner(variant, policy) -> None:
+def test_layout_of_the_second_model_runner(variant: str, policy: str) -> None:
     report = exact(VLLM2(vllm_v2_stand_in, variant, "cpu"), (1, 1), policy)
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
@@ -286,14 +300,14 @@ def test_layout_of_tensorrt_llm() -> None:
 
 
 def test_a_tree_that_counts_its_root_among_the_drafts_is_rejected() -> None:
-    def shifted(drafted, *rest):
-        return tensorrt_stand_in(drafted.roll(1, dims=1), *rest)
+    def shifted(drafted: torch.Tensor, *rest: torch.Tensor) -> None:
+        tensorrt_stand_in(drafted.roll(1, dims=1), *rest)
 
     assert exact(TensorRTTree(shifted, 2, "cpu"), (2, 1), "top_k").exit_code == 1
 
 
 @pytest.mark.parametrize(("function", "policy"), [(mcsd_with, "iid"), (mcsd_naive, "top_k")])
-def test_layout_of_mcsd(function, policy) -> None:
+def test_layout_of_mcsd(function: Callable[..., Any], policy: str) -> None:
     cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
     report = check_node(MCSD(function), policy, 2, cases=cases, settings=Settings(levels=(0, 1)))
     assert report.exit_code == 0, text(report)
@@ -319,7 +333,7 @@ def test_layout_of_eagle() -> None:
     ],
     ids=["sglang_chain", "sglang_tree", "flashinfer", "vllm_v2", "tensorrt_llm", "eagle"],
 )
-def test_wide_and_ragged_batches_and_33_siblings(engine, policy, k) -> None:
+def test_wide_and_ragged_batches_and_33_siblings(engine: Any, policy: str, k: int) -> None:
     report = check_tree(engine, policy, k, settings=Settings(levels=(0,)))
     assert report.status == "pass", text(report)
 
@@ -337,7 +351,7 @@ def test_transformers_is_right_but_for_two_known_defects() -> None:
 
 
 @pytest.fixture
-def vanishing(monkeypatch: pytest.MonkeyPatch):
+def vanishing(monkeypatch: pytest.MonkeyPatch) -> Any:
     """transformers' function where no token has p > q and the draft is rejected; skipped where that is no crash.
 
     The same distribution from logits shifted by a constant: p/q = 1 - 7 * 2^-24 at token 0.
@@ -362,7 +376,7 @@ def vanishing(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing) -> None:
+def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing: Any) -> None:
     case = TreeProblem("p = q, logits shifted", 3, (1,), shift=SHIFT)
     assert TreeProblem.read(case.document()).document() == case.document()
     report = check_tree(vanishing, "iid", 1, cases=[case])
@@ -375,7 +389,7 @@ def test_the_gate_reaches_the_empty_residual_of_transformers(vanishing) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["rrs", "spechub", "rrsw"])
-def test_our_own_rules_pass(variant) -> None:
+def test_our_own_rules_pass(variant: str) -> None:
     sampler = samplers.by_name(variant)
     policy = sampler.drafts.name
     cases = [p for p in problems(policy, 2) if p.vocabulary < 4][:2]
@@ -387,7 +401,7 @@ def test_our_own_rules_pass(variant) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("sglang") is None, reason="sglang is not installed: install_engines.sh")
 @pytest.mark.parametrize("variant", ["", "block"])
-def test_sglang_chain_interpreted(variant) -> None:
+def test_sglang_chain_interpreted(variant: str) -> None:
     report = check_tree(sglang_chain.engine(variant), "iid", 1, settings=Settings(seconds=150))
     assert report.status == "pass", text(report)
     assert report.distance < 2e-7

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spechub_lp.cli.gate import gate
 
@@ -85,12 +86,12 @@ app.command()(gate)
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     (tmp_path / "engines_under_test.py").write_text(ENGINES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def go(*arguments: str):
+    def go(*arguments: str) -> Result:
         return CliRunner().invoke(app, list(arguments))
 
     yield go
@@ -98,7 +99,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path: Path) -> None:
+def test_a_right_engine_passes_and_says_what_it_could_have_missed(run: Callable[..., Result], tmp_path: Path) -> None:
     result = run("engines_under_test:right", "--drafts", "iid", "--k", "2", "--json", "out.json", "--junit", "out.xml")
     assert result.exit_code == 0, result.output
     assert "PASS" in result.output
@@ -110,7 +111,7 @@ def test_a_right_engine_passes_and_says_what_it_could_have_missed(run, tmp_path:
     assert "--case" not in result.output
 
 
-def test_a_biased_engine_fails_and_its_case_can_be_replayed(run) -> None:
+def test_a_biased_engine_fails_and_its_case_can_be_replayed(run: Callable[..., Result]) -> None:
     files = ("--markdown", "out.md", "--junit", "out.xml", "--case", "case.json")
     result = run("engines_under_test:biased", "--k", "1", *files)
     assert result.exit_code == 1, result.output
@@ -119,7 +120,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run) -> None:
     )
     assert "p itself, not (p - q)+" in result.output
     assert "BIASED" in Path("out.md").read_text()
-    assert int(ET.parse("out.xml").getroot().get("failures")) >= 1
+    assert int(ET.parse("out.xml").getroot().attrib["failures"]) >= 1
     again = run("--rerun", "case.json")
     assert again.exit_code == 1, again.output
     mended = run("engines_under_test:right", "--rerun", "case.json", *EXACT)
@@ -139,7 +140,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_replayed(run) -> None:
         ("wrong_slot", "came with slot 0"),
     ],
 )
-def test_an_engine_that_misbehaves_is_a_verdict(run, name, words) -> None:
+def test_an_engine_that_misbehaves_is_a_verdict(run: Callable[..., Result], name: str, words: str) -> None:
     result = run(f"engines_under_test:{name}", "--budget", "20", "--k", "1", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert words in result.output
@@ -147,7 +148,7 @@ def test_an_engine_that_misbehaves_is_a_verdict(run, name, words) -> None:
     assert json.loads(Path("case.json").read_text())["case"]["tuple"]
 
 
-def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run) -> None:
+def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run: Callable[..., Result]) -> None:
     before = set(Path().iterdir())
     result = run("engines_under_test:hangs", "--time-limit", "0.5")
     assert result.exit_code == 1, result.output
@@ -157,11 +158,13 @@ def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run) -> None
 
 
 @pytest.mark.slow
-def test_a_class_is_made_and_keeps_its_generator(run) -> None:
+def test_a_class_is_made_and_keeps_its_generator(run: Callable[..., Result]) -> None:
     assert run("engines_under_test:Machine", "--k", "1").exit_code == 0
 
 
-def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclusive(run) -> None:
+def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclusive(
+    run: Callable[..., Result],
+) -> None:
     result = run("engines_under_test:opaque", "--budget", "1000draws", "--k", "1")
     assert result.exit_code == 3, result.output
     assert "randn" in result.output
@@ -190,14 +193,14 @@ def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclu
         ([], "name an engine"),
     ],
 )
-def test_misuse_is_exit_code_2_in_one_line(run, arguments, words) -> None:
+def test_misuse_is_exit_code_2_in_one_line(run: Callable[..., Result], arguments: list[str], words: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert words in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_probe_that_fails_can_be_replayed(run) -> None:
+def test_a_probe_that_fails_can_be_replayed(run: Callable[..., Result]) -> None:
     result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "raises no error" in result.output
@@ -206,7 +209,7 @@ def test_a_probe_that_fails_can_be_replayed(run) -> None:
 
 
 @pytest.mark.slow
-def test_acceptance_floor_and_baseline(run) -> None:
+def test_acceptance_floor_and_baseline(run: Callable[..., Result]) -> None:
     result = run("engines_under_test:Machine", "--k", "1", "--acceptance-floor", "0.98", *EXACT)
     assert result.exit_code == 1, result.output
     assert "of the optimum" in result.output
@@ -216,14 +219,14 @@ def test_acceptance_floor_and_baseline(run) -> None:
     assert "the baseline base.json has" in worse.output
 
 
-def test_an_output_that_cannot_be_written_is_misuse(run) -> None:
+def test_an_output_that_cannot_be_written_is_misuse(run: Callable[..., Result]) -> None:
     result = run("engines_under_test:Machine", "--k", "1", "--json", "no/such/folder/out.json", *EXACT)
     assert result.exit_code == 2, result.output
     assert "cannot write" in result.output
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin(run, tmp_path: Path) -> None:
+def test_the_pytest_plugin(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from engines_under_test import Machine, biased\n"
         "def test_right(spechub_gate):\n    assert spechub_gate(Machine(), k=1).status == 'pass'\n"

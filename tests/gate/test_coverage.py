@@ -3,7 +3,7 @@
 import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ LEAST = 1e-3
 EVEN = [0.5, 0.5]
 
 
-def helper(p):
+def helper(p: Sequence[float]) -> int:
     return 2 if len(p) > 50 else 1
 
 
-def verify(p, q, drafts, cap=0.99):
+def verify(p: Sequence[float], q: Sequence[float], drafts: Sequence[int], cap: float = 0.99) -> tuple[int, int]:
     if len(p) >= 8 and p[0] > 0.5:
         y = 3
         return y, -1
@@ -38,13 +38,13 @@ def verify(p, q, drafts, cap=0.99):
 class Engine:
     """Kept numbers are found too."""
 
-    def __init__(self, limit):
+    def __init__(self, limit: float) -> None:
         self.limit = limit
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: Sequence[float], q: Sequence[float], drafts: Sequence[int]) -> tuple[int, int]:
         return self.after(p) if p[0] > self.limit else (0, -1)
 
-    def after(self, p):
+    def after(self, p: Sequence[float]) -> tuple[int, int]:
         return len(p) - 1, -1
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_named_once_all_has_run() -> None:
     wide, sure, half = [0.6] + [0.4 / 59] * 59, [1.0, 0.0], [0.995, 0.005]
     flat, one = [1 / 60] * 60, [0.0, 1.0]
 
-    def calls(call):
+    def calls(call: Callable[..., Any]) -> None:
         for p in (EVEN, wide, flat, sure, half):
             for q in (EVEN, one):
                 call(p, (q * 30)[: len(p)], [0])
@@ -87,19 +87,19 @@ def test_nothing_is_named_once_all_has_run() -> None:
 @pytest.mark.parametrize(
     "engine", [Engine(0.75), Engine(0.75).__call__, functools.partial(Engine.__call__, Engine(0.75))]
 )
-def test_methods_and_what_they_call(engine) -> None:
+def test_methods_and_what_they_call(engine: Any) -> None:
     watcher = watch(engine, lambda call: call(EVEN, EVEN, [0]))
     assert any("`Engine.after`" in text and "never called" in text for text in watcher.unvisited())
 
 
 def test_numbers_are_read_from_comparisons_names_and_attributes() -> None:
-    def values(engine):
+    def values(engine: Any) -> dict[float, bool]:
         return {number.value: number.compared for number in numbers(s.routine for s in Watcher(engine).seen.values())}
 
     assert {8.0, 0.5, LEAST, 1 - 1e-4, 50.0, 0.99} <= {v for v, compared in values(verify).items() if compared}
     assert values(Engine(0.75)) == {0.75: True}
 
-    def limits(p, q, drafts):
+    def limits(p: Sequence[float], q: Sequence[float], drafts: Sequence[int]) -> Any:
         return sorted(p)[:20] if len(p) % 32 in (3, 5) else p[max(7, 2**4)]
 
     found = values(limits)
@@ -127,10 +127,10 @@ def test_a_way_on_one_line_is_seen_again_when_a_problem_begins() -> None:
 
 
 def test_what_a_call_raises_passes_through_and_the_tracer_is_put_away() -> None:
-    def raises(p):
+    def raises(p: Sequence[float]) -> None:
         raise KeyError(len(p))
 
-    def calls(call):
+    def calls(call: Callable[..., Any]) -> None:
         with pytest.raises(KeyError):
             call(EVEN)
 
@@ -142,7 +142,7 @@ def test_what_a_call_raises_passes_through_and_the_tracer_is_put_away() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring has a place for each tool")
 def test_another_tracer_is_left_alone() -> None:
-    def other(*_):
+    def other(*_: object) -> None:
         return None
 
     before = sys.gettrace()

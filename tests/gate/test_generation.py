@@ -1,16 +1,20 @@
 """Whole engines: tiny pairs, joint distributions, the matrix of settings, and the command."""
 
 import json
+from collections.abc import Sequence
 from itertools import combinations, product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from known import known
+from typer.testing import CliRunner, Result
 
 from spechub_lp.cli.app import app
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.generation import settings
-from spechub_lp.gate.generation.joint import END, Failed, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.joint import END, Computed, Failed, distance, first_difference, joint_distribution
 from spechub_lp.gate.generation.pair import make_pair, read_pair, write_pair
 from spechub_lp.gate.generation.requests import Failure, Params, read_answer
 from spechub_lp.gate.results import Kind
@@ -20,24 +24,24 @@ jsonschema = pytest.importorskip("jsonschema")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_pair(make_pair(3), tmp_path_factory.mktemp("pair")).folder
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return known(write_pair(make_pair(3), tmp_path_factory.mktemp("pair")).folder)
 
 
 @pytest.mark.slow
-def test_the_manifest_has_what_transformers_computes(folder):
+def test_the_manifest_has_what_transformers_computes(folder: Path) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     manifest = json.loads((folder / "manifest.json").read_text())
     jsonschema.validate(manifest, schemas.of("tiny-pair"))
     for name in ("target", "draft"):
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder / name)
+        model = transformers.AutoModelForCausalLM.from_pretrained(known(folder) / name)
         for row in manifest["distributions"][::97]:
             with torch.inference_mode():
                 logits = model(torch.tensor([row["context"]])).logits[0, -1]
             assert np.abs(logits.softmax(-1).numpy() - row[name]).max() < 1e-6
 
 
-def test_distributions_depend_on_all_tokens_before():
+def test_distributions_depend_on_all_tokens_before() -> None:
     pair = make_pair(4)
     away = [
         np.abs(pair.target_distribution((a, 1, 2)) - pair.target_distribution((b, 1, 2))).sum() / 2
@@ -47,7 +51,7 @@ def test_distributions_depend_on_all_tokens_before():
 
 
 @pytest.mark.parametrize("wanted", [0, 0.1, 0.3])
-def test_the_draft_is_as_far_as_asked(wanted):
+def test_the_draft_is_as_far_as_asked(wanted: float) -> None:
     pair = make_pair(5, distance=wanted)
     assert pair.distance == pytest.approx(wanted, abs=1e-3)
     assert (pair.target is pair.draft) == (wanted == 0)
@@ -56,16 +60,16 @@ def test_the_draft_is_as_far_as_asked(wanted):
 @pytest.mark.parametrize(
     "wrong", [{"vocabulary": 2}, {"vocabulary": 65}, {"distance": 0.99}, {"distance": -1}, {"layers": 0}]
 )
-def test_what_is_no_pair_is_said(wrong):
+def test_what_is_no_pair_is_said(wrong: dict[str, Any]) -> None:
     with pytest.raises(SpecHubError, match=next(iter(wrong))):
         make_pair(**wrong)
 
 
 @pytest.mark.slow
-def test_own_tokens_say_the_same_text(tmp_path):
+def test_own_tokens_say_the_same_text(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     folder = write_pair(make_pair(5, own_tokens=True), tmp_path / "pair").folder
-    one, other = (transformers.AutoTokenizer.from_pretrained(folder / name) for name in ("target", "draft"))
+    one, other = (transformers.AutoTokenizer.from_pretrained(known(folder) / name) for name in ("target", "draft"))
     for tokens in product(range(5), repeat=3):
         text = one.decode(list(tokens))
         assert one(text).input_ids == list(tokens)
@@ -73,7 +77,7 @@ def test_own_tokens_say_the_same_text(tmp_path):
     assert len(other("abcd").input_ids) == 1
 
 
-def test_a_pair_is_read_as_it_was_written_and_no_other(folder, tmp_path):
+def test_a_pair_is_read_as_it_was_written_and_no_other(folder: Path, tmp_path: Path) -> None:
     pair = write_pair(make_pair(3, seed=1), tmp_path)
     again = read_pair(tmp_path)
     assert (again.seed, again.distance) == (1, pair.distance)
@@ -103,13 +107,13 @@ def test_a_pair_is_read_as_it_was_written_and_no_other(folder, tmp_path):
         ([([0, 1, 2], [-0.1])], "1 log-probabilities for 3"),
     ],
 )
-def test_a_strange_answer_is_said(answer, says):
+def test_a_strange_answer_is_said(answer: Any, says: str) -> None:
     failure = read_answer(answer, 1, Params(), 3)
     assert isinstance(failure, Failure)
     assert says in failure.message
 
 
-def test_answers_come_as_lists_pairs_or_arrays():
+def test_answers_come_as_lists_pairs_or_arrays() -> None:
     both = read_answer([np.array([0, 1, 2]), ([0, 1, 2], [-1.0, -2.0, -3.0])], 1, Params(n=2), 3)
     assert not isinstance(both, Failure)
     assert [part.tokens for part in both] == [(0, 1, 2)] * 2
@@ -124,10 +128,10 @@ class Coins:
 
     name, controlled = "coins", True
 
-    def __init__(self, share=0.3):
+    def __init__(self, share: float = 0.3) -> None:
         self.share = share
 
-    def __call__(self, prompts, params):
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
         import torch
 
         tokens = [int(torch.rand(()) < 0.3)]
@@ -135,33 +139,33 @@ class Coins:
         return [[*tokens, 2]]
 
 
-def coins(share=0.3):
+def coins(share: float = 0.3) -> Computed:
     return joint_distribution(Coins(share), [(0,)], Params(), 3, seconds=5)
 
 
-def test_the_joint_distribution_is_computed():
+def test_the_joint_distribution_is_computed() -> None:
     chances = coins().chances
     assert chances[((1, 1, 2),)] == pytest.approx(0.09, abs=1e-7)
     assert sum(chances.values()) == pytest.approx(1)
 
 
-def test_the_first_difference_is_named():
+def test_the_first_difference_is_named() -> None:
     one, two = coins().chances, coins(0.4).chances
-    where = first_difference(one, two, 1e-6)
+    where = known(first_difference(one, two, 1e-6))
     assert (where.position, where.context, where.token in (0, 1)) == (1, (1,), True)
     assert distance(one, two) == pytest.approx(0.03, abs=1e-6)
     assert first_difference(one, coins().chances, 1e-6) is None
 
 
-def test_an_end_that_comes_too_early_is_a_difference():
-    where = first_difference({((0, 1),): 1.0}, {((0,),): 0.5, ((0, 1),): 0.5}, 1e-6)
+def test_an_end_that_comes_too_early_is_a_difference() -> None:
+    where = known(first_difference({((0, 1),): 1.0}, {((0,),): 0.5, ((0, 1),): 0.5}, 1e-6))
     assert (where.position, where.context, where.distance) == (1, (0,), 0.5)
     assert where.token in (END, 1)
 
 
-def test_a_crash_under_some_noise_is_found():
+def test_a_crash_under_some_noise_is_found() -> None:
     class Fragile(Coins):
-        def __call__(self, prompts, params):
+        def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
             (tokens,) = super().__call__(prompts, params)
             if tokens[:2] == [1, 1]:
                 raise RuntimeError("probability tensor contains nan")
@@ -175,7 +179,7 @@ def test_a_crash_under_some_noise_is_found():
 # -- the matrix ------------------------------------------------------------------------------------------------------
 
 
-def test_groups_hold_every_pair_that_goes_together():
+def test_groups_hold_every_pair_that_goes_together() -> None:
     groups = [set(group.name.split(" + ")) for group in settings.pairwise()]
     assert max(map(len, groups)) <= settings.WIDTH
     for a, b in combinations(settings.FACTORS, 2):
@@ -183,7 +187,7 @@ def test_groups_hold_every_pair_that_goes_together():
         assert held == settings.go_together(a, b)
 
 
-def test_groups_of_settings_are_found_by_name():
+def test_groups_of_settings_are_found_by_name() -> None:
     found = settings.find("top-k 2 + end token").params(2)
     assert (found.top_k, found.end_tokens, found.drafts) == (2, (2,), 2)
     with pytest.raises(SpecHubError, match="Did you mean 'greedy'"):
@@ -193,12 +197,12 @@ def test_groups_of_settings_are_found_by_name():
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def run(*arguments):
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.mark.slow
-def test_the_command_computes_transformers(folder, tmp_path):
+def test_the_command_computes_transformers(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     rows, out = tmp_path / "rows.json", tmp_path / "out.json"
     ask = (
@@ -226,7 +230,7 @@ def test_the_command_computes_transformers(folder, tmp_path):
     assert run(*ask, "--resume", rows, "--tokens", 2).exit_code != 0
 
 
-def test_the_command_says_what_is_misuse(folder, tmp_path):
+def test_the_command_says_what_is_misuse(folder: Path, tmp_path: Path) -> None:
     for arguments in (
         ("gate-engine", "transfomers", "--pair", folder),
         ("gate-engine", "transformers", "--pair", tmp_path),

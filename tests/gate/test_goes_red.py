@@ -1,6 +1,9 @@
 """The gate rejects every wrong sampler of the table, at the level that should see it, and passes the right ones."""
 
+from typing import Any
+
 import pytest
+from _pytest.mark import ParameterSet
 from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_chains import MUTANTS as CHAIN_MUTANTS
 from gate_mutants import CONTROLS, MUTANTS, Mutant
@@ -11,7 +14,7 @@ from spechub_lp.report.text.gate_table import text
 SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
 
-def some_slow(row):
+def some_slow(row: tuple[Any, ...]) -> ParameterSet:
     """A row of a table as a test of its own name, slow when it takes seconds."""
     return pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0].startswith(SLOW) else [])
 
@@ -29,14 +32,14 @@ def test_rejects(mutant: Mutant) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
-def test_passes(name, engine, drafts, k) -> None:
+def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
     report = check_node(engine, drafts, k, name=name)
     assert report.status == "pass", text(report)
     assert report.smallest_caught <= 0.05
 
 
 @pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
-def test_rejects_on_a_chain(what, engine, drafts, level, kind, says) -> None:
+def test_rejects_on_a_chain(what: str, engine: Any, drafts: str, level: int, kind: str, says: str) -> None:
     report = check_tree(engine, drafts, 1, name=what)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert report.exit_code == 1, text(report)
@@ -46,7 +49,7 @@ def test_rejects_on_a_chain(what, engine, drafts, level, kind, says) -> None:
 
 
 @pytest.mark.parametrize(("what", "engine", "drafts"), [some_slow(c) for c in CHAIN_CONTROLS])
-def test_passes_on_a_chain(what, engine, drafts) -> None:
+def test_passes_on_a_chain(what: str, engine: Any, drafts: str) -> None:
     report = check_tree(engine, drafts, 1, name=what)
     assert report.status == "pass", text(report)
     if engine.protocol == "uniform":
@@ -55,7 +58,7 @@ def test_passes_on_a_chain(what, engine, drafts) -> None:
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "product"])
-def test_problems_exist_for_every_policy(drafts, k) -> None:
+def test_problems_exist_for_every_policy(drafts: str, k: int) -> None:
     for problem in problems(drafts, k):
         assert len(problem.tuples) == len(set(problem.tuples)) == len(problem.mass)
         assert 0 <= float(problem.alpha) <= 1

@@ -1,12 +1,15 @@
 """Regions of a uniform too narrow for the first search: a right engine that has them passes, a wrong one fails."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from gate_mutants import Answer
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.protocols import Emitted, NoiseSpec
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
 
@@ -23,7 +26,7 @@ def exchanged(u: float) -> float:
     return u
 
 
-def naive(p, q, drafts, uniform=exchanged):
+def naive(p: torch.Tensor, q: torch.Tensor, drafts: list[int], uniform: Callable[[float], float] = exchanged) -> Answer:
     """Naive verification of one draft whose uniform has narrow regions."""
     (x,) = drafts
     if uniform(float(torch.rand((), dtype=torch.float64))) * float(q[x]) < float(p[x]):
@@ -54,7 +57,7 @@ def test_a_wrong_engine_is_rejected_after_the_second_look() -> None:
     assert report.status == "biased", text(report)
 
 
-def wrong_at_first(p, q, drafts):
+def wrong_at_first(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Biased on the first problem, right with hidden regions on the other."""
     return naive(p, q, drafts, lambda u: u / 2) if p[0] > p[1] else naive(p, q, drafts)
 
@@ -66,7 +69,7 @@ def test_a_problem_after_a_biased_one_gets_its_second_look_too() -> None:
     assert max(row.distance for row in report.rows[1:]) < 1e-6
 
 
-def k_seq_with_p(p, q, drafts):
+def k_seq_with_p(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """K-SEQ, which accepts with p/(gamma q), and then draws from p."""
     for j, x in enumerate(drafts):
         if torch.rand(()) * 1.6 * q[x] < p[x]:
@@ -93,10 +96,11 @@ class Chain:
     protocol = "uniform"
     branchings = [(1,)]
 
-    def noise(self, batch):
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
         return NoiseSpec("uniforms", (1,)), NoiseSpec("last", ())
 
-    def __call__(self, batch, noise):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        assert batch.q is not None
         tokens = torch.full((len(batch.token), 2), -1)
         n = torch.ones(len(batch.token), dtype=torch.int64)
         for b in range(len(batch.token)):
@@ -121,7 +125,7 @@ def test_a_right_chain_with_hidden_regions_passes() -> None:
 def test_the_second_look_changes_nothing_for_a_plain_rule() -> None:
     rule = by_name("naive", 1)
 
-    def verify(p, q, drafts):
+    def verify(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         verdict = rule.verify(p[None], q[None], torch.tensor([drafts]))
         place = int(torch.multinomial(torch.cat([verdict.accept[0], verdict.residual[0]]), 1))
         return (drafts[place], place) if place < 1 else (place - 1, -1)

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,9 @@ import torch
 import typer
 from crashing_engines import CrashesOnWideRows
 from gate_chains import Chain, RowOfTheParent, Seeded, Siblings
-from gate_mutants import MUTANTS, less_or_equal, rrs, rrsw, target_lookup
+from gate_mutants import MUTANTS, Answer, Mutant, less_or_equal, rrs, rrsw, target_lookup
 from places import ROOT
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spechub_lp import distributions
 from spechub_lp import drafts as policies
@@ -23,11 +25,13 @@ from spechub_lp._util import resources
 from spechub_lp.capture import store
 from spechub_lp.cli.gate import gate
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate import check_node, check_tree
+from spechub_lp.gate import Finding, check_node, check_tree
 from spechub_lp.gate.adapters import spechub, transformers
 from spechub_lp.gate.checks.wide import drafter
 from spechub_lp.gate.problems.captured import KINDS, captured, sha256_of
-from spechub_lp.gate.protocols import Emitted
+from spechub_lp.gate.problems.captured_rows import WideRow
+from spechub_lp.gate.protocols import Emitted, TreeBatch
+from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.token_sets import ACCEPTED, Watch, radius
@@ -42,13 +46,13 @@ LONG = 2**15
 """Where the engines below go wrong; the widest problem that the gate makes up has 8,193 tokens."""
 
 
-def ids_from_2_to_15_dropped(p, q, drafts):
+def ids_from_2_to_15_dropped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The index of the last pass over the row is an int16: what lies behind is never drawn."""
     y = int(torch.multinomial(p[:LONG], 1))
     return y, drafts.index(y) if y in drafts else -1
 
 
-def half_sums_of_very_wide_rows(p, q, drafts):
+def half_sums_of_very_wide_rows(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Looks for the uniform in running float16 sums where the row is too long for float32 in shared memory."""
     ends = (p.half() if len(p) > 16384 else p).cumsum(0)
     y = int((ends <= torch.rand((), dtype=torch.float64)).sum())
@@ -56,12 +60,12 @@ def half_sums_of_very_wide_rows(p, q, drafts):
 
 
 class IdsIn15Bits(Chain):
-    def __call__(self, batch, noise):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         emitted = super().__call__(batch, noise)
         return Emitted(torch.where(emitted.tokens >= 0, emitted.tokens % LONG, -1), emitted.n)
 
 
-def proofs(report, kind):
+def proofs(report: Report, kind: str) -> list[Finding]:
     return [f for f in report.findings if f.proof and f.kind == kind]
 
 
@@ -109,7 +113,7 @@ def test_a_row_is_float32_and_its_problem_is_made_of_its_own_tokens() -> None:
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "product"])
-def test_problems_exist_for_every_policy(drafts, k) -> None:
+def test_problems_exist_for_every_policy(drafts: str, k: int) -> None:
     opened, policy = captured(Logits(AUSTEN, positions=2)), policies.by_name(drafts)
     for problem in opened.narrow(policy, k):
         assert len(problem.tuples) <= max(27, 3**k)
@@ -152,7 +156,7 @@ SEEN = (
 
 
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.what in SEEN], ids=lambda m: m.what)
-def test_wrong_samplers_are_rejected_on_captured_rows(mutant) -> None:
+def test_wrong_samplers_are_rejected_on_captured_rows(mutant: Mutant) -> None:
     plan, settings = Logits(AUSTEN, (2.0,), positions=2, top=3), Settings(levels=(1,), seconds=60)
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=settings, logits=plan)
     assert report.exit_code == 1, text(report)
@@ -166,7 +170,7 @@ def test_a_token_of_probability_0_comes_from_a_real_row_at_a_low_temperature() -
 
 
 @pytest.mark.parametrize(("rule", "policy"), [("rrs", "iid"), ("rrsw", "without_replacement"), ("spechub", "hub")])
-def test_our_own_rules_pass_on_captured_rows(rule, policy) -> None:
+def test_our_own_rules_pass_on_captured_rows(rule: str, policy: str) -> None:
     plan = Logits(AUSTEN, positions=1, top=3)
     report = check_node(spechub.engine(rule, policy, 2), policy, 2, settings=EXACT, logits=plan)
     assert report.status == "pass", text(report)
@@ -195,7 +199,7 @@ def test_a_chain_that_reads_the_roots_rows_is_rejected() -> None:
 WIDE = Logits(SMOLLM2, positions=8)
 
 
-def whole_rows(kinds=KINDS):
+def whole_rows(kinds: Sequence[str] = KINDS) -> Logits:
     """A plan for rows at full vocabulary and nothing else, as a replay has it."""
     rows = store.load(SMOLLM2)
     opened = captured(WIDE)
@@ -204,29 +208,29 @@ def whole_rows(kinds=KINDS):
 
 
 @pytest.fixture(scope="module")
-def plan():
+def plan() -> Logits:
     return whole_rows()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [ids_from_2_to_15_dropped, half_sums_of_very_wide_rows])
-def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine) -> None:
+def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine: Any) -> None:
     report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60))
     assert report.status == "pass", text(report)
 
 
-def test_dropped_ids_are_seen_on_captured_rows(plan) -> None:
+def test_dropped_ids_are_seen_on_captured_rows(plan: Logits) -> None:
     report = check_node(ids_from_2_to_15_dropped, "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
     assert any("ids from 32,768 on come out 0 times" in f.message for f in proofs(report, "bias")), text(report)
 
 
-def test_half_precision_sums_are_seen_on_captured_rows(plan) -> None:
+def test_half_precision_sums_are_seen_on_captured_rows(plan: Logits) -> None:
     report = check_node(half_sums_of_very_wide_rows, "iid", 1, settings=Settings(levels=(0,)), logits=plan)
     assert any("V = 49,152" in f.message for f in proofs(report, "illegal token")), text(report)
 
 
 @pytest.mark.slow
-def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan) -> None:
+def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan: Logits) -> None:
     settings = Settings(levels=(0, 1), seconds=60)
     assert check_tree(IdsIn15Bits(), "iid", 1, settings=settings).status == "pass"
     report = check_tree(IdsIn15Bits(), "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
@@ -251,7 +255,7 @@ def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "policy"), [(rrs, "iid"), (rrsw, "without_replacement"), (target_lookup, "iid")])
-def test_right_samplers_pass_at_full_vocabulary(plan, engine, policy) -> None:
+def test_right_samplers_pass_at_full_vocabulary(plan: Logits, engine: Any, policy: str) -> None:
     settings = Settings(levels=(0, 2), distance=0.2, seconds=60)
     report = check_node(engine, policy, 2, settings=settings, logits=plan)
     assert report.status == "pass", text(report)
@@ -264,7 +268,7 @@ def test_right_samplers_pass_at_full_vocabulary(plan, engine, policy) -> None:
 @pytest.mark.parametrize(
     ("engine", "drafts", "k"), [(Chain(), "iid", 1), (Siblings(), "top_k", 2), (transformers.engine(), "iid", 1)]
 )
-def test_right_batch_engines_pass_at_full_vocabulary(engine, drafts, k) -> None:
+def test_right_batch_engines_pass_at_full_vocabulary(engine: Any, drafts: str, k: int) -> None:
     settings = Settings(levels=(0, 2), distance=0.35, seconds=60)
     report = check_tree(engine, drafts, k, settings=settings, logits=whole_rows(KINDS[:3]))
     assert report.status == "pass", text(report)
@@ -278,13 +282,13 @@ def test_a_token_whose_p_is_0_in_float32_is_rejected_at_full_vocabulary() -> Non
     assert any("which has p = 0" in f.message for f in proofs(report, "zero-probability token")), text(report)
 
 
-def test_too_few_draws_are_no_pass(plan) -> None:
+def test_too_few_draws_are_no_pass(plan: Logits) -> None:
     report = check_node(target_lookup, "iid", 1, settings=Settings(levels=(0, 2), draws=64), logits=plan)
     assert report.exit_code == 3, text(report)
     assert any("after 64 draws" in reason for reason in report.inconclusive)
 
 
-def test_an_engine_that_drafts_by_itself_is_not_passed_on_whole_rows(plan) -> None:
+def test_an_engine_that_drafts_by_itself_is_not_passed_on_whole_rows(plan: Logits) -> None:
     report = check_tree(Seeded(), "iid", 1, settings=Settings(levels=(0, 2)), logits=plan)
     assert report.exit_code == 3
     assert "nothing at V = 49,152 was tried" in report.inconclusive[0]
@@ -293,7 +297,7 @@ def test_an_engine_that_drafts_by_itself_is_not_passed_on_whole_rows(plan) -> No
 # -- the bets ------------------------------------------------------------------------------------------------------
 
 
-def austen_watch(by_row=True):
+def austen_watch(by_row: bool = True) -> tuple[list[WideRow], Watch]:
     rows = captured(Logits(AUSTEN, positions=4)).wide(policies.by_name("iid"), 2)
     return rows, Watch([(row.p, row.q, row.optimum) for row in rows], by_row)
 
@@ -310,13 +314,13 @@ def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised(
     rows, watch = austen_watch(by_row=False)
     n, alpha = 1000, 1e-6
     for i in range(len(rows)):
-        watch.update(i, rng.choice(74, size=n, p=rows[i].target), 0)
+        watch.update(i, rng.choice(74, size=n, p=rows[i].target).tolist(), 0)
     assert watch.richest()[0] < 12
     place = watch.names.index("tokens with p < q")
     size, rejected = watch.caught(alpha, 0.9), 0
     shifted = []
     for i, row in enumerate(rows):
-        inside = ((watch.bits[i] >> place) & 1).astype(bool)
+        inside = (np.asarray(watch.bits[i]) >> place & 1).astype(bool)
         distribution = row.target * np.where(inside, 1 + 1.2 * size / watch.chance[i, place], 1)
         shifted.append(distribution / distribution.sum())
     moved = np.mean([np.abs(a - row.target).sum() / 2 for a, row in zip(shifted, rows, strict=True)])
@@ -324,7 +328,7 @@ def test_right_tokens_make_no_bet_rich_and_shifted_ones_do_as_often_as_promised(
     for _ in range(40):
         trial = Watch([(r.p, r.q, r.optimum) for r in rows], by_row=False)
         for i, distribution in enumerate(shifted):
-            trial.update(i, rng.choice(74, size=n, p=distribution), 0)
+            trial.update(i, rng.choice(74, size=n, p=distribution).tolist(), 0)
         rejected += trial.richest()[0] > np.log(1 / alpha)
     assert rejected >= 30
 
@@ -338,7 +342,7 @@ def test_radius_holds_at_all_n_together() -> None:
 
 
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "hub", "greedy", "product"])
-def test_drafts_are_drawn_from_their_policy(drafts) -> None:
+def test_drafts_are_drawn_from_their_policy(drafts: str) -> None:
     problem = captured(Logits(AUSTEN, positions=1, top=4)).narrow(policies.by_name(drafts), 2)[0]
     draw, rng = drafter(problem.drafts, 2, [np.asarray(problem.q)]), np.random.default_rng(0)
     drawn = [draw(0, rng) for _ in range(4000)]
@@ -365,7 +369,7 @@ app.command()(gate)
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     (tmp_path / "captured_engines.py").write_text(ENGINES)
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, ROOT / "tests" / "support"):
@@ -375,7 +379,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_a_narrow_case_holds_its_numbers(run) -> None:
+def test_a_narrow_case_holds_its_numbers(run: Callable[..., Result]) -> None:
     result = run(
         "captured_engines:residual_is_p",
         "--k",
@@ -400,7 +404,7 @@ def test_a_narrow_case_holds_its_numbers(run) -> None:
     assert right.exit_code == 0, right.output
 
 
-def test_a_narrow_chain_case_holds_its_rows(run) -> None:
+def test_a_narrow_chain_case_holds_its_rows(run: Callable[..., Result]) -> None:
     result = run(
         "captured_engines:RowOfTheParent", "--k", "1", "--logits", AUSTEN,
         "--positions", "1", "--top", "3", "--level", "1", "--case", "case.json",
@@ -410,7 +414,7 @@ def test_a_narrow_chain_case_holds_its_rows(run) -> None:
     assert run("--rerun", "case.json", "--level", "1").exit_code == 1
 
 
-def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path: Path) -> None:
+def test_a_wide_case_names_its_rows_and_notices_another_capture(run: Callable[..., Result], tmp_path: Path) -> None:
     for file in (SMOLLM2, SMOLLM2.with_suffix(".json")):
         shutil.copy(file, tmp_path)
     plan = ("--logits", "smollm2.safetensors", "--temperature", "1", "--positions", "8", "--level", "0", "--level", "2")
@@ -431,7 +435,7 @@ def test_a_wide_case_names_its_rows_and_notices_another_capture(run, tmp_path: P
     assert "not what it was" in stale.output
 
 
-def test_a_wide_tree_case_is_replayed(run) -> None:
+def test_a_wide_tree_case_is_replayed(run: Callable[..., Result]) -> None:
     rows = whole_rows(KINDS[:1])
     report = check_tree(
         CrashesOnWideRows(), "iid", 1, name="captured_engines:CrashesOnWideRows", settings=EXACT, logits=rows
@@ -466,7 +470,9 @@ def test_a_wide_tree_case_is_replayed(run) -> None:
         (["--positions", "3"], "--logits DIR"),
     ],
 )
-def test_misuse_is_exit_code_2_in_one_line(run, tmp_path: Path, arguments, words) -> None:
+def test_misuse_is_exit_code_2_in_one_line(
+    run: Callable[..., Result], tmp_path: Path, arguments: list[str], words: str
+) -> None:
     (tmp_path / "text.safetensors").write_text("not tensors")
     (tmp_path / "text.json").write_text("{}")
     for name in ("broken", "empty"):
@@ -490,7 +496,7 @@ def test_a_saved_case_about_a_position_that_is_not_there_is_rejected() -> None:
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin_takes_captured_rows(run, tmp_path: Path) -> None:
+def test_the_pytest_plugin_takes_captured_rows(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from captured_engines import residual_is_p, rrs\n"
         "from spechub_lp.gate.settings import Logits\n"

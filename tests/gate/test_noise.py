@@ -4,13 +4,14 @@ import functools
 import os
 import random
 import types
-from collections import namedtuple
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from gate_mutants import left_over
+from gate_mutants import Answer, left_over
 
 from spechub_lp.gate import Settings, check_node, problems
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Uncontrolled
@@ -22,7 +23,7 @@ EXACT = Settings(levels=(0, 1))
 CASE = [p for p in problems("iid", 1) if p.name == "ties"]
 
 
-def naive(p, q, drafts, uniform):
+def naive(p: torch.Tensor, q: torch.Tensor, drafts: list[int], uniform: Callable[[], Any]) -> Answer:
     """Naive verification of one draft from two uniforms."""
     (x,) = drafts
     if uniform() * float(q[x]) < float(p[x]):
@@ -31,59 +32,71 @@ def naive(p, q, drafts, uniform):
     return min(int(torch.searchsorted(ends, uniform() * float(ends[-1]), right=True)), int(p.nonzero()[-1])), -1
 
 
-HELPERS = types.ModuleType("helpers")
+HELPERS: Any = types.ModuleType("helpers")
 HELPERS.rng = np.random.default_rng(1)
-Pair = namedtuple("Pair", "name rng")
+
+
+class Pair(NamedTuple):
+    name: str
+    rng: np.random.Generator
+
+
 PAIR = Pair("a", np.random.default_rng(2))
-TABLE = {"rngs": [None, np.random.default_rng(3)]}
+TABLE: dict[str, list[Any]] = {"rngs": [None, np.random.default_rng(3)]}
 
 
-def in_a_default(p, q, drafts, rng=np.random.default_rng(4)):  # noqa: B008
+def in_a_default(p: torch.Tensor, q: torch.Tensor, drafts: list[int], rng: Any = np.random.default_rng(4)) -> Answer:  # noqa: B008
     return naive(p, q, drafts, rng.random)
 
 
-def in_a_keyword_default(p, q, drafts, *, rng=np.random.RandomState(4)):  # noqa: B008
+def in_a_keyword_default(
+    p: torch.Tensor,
+    q: torch.Tensor,
+    drafts: list[int],
+    *,
+    rng: Any = np.random.RandomState(4),  # noqa: B008
+) -> Answer:
     return naive(p, q, drafts, rng.random_sample)
 
 
-def from_a_partial(rng, p, q, drafts):
+def from_a_partial(rng: Any, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     return naive(p, q, drafts, rng.random)
 
 
 class OnTheClass:
     rng = np.random.default_rng(5)
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         return naive(p, q, drafts, self.rng.random)
 
 
 class Slots:
     __slots__ = ("uniform",)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.uniform = np.random.default_rng(6).random
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         return naive(p, q, drafts, self.uniform)
 
 
 @dataclass(frozen=True)
 class Deep:
-    parts: tuple = (Pair("b", np.random.default_rng(7)),)
+    parts: tuple[Pair, ...] = (Pair("b", np.random.default_rng(7)),)
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         return naive(p, q, drafts, self.parts[0].rng.random)
 
 
 class Lazily:
-    rng = None
+    rng: np.random.Generator | None = None
 
-    def __call__(self, p, q, drafts):
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         self.rng = self.rng or np.random.Generator(np.random.PCG64(8))
         return naive(p, q, drafts, self.rng.random)
 
 
-def attention(p, q, drafts):
+def attention(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     a = torch.ones(1, 1, 2, 2)
     torch.nn.functional.scaled_dot_product_attention(a, a, a, dropout_p=0.0)
     torch.dropout(a, 0.5, train=False)
@@ -113,7 +126,7 @@ WHEREVER = {
 
 
 @pytest.mark.parametrize("engine", WHEREVER.values(), ids=WHEREVER)
-def test_a_right_engine_is_exact_wherever_its_noise_lives(engine):
+def test_a_right_engine_is_exact_wherever_its_noise_lives(engine: Any) -> None:
     report = check_node(engine, "iid", 1, cases=CASE, settings=EXACT)
     assert report.status == "pass", text(report)
     assert report.exact
@@ -123,18 +136,18 @@ def test_a_right_engine_is_exact_wherever_its_noise_lives(engine):
 
 
 @pytest.mark.parametrize("engine", WHEREVER.values(), ids=WHEREVER)
-def test_a_wrong_engine_fails_wherever_its_noise_lives(engine):
-    def always_q(p, q, drafts):
+def test_a_wrong_engine_fails_wherever_its_noise_lives(engine: Any) -> None:
+    def always_q(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         return engine(q, q, drafts)
 
-    always_q.__wrapped__ = engine
+    vars(always_q)["__wrapped__"] = engine
     report = check_node(always_q, "iid", 1, cases=CASE, settings=EXACT)
     assert report.exit_code == 1, text(report)
     assert report.exact
 
 
-def test_what_cannot_be_controlled_is_remembered_when_the_engine_swallows_the_error():
-    def fast_or_right(p, q, drafts):
+def test_what_cannot_be_controlled_is_remembered_when_the_engine_swallows_the_error() -> None:
+    def fast_or_right(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         try:
             y = int(torch.normal(torch.zeros(()), 1.0) > 0)  # what it draws is wrong, and is never seen under control
         except Exception:
@@ -146,10 +159,10 @@ def test_what_cannot_be_controlled_is_remembered_when_the_engine_swallows_the_er
     assert any(f.kind == "not controlled" and "normal" in f.message for f in engine_report.findings)
 
 
-def test_the_first_call_is_on_real_noise_and_its_crash_is_reported():
+def test_the_first_call_is_on_real_noise_and_its_crash_is_reported() -> None:
     calls = []
 
-    def breaks_at_first(p, q, drafts):
+    def breaks_at_first(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         calls.append(type(random.random()))
         if len(calls) == 1:
             raise ImportError("no such extension")
@@ -160,21 +173,22 @@ def test_the_first_call_is_on_real_noise_and_its_crash_is_reported():
     assert "no such extension" in report.findings[0].message
 
 
-def test_a_stand_in_that_the_engine_kept_draws_real_noise_afterwards():
+def test_a_stand_in_that_the_engine_kept_draws_real_noise_afterwards() -> None:
     kept = []
 
-    def keeps(p, q, drafts):
+    def keeps(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         kept.append(np.random.default_rng())
+        return drafts[0], 0
 
     with controlled(Places(keeps)):
-        keeps(None, None, None)
+        keeps(torch.ones(1), torch.ones(1), [0])
     (rng,) = kept
     assert isinstance(rng, np.random.Generator)
     assert len({rng.random() for _ in range(20)}) == 20
 
 
-def test_a_generator_that_nobody_found_is_seen_to_move():
-    def hidden(rng):
+def test_a_generator_that_nobody_found_is_seen_to_move() -> None:
+    def hidden(rng: np.random.Generator) -> Iterator[float]:
         while True:
             yield rng.random()
 
@@ -184,7 +198,7 @@ def test_a_generator_that_nobody_found_is_seen_to_move():
 
 
 @pytest.mark.parametrize("value", [(0.5, 0.5), 2**24, -1, "x"])
-def test_a_value_that_does_not_fit_is_not_controlled_and_no_crash(value):
+def test_a_value_that_does_not_fit_is_not_controlled_and_no_crash(value: Any) -> None:
     choices = ChoiceSequence((value,))
     with pytest.raises(Uncontrolled, match="equal calls ask for different noise"):
         choices.uniform(24, "torch.rand")
@@ -196,7 +210,7 @@ def test_a_value_that_does_not_fit_is_not_controlled_and_no_crash(value):
 
 
 @pytest.mark.parametrize("outcomes", [2, 256, 257, 1000, 2**24, 2**64, 10**30])
-def test_an_integer_has_every_outcome_alike(outcomes):
+def test_an_integer_has_every_outcome_alike(outcomes: int) -> None:
     for share in (0.0, 0.25, 0.5, 0.999):
         drawn = ChoiceSequence()
         drawn.integer(outcomes, "x")

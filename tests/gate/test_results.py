@@ -22,7 +22,7 @@ KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}
 
 
 @pytest.mark.parametrize("path", sorted(GATE.rglob("*.py")), ids=lambda p: p.relative_to(GATE).as_posix())
-def test_kinds_and_levels_are_members_of_their_enums(path) -> None:
+def test_kinds_and_levels_are_members_of_their_enums(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "Failure", "ChildDied", "Row"):
             for argument in node.args[:2]:
@@ -37,7 +37,9 @@ def test_kinds_and_levels_are_members_of_their_enums(path) -> None:
     ("findings", "reasons", "status", "code"),
     [([], [], "pass", 0), ([Finding(0, Kind.CRASH, "x")], ["y"], "biased", 1), ([], ["y"], "inconclusive", 3)],
 )
-def test_the_verdict_is_a_string_and_an_exit_code(findings, reasons, status, code) -> None:
+def test_the_verdict_is_a_string_and_an_exit_code(
+    findings: list[Finding], reasons: list[str], status: str, code: int
+) -> None:
     report = Report("x", "node", "iid", 2, findings=findings, inconclusive=reasons)
     assert (report.status, report.exit_code) == (status, code)
     assert json.loads(json.dumps(report.document()))["status"] == status
@@ -77,7 +79,7 @@ def test_the_old_attribute_of_an_engine_and_of_a_report_still_work() -> None:
 
 
 @pytest.mark.parametrize("said", ["uniforms", "", 3])
-def test_an_unknown_protocol_is_named(said) -> None:
+def test_an_unknown_protocol_is_named(said: str) -> None:
     engine = type("Engine", (), {"protocol": said})()
     with pytest.raises(SpecHubError, match="must be one of uniform, seeded, host"):
         protocol_of(engine, "mine")
@@ -99,7 +101,9 @@ BIAS = Finding(Level.EXACT, Kind.BIAS, "x", distance=0.1)
         ([], "PASS: ", "level 1: exact"),
     ],
 )
-def test_the_headline_names_the_level_of_the_proof_and_calls_only_an_output_biased(findings, begins, level) -> None:
+def test_the_headline_names_the_level_of_the_proof_and_calls_only_an_output_biased(
+    findings: list[Finding], begins: str, level: str
+) -> None:
     report = Report("x", "node", "iid", 2, findings=findings, levels=[0, 1], level="level 1: exact")
     assert headline(report).startswith(begins)
     assert level in headline(report)

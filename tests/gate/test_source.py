@@ -1,9 +1,11 @@
 """A sampler as text: right, wrong, or broken in any way, it gets a report."""
 
+from typing import Any
+
 import pytest
 
 from spechub_lp.gate import Settings, problems
-from spechub_lp.gate.source import check_source
+from spechub_lp.gate.source import Checked, check_source
 
 LOOKUP = """import torch
 
@@ -14,7 +16,7 @@ def verify(p, q, drafts):
 """
 
 
-def check(text, **options):
+def check(text: str, **options: Any) -> Checked:
     settings = Settings(seconds=10, levels=(0, 1), **options)
     return check_source(text, problems("iid", 1, random=0)[:3], settings)
 
@@ -47,7 +49,7 @@ def test_a_wrong_text_is_rejected_and_its_distribution_is_shown() -> None:
         ("def verify(p, q, drafts):\n    while True:\n        pass", "hang", "no answer"),
     ],
 )
-def test_a_broken_text_is_a_finding(text, kind, says) -> None:
+def test_a_broken_text_is_a_finding(text: str, kind: str, says: str) -> None:
     report = check(text, time_limit=0.5).report
     assert report.status == "biased"
     assert kind in {finding.kind for finding in report.findings}

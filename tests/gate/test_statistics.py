@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +70,7 @@ def test_the_confidence_sequence_covers_at_every_look() -> None:
 
 
 @pytest.mark.parametrize("n", [500, 4_000])
-def test_the_smallest_distance_caught_is_caught(n) -> None:
+def test_the_smallest_distance_caught_is_caught(n: int) -> None:
     """Rejected in at least 99 of 100 runs, in the direction that is hardest to see."""
     d = smallest_caught(n, 4, 1e-6)
     p = np.asarray([0.25, 0.25, 0.25, 0.25])
@@ -96,15 +98,16 @@ def test_recycled_noise_is_seen_and_fresh_noise_is_not() -> None:
 PROBLEM = Problem("p", (0.25, 0.75), (0.5, 0.5), 1)
 
 
-def distribution_of(function):
-    engine = NodeEngine(function)
+def distribution_of(draws: Callable[[], object]) -> dict[Any, float]:
+    """The distribution of an engine that puts out whether `draws` says yes."""
+    engine = NodeEngine(lambda p, q, drafts: (int(bool(draws())), -1))
     engine.warm_up(PROBLEM)
     explorer = Explorer(lambda calls: engine.controlled(PROBLEM, calls))
     distributions, _ = explorer.distributions([(0,)])
     return {o.token: c for o, c in distributions[(0,)].chances.items() if isinstance(o, Emitted1)}
 
 
-SOURCES = {
+SOURCES: dict[str, Callable[[], object]] = {
     "torch.rand": lambda: float(torch.rand(1)) < 0.3,
     "rand_like": lambda: bool(torch.rand_like(torch.zeros(2, dtype=torch.float64))[1] < 0.3),
     "uniform_": lambda: bool(torch.empty(3).uniform_(0, 10)[2] < 3),
@@ -128,24 +131,24 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_exact_distribution_of_every_source_of_noise(name) -> None:
-    distribution = distribution_of(lambda p, q, drafts: (int(SOURCES[name]()), -1))
+def test_the_exact_distribution_of_every_source_of_noise(name: str) -> None:
+    distribution = distribution_of(SOURCES[name])
     assert distribution[1] == pytest.approx(0.3, abs=1e-7)
     assert sum(distribution.values()) == pytest.approx(1, abs=1e-12)
 
 
 def test_a_permutation_is_enumerated() -> None:
-    assert distribution_of(lambda p, q, drafts: (int(torch.randperm(4)[0] == 0), -1))[1] == pytest.approx(0.25)
+    assert distribution_of(lambda: torch.randperm(4)[0] == 0)[1] == pytest.approx(0.25)
 
 
 def test_the_generators_are_put_back() -> None:
-    kept = (random.random, np.random.rand, random.Random.random, random.Random._randbelow)
+    kept = (random.random, np.random.rand, random.Random.random, vars(random.Random)["_randbelow"])
     random.seed(5)
     expected = random.Random(5).random()
-    distribution_of(SOURCES["torch.rand"] and (lambda p, q, drafts: (int(random.random() < 0.5), -1)))
+    distribution_of(lambda: random.random() < 0.5)
     random.seed(5)
     assert random.random() == expected
-    assert kept == (random.random, np.random.rand, random.Random.random, random.Random._randbelow)
+    assert kept == (random.random, np.random.rand, random.Random.random, vars(random.Random)["_randbelow"])
 
 
 def test_problems_survive_a_file() -> None:

@@ -55,12 +55,12 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRIES))
-def test_every_module_has_its_room(module) -> None:
+def test_every_module_has_its_room(module: str) -> None:
     assert room(module) is not None, f"{module}: name its room in JOURNEY"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRIES))
-def test_imports_run_one_way(module) -> None:
+def test_imports_run_one_way(module: str) -> None:
     mine = JOURNEY.index(str(room(module)))
     later = {name for name in imports(MODULES[module]) & MODULES.keys() if JOURNEY.index(str(room(name))) > mine}
     assert not later
@@ -93,7 +93,7 @@ NUMERICS = {
 
 
 @pytest.mark.parametrize("module", [m for m in RULES if m not in NUMERICS])
-def test_rules_and_policies_name_no_arithmetic(module) -> None:
+def test_rules_and_policies_name_no_arithmetic(module: str) -> None:
     assert not {"numpy", "torch", "gmpy2"} & {name.partition(".")[0] for name in imports(MODULES[module])}
 
 
@@ -119,7 +119,7 @@ COMPARES = {"allclose", "array_equal", "isclose", "equal", "all", "any", "array_
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.name)
-def test_no_comparison_is_thrown_away(path) -> None:
+def test_no_comparison_is_thrown_away(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             name = getattr(node.value.func, "attr", getattr(node.value.func, "id", ""))
@@ -144,12 +144,12 @@ def chosen_asserts(tree: ast.AST) -> list[int]:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.name)
-def test_no_assertion_chooses_what_it_asserts(path) -> None:
+def test_no_assertion_chooses_what_it_asserts(path: Path) -> None:
     assert chosen_asserts(ast.parse(path.read_text())) == []
 
 
 @pytest.mark.parametrize("code", ["assert x <= a if k < 2 else b", "assert y and (not (x if k else b))"])
-def test_a_chosen_assertion_is_seen(code) -> None:
+def test_a_chosen_assertion_is_seen(code: str) -> None:
     assert chosen_asserts(ast.parse(code)) == [1]
 
 

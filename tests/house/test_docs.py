@@ -6,13 +6,19 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from known import known
 from places import ROOT
 
-sys.path.insert(0, str(ROOT / "validation" / "benchmarks"))
-import comparison
+from validation.benchmarks import comparison
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
 
 LOOKED_AT = (
     "docs/index.html",
@@ -27,7 +33,7 @@ LOOKED_AT = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory):
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("furo")
     out = tmp_path_factory.mktemp("site")
     build = ["-m", "sphinx", "-b", "html", "-c", "docs", "-n", "-W", "--keep-going", "-q", "-d", str(out / "trees")]
@@ -46,7 +52,7 @@ class Page(HTMLParser):
         self.loads: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
         self.ids.add(given.get("id", ""))
         if tag == "a" and "href" in given:
@@ -78,13 +84,13 @@ def dead_links(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_site_builds_and_its_links_are_alive(site) -> None:
+def test_the_site_builds_and_its_links_are_alive(site: Path) -> None:
     assert len(list(site.rglob("*.html"))) > 40
     assert dead_links(site) == []
 
 
 @pytest.mark.slow
-def test_nothing_is_loaded_from_outside(site) -> None:
+def test_nothing_is_loaded_from_outside(site: Path) -> None:
     for path in site.rglob("*.html"):
         outside = [a for a in Page(path.read_text(encoding="utf-8")).loads if urlsplit(a).netloc]
         assert not outside, (path, outside)
@@ -109,14 +115,11 @@ def test_links_in_the_markdown_lead_somewhere() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_in_a_browser(site, browser, width, scheme) -> None:
+def test_pages_in_a_browser(site: Path, browser: "Browser", width: int, scheme: Literal["light", "dark"]) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for name in LOOKED_AT:
-        tab, said = context.new_page(), []
-        tab.on("console", lambda message, said=said: said.append(message.text))
-        tab.on("pageerror", lambda error, said=said: said.append(str(error)))
-        tab.on("requestfailed", lambda request, said=said: said.append(f"failed: {request.url}"))
-        tab.on("request", lambda request, said=said: inside(request.url) or said.append(f"asked: {request.url}"))
+        tab = context.new_page()
+        said = complaints(tab)
         tab.goto((site / name).as_uri())
         assert said == [], (name, said)
         wide = tab.evaluate("document.documentElement.scrollWidth")
@@ -127,13 +130,24 @@ def test_pages_in_a_browser(site, browser, width, scheme) -> None:
     context.close()
 
 
+def complaints(tab: "Tab") -> list[str]:
+    """What a page says, fails to get, and asks for outside, from now on."""
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
+    tab.on("request", lambda request: None if inside(request.url) else said.append(f"asked: {request.url}"))
+    return said
+
+
 def inside(address: str) -> bool:
     return urlsplit(address).scheme in ("file", "data")
 
 
 def brightness(colour: str) -> int:
     """Sum of red, green and blue of the first rgb(...)."""
-    return sum(int(part) for part in re.search(r"rgba?\((\d+), (\d+), (\d+)", colour).groups())
+    channels = known(re.search(r"rgba?\((\d+), (\d+), (\d+)", colour)).groups()
+    return sum(map(int, channels))
 
 
 def test_the_comparison_is_that_of_the_stored_figures() -> None:

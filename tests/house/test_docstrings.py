@@ -124,7 +124,8 @@ def test_the_first_line_opens_with_a_verb(thing: Public) -> None:
 
 @each_function
 def test_results_are_described(thing: Public) -> None:
-    kind = ast.unparse(thing.node.returns) if thing.node.returns else ""
+    returns = thing.node.returns if isinstance(thing.node, ast.FunctionDef) else None
+    kind = ast.unparse(returns) if returns else ""
     gives = section(thing.doc, "Returns") or section(thing.doc, "Yields")
     if kind in ("None", "NoReturn", "Iterator[None]"):
         assert not gives
@@ -198,7 +199,7 @@ MODULES = sorted(named(path) for path in PACKAGE.rglob("*.py") if ">>> " in path
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_print_what_they_say(name, tmp_path, monkeypatch) -> None:
+def test_examples_print_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert tried > failed == 0

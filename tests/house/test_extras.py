@@ -7,6 +7,7 @@ import sys
 import tomllib
 import venv
 from collections.abc import Callable
+from importlib import metadata
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_a_fault_of_ours_is_not_called_a_missing_package() -> None:
 
 
 def test_documents_name_the_packages_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = terminal.version
+    known = metadata.version
 
     def version(name: str) -> str:
         if name in OPTIONAL:

@@ -6,6 +6,7 @@ import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -18,12 +19,12 @@ TEXT = lock.LOCK.read_text(encoding="utf-8")
 MACHINES = [e for python in lock.PYTHONS for e in lock.environments(python)]
 
 
-def machine(environment):
+def machine(environment: dict[str, str]) -> str:
     return "-".join(environment[key] for key in ("python_full_version", "sys_platform", "platform_machine"))
 
 
 @pytest.mark.parametrize("environment", MACHINES, ids=machine)
-def test_every_requirement_is_locked_at_a_release_that_it_takes(environment) -> None:
+def test_every_requirement_is_locked_at_a_release_that_it_takes(environment: dict[str, str]) -> None:
     pins = lock.pins(TEXT, environment)
     for name, requirements in lock.declared().items():
         assert all(r.specifier.contains(pins[name], prereleases=True) for r in requirements), (name, pins[name])
@@ -31,7 +32,7 @@ def test_every_requirement_is_locked_at_a_release_that_it_takes(environment) -> 
 
 
 @pytest.mark.parametrize("environment", MACHINES, ids=machine)
-def test_torch_is_locked_in_its_cpu_build(environment) -> None:
+def test_torch_is_locked_in_its_cpu_build(environment: dict[str, str]) -> None:
     pins = lock.pins(TEXT, environment)
     assert pins["torch"].endswith("+cpu") == (environment["sys_platform"] == "linux")
     assert not [name for name in pins if lock.CUDA.match(name) and name != "torch"]
@@ -116,7 +117,7 @@ def test_what_is_newer_is_named() -> None:
         ("no tests ran in 0.01s", "no result (no tests ran in 0.01s)"),
     ],
 )
-def test_the_outcome_of_the_newest_releases(last, said) -> None:
+def test_the_outcome_of_the_newest_releases(last: Any, said: str) -> None:
     assert lock.outcome(f"F..\nFAILED tests/test_1 - 3 failed\n{last}\n") == said
 
 
@@ -133,14 +134,14 @@ PASS_ON = ("torch.nn.modules.module", "functools", "contextlib", "numpy._core._m
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_warning_of_ours_is_an_error(kind) -> None:
+def test_a_warning_of_ours_is_an_error(kind: type[Warning]) -> None:
     for module in (*OURS, *PASS_ON):
         with pytest.raises(kind, match=f"^ours in {module}$"):
             warnings.warn_explicit(f"ours in {module}", kind, "a.py", 1, module=module)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_warning_of_another_package_is_none(kind) -> None:
+def test_a_warning_of_another_package_is_none(kind: type[Warning]) -> None:
     others = ("dask.core", "marimo._ast", "transformers.models.llama.modeling_llama", "testing")
     with warnings.catch_warnings(record=True) as seen:
         for module in others:

@@ -10,12 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import marimo as mo
 import pytest
+from known import known
 from places import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 each = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
@@ -27,31 +34,31 @@ SERVED = "https://cdn.jsdelivr.net/npm/@marimo-team/frontend@"
 
 
 @cache
-def cells(notebook):
+def cells(notebook: Path) -> list[Any]:
     """The functions of a notebook that are cells, in order."""
     top = ast.parse(notebook.read_text(encoding="utf-8")).body
     return [f for f in top if isinstance(f, ast.FunctionDef) and "app.cell" in ast.unparse(f.decorator_list[0])]
 
 
-def markdown(notebook):
+def markdown(notebook: Path) -> list[str]:
     """The text of each mo.md(...), in order, without what is computed in between."""
     calls = [node for cell in cells(notebook) for node in ast.walk(cell) if isinstance(node, ast.Call) and node.args]
     said = [call.args[0] for call in sorted(calls, key=lambda c: c.lineno) if ast.unparse(call.func) == "mo.md"]
     pieces = [text.values if isinstance(text, ast.JoinedStr) else [text] for text in said]
-    return ["".join(p.value for p in each if isinstance(p, ast.Constant)) for each in pieces]
+    return ["".join(str(p.value) for p in each if isinstance(p, ast.Constant)) for each in pieces]
 
 
-def links(notebook):
+def links(notebook: Path) -> list[str]:
     return re.findall(r"\]\((?!https?:)([^)#]+)", "\n".join(markdown(notebook)))
 
 
 @each
-def test_it_opens_with_a_question_and_its_answer(notebook) -> None:
+def test_it_opens_with_a_question_and_its_answer(notebook: Path) -> None:
     assert re.match(r"\s*# [^\n]*\?\n\n\s*\*\*Answer\.\*\* ", markdown(notebook)[0])
 
 
 @each
-def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook) -> None:
+def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook: Path) -> None:
     assert links(notebook)
     for link in links(notebook):
         page = (notebook.parent / link).resolve()
@@ -78,15 +85,15 @@ def test_marimo_finds_nothing_to_mend() -> None:
 
 
 @cache
-def loaded(notebook):
+def loaded(notebook: Path) -> Any:
     """The notebook's app, its outputs and its values, with every control where it stands at the start."""
     spec = importlib.util.spec_from_file_location(f"notebook_{notebook.stem}", notebook)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.util.module_from_spec(known(spec))
+    known(known(spec).loader).exec_module(module)
     return module.app, *module.app.run()
 
 
-def positions(control):
+def positions(control: Any) -> list[Any]:
     """The same control in other positions: at its ends, or at everything else that can be chosen."""
     match control:
         case mo.ui.slider() if control.steps:
@@ -116,11 +123,11 @@ def positions(control):
     raise AssertionError(f"teach this test where else a {type(control).__name__} can stand")
 
 
-def is_control(value):
+def is_control(value: object) -> bool:
     return type(value).__module__.startswith("marimo._plugins.ui.")
 
 
-def groups(notebook):
+def groups(notebook: Path) -> Iterator[dict[str, Any]]:
     """For each cell that makes controls, all that it makes: name -> value."""
     app, _, values = loaded(notebook)
     for cell in app._cell_manager.cells():
@@ -129,11 +136,11 @@ def groups(notebook):
             yield made
 
 
-def shown(outputs):
+def shown(outputs: Any) -> str:
     return "\n".join(output.text for output in outputs if hasattr(output, "text"))
 
 
-def strict(kind):
+def strict(kind: str) -> Any:
     """The command that runs a script ("path") or a "module" with our warnings as errors and those of others unseen."""
     code = f"""if True:
         import runpy, sys, warnings
@@ -147,7 +154,7 @@ def strict(kind):
 
 @pytest.mark.slow
 @each
-def test_it_runs_as_a_script_from_any_folder(notebook, tmp_path: Path) -> None:
+def test_it_runs_as_a_script_from_any_folder(notebook: Path, tmp_path: Path) -> None:
     command = [*strict("path"), notebook]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -155,7 +162,7 @@ def test_it_runs_as_a_script_from_any_folder(notebook, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @each
-def test_it_shows_its_answer_and_pictures(notebook) -> None:
+def test_it_shows_its_answer_and_pictures(notebook: Path) -> None:
     _, outputs, _ = loaded(notebook)
     first = re.sub(r"<[^>]+>", " ", outputs[0].text)
     assert re.match(r"\s*[^?]+\?\s+Answer\.\s.*\d", first, flags=re.S)
@@ -165,7 +172,7 @@ def test_it_shows_its_answer_and_pictures(notebook) -> None:
 
 @pytest.mark.slow
 @each
-def test_it_runs_wherever_its_controls_stand(notebook) -> None:
+def test_it_runs_wherever_its_controls_stand(notebook: Path) -> None:
     """One cell's controls at a time: a control may depend on another one, and is then made anew."""
     app, outputs, _ = loaded(notebook)
     found = 0
@@ -192,7 +199,7 @@ def test_it_runs_wherever_its_controls_stand(notebook) -> None:
         ("", "p[0] = "),
     ],
 )
-def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says) -> None:
+def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p: str, says: str) -> None:
     notebook = ROOT / "notebooks" / "how_far.py"
     (group,) = groups(notebook)
     outputs, _ = loaded(notebook)[0].run(defs=group | {"p_text": mo.ui.text(p)})
@@ -205,15 +212,15 @@ def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p, says) -
 
 
 @pytest.fixture
-def served(tmp_path: Path):
+def served(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     """Starts `marimo run` on a notebook, with nobody's settings, and gives its address."""
     started = []
 
-    def serve(notebook):
+    def serve(notebook: Path) -> str:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        command = [sys.executable, "-m", "marimo", "run", notebook, "--headless", "--no-token", "--port"]
+        command = [sys.executable, "-m", "marimo", "run", str(notebook), "--headless", "--no-token", "--port"]
         env = os.environ | {"XDG_CONFIG_HOME": str(tmp_path)}
         with (tmp_path / "log").open("w") as log:
             started.append(
@@ -235,7 +242,7 @@ def served(tmp_path: Path):
 
 @pytest.mark.slow
 @each
-def test_its_picture_moves_with_a_control(notebook, browser, served) -> None:
+def test_its_picture_moves_with_a_control(notebook: Path, browser: "Browser", served: Callable[[Path], str]) -> None:
     """In a real browser, on a notebook that is really running, and with no word to the world outside."""
     address, asked = served(notebook), []
     page = browser.new_page(viewport={"width": 1280, "height": 2400})
@@ -258,7 +265,7 @@ def test_its_picture_moves_with_a_control(notebook, browser, served) -> None:
 
 @pytest.mark.slow
 @each
-def test_it_exports_to_a_page_that_renders(notebook, browser, tmp_path: Path) -> None:
+def test_it_exports_to_a_page_that_renders(notebook: Path, browser: "Browser", tmp_path: Path) -> None:
     """Text and pictures are in the page; marimo's scripts are not (notebooks/README.md), so they are served here."""
     page_file = tmp_path / "page.html"
     command = [*strict("module"), "marimo", "export", "html", notebook, "-o", page_file]
@@ -266,7 +273,7 @@ def test_it_exports_to_a_page_that_renders(notebook, browser, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     beside, asked = Path(mo.__file__).parent / "_static", []
 
-    def answer(route) -> None:
+    def answer(route: Any) -> None:
         asked.append(route.request.url)
         wanted = beside / route.request.url.removeprefix(f"{SERVED}{mo.__version__}/dist/").partition("?")[0]
         route.fulfill(path=wanted) if wanted.is_file() else route.abort()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from markdown_it import MarkdownIt
 from places import ROOT
 
@@ -115,7 +116,7 @@ def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def with_code() -> list:
+def with_code() -> list[ParameterSet]:
     """The pages that have code to run; those with shell commands are slow."""
     cases = []
     for page in PAGES:
@@ -126,7 +127,7 @@ def with_code() -> list:
 
 
 @pytest.mark.parametrize("page", with_code())
-def test_the_code_of_a_page_runs(page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(with_data(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
     namespace = {"__name__": "page"}
@@ -171,7 +172,7 @@ def test_a_file_of_a_page_is_used() -> None:
                 assert any(re.search(rf"\b{stem}\b", later.code) for later in run[place + 1 :]), (page, stem)
 
 
-def examples() -> list:
+def examples() -> list[tuple[Path, list[str]]]:
     """The "Example: ..." lines of all docstrings, in order, a module at a time."""
     cases = []
     for folder in ("spechub_lp", "theory"):
@@ -180,13 +181,15 @@ def examples() -> list:
             kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
             texts = [ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds)]
             lines = [line for text in texts for line in EXAMPLE.findall(text)]
-            cases += [pytest.param(module, lines, id=named(module))] if lines else []
+            cases += [(module, lines)] if lines else []
     return cases
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "lines"), examples())
-def test_the_examples_in_docstrings_run(module, lines, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "lines"), [pytest.param(module, lines, id=named(module)) for module, lines in examples()]
+)
+def test_the_examples_in_docstrings_run(module: Path, lines: list[str], tmp_path: Path) -> None:
     folder = with_data(tmp_path)
     (engine,) = [block for block in blocks(ROOT / "README.md") if block.file == "mymodule.py"]
     (folder / "mymodule.py").write_text(engine.code, encoding="utf-8")
@@ -198,6 +201,6 @@ def test_the_examples_in_docstrings_run(module, lines, tmp_path: Path) -> None:
 
 
 def test_the_examples_that_are_not_run_are_there() -> None:
-    there = [(named(case.values[0]), line) for case in examples() for line in case.values[1]]
+    there = [(named(module), line) for module, lines in examples() for line in lines]
     for place, begin in EXAMPLES_NOT_RUN:
         assert any(place == name and line.startswith(begin) for name, line in there), begin

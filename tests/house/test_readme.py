@@ -1,14 +1,11 @@
 """The README's table is the one that the stored results give. Its code is run by test_prose_runs.py."""
 
 import json
-import sys
 
 from places import ROOT
 
 from spechub_lp import samplers
-
-sys.path.insert(0, str(ROOT / "validation"))
-import readme_table
+from validation import readme_table
 
 README = (ROOT / "README.md").read_text()
 

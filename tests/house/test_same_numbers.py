@@ -1,5 +1,7 @@
 """scripts/same_numbers.py sees what differs: a number, a digit of a certificate, an exit code; not a date or a name."""
 
+from typing import Any
+
 import pytest
 from places import ROOT
 
@@ -9,7 +11,7 @@ BEFORE = {"date": "2026", "law": ["1/3", "2/3"], "alpha": 0.5, "lossless": True,
 RENAMED = {"date": "2027", "distribution": ["1/3", "2/3"], "alpha": 0.5, "lossless": True, "seconds": 4.0}
 
 
-def outcome(document, certificate=b"proof", code=0):
+def outcome(document: dict[str, Any], certificate: bytes = b"proof", code: int = 0) -> same_numbers.Outcome:
     return same_numbers.Outcome(code, list(same_numbers.leaves(document)), certificate, "")
 
 
@@ -30,7 +32,7 @@ def test_other_names_dates_and_times_are_no_difference() -> None:
         (outcome(RENAMED, code=1), ["exit code 0, now 1"]),
     ],
 )
-def test_a_difference_is_told_with_its_place(after, said) -> None:
+def test_a_difference_is_told_with_its_place(after: Any, said: Any) -> None:
     found = same_numbers.differences(outcome(BEFORE), after)
     assert len(found) == len(said)
     assert all(line.startswith(start) for line, start in zip(found, said, strict=True))

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ except SystemExit as end:
 """
 
 
-def loaded(*args, **environment):
+def loaded(*args: str | Path, **environment: str) -> tuple[int, set[str]]:
     """(exit code, top-level modules) at the end of a command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *map(str, args)],
@@ -44,7 +45,7 @@ def loaded(*args, **environment):
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
-def test_help_loads_nothing_heavy(args) -> None:
+def test_help_loads_nothing_heavy(args: list[str]) -> None:
     code, modules = loaded(*args)
     assert code == 0
     assert not modules & HEAVY
@@ -83,7 +84,7 @@ def test_the_gate_can_be_imported_without_torch() -> None:
 
 
 def test_public_names_are_all_there_and_listed() -> None:
-    everything = {}
+    everything: dict[str, Any] = {}
     exec("from spechub_lp import *", everything)
     assert set(spechub_lp.__all__) <= set(everything)
     assert set(spechub_lp.__all__) <= set(dir(spechub_lp))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from places import ROOT
 
 import spechub_lp
 from spechub_lp import certificate
-from spechub_lp.optimum.full_vocabulary import Cut
+from spechub_lp.drafts.base import Cut
 from validation.torture import ATTACKS, Doing, brute, rows, runner
 
 FAST = ("certificates", "cuts", "closed_forms")
@@ -57,7 +58,7 @@ def test_a_checker_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_checker_that_accepts_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reject(source) -> None:
+    def reject(source: Any) -> None:
         raise spechub_lp.SpecHubError("no")
 
     monkeypatch.setattr(certificate, "check", reject)
@@ -68,7 +69,7 @@ def test_a_cut_that_is_off_by_more_than_it_says_is_found(monkeypatch: pytest.Mon
     cuts = import_module("validation.torture.cuts")
     right = cuts.cut
 
-    def off(*given, **named) -> Cut:
+    def off(*given: Any, **named: Any) -> Cut:
         found = right(*given, **named)
         return Cut(found.alpha + 1e-9, found.H, found.error)
 

@@ -33,7 +33,7 @@ def test_the_release_works_from_another_folder(tmp_path: Path) -> None:
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(site)}
 
-    def python(*args):
+    def python(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *args], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300
         )

@@ -11,6 +11,7 @@ from fractions import Fraction
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import torch
@@ -29,11 +30,15 @@ from spechub_lp.report.html import gate as gate_page
 from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
 KINDS = ("audit", "audit failed", "gate", "gate rejected", "evaluate")
 
 
-def right(p, q, drafts):
+def right(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
     need = p.clone()
     for j, x in enumerate(drafts):
         if torch.rand(()) * q[x] < need[x]:
@@ -43,13 +48,13 @@ def right(p, q, drafts):
     return int(torch.multinomial(need, 1)), -1
 
 
-def biased(p, q, drafts):
+def biased(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
     if torch.rand(()) * q[drafts[0]] < p[drafts[0]]:
         return drafts[0], 0
     return int(torch.multinomial(p, 1)), -1
 
 
-def audited():
+def audited() -> dict[str, Any]:
     rows = resources.path("captured/smollm2.safetensors")
     result = audit.run(8, 0, 0, jobs=1)
     result.model = dict(store.load(rows).manifest)
@@ -57,7 +62,7 @@ def audited():
     return {**about("audit"), **asdict(result), "failures": result.failures}
 
 
-def failed(document):
+def failed(document: dict[str, Any]) -> dict[str, Any]:
     """A sampler that lost one distribution, and acceptances above its optimum."""
     document = json.loads(json.dumps(document, default=str))
     line = next(line for line in document["lines"] if line["sampler"] == "rrs" and line["own"])
@@ -66,20 +71,20 @@ def failed(document):
     return document
 
 
-def gated(engine, name):
+def gated(engine: Any, name: str) -> dict[str, Any]:
     settings = Settings(seconds=60.0, levels=(0, 1))
     report = check_node(engine, "iid", 2, name=name, settings=settings, cases=problems("iid", 2)[:3])
     return {**about("gate"), **report.document()}
 
 
-def evaluated():
+def evaluated() -> dict[str, Any]:
     plan = replay.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
     result = replay.replay(resources.path("captured/smollm2.safetensors"), plan, 1)
     return {**about("evaluate"), **result.document()}
 
 
 @pytest.fixture(scope="module")
-def documents():
+def documents() -> dict[str, dict[str, Any]]:
     clean = audited()
     return {
         "audit": clean,
@@ -91,48 +96,50 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def texts(documents):
+def texts(documents: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {kind: page(document) for kind, document in documents.items()}
 
 
 class Seen(HTMLParser):
     """Every element with its attributes, and the text of the elements asked for."""
 
-    def __init__(self, text) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.elements, self.words, self.open = [], [], []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attributes)))
         self.open.append(tag)
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.words.append(data)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         while self.open and self.open.pop() != tag:
             pass
 
-    def all(self, tag):
+    def all(self, tag: str) -> list[Any]:
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def attached(text):
+def attached(text: str) -> dict[str, bytes]:
     """name -> the bytes of every file that the page carries."""
     links = [a for a in Seen(text).all("a") if a.get("download")]
     return {a["download"]: base64.b64decode(a["href"].partition("base64,")[2], validate=True) for a in links}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_is_one_file_that_loads_nothing(texts, kind) -> None:
+def test_the_page_is_one_file_that_loads_nothing(texts: dict[str, str], kind: str) -> None:
     text = texts[kind]
     seen = Seen(text)
     loading = ("src", "href", "xlink:href", "srcset", "poster", "action", "data", "background")
     addresses = [v for _, a in seen.elements for name, v in a.items() if name in loading]
     assert addresses
-    assert all(v.startswith(("#", "data:")) for v in addresses)
+    assert all(v and v.startswith(("#", "data:")) for v in addresses)
     assert "@import" not in text
     assert set(text.split("url(")[1:]) == {part for part in text.split("url(")[1:] if part.startswith("#")}
     tags = {tag for tag, _ in seen.elements}
@@ -141,7 +148,9 @@ def test_the_page_is_one_file_that_loads_nothing(texts, kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pictures(texts, kind) -> None:
+def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pictures(
+    texts: dict[str, str], kind: str
+) -> None:
     seen = Seen(texts[kind])
     assert seen.all("html") == [{"lang": "en"}]
     assert len(seen.all("title")) == 1
@@ -168,7 +177,7 @@ def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pic
         ("evaluate", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
     ],
 )
-def test_the_page_opens_with_its_verdict(texts, kind, verdict, says) -> None:
+def test_the_page_opens_with_its_verdict(texts: dict[str, str], kind: str, verdict: str, says: str) -> None:
     words = " ".join(" ".join(Seen(texts[kind]).words).split())
     body = words.partition(verdict + ":")[2]
     assert verdict in body[:200]
@@ -176,7 +185,9 @@ def test_the_page_opens_with_its_verdict(texts, kind, verdict, says) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_foot_says_how_to_run_it_again(documents, texts, kind) -> None:
+def test_the_foot_says_how_to_run_it_again(
+    documents: dict[str, dict[str, Any]], texts: dict[str, str], kind: str
+) -> None:
     document = json.loads(json.dumps(documents[kind], default=str))
     seed = {"audit": document, "gate": document.get("settings"), "evaluate": document.get("plan")}[document["command"]]
     foot = " ".join(Seen(texts[kind].partition("<footer>")[2]).words)
@@ -187,7 +198,7 @@ def test_the_foot_says_how_to_run_it_again(documents, texts, kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_acceptance_stands_without_a_verdict(texts, kind) -> None:
+def test_no_acceptance_stands_without_a_verdict(texts: dict[str, str], kind: str) -> None:
     accepting = 0
     for table in texts[kind].split("<thead>")[1:]:
         head, _, body = table.partition("</tbody>")[0].partition("</thead>")
@@ -199,7 +210,7 @@ def test_no_acceptance_stands_without_a_verdict(texts, kind) -> None:
     assert accepting
 
 
-def test_the_certificates_prove_what_the_page_says(documents, texts) -> None:
+def test_the_certificates_prove_what_the_page_says(documents: dict[str, dict[str, Any]], texts: dict[str, str]) -> None:
     files = {name: data for name, data in attached(texts["audit"]).items() if name.startswith("certificate")}
     examples = {
         (e["record"]["sampler"], e["record"]["drafts"], e["record"]["k"]): e["record"]
@@ -212,7 +223,7 @@ def test_the_certificates_prove_what_the_page_says(documents, texts) -> None:
     assert any(not r["own"] and r["membership"] > r["optimum"] and r["distance"] > 0 for r in examples.values())
 
 
-def test_an_example_is_the_worst_of_its_sampler(documents) -> None:
+def test_an_example_is_the_worst_of_its_sampler(documents: dict[str, dict[str, Any]]) -> None:
     for example in documents["audit"]["examples"]:
         r = example["record"]
         if not r["own"] or r["k"] != 2:
@@ -226,14 +237,16 @@ def test_an_example_is_the_worst_of_its_sampler(documents) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_whole_document_is_attached(documents, texts, kind) -> None:
+def test_the_whole_document_is_attached(documents: dict[str, dict[str, Any]], texts: dict[str, str], kind: str) -> None:
     name = f"spechub-{documents[kind]['command']}.json"
     data = attached(texts[kind]).get(name) or gzip.decompress(attached(texts[kind])[name + ".gz"])
     assert json.loads(data) == json.loads(json.dumps(documents[kind], default=str))
     assert page(json.loads(data)) == texts[kind]
 
 
-def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_document_is_packed_and_a_huge_one_left_out(
+    documents: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = json.dumps(documents["evaluate"], indent=1, default=str)
     monkeypatch.setattr(pages, "LARGEST_ATTACHED", len(text) - 10)
     packed = page(documents["evaluate"])
@@ -244,7 +257,7 @@ def test_a_large_document_is_packed_and_a_huge_one_left_out(documents, monkeypat
     assert "add --json FILE" in bare
 
 
-def hostile(document):
+def hostile(document: dict[str, Any]) -> Any:
     """The document with hostile text in every string that comes from a user, an engine or a file."""
     document = json.loads(json.dumps(document, default=str))
     document["command_line"] += HOSTILE
@@ -266,7 +279,9 @@ def hostile(document):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_from_the_document_is_escaped(documents, texts, kind) -> None:
+def test_everything_from_the_document_is_escaped(
+    documents: dict[str, dict[str, Any]], texts: dict[str, str], kind: str
+) -> None:
     text = page(hostile(documents[kind]))
     seen = Seen(text)
     assert {tag for tag, _ in seen.elements} <= {tag for tag, _ in Seen(texts[kind]).elements} | {"ul", "li"}
@@ -307,7 +322,9 @@ def test_a_crash_is_rejected_by_its_kind() -> None:
     assert "crash: it died" in words
 
 
-def test_without_matplotlib_the_page_says_so(documents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_page_says_so(
+    documents: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     text = page(documents["gate"])
     assert "<svg" not in text
@@ -335,21 +352,23 @@ def test_the_command_writes_the_page_and_its_certificates_pass_verify(tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def files(texts, tmp_path_factory: pytest.TempPathFactory):
+def files(texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     for kind, text in texts.items():
         (folder / f"{kind}.html").write_text(text)
     return folder
 
 
-def visit(browser, file: Path, width=1280, scheme="light", unfold=True):
+def visit(
+    browser: "Browser", file: Path, width: int = 1280, scheme: Literal["light", "dark"] = "light", unfold: bool = True
+) -> tuple[Any, list[str], list[str]]:
     """(the page, what it complained about, what it asked for besides itself)."""
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints, asked = [], []
+    complaints, asked = list[str](), list[str]()
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def reject(route) -> None:
+    def reject(route: Any) -> None:
         if route.request.url == file.as_uri():
             route.continue_()
         else:
@@ -390,7 +409,7 @@ CONTRAST = """() => {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind) -> None:
+def test_it_renders_without_complaint_and_asks_for_nothing(browser: "Browser", files: Path, kind: str) -> None:
     tab, complaints, asked = visit(browser, files / f"{kind}.html")
     assert tab.locator("h1").inner_text().startswith(("PASS", "FAIL"))
     shapes = tab.locator("svg").evaluate_all("all => all.map(s => s.getBoundingClientRect().height)")
@@ -403,7 +422,7 @@ def test_it_renders_without_complaint_and_asks_for_nothing(browser, files, kind)
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_tables_scroll_sideways(browser, files, kind, width) -> None:
+def test_only_tables_scroll_sideways(browser: "Browser", files: Path, kind: str, width: int) -> None:
     tab, *_ = visit(browser, files / f"{kind}.html", width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     boxes = tab.locator(".scroll").evaluate_all("all => all.map(b => b.scrollWidth - b.clientWidth)")
@@ -415,7 +434,9 @@ def test_only_tables_scroll_sideways(browser, files, kind, width) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, scheme) -> None:
+def test_every_word_can_be_read_in_light_and_in_dark(
+    browser: "Browser", files: Path, kind: str, scheme: Literal["light", "dark"]
+) -> None:
     tab, *_ = visit(browser, files / f"{kind}.html", scheme=scheme)
     ground, found = tab.evaluate(CONTRAST)
     assert (sum(map(float, ground[4:-1].split(",")[:3])) < 150) == (scheme == "dark")
@@ -425,7 +446,7 @@ def test_every_word_can_be_read_in_light_and_in_dark(browser, files, kind, schem
 
 
 @pytest.mark.slow
-def test_paper_is_white_and_shows_what_is_folded(browser, files) -> None:
+def test_paper_is_white_and_shows_what_is_folded(browser: "Browser", files: Path) -> None:
     tab, *_ = visit(browser, files / "audit.html", scheme="dark", unfold=False)
     tab.emulate_media(media="print")
     ground, found = tab.evaluate(CONTRAST)
@@ -438,7 +459,7 @@ def test_paper_is_white_and_shows_what_is_folded(browser, files) -> None:
 
 
 @pytest.mark.slow
-def test_a_saved_certificate_verifies(browser, files, tmp_path: Path) -> None:
+def test_a_saved_certificate_verifies(browser: "Browser", files: Path, tmp_path: Path) -> None:
     tab, complaints, asked = visit(browser, files / "audit.html")
     links = tab.locator('a[download^="certificate"]')
     for n in (0, links.count() - 1):
@@ -455,7 +476,9 @@ def test_a_saved_certificate_verifies(browser, files, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile_names_run_nothing(browser, documents, tmp_path: Path, kind) -> None:
+def test_hostile_names_run_nothing(
+    browser: "Browser", documents: dict[str, dict[str, Any]], tmp_path: Path, kind: str
+) -> None:
     write_page(tmp_path / "hostile.html", hostile(documents[kind]))
     tab, complaints, asked = visit(browser, tmp_path / "hostile.html", 390)
     assert complaints == []

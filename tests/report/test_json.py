@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,6 +17,7 @@ from stored_rows import stored
 import spechub_lp
 from spechub_lp._util import io
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.gate import Settings
 from spechub_lp.gate.results import Report, Row
 from spechub_lp.gate.serialize import compare, read_case, read_report
 from spechub_lp.replay.replay import Replay
@@ -35,7 +37,7 @@ def biased(p, q, drafts):
 """
 
 
-def document(*args, cwd, code=0):
+def document(*args: object, cwd: Path, code: int = 0) -> Any:
     """What a command writes to stdout with `--json -`, where nothing but it may stand."""
     done = subprocess.run(
         [sys.executable, "-m", "spechub_lp", *map(str, args), "--json", "-"],
@@ -46,7 +48,7 @@ def document(*args, cwd, code=0):
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory):
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One document a command, and more where another kind of run fills other fields."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "json_engine.py").write_text(ENGINE)
@@ -79,12 +81,12 @@ def documents(tmp_path_factory: pytest.TempPathFactory):
     }  # fmt: skip
 
 
-def check(command, made) -> None:
+def check(command: str, made: Any) -> None:
     jsonschema.Draft202012Validator(schemas.of(command)).validate(made)
 
 
 @pytest.mark.parametrize("command", schemas.DOCUMENTS)
-def test_schemas_are_schemas_and_describe_every_field(command) -> None:
+def test_schemas_are_schemas_and_describe_every_field(command: str) -> None:
     schema = schemas.of(command)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema"]["const"] == schemas.identifier(command)
@@ -97,7 +99,7 @@ def test_schemas_are_schemas_and_describe_every_field(command) -> None:
 
 
 @pytest.mark.slow
-def test_documents_of_real_runs_fit_their_schemas(documents) -> None:
+def test_documents_of_real_runs_fit_their_schemas(documents: dict[str, Any]) -> None:
     for command, some in documents.items():
         for made in some:
             check(command, made)
@@ -107,7 +109,7 @@ def test_documents_of_real_runs_fit_their_schemas(documents) -> None:
 
 
 @pytest.mark.slow
-def test_changed_documents_are_rejected(documents) -> None:
+def test_changed_documents_are_rejected(documents: dict[str, Any]) -> None:
     for command, (made, *_) in documents.items():
         for name in set(made) - set(schemas.OLD_FIELDS.get(command, ())):
             with pytest.raises(jsonschema.ValidationError, match=f"{name!r} is a required property"):
@@ -132,7 +134,7 @@ def test_changed_documents_are_rejected(documents) -> None:
         ("audit", ("examples", 0, "certificate", "claim", "alpha")),
     ],
 )
-def test_a_float_in_the_place_of_a_rational_is_rejected(documents, command, path) -> None:
+def test_a_float_in_the_place_of_a_rational_is_rejected(documents: dict[str, Any], command: str, path: Any) -> None:
     for wrong in (0.39, "0.39", "2/04", "1/0", "-0"):
         made = copy.deepcopy(documents[command][0])
         place = made
@@ -166,7 +168,7 @@ OLD = sorted((ROOT / "tests" / "data" / "documents_1").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", OLD, ids=lambda file: file.stem)
-def test_documents_of_the_first_release_fit_version_1_and_no_other(file) -> None:
+def test_documents_of_the_first_release_fit_version_1_and_no_other(file: Path) -> None:
     made = json.loads(file.read_text())
     schema = schemas.of(file.stem, version=1)
     assert made["schema"] == schema["title"] == f"spechub-{file.stem}-1"
@@ -192,7 +194,7 @@ def test_every_document_has_an_example_of_version_1() -> None:
 
 
 @pytest.mark.slow
-def test_a_script_for_version_1_finds_its_fields_in_version_2(documents) -> None:
+def test_a_script_for_version_1_finds_its_fields_in_version_2(documents: dict[str, Any]) -> None:
     for command, renamed in schemas.OLD_FIELDS.items():
         (stored,) = (file for file in OLD if schemas.OLD_NAMES.get(file.stem, file.stem) == command)
         before = json.loads(stored.read_text())
@@ -228,7 +230,7 @@ def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
 
 def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression() -> None:
     row = Row("tree 2", 2, 0.01, 0.1, float("nan"), 0.5, draws=100)
-    report = Report("x", "seeded", "iid", 2, rows=[row], settings=vars(spechub_lp.gate.Settings()))
+    report = Report("x", "seeded", "iid", 2, rows=[row], settings=dict(vars(Settings())))
     assert report.document()["problems"][0]["acceptance"] is None
     check("gate", json.loads(json.dumps({**head("gate"), **report.document()}, allow_nan=False)))
     compare(report, report.document(), "before.json")
@@ -259,7 +261,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
         check(words[0], made)
 
 
-def head(command):
+def head(command: str) -> Any:
     from spechub_lp.cli.terminal import about
 
     return about(command)

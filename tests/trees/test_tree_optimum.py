@@ -3,8 +3,10 @@
 import copy
 import json
 import random
+from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from gmpy2 import mpq
 from tabular_models import model
 
 from spechub_lp import certificate, optimum, tree_optimum
-from spechub_lp.drafts import IID, WithoutReplacement
+from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
 from spechub_lp.errors import CertificateError, Refuted, SpecHubError, TooLarge, UnknownName
+from spechub_lp.samplers.base import Sampler
 from spechub_lp.trees import Shape, chain, exact_call, full, tabular
 from spechub_lp.trees.compare import rules_for
-from spechub_lp.trees.drafted import Outcome
+from spechub_lp.trees.drafted import Drafted, Outcome
 from spechub_lp.trees.joint import Block
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import parse
@@ -29,7 +32,7 @@ POLICIES = (WithoutReplacement(), IID())
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_the_optimum_is_reached_certified_and_above_every_rule(shape, policy):
+def test_the_optimum_is_reached_certified_and_above_every_rule(shape: Shape, policy: DraftPolicy) -> None:
     for seed in range(3):
         pair = model(3 if shape.size < 5 else 2, seed)
         best = tree_optimum(pair, shape, policy)
@@ -43,7 +46,7 @@ def test_the_optimum_is_reached_certified_and_above_every_rule(shape, policy):
             assert tried.value <= best.value, name
 
 
-def test_the_optimum_of_a_chain_is_block_verification():
+def test_the_optimum_of_a_chain_is_block_verification() -> None:
     for seed in range(4):
         for depth in (1, 2, 4):
             pair = model(3, seed)
@@ -51,7 +54,7 @@ def test_the_optimum_of_a_chain_is_block_verification():
 
 
 @pytest.mark.parametrize("drafts", ["iid", "without_replacement", "hub", "greedy", "top_k"])
-def test_one_level_is_the_optimum_of_one_node(drafts):
+def test_one_level_is_the_optimum_of_one_node(drafts: str) -> None:
     for seed in range(3):
         pair = model(4, seed)
         p, q = pair(())
@@ -60,7 +63,7 @@ def test_one_level_is_the_optimum_of_one_node(drafts):
         assert certificate.check_tree(best.certificate()).value == best.value
 
 
-def test_different_drafters_and_own_policies_are_certified_by_a_table():
+def test_different_drafters_and_own_policies_are_certified_by_a_table() -> None:
     class Own(IID):
         name = "own"
 
@@ -74,16 +77,16 @@ def test_different_drafters_and_own_policies_are_certified_by_a_table():
     assert several.value == optimum(p, q, 2, "product").alpha == certificate.check_tree(several.certificate()).value
 
 
-def turned(pair, order):
+def turned(pair: Any, order: list[int]) -> Any:
     @cache
-    def rows(context):
+    def rows(context: tuple[int, ...]) -> Any:
         p, q = pair(tuple(order[token] for token in context))
         return p[order], q[order]
 
     return rows
 
 
-def test_the_names_of_tokens_do_not_matter():
+def test_the_names_of_tokens_do_not_matter() -> None:
     for seed in range(3):
         pair = model(3, seed)
         for policy in POLICIES:
@@ -93,7 +96,7 @@ def test_the_names_of_tokens_do_not_matter():
             )
 
 
-def test_more_children_or_levels_never_hurt():
+def test_more_children_or_levels_never_hurt() -> None:
     growing = [chain(1), chain(2), LOPSIDED, full(2, 2), Shape((full(2, 1), full(2, 1), full(2, 1)))]
     for seed in range(3):
         for policy in POLICIES:
@@ -106,13 +109,13 @@ class TakesTheFirstPath:
 
     name = "takes the first path"
 
-    def __init__(self, drafts):
+    def __init__(self, drafts: DraftPolicy) -> None:
         self.drafts = drafts
 
-    def policy(self, k):
+    def policy(self, k: int) -> DraftPolicy:
         return self.drafts
 
-    def outcomes(self, tree):
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         node = 0
         while tree.children[node]:
             node = tree.children[node][0]
@@ -122,11 +125,11 @@ class TakesTheFirstPath:
 class NeedlesslyGenerous(NodeByNode):
     """The iid rule, fed with drafts without replacement."""
 
-    def rule(self, k):
+    def rule(self, k: int) -> Sampler:
         return super().rule(k).with_drafts("without_replacement")
 
 
-def test_a_rule_above_the_optimum_is_biased():
+def test_a_rule_above_the_optimum_is_biased() -> None:
     for seed in range(3):
         pair = model(3, seed)
         for policy in POLICIES:
@@ -136,7 +139,7 @@ def test_a_rule_above_the_optimum_is_biased():
             assert call.distance(3) > 0
 
 
-def test_a_wrong_pair_is_seen_although_it_is_below_the_optimum():
+def test_a_wrong_pair_is_seen_although_it_is_below_the_optimum() -> None:
     pair = tabular(lambda context: (["4/10", "3/10", "2/10", "1/10"], ["1/10", "2/10", "3/10", "4/10"]))
     wrong, right = (exact_call(pair, LOPSIDED, rule) for rule in (NeedlesslyGenerous("rrs"), NodeByNode("rrsw")))
     assert right.is_lossless
@@ -145,12 +148,12 @@ def test_a_wrong_pair_is_seen_although_it_is_below_the_optimum():
     assert wrong.distance(1) == F(17, 392)
 
 
-def test_floats_whose_corners_lie_closer_than_rounding_are_mended_exactly():
+def test_floats_whose_corners_lie_closer_than_rounding_are_mended_exactly() -> None:
     """HiGHS's basis is not exactly optimal on some of these; pivots in rationals mend it."""
 
-    def wild(seed):
+    def wild(seed: int) -> Any:
         @cache
-        def rows(context):
+        def rows(context: tuple[int, ...]) -> Any:
             rng = np.random.default_rng([seed, len(context), *context])
             return tuple(np.exp(rng.normal(size=3) * rng.choice([1, 4, 10])) for _ in range(2))
 
@@ -164,7 +167,7 @@ def test_floats_whose_corners_lie_closer_than_rounding_are_mended_exactly():
     assert pivots
 
 
-def test_a_sparse_system_is_solved_exactly_or_called_singular():
+def test_a_sparse_system_is_solved_exactly_or_called_singular() -> None:
     rng = random.Random(0)
     for size in range(1, 7):
         rows = [{j: F(rng.randint(-3, 3)) for j in range(size)} for _ in range(size)]
@@ -185,30 +188,30 @@ GOOD = tree_optimum(
 ).certificate()
 
 
-def bump(text):
+def bump(text: str) -> str:
     return str(F(text) + F(1, 1000))
 
 
-def part(document, *path):
+def part(document: Any, *path: Any) -> Any:
     for step in path:
         document = document[step]
     return document
 
 
-def put(*path):
-    def change(d):
+def put(*path: Any) -> Callable[[Any], None]:
+    def change(d: Any) -> None:
         part(d, *path[:-2])[path[-2]] = path[-1]
 
     return change
 
 
-def gathered(entry, end):
+def gathered(entry: list[Any], end: list[int]) -> list[Any]:
     """All mass of a set of paths at one end."""
     return [entry[0], [[end, str(sum(F(mass) for _, mass in entry[1]))]]]
 
 
-def edit(change, *path):
-    def changed(d):
+def edit(change: Callable[[Any], Any], *path: Any) -> Callable[[Any], None]:
+    def changed(d: Any) -> None:
         part(d, *path[:-1])[path[-1]] = change(part(d, *path))
 
     return changed
@@ -257,7 +260,7 @@ MALFORMED = {
 }
 
 
-def test_the_good_one_is_accepted_in_any_order():
+def test_the_good_one_is_accepted_in_any_order() -> None:
     document = copy.deepcopy(GOOD)
     for entries in (document["coupling"], document["prices"], document["claim"]["model"]):
         entries.reverse()
@@ -266,7 +269,7 @@ def test_the_good_one_is_accepted_in_any_order():
 
 
 @pytest.mark.parametrize("kind", [*FALSE, *MALFORMED])
-def test_corrupted_certificates_are_rejected(kind):
+def test_corrupted_certificates_are_rejected(kind: str) -> None:
     document = copy.deepcopy(GOOD)
     (FALSE | MALFORMED)[kind](document)
     with pytest.raises(CertificateError) as error:
@@ -274,21 +277,21 @@ def test_corrupted_certificates_are_rejected(kind):
     assert isinstance(error.value, Refuted) == (kind in FALSE), error.value
 
 
-def test_the_formats_are_not_mixed_up():
+def test_the_formats_are_not_mixed_up() -> None:
     with pytest.raises(CertificateError, match="fields"):
         certificate.check(GOOD)
     with pytest.raises(CertificateError, match="fields"):
         certificate.check_tree(optimum(["1"], ["1"]).certificate())
 
 
-def test_a_check_does_bounded_work():
+def test_a_check_does_bounded_work() -> None:
     row = ["1/9"] * 9
     claim = {"model": [[[], row, row]], "shape": [[]] * 40, "drafts": "iid", "value": "0"}
     with pytest.raises(CertificateError, match="more than 2,000,000 fillings"):
         certificate.check_tree({"format": certificate.TREE_FORMAT, "claim": claim, "coupling": [], "prices": []})
 
 
-def test_bad_input_is_named():
+def test_bad_input_is_named() -> None:
     pair = {(): (["1/2", "1/2"], ["1/2", "1/2"]), (0,): (["1", "0"], ["1", "0"])}
     with pytest.raises(SpecHubError, match=r"says nothing of context \(1,\)"):
         tree_optimum(pair, full(2, 2))
@@ -299,7 +302,7 @@ def test_bad_input_is_named():
     with pytest.raises(UnknownName, match="method 'primal'"):
         tree_optimum(pair, full(2, 1), method="primal")
     with pytest.raises(SpecHubError, match="is no Shape"):
-        tree_optimum(pair, "2^2")
+        tree_optimum(pair, cast("Shape", "2^2"))
     with pytest.raises(TooLarge, match="sets of paths are too many"):
         tree_optimum(lambda _: (["1/9"] * 9, ["1/9"] * 9), full(3, 3))
     for text in ("2^", "0,1", "[1]", "((", "x", "2^1000"):
@@ -307,7 +310,7 @@ def test_bad_input_is_named():
             parse(text)
 
 
-def test_nothing_drafted_and_nothing_that_can_follow():
+def test_nothing_drafted_and_nothing_that_can_follow() -> None:
     assert tree_optimum({(): (["1/2", "1/2"], ["1", "0"])}, Shape()).value == 0
     best = tree_optimum(lambda _: (["0", "1"], ["1", "0"]), chain(1))
     assert best.value == 0 == certificate.check_tree(best.certificate()).value
@@ -320,9 +323,9 @@ def test_nothing_drafted_and_nothing_that_can_follow():
     [(3, full(2, 3), "without_replacement"), (4, full(3, 2), "without_replacement"),
      (6, full(2, 2), "without_replacement"), (4, chain(5), "iid"), (4, full(2, 2), "iid")],
 )  # fmt: skip
-def test_the_sizes_that_are_promised(vocabulary, shape, drafts):
+def test_the_sizes_that_are_promised(vocabulary: int, shape: Shape, drafts: str) -> None:
     @cache
-    def dense(context):
+    def dense(context: tuple[int, ...]) -> Any:
         rng = random.Random(f"{vocabulary} {context}")
         weights = [[rng.randint(1, 9) for _ in range(vocabulary)] for _ in range(2)]
         return tuple(np.array([mpq(w, sum(row)) for w in row], dtype=object) for row in weights)

@@ -72,7 +72,9 @@ class Engine:
             return torch.multinomial(q, n * self.k, replacement=True).view(n, self.k)
         x, rows = torch.zeros((n, 0), dtype=torch.int64), q.expand(n, -1)
         for _ in range(self.k):
-            x = torch.cat([x, torch.multinomial(self.drafts.draft(rows, x, self.k).expand(rows.shape), 1)], dim=1)
+            x = torch.cat(
+                [x, torch.multinomial(torch.as_tensor(self.drafts.draft(rows, x, self.k)).expand(rows.shape), 1)], dim=1
+            )
         return x
 
 
@@ -245,7 +247,9 @@ def full_by_scipy(p: Any, x: Any, mass: Any) -> float | None:
 
 
 def full_by_cvxpy(p: Any, x: Any, mass: Any, solver: str) -> float | None:
-    import cvxpy as cp
+    from spechub_lp.optimum.cvxpy_model import load_cvxpy
+
+    cp = load_cvxpy()
 
     drafted = (x[:, :, None] == np.arange(len(p))).any(axis=1).astype(float)
     C = cp.Variable((len(x), len(p)), nonneg=True)

@@ -107,9 +107,9 @@ def square(d: Document, _: random.Random) -> None:
 
 def worse(d: Document, _: random.Random) -> None:
     """Drafts and output independent: a right coupling that accepts less than the optimum, and its value as alpha."""
-    p, masses = d["claim"]["p"], {}
+    p, masses = d["claim"]["p"], dict[tuple[int, ...], Fraction]()
     for x, _y, mass in d["coupling"]:
-        masses[tuple(x)] = masses.get(tuple(x), 0) + Fraction(mass)
+        masses[tuple(x)] = masses.get(tuple(x), Fraction(0)) + Fraction(mass)
     cells = {(x, y): m * Fraction(share) for x, m in masses.items() for y, share in enumerate(p) if Fraction(share)}
     d["coupling"] = [[list(x), y, str(m)] for (x, y), m in cells.items()]
     d["claim"]["alpha"] = str(sum(m for (x, y), m in cells.items() if y in x))
