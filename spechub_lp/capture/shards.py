@@ -41,7 +41,16 @@ AGAIN = "run the same capture again: finished shards are kept and this one is ma
 
 @dataclass(frozen=True)
 class Shards:
-    """N positions of a target and a draft on V tokens, read from disk as they are asked for."""
+    """N positions of a target and a draft on V tokens, read from disk as they are asked for.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> rows = load(resources.path("captured/austen"), check=False)
+    >>> p, q = rows.distributions(0)
+    >>> p.shape == q.shape == (rows.vocabulary,)
+    True
+    """
 
     folder: Path
     manifest: dict[str, Any]
@@ -51,6 +60,7 @@ class Shards:
 
     @property
     def vocabulary(self) -> int:
+        """Number of tokens V."""
         return int(self.manifest["vocabulary"])
 
     @cached_property
@@ -69,7 +79,7 @@ class Shards:
         return [self.manifest["documents"][d]["domain"] for d in self.document]
 
     def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) log-probabilities of target and draft at T = 1; -inf marks a forbidden token."""
+        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1; -inf marks a forbidden token."""
         parts: list[list[Floats]] = [[], []]
         for row in np.asarray(rows):
             shard = int(np.searchsorted(self._ends, row, side="right"))
@@ -80,14 +90,14 @@ class Shards:
         return np.concatenate(parts[0]), np.concatenate(parts[1])
 
     def batch(self, which: int | slice | NDArray[Any], temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) target and draft distributions at `which` positions: an integer, a slice or an array."""
+        """Return ([B, V], [B, V]) target and draft distributions at positions: an integer, a slice or an array."""
         if not temperature > 0:
             raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
         p, q = (from_logits(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
         return p, q  # type: ignore[return-value]  # of numpy, as the logits are
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([V], [V]) target and draft distribution at position i."""
+        """Return ([V], [V]) target and draft distribution at position i."""
         p, q = self.batch(i, temperature)
         return p[0], q[0]
 
@@ -101,13 +111,31 @@ class Shards:
 
 
 def load(folder: Path, check: bool = True) -> Shards:
-    """The finished shards of a folder, once they are what its manifest says.
+    """Load the finished shards of a folder, once they are what its manifest says.
 
-    check: read every byte, for its hash and for entries that are no log-probabilities. Otherwise sizes and headers of
-        the files are compared, and the places of the rows: every document in the list, no place twice, in order.
+    Parameters
+    ----------
+    folder
+        Where a capture wrote.
+    check
+        Read every byte, for its hash and for entries that are no log-probabilities. Otherwise sizes and headers of the
+        files are compared, and the places of the rows: every document in the list, no place twice, in order.
 
-    Raises:
-        SpecHubError: a file is missing or damaged, or manifest and shards differ.
+    Returns
+    -------
+    Shards
+        The rows.
+
+    Raises
+    ------
+    SpecHubError
+        A file is missing or damaged, or manifest and shards differ.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> len(load(resources.path("captured/austen"), check=False)) > 0
+    True
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -125,7 +153,28 @@ def load(folder: Path, check: bool = True) -> Shards:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest, or None where there is none. Raises SpecHubError when it is not one."""
+    """Read the manifest of a folder.
+
+    Parameters
+    ----------
+    folder
+        Where a capture wrote.
+
+    Returns
+    -------
+    dict or None
+        None where there is no manifest.
+
+    Raises
+    ------
+    SpecHubError
+        The file is no manifest.
+
+    Examples
+    --------
+    >>> read_manifest(Path(".")) is None
+    True
+    """
     path = folder / MANIFEST
     if not is_file(path):
         return None
@@ -137,16 +186,70 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest whole, with a checksum of itself, so that an edit is noticed."""
+    """Write the manifest whole, with a checksum of itself, so that an edit is noticed.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    manifest
+        What it says.
+
+    Examples
+    --------
+    >>> write_manifest(Path("."), {"shards": []})
+    >>> sorted(json.loads(Path("manifest.json").read_text()))
+    ['checksum', 'shards']
+    """
     replace_file(folder / MANIFEST, (json.dumps(sealed(manifest), indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def file_name(number: int) -> str:
+    """Return the name of a shard's file.
+
+    Parameters
+    ----------
+    number
+        Of the shard, from 0.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Examples
+    --------
+    >>> file_name(3)
+    'shard-00003.safetensors'
+    """
     return f"shard-{number:05d}.safetensors"
 
 
 def write_shard(folder: Path, number: int, tensors: dict[str, Any]) -> dict[str, Any]:
-    """Write one shard (torch tensors) whole; returns its entry in the manifest."""
+    """Write one shard whole.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    number
+        Of the shard.
+    tensors
+        Torch tensors: target [n, V], draft [n, V], document [n], index [n].
+
+    Returns
+    -------
+    dict
+        Its entry in the manifest.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tensors = {name: torch.zeros(1, 2) for name in ("target", "draft")}
+    >>> tensors |= {name: torch.zeros(1, dtype=torch.int32) for name in ("document", "index")}
+    >>> write_shard(Path("."), 0, tensors)["positions"]
+    1
+    """
     data, name = save_tensors(tensors), file_name(number)
     replace_file(folder / name, data)
     return {
@@ -158,7 +261,29 @@ def write_shard(folder: Path, number: int, tensors: dict[str, Any]) -> dict[str,
 
 
 def damage(folder: Path, entry: dict[str, Any], check: bool = True, vocabulary: int | None = None) -> str | None:
-    """What is wrong with a shard, in words, or None. check: read every byte."""
+    """Say what is wrong with a shard.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    entry
+        Its entry in the manifest.
+    check
+        Read every byte.
+    vocabulary
+        V, where it is known.
+
+    Returns
+    -------
+    str or None
+        In words; None when nothing is.
+
+    Examples
+    --------
+    >>> damage(Path("."), {"file": "shard-00009.safetensors"})
+    'is missing'
+    """
     path = folder / entry["file"]
     if not is_file(path):
         return "is missing"
@@ -184,9 +309,26 @@ def damage(folder: Path, entry: dict[str, Any], check: bool = True, vocabulary: 
 def places_fault(
     document: NDArray[Any], index: NDArray[Any], documents: Sequence[Mapping[str, Any]], complete: bool = False
 ) -> str | None:
-    """What is wrong with the places of rows, [N] document and [N] index, beside the list of documents; or None.
+    """Say what is wrong with the places of rows, beside the list of documents.
 
-    complete: the documents must have as many positions as the list says.
+    Parameters
+    ----------
+    document, index : [N]
+        The document of each row, and its token in it.
+    documents
+        As the manifest lists them.
+    complete
+        Whether the documents must have as many positions as the list says.
+
+    Returns
+    -------
+    str or None
+        In words; None when nothing is.
+
+    Examples
+    --------
+    >>> places_fault(np.array([0, 2]), np.array([5, 6]), [{"name": "a"}, {"name": "b"}])
+    'document = 2, and documents 0 to 1 are listed'
     """
     document, index = document.astype(np.int64), index.astype(np.int64)
     if documents and not 0 <= document.min() <= document.max() < len(documents):

@@ -62,7 +62,16 @@ SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Rows:
-    """N positions of a target and a draft (the axis of length 2) on V tokens, with K kept tokens each."""
+    """N positions of a target and a draft (the axis of length 2) on V tokens, K stored exactly for each position.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> rows = load_rows(resources.path("captured/smollm2.safetensors"))
+    >>> p, q = rows.batch([0, 1])
+    >>> len(rows), p.shape
+    (320, (2, 49152))
+    """
 
     manifest: dict[str, Any]
     ids: NDArray[np.uint16]
@@ -91,6 +100,7 @@ class Rows:
 
     @property
     def vocabulary(self) -> int:
+        """Number of tokens V."""
         return len(self.mean)
 
     @property
@@ -99,19 +109,19 @@ class Rows:
         return [self.manifest["documents"][d]["domain"] for d in self.document]
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([V], [V]) target and draft distribution at position i."""
+        """Return ([V], [V]) target and draft distribution at position i."""
         p, q = self.batch(i, temperature)
         return p[0], q[0]
 
     def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) target and draft distributions at `which` positions: an integer, a slice or an array."""
+        """Return ([B, V], [B, V]) target and draft distributions at positions: an integer, a slice or an array."""
         if not temperature > 0:
             raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
         rows = np.atleast_1d(np.arange(len(self))[which])
         return self._distribution(0, rows, temperature), self._distribution(1, rows, temperature)
 
     def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
-        """([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
+        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
         rows = np.asarray(rows)
         return self._log(0, rows), self._log(1, rows)
 
@@ -141,7 +151,33 @@ class Rows:
 
 
 def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
-    """The tensors `ids` to `coefficient` of `Rows` from the finite [N, V] logits of the two models."""
+    """Make the tensors `ids` to `coefficient` of `Rows` from finite logits.
+
+    Parameters
+    ----------
+    target, draft : [N, V]
+        Logits of the two models.
+    keep
+        How many tokens of each row are stored exactly.
+    rank
+        Coefficients of the background.
+
+    Returns
+    -------
+    dict
+        Name -> tensor, with the shapes of `Rows`.
+
+    Raises
+    ------
+    SpecHubError
+        A logit is not finite, or `keep` is not below V.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> pack(rng.normal(size=(4, 9)), rng.normal(size=(4, 9)), keep=3, rank=2)["ids"].shape
+    (4, 3)
+    """
     n, v = target.shape
     if not 0 < keep < v <= 1 << 16:
         raise SpecHubError(f"keep = {keep} of V = {v} tokens; needed: 0 < keep < V <= 65536 (ids have 16 bits)")
@@ -175,9 +211,24 @@ def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
 
 
 def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors), then its manifest beside it (.json) with the file's sha256.
+    """Write compact rows (.safetensors), then their manifest beside them (.json) with the file's sha256.
 
     Each appears whole or not at all, the manifest last: after a crash in between, `load` rejects the pair.
+
+    Parameters
+    ----------
+    path
+        The .safetensors file.
+    tensors
+        What `pack` made, and the places of the rows.
+    manifest
+        What the file beside it says.
+
+    Examples
+    --------
+    >>> save("rows.safetensors", {"ids": np.zeros((1, 1), dtype=np.uint16)}, {"documents": []})
+    >>> sorted(path.name for path in Path(".").glob("rows.*"))
+    ['rows.json', 'rows.safetensors']
     """
     path = Path(path)
     data = save_tensors(tensors)
@@ -189,25 +240,82 @@ def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> Non
 
 
 def load(path: str | Path, check: bool = True) -> Any:
-    """Stored rows: `Shards` of a folder that `spechub-lp capture` wrote, or the compact `Rows` of a .safetensors file.
+    """Load stored rows.
 
-    check: compare every byte with the sha256 in the manifest (compact rows always are).
+    Parameters
+    ----------
+    path
+        A folder that `spechub-lp capture` wrote, or a .safetensors file of compact rows.
+    check
+        Compare every byte with the sha256 in the manifest (compact rows always are).
 
-    Raises:
-        SpecHubError: a file is missing or damaged; the message says which, and what to do.
+    Returns
+    -------
+    Shards or Rows
+        The rows.
+
+    Raises
+    ------
+    SpecHubError
+        A file is missing or damaged; the message says which, and what to do.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> load(resources.path("captured/smollm2.safetensors")).vocabulary
+    49152
     """
     path = Path(path)
     return shards.load(path, check) if is_folder(path) else load_rows(path)
 
 
 def fingerprint(path: Path) -> str:
-    """The sha256 of the manifest of stored rows, which has the sha256 of all that they are made of."""
+    """Return the sha256 of the manifest of stored rows, which has the sha256 of all that they are made of.
+
+    Parameters
+    ----------
+    path
+        As `load` takes it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> len(fingerprint(resources.path("captured/smollm2.safetensors")))
+    64
+    """
     manifest = path / shards.MANIFEST if is_folder(path) else path.with_suffix(".json")
     return hashlib.sha256(read_bytes(manifest)).hexdigest()
 
 
 def load_rows(path: str | Path) -> Rows:
-    """The compact rows at `path` (.safetensors), once its bytes and tensors are found to be what its manifest says."""
+    """Load compact rows, once their bytes and tensors are found to be what their manifest says.
+
+    Parameters
+    ----------
+    path
+        The .safetensors file.
+
+    Returns
+    -------
+    Rows
+        The rows.
+
+    Raises
+    ------
+    SpecHubError
+        A file is missing or damaged.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> load_rows(resources.path("captured/smollm2.safetensors")).domains[0]
+    'code'
+    """
     path = Path(path)
     beside = path.with_suffix(".json")
     for file in (path, beside):

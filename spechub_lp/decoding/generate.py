@@ -22,7 +22,13 @@ Rule = NodeByNode | Traversal | Block
 
 @dataclass
 class Generation:
-    """What a loop made, and what it took."""
+    """What a loop made, and what it took.
+
+    Examples
+    --------
+    >>> Generation(tokens=[5, 6, 7], calls=[2, 1]).efficiency
+    1.5
+    """
 
     tokens: list[int] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
@@ -43,12 +49,46 @@ def generate(
     target: Reader, draft: Reader, prompt: Sequence[int], shape: Shape, rule: Rule, length: int,
     setting: Setting | None = None, rng: np.random.Generator | None = None,
 ) -> Generation:  # fmt: skip
-    """Generate `length` tokens behind `prompt` (one token at least).
+    """Generate tokens after a prompt.
 
     1. The draft reads what it has not read yet; from its distribution the root's children are drawn, and so on level by
        level.
     2. The target reads the last token and the whole tree in one call.
     3. The rule says where the accepted path ends and which token follows. Both models keep the path.
+
+    Parameters
+    ----------
+    target, draft
+        The models.
+    prompt
+        One token at least.
+    shape
+        Of the trees.
+    rule
+        How they are verified.
+    length
+        How many tokens.
+    setting
+        Temperature and truncation.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    Generation
+        The tokens, the calls and the clock.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.shape import full
+    >>> class Even:  # a model that says of two tokens that they are equally likely
+    ...     def read(self, tokens, parents):
+    ...         return np.zeros((len(tokens), 2))
+    ...     def keep(self, node):
+    ...         pass
+    >>> made = generate(Even(), Even(), [0], full(2, 1), NodeByNode("nss"), 4, rng=np.random.default_rng(0))
+    >>> len(made.tokens), sum(made.calls) >= 4
+    (4, True)
     """
     setting, rng = setting or Setting(), rng or np.random.default_rng()
     out, clock = Generation(), _Clock()
@@ -123,7 +163,30 @@ class _Drafting:
 
 
 def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> list[int]:
-    """k drafts from a distribution q [V], by a draft policy."""
+    """Draw the children of a node.
+
+    Parameters
+    ----------
+    policy
+        The draft policy.
+    q : [V]
+        Draft distribution.
+    k
+        How many.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    list of int
+        k token ids.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import TopK
+    >>> draw_children(TopK(), np.array([0.25, 0.75]), 2, np.random.default_rng(0))
+    [1, 0]
+    """
     drafts: list[int] = draw_drafts(policy, q[None], rng.random((1, k)))[0].tolist()
     return drafts
 

@@ -1,4 +1,7 @@
-"""Models that read trees of tokens: what was read stays in a cache, and rejected branches are taken out of it again."""
+"""Models that read trees of tokens.
+
+What was read stays in a cache, and rejected branches are taken out of it again.
+"""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -11,7 +14,7 @@ from spechub_lp.errors import SpecHubError
 
 
 class Reader(Protocol):
-    """Reads nodes of a tree behind the text kept so far. Nodes are numbered from 0 in the order of reading."""
+    """Reads nodes of a tree after the text so far. Nodes are numbered from 0 in the order of reading."""
 
     def read(self, tokens: Sequence[int], parents: Sequence[int]) -> Any:
         """Logits [n, V] after each new node; parents are node numbers, -1 the end of the kept text."""
@@ -21,17 +24,59 @@ class Reader(Protocol):
 
 
 def reader(runner: Runner) -> "CachedReader | WindowReader":
-    """The reader of a target or a draft, as `models` made it."""
+    """Make the reader of a target or a draft.
+
+    Parameters
+    ----------
+    runner
+        The model, as `capture.models` made it.
+
+    Returns
+    -------
+    CachedReader or WindowReader
+        With a cache, unless the model sees the last few tokens only.
+
+    Examples
+    --------
+    >>> type(reader(Runner(None, context=16))).__name__
+    'WindowReader'
+    """
     return WindowReader(runner) if runner.context else CachedReader(runner)
 
 
 def cache_argument(forward: Callable[..., Any]) -> str:
-    """What a model of transformers calls its key-value cache: "cache" since 5.24, "past_key_values" before."""
+    """Return what a model of transformers calls its key-value cache.
+
+    Parameters
+    ----------
+    forward
+        The model's method.
+
+    Returns
+    -------
+    str
+        "cache" since 5.24, "past_key_values" before.
+
+    Examples
+    --------
+    >>> cache_argument(lambda ids, past_key_values: None)
+    'past_key_values'
+    """
     return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 class CachedReader:
-    """A model with a key-value cache; a mask lets each node see the text and its own path (SpecInfer, section 4.1)."""
+    """A model with a key-value cache; a mask lets each node see the text and its own path.
+
+    Parameters
+    ----------
+    runner
+        The model.
+
+    References
+    ----------
+    SpecInfer, arXiv 2305.09781, section 4.1.
+    """
 
     def __init__(self, runner: Runner):
         from transformers import DynamicCache
@@ -44,6 +89,7 @@ class CachedReader:
 
     @torch.inference_mode()
     def read(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
+        """Read nodes: logits [n, V] after each."""
         device, before = self.model.device, len(self.paths)
         positions = positions_of(self.model)
         for parent in parents:
@@ -66,6 +112,7 @@ class CachedReader:
         return torch.as_tensor(out.logits[0]).float() / self.temperature
 
     def keep(self, node: int) -> None:
+        """Join the path to a node to the text, and forget the other nodes."""
         path = self.paths[node] if node >= 0 else []
         kept = torch.tensor([*range(self.length), *(self.length + n for n in path)], device=self.model.device)
         layers: list[Any] = self.cache.layers
@@ -77,7 +124,20 @@ class CachedReader:
 
 
 class WindowReader:
-    """A model that sees the last few tokens only; nothing can be cached, as positions move with the window."""
+    """A model that sees the last few tokens only; nothing can be cached, as positions move with the window.
+
+    Parameters
+    ----------
+    runner
+        The model.
+
+    Examples
+    --------
+    >>> window = WindowReader(Runner(None, context=16))
+    >>> window.keep(-1)
+    >>> window.text
+    []
+    """
 
     def __init__(self, runner: Runner):
         self.runner = runner
@@ -86,6 +146,7 @@ class WindowReader:
 
     @torch.inference_mode()
     def read(self, tokens: Sequence[int], parents: Sequence[int]) -> torch.Tensor:
+        """Read nodes: logits [n, V] after each."""
         before = len(self.paths)
         for token, parent in zip(tokens, parents, strict=True):
             self.paths.append([*(self.paths[parent] if parent >= 0 else []), token])
@@ -93,5 +154,6 @@ class WindowReader:
         return self.runner.log_distributions(texts, [[len(text)] for text in texts], batch=8)
 
     def keep(self, node: int) -> None:
+        """Join the path to a node to the text, and forget the other nodes."""
         self.text += self.paths[node] if node >= 0 else []
         self.paths = []
