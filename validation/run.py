@@ -38,9 +38,10 @@ from spechub_lp.replay.replay import Plan, Replay, replay
 from spechub_lp.replay.tally import Tally
 from spechub_lp.report.plots.drawings import replay_strip
 from spechub_lp.report.text.replays import Section, markdown, sections
-from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.traversal import Traversal
 
 HERE = Path(__file__).parent
 RESULTS, MODELS = HERE / "results", HERE.parent / "build" / "austen"

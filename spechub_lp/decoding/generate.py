@@ -11,13 +11,14 @@ from spechub_lp.decoding.readers import Reader
 from spechub_lp.replay.measures import Setting
 from spechub_lp.sampling import draw_drafts
 from spechub_lp.trees.drafted import Drafted
-from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import PathThenBlock
 from spechub_lp.trees.shape import Shape
+from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
 
 PARTS = ("draft", "choose", "target", "verify", "keep")
-Rule = NodeByNode | Traversal | Block
+Rule = NodeByNode | Traversal | PathThenBlock
 
 
 @dataclass

@@ -5,7 +5,10 @@ the children are drawn by the rule's own draft policy from the draft distributio
 drafted tree, where the accepted path ends and which token is added behind it.
 
     node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
-    jointly         block and traversal verification, in `joint.py`
+    a path          chosen from the root down and verified as a block (`path.py`): block verification, Border
+    leaves first    traversal verification (`traversal.py`)
+
+`tree_optimum` is the most that any lossless verifier can reach, with a certificate (`optimum.py`, theory/trees).
 
 `decoding.step_distribution` and `decoding.loop_distribution` enumerate all of it for a small tabular model, so that a
 whole decoding loop can be compared with the target's joint distribution as rationals.
@@ -24,14 +27,20 @@ from spechub_lp.trees.decoding import (
 from spechub_lp.trees.drafted import Drafted, Outcome, tabular
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
+from spechub_lp.trees.path import Block, BorderPath, PathThenBlock
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.traversal import Traversal
 
 __all__ = [
+    "Block",
+    "BorderPath",
     "Call",
     "Drafted",
     "NodeByNode",
     "Outcome",
+    "PathThenBlock",
     "Shape",
+    "Traversal",
     "TreeOptimum",
     "best_shape",
     "chain",

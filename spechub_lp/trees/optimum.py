@@ -187,8 +187,7 @@ def tree_optimum(
     --------
     A chain of drafts, and the same tokens a call by block verification:
 
-    >>> from spechub_lp.trees import chain, step_distribution, tabular, tokens_per_call
-    >>> from spechub_lp.trees.joint import Block
+    >>> from spechub_lp.trees import Block, chain, step_distribution, tabular, tokens_per_call
     >>> model = tabular(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]))
     >>> tree_optimum(model, chain(2)).value
     Fraction(11, 9)

@@ -17,9 +17,10 @@ from spechub_lp.decoding.generate import generate
 from spechub_lp.decoding.readers import CachedReader, WindowReader, cache_argument, reader
 from spechub_lp.replay.measures import Setting
 from spechub_lp.trees.decoding import step_distribution, target_distribution, tokens_per_call
-from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import Shape, chain, full
+from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import FloatArray, ObjectArray
 
 LARGEST_Z = 5.5

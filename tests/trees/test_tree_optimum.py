@@ -20,8 +20,8 @@ from spechub_lp.samplers.base import Sampler
 from spechub_lp.trees import Shape, chain, exact_call, full, tabular
 from spechub_lp.trees.compare import rules_for
 from spechub_lp.trees.drafted import Drafted, Outcome
-from spechub_lp.trees.joint import Block
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import parse
 from spechub_lp.trees.simplex import solve_sparse
 

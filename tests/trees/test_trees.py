@@ -23,9 +23,10 @@ from spechub_lp.trees.decoding import (
     tokens_per_call,
 )
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
-from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
 
 SHAPES = {

@@ -62,7 +62,9 @@ class Mixture:
     __getattr__ = renamed.fields(death="merge_level", ahead="odds", keep="accept", rest="residual", served="acceptance")
 
 
-def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
+def prepare(
+    policy: Any, p: Array, q: Array, k: int, density: Any = best_density, weight: Array | None = None
+) -> Mixture:
     """Make the mixture for k drafts of a policy: sort, cut, hold p/q between two values, merge. O(V log V) a row.
 
     The rows are worked on one at a time on the CPU, in rationals or in float64.
@@ -75,6 +77,10 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
         Target and draft distributions, of any array library.
     k
         Number of drafts.
+    density : function of p, q, f [n]
+        What makes the distribution of the chosen draft: `best_density` or `fairest_density`.
+    weight : [B]
+        With it, what is left of the target: weight p in the place of p, also in `accept`, `residual`, `acceptance`.
 
     Returns
     -------
@@ -90,7 +96,9 @@ def prepare(policy: Any, p: Array, q: Array, k: int) -> Mixture:
     p, q = some(p), some(q)
     rows = max(p.shape[0], q.shape[0])
     targets, drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (_distribution(p), scaled(as_float64(q))))
-    done = [_row(policy, target, draft, k) for target, draft in zip(targets, drafts, strict=True)]
+    if weight is not None:
+        targets = as_float64(weight)[:, None] * targets
+    done = [_row(policy, target, draft, k, density) for target, draft in zip(targets, drafts, strict=True)]
     return _together(p, targets, np.broadcast_to(_distribution(q), targets.shape), done)
 
 
@@ -148,12 +156,12 @@ def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
     )
 
 
-def _row(policy: Any, p: Array, q: Array, k: int) -> tuple[Array, Array, Array, Array, MergeTree]:
+def _row(policy: Any, p: Array, q: Array, k: int, density: Any) -> tuple[Array, Array, Array, Array, MergeTree]:
     order, n = falling(p, q)
     best_first = order[:n]
     p_sorted, q_sorted = p[best_first], q[best_first]
     f = policy.best_draft(q_sorted, k)
-    tree = merge(q_sorted, f, best_density(p_sorted, q_sorted, f))
+    tree = merge(q_sorted, f, density(p_sorted, q_sorted, f))
     rank = np.empty(len(q), dtype=np.int64)
     rank[order] = np.arange(len(q))
     merge_level, odds, distribution = q * 0 + 1, q * 0, q * 0

@@ -1,10 +1,4 @@
-"""Verifying a chain or a tree as a whole: a rejected leaf may still leave its parent accepted.
-
-Block verification (Sun et al., arXiv 2403.10444, algorithm 2) accepts the longest prefix of a chain that passes; it is
-optimal for chains. Traversal verification (Weng et al., arXiv 2505.12398, algorithm 1) carries it over to trees: leaves
-first, left to right. Both promise the joint distribution of all tokens, not a distribution at each node;
-`trees.loop_distribution` checks it.
-"""
+"""Traversal verification: leaves first, left to right; a rejected leaf may still leave its parent accepted."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +8,6 @@ import numpy as np
 
 from spechub_lp._array.ops import accept_probability, normalize, one_hot, positive, total, without
 from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
-from spechub_lp.errors import SpecHubError
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
 from spechub_lp.typing import Array
 
@@ -83,54 +76,6 @@ class Traversal:
             if isinstance(self.drafts, WithoutReplacement):
                 q[parent] = _drop(q[parent], tree.tokens[node])
             node = parent
-
-
-@dataclass(frozen=True)
-class Block:
-    """Block verification of a chain, as published: every prefix is tried, the longest that passes is kept.
-
-    With w_0 = 1, w_i = min(1, w_(i-1) p(x_i) / q(x_i)) and s_i = sum (w_i p - q)+ after the i-th token,
-
-    1. prefix i of a chain of n passes with probability h_i = s_i / (s_i + 1 - w_i), and h_n = w_n;
-    2. keep the longest prefix i that passed (none: i = 0);
-    3. draw the next token from (w_i p - q)+, normalized; behind the whole chain from p.
-    """
-
-    name = "block"
-
-    def policy(self, k: int) -> DraftPolicy:
-        if k != 1:
-            raise SpecHubError(f"block verification takes chains; a node has {k} children (use traversal)")
-        return IID()
-
-    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
-        """Every end and its weights, given the drafted chain."""
-        whole = tree.p[0][0] * 0 + 1
-        weight, passes, distributions = whole, [whole], []
-        for node in range(len(tree.parents)):
-            p, q = tree.p[node], tree.q[node]
-            if node:
-                x, before = tree.tokens[node], node - 1
-                weight = accept_probability(weight * tree.p[before][x : x + 1], tree.q[before][x : x + 1])[0]
-            if not tree.children[node]:
-                distributions.append(p)
-                passes.append(weight)
-            else:
-                need = positive(weight * p - q)
-                mass = total(need)[0]
-                distributions.append(normalize(need[None], p[None])[0])
-                rest = mass + 1 - weight
-                passes.append((mass / rest if rest > 0 else whole * 0) if node else whole)
-        left = whole
-        for node in range(len(tree.parents) - 1, -1, -1):
-            yield Outcome(node, left * passes[node + 1] * distributions[node])
-            left = left * (1 - passes[node + 1])
-
-    def draw(self, tree: Drafted, u: Sequence[float]) -> tuple[int, int]:
-        """(last node of the accepted path, token behind it) from two uniforms."""
-        ends = list(self.outcomes(tree))
-        chosen = ends[pick([float(end.weights.sum()) for end in ends], u[0])]
-        return chosen.node, pick(chosen.weights, u[1])
 
 
 def _drop(q: Array, token: int) -> Array:

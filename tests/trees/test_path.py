@@ -1,0 +1,168 @@
+"""A path chosen by Border and verified as a block: lossless, never below Border node by node, below the optimum."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from tabular_models import model
+
+from spechub_lp import tree_optimum
+from spechub_lp._array.rational import rational_row
+from spechub_lp.drafts import IID, WithoutReplacement
+from spechub_lp.samplers.border import preparation
+from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
+from spechub_lp.theorems.instances import family
+from spechub_lp.trees import (
+    Block,
+    BorderPath,
+    Drafted,
+    NodeByNode,
+    Shape,
+    chain,
+    exact_call,
+    full,
+    loop_distribution,
+    target_distribution,
+)  # fmt: skip
+from spechub_lp.trees.path import Choice
+
+LOPSIDED = Shape((Shape((Shape(),)), Shape(), Shape((Shape(), Shape()))))
+POLICIES = (WithoutReplacement(), IID())
+CASES = [(3, full(2, 2)), (2, LOPSIDED), (3, Shape((Shape((Shape(),)), Shape())))]
+NODE = {"without_replacement": NodeByNode("border_wor"), "iid": NodeByNode("border")}
+
+
+def settings(policy):
+    yield BorderPath(policy)
+    yield BorderPath(policy, sub_target=False)
+    yield BorderPath(policy, fairest=False)
+    yield BorderPath(policy, fairest=False, sub_target=False)
+    if policy == IID():
+        yield BorderPath(policy, pooled=False)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_it_is_lossless_and_between_border_and_the_optimum(case, policy):
+    vocabulary, shape = CASES[case]
+    pair = model(vocabulary, 1)
+    below, above = exact_call(pair, shape, NODE[policy.name]).value, tree_optimum(pair, shape, policy).value
+    for rule in settings(policy):
+        call = exact_call(pair, shape, rule)
+        assert call.is_lossless, rule
+        assert below <= call.value <= above, rule
+
+
+def test_equal_siblings_that_are_pooled_accept_more():
+    pair = model(2, 3)
+    pooled, apart = (exact_call(pair, full(2, 2), BorderPath(IID(), pooled=p)).value for p in (True, False))
+    assert pooled > apart
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
+def test_a_chain_is_block_verification(policy):
+    for seed in range(3):
+        pair = model(3, seed)
+        calls = [exact_call(pair, chain(3), rule) for rule in (BorderPath(policy), Block())]
+        assert calls[0].value == calls[1].value
+        assert {end: mass for end, mass in calls[0].ends.items() if mass} == calls[1].ends
+
+
+def test_a_whole_loop_has_the_targets_distribution():
+    pair = model(2, 1)
+    for policy in POLICIES:
+        loop = loop_distribution(pair, full(2, 2), BorderPath(policy), 4)
+        assert {tokens: mass for tokens, mass in loop.items() if mass} == target_distribution(pair, 4)
+
+
+@dataclass(frozen=True)
+class WrongB(BorderPath):
+    """Takes q for the distribution of the chosen token."""
+
+    def choice(self, tree, place, w):
+        return Choice(tree.q[place[0]], super().choice(tree, place, w).children)
+
+
+@dataclass(frozen=True)
+class LooksBelow(BorderPath):
+    """Prefers the child with fewer different grandchildren, which b does not know."""
+
+    def choice(self, tree, place, w):
+        b, children = super().choice(tree, place, w)
+        seen = [len({int(tree.tokens[x]) for node in c for x in tree.children[node]}) for c, _ in children]
+        best = min(range(len(children)), key=lambda j: seen[j])
+        return Choice(b, [(c, w * 0 + (j == best)) for j, (c, _) in enumerate(children)])
+
+
+@pytest.mark.parametrize("rule", [WrongB(IID()), LooksBelow(IID())], ids=lambda r: type(r).__name__)
+def test_a_choice_whose_distribution_is_another_is_seen(rule):
+    assert not exact_call(model(3, 1), full(2, 2), rule).is_lossless
+
+
+def wide(arrays, depth=3, seed=0):
+    """A drafted tree 2^depth over 50 tokens, and uniforms."""
+    rng = np.random.default_rng(seed)
+    parents = full(2, depth).parents
+    p, q = (rng.dirichlet(np.full(50, 0.3), size=len(parents)) for _ in range(2))
+    p = 0.5 * p + 0.5 * q
+    tokens = [0, *(int(rng.choice(50, p=q[parent])) for parent in parents[1:])]
+    return Drafted(parents, tokens, arrays(p), arrays(q)), rng.random((40, depth + 2)).tolist()
+
+
+def test_torch_and_numpy_draw_the_same():
+    for policy in POLICIES:
+        drawn = []
+        for arrays in (np.asarray, torch.asarray):
+            tree, uniforms = wide(arrays)
+            drawn.append([BorderPath(policy).draw(tree, u) for u in uniforms])
+        assert drawn[0] == drawn[1]
+
+
+def test_only_the_chosen_path_is_worked_on():
+    class Seen(list):
+        def __getitem__(self, node):
+            nodes.add(node)
+            return super().__getitem__(node)
+
+    tree, uniforms = wide(lambda a: Seen(list(a)), depth=5)
+    for u in uniforms[:10]:
+        nodes: set[int] = set()
+        node, _ = BorderPath().draw(tree, u)
+        assert len(nodes) <= 6
+        assert node in nodes
+
+
+def test_draws_follow_the_outcomes():
+    tree, _ = wide(np.asarray, depth=2)
+    for rule in (BorderPath(), BorderPath(IID())):
+        expected = {}
+        for outcome in rule.outcomes(tree):
+            expected[outcome.node] = expected.get(outcome.node, 0) + float(outcome.weights.sum())
+        assert sum(expected.values()) == pytest.approx(1)
+        grid = (np.arange(6) + 0.5) / 6
+        ends = [rule.draw(tree, [a, 0.5, b, c])[0] for a in grid for b in grid for c in grid]
+        for node in {*ends, *expected}:
+            assert abs(ends.count(node) / 216 - expected.get(node, 0)) < 0.16
+
+
+GAINS = (lambda s: min(s, 1), lambda s: min(s, 1) + min(s, 2), lambda s: min(s, 1) + min(s, 4) / 8)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
+def test_the_fairest_b_is_best_for_every_concave_gain(policy):
+    """Over p(y) G(b(y)/p(y)) with G linear up to 1, against Border's own b and the mean of the two."""
+    for number, instance in enumerate(family(40, seed=3)):
+        k, row, draft = 2 + number % 2, rational_row(instance.p), rational_row(instance.q)
+        fair, own = (
+            preparation.prepare(policy, row, draft, k, density).distribution[0]
+            for density in (fairest_density, best_density)
+        )
+        accepted = [sum(min(a, b) for a, b in zip(row[0], c, strict=True)) for c in (fair, own)]
+        assert accepted[0] == accepted[1]
+        assert sum(fair) == 1
+        for gain in GAINS:
+            values = [
+                sum(a * gain(b / a) for a, b in zip(row[0], c, strict=True) if a) for c in (fair, own, (fair + own) / 2)
+            ]
+            assert values[0] >= max(values[1:])
