@@ -1,6 +1,8 @@
 """A path chosen by Border and verified as a block: lossless, never below Border node by node, below the optimum."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from tabular_models import model
 
 from spechub_lp import tree_optimum
 from spechub_lp._array.rational import rational_row
-from spechub_lp.drafts import IID, WithoutReplacement
+from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
 from spechub_lp.theorems.instances import family
@@ -25,7 +27,7 @@ from spechub_lp.trees import (
     loop_distribution,
     target_distribution,
 )  # fmt: skip
-from spechub_lp.trees.path import Choice
+from spechub_lp.trees.path import Choice, Place
 
 LOPSIDED = Shape((Shape((Shape(),)), Shape(), Shape((Shape(), Shape()))))
 POLICIES = (WithoutReplacement(), IID())
@@ -33,7 +35,7 @@ CASES = [(3, full(2, 2)), (2, LOPSIDED), (3, Shape((Shape((Shape(),)), Shape()))
 NODE = {"without_replacement": NodeByNode("border_wor"), "iid": NodeByNode("border")}
 
 
-def settings(policy):
+def settings(policy: DraftPolicy) -> Iterator[BorderPath]:
     yield BorderPath(policy)
     yield BorderPath(policy, sub_target=False)
     yield BorderPath(policy, fairest=False)
@@ -44,7 +46,7 @@ def settings(policy):
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_it_is_lossless_and_between_border_and_the_optimum(case, policy):
+def test_it_is_lossless_and_between_border_and_the_optimum(case: int, policy: DraftPolicy) -> None:
     vocabulary, shape = CASES[case]
     pair = model(vocabulary, 1)
     below, above = exact_call(pair, shape, NODE[policy.name]).value, tree_optimum(pair, shape, policy).value
@@ -54,14 +56,14 @@ def test_it_is_lossless_and_between_border_and_the_optimum(case, policy):
         assert below <= call.value <= above, rule
 
 
-def test_equal_siblings_that_are_pooled_accept_more():
+def test_equal_siblings_that_are_pooled_accept_more() -> None:
     pair = model(2, 3)
     pooled, apart = (exact_call(pair, full(2, 2), BorderPath(IID(), pooled=p)).value for p in (True, False))
     assert pooled > apart
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
-def test_a_chain_is_block_verification(policy):
+def test_a_chain_is_block_verification(policy: DraftPolicy) -> None:
     for seed in range(3):
         pair = model(3, seed)
         calls = [exact_call(pair, chain(3), rule) for rule in (BorderPath(policy), Block())]
@@ -69,7 +71,7 @@ def test_a_chain_is_block_verification(policy):
         assert {end: mass for end, mass in calls[0].ends.items() if mass} == calls[1].ends
 
 
-def test_a_whole_loop_has_the_targets_distribution():
+def test_a_whole_loop_has_the_targets_distribution() -> None:
     pair = model(2, 1)
     for policy in POLICIES:
         loop = loop_distribution(pair, full(2, 2), BorderPath(policy), 4)
@@ -80,7 +82,7 @@ def test_a_whole_loop_has_the_targets_distribution():
 class WrongB(BorderPath):
     """Takes q for the distribution of the chosen token."""
 
-    def choice(self, tree, place, w):
+    def choice(self, tree: Drafted, place: Place, w: Any) -> Choice:
         return Choice(tree.q[place[0]], super().choice(tree, place, w).children)
 
 
@@ -88,7 +90,7 @@ class WrongB(BorderPath):
 class LooksBelow(BorderPath):
     """Prefers the child with fewer different grandchildren, which b does not know."""
 
-    def choice(self, tree, place, w):
+    def choice(self, tree: Drafted, place: Place, w: Any) -> Choice:
         b, children = super().choice(tree, place, w)
         seen = [len({int(tree.tokens[x]) for node in c for x in tree.children[node]}) for c, _ in children]
         best = min(range(len(children)), key=lambda j: seen[j])
@@ -96,11 +98,11 @@ class LooksBelow(BorderPath):
 
 
 @pytest.mark.parametrize("rule", [WrongB(IID()), LooksBelow(IID())], ids=lambda r: type(r).__name__)
-def test_a_choice_whose_distribution_is_another_is_seen(rule):
+def test_a_choice_whose_distribution_is_another_is_seen(rule: BorderPath) -> None:
     assert not exact_call(model(3, 1), full(2, 2), rule).is_lossless
 
 
-def wide(arrays, depth=3, seed=0):
+def wide(arrays: Callable[[Any], Any], depth: int = 3, seed: int = 0) -> tuple[Drafted, list[list[float]]]:
     """A drafted tree 2^depth over 50 tokens, and uniforms."""
     rng = np.random.default_rng(seed)
     parents = full(2, depth).parents
@@ -110,7 +112,7 @@ def wide(arrays, depth=3, seed=0):
     return Drafted(parents, tokens, arrays(p), arrays(q)), rng.random((40, depth + 2)).tolist()
 
 
-def test_torch_and_numpy_draw_the_same():
+def test_torch_and_numpy_draw_the_same() -> None:
     for policy in POLICIES:
         drawn = []
         for arrays in (np.asarray, torch.asarray):
@@ -119,9 +121,9 @@ def test_torch_and_numpy_draw_the_same():
         assert drawn[0] == drawn[1]
 
 
-def test_only_the_chosen_path_is_worked_on():
-    class Seen(list):
-        def __getitem__(self, node):
+def test_only_the_chosen_path_is_worked_on() -> None:
+    class Seen(list[Any]):
+        def __getitem__(self, node: Any) -> Any:
             nodes.add(node)
             return super().__getitem__(node)
 
@@ -133,10 +135,10 @@ def test_only_the_chosen_path_is_worked_on():
         assert node in nodes
 
 
-def test_draws_follow_the_outcomes():
+def test_draws_follow_the_outcomes() -> None:
     tree, _ = wide(np.asarray, depth=2)
     for rule in (BorderPath(), BorderPath(IID())):
-        expected = {}
+        expected: dict[int, float] = {}
         for outcome in rule.outcomes(tree):
             expected[outcome.node] = expected.get(outcome.node, 0) + float(outcome.weights.sum())
         assert sum(expected.values()) == pytest.approx(1)
@@ -146,11 +148,15 @@ def test_draws_follow_the_outcomes():
             assert abs(ends.count(node) / 216 - expected.get(node, 0)) < 0.16
 
 
-GAINS = (lambda s: min(s, 1), lambda s: min(s, 1) + min(s, 2), lambda s: min(s, 1) + min(s, 4) / 8)
+GAINS: tuple[Callable[[Any], Any], ...] = (
+    lambda s: min(s, 1),
+    lambda s: min(s, 1) + min(s, 2),
+    lambda s: min(s, 1) + min(s, 4) / 8,
+)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
-def test_the_fairest_b_is_best_for_every_concave_gain(policy):
+def test_the_fairest_b_is_best_for_every_concave_gain(policy: DraftPolicy) -> None:
     """Over p(y) G(b(y)/p(y)) with G linear up to 1, against Border's own b and the mean of the two."""
     for number, instance in enumerate(family(40, seed=3)):
         k, row, draft = 2 + number % 2, rational_row(instance.p), rational_row(instance.q)
