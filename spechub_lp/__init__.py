@@ -7,6 +7,7 @@ from spechub_lp._util.lazy import public
 
 if TYPE_CHECKING:
     from spechub_lp import certificate, drafts, samplers
+    from spechub_lp._array import ops
     from spechub_lp.coupling import Coupling
     from spechub_lp.drafts.base import Cut
     from spechub_lp.errors import SpecHubError
@@ -35,6 +36,7 @@ __all__ = [
     "drafts",
     "draw",
     "exact",
+    "ops",
     "optimum",
     "reference",
     "samplers",
@@ -60,6 +62,7 @@ public(
         "cut": "optimum.full_vocabulary",
         "draw": "sampling",
         "exact": "exact",
+        "ops": "_array",
         "optimum": "optimum.solve",
         "reference": "exact",
         "tree_optimum": "trees.optimum",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from spechub_lp._util import resources
+from spechub_lp._util.extras import require
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli import names
 from spechub_lp.cli.options import DEVICES, Html, Json, Seed, numbers, one_of, several_of
@@ -48,6 +49,7 @@ def evaluate(
     Example: spechub-lp evaluate validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """
     check_outputs(json=json, html=html)
+    require("replay", "evaluating captured rows", "torch", "safetensors", "jsonschema", "scipy")
     from spechub_lp.replay import replay as replays
     from spechub_lp.report.text.replays import show_replay
 

@@ -93,7 +93,7 @@ def test_every_module_loads_without_extras_or_names_one() -> None:
     ("missing", "name", "args"),
     [
         ("torch", "capture", ["audit", "--instances", "0", "--positions", "0", "--rows", "1"]),
-        ("safetensors", "capture", ["evaluate", "rows"]),
+        ("safetensors", "replay", ["evaluate", "rows"]),
         ("torch", "capture", ["capture", "--target", "m", "--draft", "n", "--text", "t", "--out", "o"]),
         ("torch", "gate", ["gate", "math:sqrt"]),
         ("scipy", "gate", ["gate", "math:sqrt"]),
