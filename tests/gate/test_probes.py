@@ -34,6 +34,23 @@ def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
     assert report.status == "pass", text(report)
 
 
+def tokens_until_one_is_kept(p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+    """Right on distributions; on NaN no token is ever kept, nor with the same uniforms for ever."""
+    support = p.nonzero()[:, 0]
+    while True:
+        y = int(support[torch.randint(len(support), ())])
+        if torch.rand(()) * p.max() < p[y]:
+            return y, drafts.index(y) if y in drafts else -1
+
+
+def test_a_loop_that_never_ends_on_nan_is_advice() -> None:
+    report = check_node(tokens_until_one_is_kept, "iid", 2, settings=Settings(levels=(0,), time_limit=0.5))
+    assert report.status == "pass", text(report)
+    (advice,) = [f for f in report.findings if f.kind == "NaN row"]
+    assert not advice.proof
+    assert "no answer within 0.5 seconds" in advice.message
+
+
 @pytest.mark.parametrize(("rule", "policy"), [("rrs", "iid"), ("spechub", "hub"), ("rrsw", "without_replacement")])
 def test_our_own_rules_pass(rule: str, policy: str) -> None:
     report = check_node(spechub.engine(rule, policy, 2), policy, 2, settings=LEVEL_0)

@@ -126,19 +126,18 @@ class NodeEngine:
         p, q = rows(problem)
         self.journal(problem, drafts)
         limit = seconds or self.seconds
-        with time_limit(limit):
-            return self._call(problem, p, q, list(drafts), limit)
+        try:
+            with time_limit(limit):
+                return self._call(problem, p, q, list(drafts))
+        except Hang:
+            return Failure(Kind.HANG, f"no answer within {limit:g} seconds")
 
-    def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int], limit: float) -> Outcome:
+    def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Outcome:
         self.calls += 1
         given = list(drafts)
         try:
             result = self.verify(p, q, drafts)
-        except Uncontrolled:
-            raise
-        except Hang:
-            return Failure(Kind.HANG, f"no answer within {limit:g} seconds")
-        except KeyboardInterrupt:
+        except (Uncontrolled, Hang, KeyboardInterrupt):
             raise
         except BaseException as error:
             return Failure(Kind.CRASH, crashed(error))
