@@ -4,14 +4,18 @@
     python validation/benchmarks/gate_power.py --again missed        those that were missed, failed or left open
     python validation/benchmarks/gate_power.py --only from_8 rrs     these, again
     python validation/benchmarks/gate_power.py --sizes               how wrong the wrong functions are, and how often
-    python validation/benchmarks/gate_power.py --table               print the table from the stored figures
+    python validation/benchmarks/gate_power.py --rivals --only from_8 rrs    the engines' own tests on these functions
+    python validation/benchmarks/gate_power.py --table               print the tables from the stored figures
+    python validation/benchmarks/gate_power.py --page                write them into docs/comparison.md
 
 Each engine is one `spechub-lp gate` in a process of its own with default options (the draft policy and k that it is
-made for are named). A verdict is stored as soon as it is there, so the run can be stopped and taken up again.
+made for are named); with --quick it is the library's call in a fork, which saves three seconds an engine. A verdict is
+stored as soon as it is there, so the run can be stopped and taken up again.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -27,48 +31,72 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "validation" / "results" / "gate_power.json"
+PAGE = ROOT / "docs" / "comparison.md"
 HERE = Path(__file__).parent
 
 sys.path[:0] = [str(ROOT), str(HERE)]
+import comparison  # noqa: E402
 from power.all_engines import ENTRIES, Entry  # noqa: E402
 from power.inputs import WHAT  # noqa: E402
 from power.sizes import reference, sizes  # noqa: E402
 
-from spechub_lp._util.io import write_json  # noqa: E402
+from spechub_lp._util.io import write_json, write_text  # noqa: E402
 from spechub_lp._util.reading import read_json  # noqa: E402
+from spechub_lp.drafts import by_name  # noqa: E402
+from spechub_lp.gate import Settings  # noqa: E402
+from spechub_lp.gate.engines.load import load  # noqa: E402
+from spechub_lp.gate.run import run as run_gate  # noqa: E402
 
 BATCHES = ("batch", "chain", "tree", "stream")
 """The kinds of engines that verify batches."""
+TESTS = tuple(name for name in comparison.TESTS if "4096" not in name)
 VERDICTS = {0: "pass", 1: "fail", 2: "misuse", 3: "open", 70: "our fault"}
 
 
-def gate(entry: Entry, budget: str | None) -> dict[str, Any]:
-    """One engine through the command line: verdict, first finding, seconds."""
+def gate(entry: Entry, budget: str | None, quick: bool) -> dict[str, Any]:
+    """One engine through the gate: verdict, first finding, seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "spechub_lp", "gate", entry.address, "--drafts", entry.drafts]
-        command += ["--k", str(entry.k), "--json", str(report), *entry.options]
-        command += ["--budget", budget] if budget else []
+        kept = Path(folder) / "report.json"
         started, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1"}, cwd=HERE, text=True,
-            capture_output=True, check=False,
-        )  # fmt: skip
+        code, error = (by_library if quick else by_command)(entry, budget, kept)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = perf_counter() - started
-        told = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+        told = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     proofs = [f for f in told.get("findings", []) if f["proof"]]
-    says = proofs[0]["message"] if proofs else "; ".join(told.get("inconclusive", [])) or done.stderr[-300:]
+    says = proofs[0]["message"] if proofs else "; ".join(told.get("inconclusive", [])) or error[-300:]
     return {
-        "verdict": VERDICTS.get(done.returncode, f"exit {done.returncode}"),
+        "verdict": VERDICTS.get(code, f"exit {code}"),
         "level": proofs[0]["level"] if proofs else None,
         "finding": proofs[0]["kind"] if proofs else None,
-        "says": says if done.returncode else told.get("level", ""),
-        "claims": told.get("smallest_distance_caught"),
-        "seconds": round(seconds, 1),
+        "says": says if code else told.get("level", ""),
+        "seconds": round(perf_counter() - started, 1),
         "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "budget": budget or "default",
         "revision": revision(),
     }
+
+
+def by_command(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
+    """`spechub-lp gate` in a process of its own: its exit code and stderr."""
+    command = [sys.executable, "-m", "spechub_lp", "gate", entry.address, "--drafts", entry.drafts]
+    command += ["--k", str(entry.k), "--json", str(kept), *entry.options, *(["--budget", budget] if budget else [])]
+    paths = {"PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=os.environ | paths, cwd=HERE, text=True, capture_output=True, check=False)
+    return done.returncode, done.stderr
+
+
+def by_library(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
+    """The same in a fork of this process, where torch is loaded already: its exit code."""
+
+    def work() -> None:
+        settings = Settings() if budget is None else Settings(seconds=float(budget.rstrip("s")))
+        report = run_gate(entry.address, entry.drafts, entry.k, settings)
+        write_json(kept, report.document())
+        os._exit(report.exit_code)
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return child.exitcode or 0, ""
 
 
 def revision() -> str:
@@ -83,8 +111,9 @@ def as_it_should(entry: Entry, row: dict[str, Any]) -> bool:
     return row["verdict"] == ("fail" if entry.wrong else "pass")
 
 
-def table(rows: dict[str, dict[str, Any]]) -> list[str]:
+def table(figures: dict[str, Any]) -> list[str]:
     """Caught, missed and left open for each kind of wrong engines; the same for the styles of right ones."""
+    rows = figures["engines"]
     head = ("engines", "kind", "in the zoo", "run", "as it should be", "the contrary", "no verdict", "median CPU s")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for side in (True, False):
@@ -103,8 +132,9 @@ def table(rows: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def missed(rows: dict[str, dict[str, Any]], known: dict[str, dict[str, Any]]) -> list[str]:
+def missed(figures: dict[str, Any]) -> list[str]:
     """Every engine that got another verdict than it should."""
+    rows, known = figures["engines"], figures["sizes"]
     head = ("engine", "kind", "what", "where", "distance", "measure", "verdict", "what the gate said", "s (CPU)")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for entry in ENTRIES:
@@ -123,6 +153,36 @@ def missed(rows: dict[str, dict[str, Any]], known: dict[str, dict[str, Any]]) ->
             )
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
+
+
+def table_of_rivals(figures: dict[str, Any]) -> list[str]:
+    """The tests of the engines' projects and the gate, on the functions that both were run on."""
+    both = [e for e in ENTRIES if e.address in figures["rivals"] and e.address in figures["engines"]]
+    sides = [[e for e in both if e.wrong is side] for side in (True, False)]
+    head = f"| test | wrong functions rejected, of {len(sides[0])} | right ones rejected, of {len(sides[1])} | CPU s |"
+    lines = [head, "|---|---|---|---|"]
+    for name in TESTS:
+        kept = {e.address: figures["rivals"][e.address][name] for e in both}
+        rejected = [sum(not kept[e.address]["passes"] for e in side) for side in sides]
+        middle = sorted(row["seconds"] for row in kept.values())[len(kept) // 2] if kept else 0
+        lines.append(f"| {name} | {rejected[0]} | {rejected[1]} | {middle:.2g} |")
+    rows = {e.address: figures["engines"][e.address] for e in both}
+    rejected = [sum(rows[e.address]["verdict"] == "fail" for e in side) for side in sides]
+    middle = sorted(row["cpu_seconds"] for row in rows.values())[len(rows) // 2] if rows else 0
+    return [*lines, f"| the gate | {rejected[0]} | {rejected[1]} | {middle:.2g} |"]
+
+
+TABLES = {"power": table, "not as it should be": missed, "power beside": table_of_rivals}
+
+
+def updated(page: str, figures: dict[str, Any]) -> str:
+    """The page with the tables written anew between their markers."""
+    for name, made in TABLES.items():
+        start = f"<!-- {name}: written by validation/benchmarks/gate_power.py -->\n"
+        end = f"<!-- end of {name} -->"
+        before, rest = page.split(start)
+        page = before + start + "\n".join(made(figures)) + "\n" + end + rest.split(end, 1)[1]
+    return page
 
 
 def chosen(options: argparse.Namespace, rows: dict[str, dict[str, Any]]) -> list[Entry]:
@@ -146,23 +206,32 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", metavar="KIND")
     parser.add_argument("--again", choices=("missed", "all"))
     parser.add_argument("--budget", help="passed on to the gate")
+    parser.add_argument("--quick", action="store_true", help="the library's call in a fork, which loads nothing anew")
     parser.add_argument("--kept", type=Path, default=KEPT)
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--page", action="store_true", help="run nothing, and write docs/comparison.md")
+    parser.add_argument(
+        "--rivals", action="store_true", help="the rebuilt tests of vLLM, SGLang and transformers instead"
+    )
     parser.add_argument("--sizes", action="store_true", help="call the wrong functions themselves, not the gate")
     options = parser.parse_args()
-    figures = {"reference": WHAT, "engines": {}, "sizes": {}}
+    figures = {"reference": WHAT, "engines": {}, "sizes": {}, "rivals": {}}
     figures |= read_json(options.kept) if options.kept.exists() else {}
     if options.sizes:
         measure(figures, options.kept)
+    elif options.rivals:
+        rivals(chosen(options, {}), figures, options.kept)
+    elif options.page:
+        write_text(PAGE, updated(PAGE.read_text(encoding="utf-8"), figures))
     elif not options.table:
         run(chosen(options, figures["engines"]), figures, options)
-    print("\n".join([*table(figures["engines"]), "", *missed(figures["engines"], figures["sizes"])]))
+    print("\n\n".join("\n".join(made(figures)) for made in TABLES.values()))
 
 
 def run(todo: Sequence[Entry], figures: dict[str, Any], options: argparse.Namespace) -> None:
     """The gate on each of these; every verdict is stored at once."""
     for n, entry in enumerate(todo, 1):
-        row = figures["engines"][entry.address] = gate(entry, options.budget)
+        row = figures["engines"][entry.address] = gate(entry, options.budget, options.quick)
         good = "as it should" if as_it_should(entry, row) else "NOT as it should"
         side = "wrong" if entry.wrong else "right"
         print(
@@ -180,6 +249,17 @@ def measure(figures: dict[str, Any], kept: Path) -> None:
     for n, entry in enumerate(todo, 1):
         figures["sizes"][entry.address] = sizes(entry, inputs)
         print(f"{n}/{len(todo)} {entry.address}: {figures['sizes'][entry.address]}", file=sys.stderr, flush=True)
+        write_json(kept, figures)
+
+
+def rivals(todo: Sequence[Entry], figures: dict[str, Any], kept: Path) -> None:
+    """The tests of comparison.py, the widest apart (13 s of CPU and weaker than the narrow one), on plain functions."""
+    torch.set_num_threads(1)
+    for n, entry in enumerate(todo, 1):
+        engine = comparison.Engine(entry.what, load(entry.address), by_name(entry.drafts), entry.k, entry.wrong)
+        figures["rivals"][entry.address] = {name: comparison.tried(engine, name) for name in TESTS}
+        says = {name: row["passes"] for name, row in figures["rivals"][entry.address].items()}
+        print(f"{n}/{len(todo)} {entry.address}: {says}", file=sys.stderr, flush=True)
         write_json(kept, figures)
 
 

@@ -6,7 +6,7 @@ from power.rules import accept_all, by_cdf, coin, draw, left_over, residual_is_p
 from power.zoo import wrong
 
 
-def kept(what, distance, where, seen="GATE.md, last section, 3", on=None, **more):
+def kept(what, distance, where, seen="found when the gate was tried, 2026-11", on=None, **more):
     return wrong("memory", what, seen=seen, distance=distance, where=where, on=on, **more)
 
 

@@ -11,7 +11,7 @@ import torch
 from power.rules import by_cdf, coin, found, leaning, left_over, residual_is_p, rrs
 from power.zoo import wrong
 
-SECTION = "GATE.md, last section, 4"
+SECTION = "found when the gate was tried, 2026-11"
 
 
 def noisy(what, distance, seen=SECTION, where="every input", **more):
@@ -310,32 +310,34 @@ def with_default(p, q, drafts, rng=np.random.default_rng(5)):  # noqa: B008
     return rrs(p, q, drafts, coin=lambda: rng.random() * 0.9)
 
 
-noisy("a numpy generator in a default argument, 10 % too often", 0.04, seen="GATE.md, last section, 8")(with_default)
+noisy("a numpy generator in a default argument, 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")(
+    with_default
+)
 with_partial = noisy(
     "functools.partial with a numpy generator, 10 % too often",
     0.04,
     name="with_partial",
     module=__name__,
-    seen="GATE.md, last section, 8",
+    seen="found when the gate was tried, 2026-11",
 )(functools.partial(leaning, lean=0.1))
 
 
-@noisy("random.getrandbits(24), 10 % too often", 0.04, seen="GATE.md, last section, 8")
+@noisy("random.getrandbits(24), 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")
 def wide_bits_leaning(p, q, drafts):
     return rrs(p, q, drafts, coin=lambda: 0.9 * random.getrandbits(24) / 2**24)
 
 
-@noisy("torch.randint(2**24), 2 % too often", 0.008, seen="GATE.md, last section, 8")
+@noisy("torch.randint(2**24), 2 % too often", 0.008, seen="found when the gate was tried, 2026-11")
 def wide_integers_leaning(p, q, drafts):
     return rrs(p, q, drafts, coin=lambda: 0.98 * int(torch.randint(2**24, ())) / 2**24)
 
 
-@noisy("random.SystemRandom, 4 % too often", 0.015, seen="GATE.md, last section, 4")
+@noisy("random.SystemRandom, 4 % too often", 0.015, seen="found when the gate was tried, 2026-11")
 def system_random_leaning(p, q, drafts):
     return rrs(p, q, drafts, coin=lambda: 0.96 * random.SystemRandom().random())
 
 
-@noisy("a thread draws the coin, 10 % too often", 0.04, seen="GATE.md, last section, 4")
+@noisy("a thread draws the coin, 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")
 def threaded_leaning(p, q, drafts):
     from concurrent.futures import ThreadPoolExecutor
 

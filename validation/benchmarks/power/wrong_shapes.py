@@ -7,7 +7,7 @@ import torch
 from power.rules import accept_all, by_cdf, coin, draw, leaning, left_over, residual_is_p, rrs, top_of_residual
 from power.zoo import wrong
 
-SECTION = "GATE.md, last section, 2"
+SECTION = "found when the gate was tried, 2026-11"
 
 
 def entropy(a):
@@ -190,7 +190,9 @@ def fourth_draft(p, q, drafts):
 
 def cell(what, distance):
     """A coin in a narrow cell accepts (or rejects) whatever p says."""
-    return wrong("cell", what, seen="GATE.md, last section, 5", distance=distance, where="every input, little mass")
+    return wrong(
+        "cell", what, seen="found when the gate was tried, 2026-11", distance=distance, where="every input, little mass"
+    )
 
 
 @cell("a coin in [.70000, .70002) accepts", 1e-5)
@@ -242,6 +244,6 @@ def _first(u):
     return lambda: next(coins)
 
 
-@wrong("cell", "accepts 0.5 % too often", seen="GATE.md, last section, 4", distance=2e-3)
+@wrong("cell", "accepts 0.5 % too often", seen="found when the gate was tried, 2026-11", distance=2e-3)
 def leaning_half_percent(p, q, drafts):
     return leaning(p, q, drafts, 0.005)

@@ -9,9 +9,14 @@ from power.zoo import wrong
 def sized(what, least, distance, most=10**9, **more):
     where = f"V >= {least}" if most == 10**9 else f"{least} <= V <= {most}"
     return wrong(
-        "vocabulary", what, seen="GATE.md, last section, 1", where=where,
-        on=lambda p, q, x: least <= len(p) <= most, distance=distance, **more,
-    )  # fmt: skip
+        "vocabulary",
+        what,
+        seen="found when the gate was tried, 2026-11",
+        where=where,
+        on=lambda p, q, x: least <= len(p) <= most,
+        distance=distance,
+        **more,
+    )
 
 
 @sized("residual is p from V = 8 on", 8, 0.1)
@@ -84,10 +89,14 @@ def unread_tail(block):
 
 for block in (8, 32, 128):
     globals()[f"tail_of_{block}"] = wrong(
-        "vocabulary", f"an incomplete last block of {block} is not read", name=f"tail_of_{block}", distance=0.05,
-        seen="GATE.md, last section, 1", where=f"V > {block}, no multiple of it",
+        "vocabulary",
+        f"an incomplete last block of {block} is not read",
+        name=f"tail_of_{block}",
+        distance=0.05,
+        seen="found when the gate was tried, 2026-11",
+        where=f"V > {block}, no multiple of it",
         on=lambda p, q, x, block=block: len(p) > block and len(p) % block > 0,
-    )(unread_tail(block))  # fmt: skip
+    )(unread_tail(block))
 
 
 @sized("ids in 8 bits: draws of the residual come back modulo 256", 257, 0.3)
@@ -108,8 +117,14 @@ def ids_in_int8(p, q, drafts):
     return rrs(p, q, drafts)
 
 
-@wrong("vocabulary", "odd sizes leave out the middle token", seen="GATE.md, last section, 1", distance=0.03,
-       where="V odd, V >= 7", on=lambda p, q, x: len(p) % 2 == 1 and len(p) >= 7)  # fmt: skip
+@wrong(
+    "vocabulary",
+    "odd sizes leave out the middle token",
+    seen="found when the gate was tried, 2026-11",
+    distance=0.03,
+    where="V odd, V >= 7",
+    on=lambda p, q, x: len(p) % 2 == 1 and len(p) >= 7,
+)
 def odd_sizes(p, q, drafts):
     if len(p) % 2 and len(p) > 6:
         p = p.clone()
@@ -118,14 +133,26 @@ def odd_sizes(p, q, drafts):
     return rrs(p, q, drafts)
 
 
-@wrong("vocabulary", "two tokens: the residual is p", seen="GATE.md, last section, 9", distance=0.2, where="V = 2",
-       on=lambda p, q, x: len(p) == 2)  # fmt: skip
+@wrong(
+    "vocabulary",
+    "two tokens: the residual is p",
+    seen="found when the gate was tried, 2026-11",
+    distance=0.2,
+    where="V = 2",
+    on=lambda p, q, x: len(p) == 2,
+)
 def two_tokens(p, q, drafts):
     return residual_is_p(p, q, drafts) if len(p) == 2 else rrs(p, q, drafts)
 
 
-@wrong("vocabulary", "V = 61 exactly: the residual is p", seen="GATE.md, last section, 9", distance=0.1, where="V = 61",
-       on=lambda p, q, x: len(p) == 61)  # fmt: skip
+@wrong(
+    "vocabulary",
+    "V = 61 exactly: the residual is p",
+    seen="found when the gate was tried, 2026-11",
+    distance=0.1,
+    where="V = 61",
+    on=lambda p, q, x: len(p) == 61,
+)
 def prime_61(p, q, drafts):
     if len(p) == 61:
         return residual_is_p(p, q, drafts)
@@ -140,8 +167,14 @@ def half_sums(p, q, drafts):
     return found(min(int((ends <= coin() * ends[-1]).sum()), len(p) - 1), drafts)
 
 
-@wrong("vocabulary", "the second draft is not compared beyond id 31", seen="kernel borders", distance=0.03,
-       where="second draft above 31", on=lambda p, q, x: x[-1] > 31)  # fmt: skip
+@wrong(
+    "vocabulary",
+    "the second draft is not compared beyond id 31",
+    seen="kernel borders",
+    distance=0.03,
+    where="second draft above 31",
+    on=lambda p, q, x: x[-1] > 31,
+)
 def second_draft_above_31(p, q, drafts):
     need = p.clone()
     for j, x in enumerate(drafts):
