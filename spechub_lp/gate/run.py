@@ -73,6 +73,8 @@ def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings
         return objects.address(tree.drafts), tree.branching[0], settings, [tree], None
     if "probe" in case:
         problems(case["probe"], case["k"], random=0)
+        if case.get("batch"):
+            return case["probe"], case["k"], replace(settings, levels=(3,)), [], None
         return case["probe"], case["k"], replace(settings, levels=(0,)), None, None
     if "captured" in case["problem"]:
         plan, drafts, k = read_case(case)

@@ -97,7 +97,7 @@ class TreeEngine:
         if self.protocol is ProtocolName.UNIFORM:
             given = {spec.name: noise(spec) for spec in self.engine.noise(problem.batch(trees[:1]))}
             return self._call(problem, trees, lambda batch: self.engine(batch, given))
-        return [self._call(problem, [t], lambda batch: self.engine(batch))[0] for t in trees]
+        return self._call(problem, trees, lambda batch: self.engine(batch))
 
     def _call(self, problem: TreeProblem, trees: Sequence[int], call: Any) -> list[Any]:
         batch = problem.batch(trees)

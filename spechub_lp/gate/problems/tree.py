@@ -39,12 +39,16 @@ class TreeProblem:
     zeros: bool = False
     """Some rows have zeros, and some rows have p = q."""
     seed: int = 0
+    loose: tuple[int, ...] | None = None
+    """The depths at which distributions have several tokens, where a tree is too deep for all; None: every depth."""
+    padding: int = 0
+    """Nodes of padding after each tree, as in a batch with longer rows."""
     shift: float = 0.0
     """When not 0: p = q = softmax(LOGITS) everywhere, and the target's logits are larger by this constant."""
 
     def document(self) -> dict[str, Any]:
         """The problem as JSON."""
-        own = ("name", "vocabulary", "branching", "zeros", "seed", "shift")
+        own = ("name", "vocabulary", "branching", "zeros", "seed", "shift", "loose", "padding")
         return {name: getattr(self, name) for name in own} | {"drafts": objects.address(self.drafts)}
 
     @classmethod
@@ -58,7 +62,9 @@ class TreeProblem:
                 policies.by_name(document["drafts"]),
                 bool(document["zeros"]),
                 int(document["seed"]),
-                float(document.get("shift", 0.0)),
+                shift=float(document.get("shift", 0.0)),
+                loose=None if document.get("loose") is None else tuple(map(int, document["loose"])),
+                padding=int(document.get("padding", 0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpecHubError):
@@ -80,7 +86,7 @@ class TreeProblem:
         for width in self.branching:
             level *= width
             drafted += level
-            if drafted > 64 or V**drafted > MOST_TUPLES:
+            if self.loose is None and (drafted > 64 or V**drafted > MOST_TUPLES):
                 raise SpecHubError(f"trees {shape} on V = {V} tokens are too many to enumerate")
         if len(self.branching) > 16 or V ** (len(self.branching) + 1) > MOST_TUPLES:
             raise SpecHubError(f"texts of {len(self.branching) + 1} tokens of V = {V} are too many to enumerate")
@@ -111,12 +117,19 @@ class TreeProblem:
         if self.shift:
             distribution = np.exp(LOGITS)
             return distribution / distribution.sum()
+        if self.loose is not None:
+            if len(context) not in self.loose:
+                return np.eye(self.vocabulary)[(sum(context) + len(context)) % self.vocabulary]
+            context = (len(context), *context[-1:])
         if side == 1 and (sum(context) + len(context)) % 2 == 0:
             # The target's numbers in reverse: half of the tokens are drafted too rarely, so a residual has a choice.
-            distribution = self.target(context)
+            distribution = self.target(context) if self.loose is None else self._random(context, 0)
             turned = np.empty_like(distribution)
             turned[np.argsort(distribution, kind="stable")] = np.sort(distribution)[::-1]
             return turned
+        return self._random(context, side)
+
+    def _random(self, context: Context, side: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, side, len(context), *context])
         counts = 1 + rng.multinomial(COUNTS - self.vocabulary, rng.dirichlet(np.full(self.vocabulary, 0.9)))
         if self.zeros and self.vocabulary > 1:
@@ -156,7 +169,7 @@ class TreeProblem:
     @cached_property
     def _all(self) -> TreeBatch:
         """Every tree, as one batch."""
-        count = len(self.trees[0][0])
+        count = len(self.trees[0][0]) + self.padding
         parent = torch.full((len(self.trees), count), -1, dtype=torch.int64)
         token = parent.clone()
         p = torch.full((len(self.trees), count, self.vocabulary), torch.nan, dtype=torch.float64)
@@ -236,15 +249,33 @@ def shapes_of(engine: Any, k: int) -> list[tuple[int, ...]]:
     return getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])
 
 
+MOST_DEEP = 3
+"""Levels of a chain whose drafts are all enumerated; longer ones are loose at two depths at a time."""
+
+
 def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeProblem]:
     """Problems for an engine: chains of two drafts, or trees with k siblings when it takes trees."""
     policy = policies.by_name(drafts)
-    made = []
+    made, deep = [], []
     for shape in shapes_of(engine, k):
-        width = 4 if int(np.prod(shape)) * len(shape) < 4 else 3
         title = "x".join(map(str, shape))
+        if len(shape) > MOST_DEEP and set(shape) == {1}:
+            deep += [
+                TreeProblem(f"tree {title}, depths {a} and {b}", 3, shape, policy, False, seed, (a, b))
+                for a, b in _pairs(len(shape), getattr(engine, "slow", False))
+            ]
+            continue
+        width = 4 if int(np.prod(shape)) * len(shape) < 4 else 3
         made.append(TreeProblem(f"tree {title}", width, shape, policy, False, seed))
         made.append(TreeProblem(f"tree {title} with zeros", width, shape, policy, True, seed + 1))
+    shortest = min(shapes_of(engine, k), key=len)
+    if getattr(engine, "ragged", False):
+        made.append(TreeProblem("a tree before padding", 4, shortest[:1], policy, False, seed + 2, padding=2))
     if getattr(engine, "takes_logits", False) and (1,) in shapes_of(engine, k):
-        made.append(TreeProblem("p = q, logits shifted", 3, (1,), policy, False, seed, SHIFT))
-    return made
+        made.append(TreeProblem("p = q, logits shifted", 3, (1,), policy, False, seed, shift=SHIFT))
+    return made + deep
+
+
+def _pairs(depth: int, few: bool) -> list[tuple[int, int]]:
+    """Depths of a long chain that are loose together: neighbours, and the ends."""
+    return [(depth - 2, depth - 1)] if few else [(0, depth - 1), *((a, a + 1) for a in range(depth - 1))]
