@@ -5,7 +5,8 @@ the children are drawn by the rule's own draft policy from the draft distributio
 drafted tree, where the accepted path ends and which token is added behind it.
 
     node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
-    a path          chosen from the root down and verified as a block (`path.py`): block verification, Border
+    a path          chosen from the root down and verified as a block (`path.py`): block verification, Border, and the
+                    greedy choice among whole paths (`greedy_paths.py`)
     leaves first    traversal verification (`traversal.py`)
 
 `tree_optimum` is the most that any lossless verifier can reach, with a certificate (`optimum.py`, theory/trees).
@@ -25,10 +26,11 @@ from spechub_lp.trees.decoding import (
     tokens_per_call,
 )
 from spechub_lp.trees.drafted import Drafted, Outcome, tabular
+from spechub_lp.trees.greedy_paths import GreedyPaths
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
 from spechub_lp.trees.path import Block, BorderPath, PathThenBlock
-from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.shape import Shape, best_shape, chain, full, levels, paths
 from spechub_lp.trees.traversal import Traversal
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "BorderPath",
     "Call",
     "Drafted",
+    "GreedyPaths",
     "NodeByNode",
     "Outcome",
     "PathThenBlock",
@@ -47,7 +50,9 @@ __all__ = [
     "every_drafted",
     "exact_call",
     "full",
+    "levels",
     "loop_distribution",
+    "paths",
     "step_distribution",
     "tabular",
     "target_distribution",

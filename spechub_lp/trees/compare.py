@@ -15,10 +15,11 @@ from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.samplers import ALL
 from spechub_lp.trees.decoding import exact_call
 from spechub_lp.trees.drafted import Model, Tokens
+from spechub_lp.trees.greedy_paths import GreedyPaths
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
 from spechub_lp.trees.path import Block, BorderPath
-from spechub_lp.trees.shape import Shape
+from spechub_lp.trees.shape import Shape, paths
 from spechub_lp.trees.traversal import Traversal
 
 MOST_FILLINGS = 20_000
@@ -78,7 +79,7 @@ def solve_tree(model: Any, shape: Shape, drafts: str | DraftPolicy, normalize: b
     >>> from spechub_lp.trees.shape import chain
     >>> solution = solve_tree(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]), chain(2), "iid")
     >>> [(rule.name, str(rule.accepted)) for rule in solution.rules if rule.accepted == solution.best.value]
-    [('block', '11/9'), ('border_path', '11/9'), ('traversal', '11/9')]
+    [('block', '11/9'), ('border_path', '11/9'), ('greedy_paths', '11/9'), ('traversal', '11/9')]
     """
     started = time.perf_counter()
     best = tree_optimum(model, shape, drafts, normalize=normalize)
@@ -99,6 +100,8 @@ def rules_for(shape: Shape, policy: DraftPolicy) -> Iterator[tuple[str, Any]]:
         yield "block", Block()
     if policy in (IID(), policies.WithoutReplacement()):
         yield "border_path", BorderPath(policy)
+        if policy == IID() and shape == paths(len(shape.children), shape.depth):
+            yield "greedy_paths", GreedyPaths()
         yield "traversal", Traversal(policy)
     for sampler in ALL:
         if sampler.name not in ("two_step", "naive", "lp_table") and policy in sampler.own:

@@ -86,6 +86,21 @@ def chain(depth: int) -> Shape:
     return full(1, depth)
 
 
+def paths(k: int, depth: int, delay: int = 0) -> Shape:
+    """Return k paths of `depth` drafts that part behind a common path of `delay` drafts.
+
+    With delay 0 these are the k independent paths of SpecTr; behind a delay, delayed tree expansion (arXiv 2602.16994).
+
+    Examples
+    --------
+    >>> paths(2, 2).parents
+    [-1, 0, 0, 1, 2]
+    >>> paths(2, 1, delay=2).parents
+    [-1, 0, 1, 2, 2]
+    """
+    return levels(*[1] * delay, k, *[1] * (depth - 1))
+
+
 def parse(text: str) -> Shape:
     """Read a shape as it is typed: 2^3 (two children, three levels), 3,2,1 (level by level), or nested lists.
 

@@ -12,6 +12,7 @@ from tabular_models import model
 from spechub_lp import tree_optimum
 from spechub_lp._array.rational import rational_row
 from spechub_lp.drafts import IID, DraftPolicy, WithoutReplacement
+from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
 from spechub_lp.theorems.instances import family
@@ -19,14 +20,17 @@ from spechub_lp.trees import (
     Block,
     BorderPath,
     Drafted,
+    GreedyPaths,
     NodeByNode,
+    Outcome,
     Shape,
     chain,
     exact_call,
     full,
     loop_distribution,
+    paths,
     target_distribution,
-)  # fmt: skip
+)
 from spechub_lp.trees.path import Choice, Place
 
 LOPSIDED = Shape((Shape((Shape(),)), Shape(), Shape((Shape(), Shape()))))
@@ -172,3 +176,71 @@ def test_the_fairest_b_is_best_for_every_concave_gain(policy: DraftPolicy) -> No
                 sum(a * gain(b / a) for a, b in zip(row[0], c, strict=True) if a) for c in (fair, own, (fair + own) / 2)
             ]
             assert values[0] >= max(values[1:])
+
+
+def test_the_greedy_choice_among_whole_paths_is_lossless_and_below_border() -> None:
+    for seed, k, depth in ((1, 2, 2), (3, 3, 2), (2, 2, 3)):
+        pair, shape = model(2, seed), paths(k, depth)
+        greedy, border = (exact_call(pair, shape, rule) for rule in (GreedyPaths(), BorderPath(IID())))
+        assert greedy.is_lossless
+        assert greedy.value <= border.value
+    one = exact_call(model(3, 1), paths(1, 3), GreedyPaths())
+    assert one.value == exact_call(model(3, 1), chain(3), Block()).value
+    with pytest.raises(SpecHubError, match="part at the root alone"):
+        exact_call(model(2, 1), full(2, 2), GreedyPaths())
+
+
+@dataclass(frozen=True)
+class PrunedByToken(NodeByNode):
+    """Drops the less likely of the drafted siblings first, then verifies as if the others had been drafted."""
+
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
+        worst = min(tree.children[0], key=lambda child: tree.q[0][tree.tokens[child]])
+        keep = [node for node in range(len(tree.parents)) if node != worst]
+        parents, tokens = [-1, *[0] * (len(keep) - 1)], [tree.tokens[n] for n in keep]
+        left = Drafted(parents, tokens, [tree.p[n] for n in keep], [tree.q[n] for n in keep])
+        for outcome in super().outcomes(left):
+            yield Outcome(keep[outcome.node], outcome.weights)
+
+
+def test_pruning_that_looks_at_drawn_tokens_is_biased() -> None:
+    call = exact_call(model(3, 3), full(3, 1), PrunedByToken("rrsw"))
+    assert not call.is_lossless
+    assert call.distance(1) > 0
+
+
+class GreedyBlock:
+    """One path, its prefixes accepted by ratios of whole paths: as reviews of arXiv 2604.25925 quote its case k = 1."""
+
+    name = "greedy block"
+
+    def policy(self, k: int) -> DraftPolicy:
+        return IID()
+
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
+        target, draft = [tree.p[0][0] * 0 + 1], [tree.p[0][0] * 0 + 1]
+        for node in range(1, len(tree.parents)):
+            x = int(tree.tokens[node])
+            target.append(target[-1] * tree.p[node - 1][x])
+            draft.append(draft[-1] * tree.q[node - 1][x])
+        left, last = target[0], len(target) - 1
+        for node in range(last, -1, -1):
+            need = np.maximum(target[node] * tree.p[node] - draft[node] * tree.q[node], 0 * target[0])
+            passes = min(target[0], target[node] / draft[node])
+            if node < last:
+                passes = need.sum() / (need.sum() + max(draft[node] - target[node], 0)) if need.sum() else target[0]
+            residual = need / need.sum() if node < last and need.sum() else tree.p[node]
+            yield Outcome(node, left * passes * residual)
+            left = left * (1 - passes)
+
+
+def test_greedy_block_verification_needs_other_targets_in_later_calls() -> None:
+    """It accepts more than any verifier whose later calls start from the target, so such a loop is biased."""
+    biased = 0
+    for seed in range(3):
+        pair = model(3, seed)
+        call, best = exact_call(pair, chain(2), GreedyBlock()), tree_optimum(pair, chain(2)).value
+        assert call.is_lossless == (call.distance(3) == 0)
+        assert call.is_lossless or call.value >= best
+        biased += not call.is_lossless and call.value > best
+    assert biased
