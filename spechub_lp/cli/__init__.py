@@ -2,7 +2,13 @@
 
 
 def main() -> None:
-    """The entry point `spechub-lp`."""
+    """Run the command line, as the entry point `spechub-lp` does.
+
+    Examples
+    --------
+    >>> callable(main)  # it ends the process with an exit code
+    True
+    """
     from spechub_lp.cli.app import main
 
     main()

@@ -36,6 +36,7 @@ app = typer.Typer(
 def version(
     context: typer.Context, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
+    """Print the version, or the help where no command is named."""
     if show:
         print(f"spechub-lp {spechub_lp.__version__}")
         raise typer.Exit
@@ -49,5 +50,5 @@ for command in (audit, solve, check_certificate, sample, schema, gate, gate_engi
 
 
 def main() -> None:
-    """The entry point `spechub-lp`."""
+    """Run the command line, as the entry point `spechub-lp` does."""
     run(app)

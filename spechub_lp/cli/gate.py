@@ -152,7 +152,7 @@ def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case
 
 
 def main() -> None:
-    """`python -m spechub_lp.gate`, the command by itself."""
+    """Run the command by itself, as `python -m spechub_lp.gate` does."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(cls=Command)(gate)
     run_app(app)

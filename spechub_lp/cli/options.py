@@ -12,7 +12,23 @@ from spechub_lp.errors import SpecHubError
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
-    """Completion of one name."""
+    """Make the completion of one name.
+
+    Parameters
+    ----------
+    words
+        The names.
+
+    Returns
+    -------
+    Callable
+        What is typed -> the names that begin so.
+
+    Examples
+    --------
+    >>> one_of(["rrs", "rrsw", "nss"])("rr")
+    ['rrs', 'rrsw']
+    """
 
     def complete(incomplete: str) -> list[str]:
         return [word for word in words if word.startswith(incomplete)]
@@ -21,7 +37,23 @@ def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def several_of(words: Sequence[str]) -> Callable[[str], list[str]]:
-    """Completion of the last of several names with commas between."""
+    """Make the completion of the last of several names with commas between.
+
+    Parameters
+    ----------
+    words
+        The names.
+
+    Returns
+    -------
+    Callable
+        What is typed -> what it may become.
+
+    Examples
+    --------
+    >>> several_of(["rrs", "rrsw", "nss"])("nss,rr")
+    ['nss,rrs', 'nss,rrsw']
+    """
 
     def complete(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")
@@ -56,12 +88,53 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def draft_distributions(text: str) -> Any:
-    """q as it is typed: one distribution, or k of them with ; between."""
+    """Read q as it is typed.
+
+    Parameters
+    ----------
+    text
+        One distribution, or k of them with ; between.
+
+    Returns
+    -------
+    str or list
+        What `distributions.parse_drafts` takes.
+
+    Examples
+    --------
+    >>> draft_distributions("1/2,1/2;0,1")
+    [['1/2', '1/2'], ['0', '1']]
+    """
     return [row.split(",") for row in text.split(";")] if ";" in text else text
 
 
 def numbers(text: str, name: str, kind: Any) -> tuple[Any, ...]:
-    """Finite numbers with commas between. Raises SpecHubError with the text."""
+    """Read finite numbers with commas between.
+
+    Parameters
+    ----------
+    text
+        What was typed.
+    name
+        What errors call it.
+    kind
+        int or float.
+
+    Returns
+    -------
+    tuple
+        The numbers.
+
+    Raises
+    ------
+    SpecHubError
+        With the text.
+
+    Examples
+    --------
+    >>> numbers("1,2", "k", int)
+    (1, 2)
+    """
     try:
         read = tuple(kind(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Commands and options of the first release: they work for one release, with a line on stderr, and are not offered."""
+"""Commands and options of the first release: they work for one release, with a line on stderr."""
 
 from typing import Any
 
@@ -11,7 +11,17 @@ OPTIONS = {"--replay": "--rerun", "--normalise": "--normalize"}
 
 
 def warn(old: str, new: str) -> None:
-    """Say on stderr, in one line, what an old name is called now."""
+    """Say on stderr, in one line, what an old name is called now.
+
+    Parameters
+    ----------
+    old, new
+        The names.
+
+    Examples
+    --------
+    >>> warn("spechub-lp verify", "spechub-lp check-certificate")  # to stderr
+    """
     typer.echo(f"warning: {old} is called {new} now; the old name goes with the next release", err=True)
 
 
@@ -19,6 +29,7 @@ class Group(TyperGroup):
     """Commands that are found by their old names too, which neither the help nor completion has."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name or its old one."""
         new = OLD_NAMES.get(cmd_name)
         if new is None:
             return super().get_command(ctx, cmd_name)
@@ -31,6 +42,7 @@ class Renaming(TyperCommand):
     """A command whose options are found by their old names too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words, old options among them."""
         known = {name for parameter in self.params for name in parameter.opts}
         end = args.index("--") if "--" in args else len(args)
         return super().parse_args(ctx, [_renamed(ctx, known, word) for word in args[:end]] + args[end:])

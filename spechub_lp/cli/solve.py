@@ -31,7 +31,7 @@ def solve(
     normalize: Normalize = False,
     json: Json = None,
 ) -> None:
-    """The optimum by every method, with sizes and times, and its certificate.
+    """Solve for the optimum by every method, with sizes and times, and write its certificate.
 
     Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts iid --full --certificate optimum.json
 

@@ -53,7 +53,23 @@ class Command(Renaming):
 
 
 def console_beside(*files: Path | None) -> "Console":
-    """Tables go to stdout, or to stderr when stdout carries one of the files."""
+    """Make the console for tables: on stdout, or on stderr when stdout carries one of the files.
+
+    Parameters
+    ----------
+    files
+        Where documents go.
+
+    Returns
+    -------
+    Console
+        As rich has it.
+
+    Examples
+    --------
+    >>> console_beside(Path("-")).file is sys.stderr
+    True
+    """
     from rich.console import Console
 
     class Terminal(Console):
@@ -72,7 +88,13 @@ def _terminal_width() -> int | None:
 
 
 def run(app: typer.Typer) -> None:
-    """Run a command line. However it ends, it does so with one line on stderr at most and the exit code that fits."""
+    """Run a command line; it ends with one line on stderr at most and the exit code that fits.
+
+    Parameters
+    ----------
+    app
+        The commands.
+    """
     end_on_signals()
     code, line = _outcome(app)
     if code:
@@ -123,7 +145,23 @@ def _ended_by(error: BaseException) -> tuple[Any, str]:
 
 
 def about(command: str) -> dict[str, Any]:
-    """Which schema a document has (report/schemas), and which tool and command line wrote it, on what."""
+    """Return the head of a document: its schema, and which tool and command line wrote it, on what.
+
+    Parameters
+    ----------
+    command
+        Its name.
+
+    Returns
+    -------
+    dict
+        The fields that every document has.
+
+    Examples
+    --------
+    >>> about("sample")["schema"]
+    'spechub-sample-2'
+    """
     return {
         "schema": schemas.identifier(command),
         "tool": f"spechub-lp {spechub_lp.__version__}",
@@ -144,7 +182,21 @@ def _versions() -> dict[str, str]:
 
 
 def save(document: dict[str, Any], json: Path | None, html: Path | None = None) -> None:
-    """Write a document where it was asked for. Before anything is shown: a closed pipe must not cost a file."""
+    """Write a document where it was asked for. Before anything is shown: a closed pipe must not cost a file.
+
+    Parameters
+    ----------
+    document
+        Head and fields.
+    json, html
+        Files, or None.
+
+    Examples
+    --------
+    >>> save(about("sample"), Path("sample.json"))
+    >>> Path("sample.json").exists()
+    True
+    """
     document = schemas.with_old_fields(document)
     if json:
         write_json(json, document)
@@ -158,6 +210,11 @@ class ProgressBar:
     """A progress bar with the time that is left, on stderr; nothing at all where stderr is no terminal or a dumb one.
 
     FORCE_COLOR makes no terminal of a pipe: it is about colours.
+
+    Examples
+    --------
+    >>> with ProgressBar() as report:
+    ...     report("draws", 1, 2)
     """
 
     def __enter__(self) -> Callable[[str, int, int], None]:
@@ -174,6 +231,7 @@ class ProgressBar:
         return self.report
 
     def report(self, what: str, done: int, of: int) -> None:
+        """Show what is being done, how much is done, and of how much."""
         if what not in self.tasks:
             self.tasks[what] = self.bar.add_task(what, total=of)
         self.bar.update(self.tasks[what], completed=done)
@@ -183,7 +241,23 @@ class ProgressBar:
 
 
 def complaint(error: SpecHubError | typer.TyperException) -> str:
-    """One line, whatever the message has."""
+    r"""Return an error as one line, whatever the message has.
+
+    Parameters
+    ----------
+    error
+        Ours, or that of the command line.
+
+    Returns
+    -------
+    str
+        Begins with "error: ".
+
+    Examples
+    --------
+    >>> complaint(SpecHubError("k = 0;\nit must be at least 1"))
+    'error: k = 0; it must be at least 1'
+    """
     if isinstance(error, SpecHubError):
         return f"error: {_one_line(error)}"
     message = " ".join(error.format_message().split()).rstrip(".")

@@ -16,6 +16,18 @@ WHOLE = "full vocabulary"
 
 
 def content(document: dict[str, Any]) -> Content:
+    """Lay out the page of an audit.
+
+    Parameters
+    ----------
+    document
+        Of `audit`.
+
+    Returns
+    -------
+    Content
+        The page.
+    """
     lines = [Line(**line) for line in document["lines"]]
     own = [line for line in lines if line.own]
     failures = document["failures"]

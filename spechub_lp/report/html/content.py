@@ -15,19 +15,39 @@ NO_PICTURES = "The pictures of this page need matplotlib: pip install 'spechub-l
 
 
 class Cell(NamedTuple):
-    """A table's cell that says whether it is good news: PASS, FAIL or OPEN."""
+    """A table's entry that says whether it is good news: PASS, FAIL or OPEN.
+
+    Examples
+    --------
+    >>> Cell("lossless", PASS).mood
+    'pass'
+    """
 
     text: str
     mood: str
 
 
 class Picture(NamedTuple):
+    """A picture with what stands below it.
+
+    Examples
+    --------
+    >>> Picture("<svg/>", "acceptance").caption
+    'acceptance'
+    """
+
     svg: str
     caption: str
 
 
 class Attachment(NamedTuple):
-    """A file that the page carries in a link."""
+    """A file that the page carries in a link.
+
+    Examples
+    --------
+    >>> Attachment("a.json", "{}").name
+    'a.json'
+    """
 
     name: str
     text: str
@@ -36,7 +56,13 @@ class Attachment(NamedTuple):
 
 @dataclass
 class Part:
-    """One section of a page, in the order in which it is read."""
+    """One section of a page, in the order in which it is read.
+
+    Examples
+    --------
+    >>> Part("What failed", text=["nothing"]).heading
+    'What failed'
+    """
 
     heading: str
     text: Sequence[str] = ()
@@ -54,6 +80,14 @@ class Part:
 
 @dataclass
 class Content:
+    """What a page says.
+
+    Examples
+    --------
+    >>> Content(PASS, "PASS", "audit", "every sampler is lossless").status
+    'pass'
+    """
+
     status: str
     """PASS, FAIL or OPEN."""
     word: str
@@ -72,7 +106,29 @@ class Content:
 def picture(
     draw: Callable[[Any], None], says: str, caption: str, width: float = 4.6, height: float = 3.4
 ) -> list[Picture]:
-    """One picture by `draw(axes)`, `says` for who cannot see it; none, with the page's note, without matplotlib."""
+    """Make one picture; none, with the page's note, without matplotlib.
+
+    Parameters
+    ----------
+    draw
+        Called with the axes.
+    says
+        What it says to who cannot see it.
+    caption
+        What stands below it.
+    width, height
+        In inches.
+
+    Returns
+    -------
+    list of Picture
+        One, or none.
+
+    Examples
+    --------
+    >>> picture(lambda axes: axes.plot([0, 1]), "a line", "A line.")[0].caption
+    'A line.'
+    """
     try:
         with canvas(width=width, height=height) as (figure, axes):
             draw(axes)

@@ -23,6 +23,18 @@ WIDEST = 33
 
 
 def content(document: dict[str, Any]) -> Content:
+    """Lay out the page of a gate's report.
+
+    Parameters
+    ----------
+    document
+        Of `gate`.
+
+    Returns
+    -------
+    Content
+        The page.
+    """
     report = read(document)
     status, word = MOODS[report.status]
     missed = what_was_missed(report)
@@ -42,7 +54,18 @@ def content(document: dict[str, Any]) -> Content:
 
 
 def read(document: dict[str, Any]) -> Report:
-    """The report that wrote the document."""
+    """Read a document back as the report that wrote it.
+
+    Parameters
+    ----------
+    document
+        Of `gate`.
+
+    Returns
+    -------
+    Report
+        The report.
+    """
     apart = ("findings", "protocol")
     same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name not in apart}
     return Report(
@@ -181,8 +204,7 @@ def _pictures(report: Report, allowed: float) -> list[Picture]:
 
 
 def _mood(row: Row, report: Report) -> str:
-    """An exact distribution is judged by its distance; frequencies stray by chance, so draws are judged by what they
-    proved."""
+    """Judge an exact distribution by its distance, and draws by what they proved: frequencies stray by chance."""
     if row.level == 1:
         return PASS if row.distance <= TOLERANCE + row.unexplained else FAIL
     if report.failed_on(row.problem):

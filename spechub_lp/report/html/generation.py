@@ -12,6 +12,18 @@ MOOD_OF = {Verdict.EXACT: PASS, Verdict.WITHIN: PASS, Verdict.FAILED: FAIL}
 
 
 def content(document: dict[str, Any]) -> Content:
+    """Lay out the page of a whole engine's report.
+
+    Parameters
+    ----------
+    document
+        Of `gate-engine`.
+
+    Returns
+    -------
+    Content
+        The page.
+    """
     report = read(document)
     status, word = MOODS[report.status]
     failures = [f"{row.setting}, {row.check}: {row.message}" for row in report.failed]
@@ -28,6 +40,17 @@ def content(document: dict[str, Any]) -> Content:
 
 
 def read(document: dict[str, Any]) -> EngineReport:
-    """The report that wrote the document."""
+    """Read a document back as the report that wrote it.
+
+    Parameters
+    ----------
+    document
+        Of `gate-engine`.
+
+    Returns
+    -------
+    EngineReport
+        The report.
+    """
     names = ("engine", "version", "pair", "settings", "seconds")
     return EngineReport(**{n: document[n] for n in names}, rows=[Row(**row) for row in document["rows"]])

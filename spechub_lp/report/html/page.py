@@ -32,14 +32,47 @@ NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+(e[+-]?\d+)?%?( ± [\d.]+)?|")
 def write_page(path: str | Path, document: dict[str, Any]) -> None:
     """Write the page of a JSON document, whole or not at all.
 
-    Raises:
-        SpecHubError: there is no page for its command, or the file cannot be written.
+    Parameters
+    ----------
+    path
+        The file; "-" is stdout.
+    document
+        As `--json` writes it.
+
+    Raises
+    ------
+    SpecHubError
+        There is no page for its command, or the file cannot be written.
     """
     write_text(path, page(document))
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page of a document, as `--json` writes it or as it is before."""
+    """Make the page of a document.
+
+    Parameters
+    ----------
+    document
+        As `--json` writes it or as it is before.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    SpecHubError
+        There is no page for its command.
+
+    Examples
+    --------
+    >>> page({"command": "solve"})
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: command = 'solve'; a page is made of a document of audit, gate, gate-engine or
+    evaluate
+    """
     text = json_text(document)
     document = json.loads(text)
     content = _content(document)
@@ -74,7 +107,23 @@ def _content(document: dict[str, Any]) -> Content:
 
 
 def cell(value: Any) -> Any:
-    """A table's cell: numbers to four places, good and bad news in their colours, files as links."""
+    """Format a table's entry: numbers to four places, good and bad news in their colours, files as links.
+
+    Parameters
+    ----------
+    value
+        A number, a text, a `Cell` or an `Attachment`.
+
+    Returns
+    -------
+    str or Markup
+        The entry.
+
+    Examples
+    --------
+    >>> cell(0.5)
+    '0.5000'
+    """
     if isinstance(value, Attachment):
         return link(value, "save")
     if isinstance(value, Cell):
@@ -85,14 +134,50 @@ def cell(value: Any) -> Any:
 
 
 def numeric(rows: Sequence[Sequence[Any]], column: int) -> bool:
-    """Whether a column holds numbers, perhaps with intervals; it then stands to the right."""
+    """Return whether a column holds numbers, perhaps with intervals; it then stands to the right.
+
+    Parameters
+    ----------
+    rows
+        Of the table.
+    column
+        Which.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+
+    Examples
+    --------
+    >>> numeric([["rrs", 0.5], ["nss", "0.4 ± 0.1"]], 1)
+    True
+    """
     cells = [row[column] for row in rows]
     plain = [c.text if isinstance(c, Cell) else f"{c}" for c in cells if not isinstance(c, Attachment)]
     return any(plain) and len(plain) == len(cells) and all(NUMBER.fullmatch(text) for text in plain)
 
 
 def link(file: Attachment, says: str = "") -> Markup:
-    """A link that saves the file, which it carries."""
+    """Make a link that saves the file, which it carries.
+
+    Parameters
+    ----------
+    file
+        The file.
+    says
+        Its label; by default the name.
+
+    Returns
+    -------
+    Markup
+        HTML.
+
+    Examples
+    --------
+    >>> 'download="a.json"' in link(Attachment("a.json", "{}"))
+    True
+    """
     packed = file.name.endswith(".gz")
     data = gzip.compress(file.text.encode(), mtime=0) if packed else file.text.encode()
     kind = "application/gzip" if packed else "application/json"
@@ -104,7 +189,25 @@ def link(file: Attachment, says: str = "") -> Markup:
 
 
 def inline(svg: str, number: int) -> Markup:
-    """A picture among others, in the page's colours: ids that nothing refers to go, the rest become its own."""
+    """Fit a picture among others, in the page's colours: ids that nothing refers to go, the rest become its own.
+
+    Parameters
+    ----------
+    svg
+        The picture.
+    number
+        Which it is on the page.
+
+    Returns
+    -------
+    Markup
+        HTML.
+
+    Examples
+    --------
+    >>> str(inline('<svg><g id="a"/><use href="#a"/></svg>', 3))
+    '<svg><g id="p3-a"/><use href="#p3-a"/></svg>'
+    """
     svg = svg.replace(GOOD, "var(--pass)").replace(BAD, "var(--fail)")
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="p{number}-{m[1]}"' if m[1] in used else "", svg)

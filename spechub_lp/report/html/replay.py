@@ -20,6 +20,18 @@ from spechub_lp.report.text.replays import (
 
 
 def content(document: dict[str, Any]) -> Content:
+    """Lay out the page of an evaluation.
+
+    Parameters
+    ----------
+    document
+        Of `evaluate`.
+
+    Returns
+    -------
+    Content
+        The page.
+    """
     result = Replay.read(document)
     failures, checked = document["failures"], _checked(result)
     held = (
@@ -52,7 +64,18 @@ def content(document: dict[str, Any]) -> Content:
 
 
 def model(result: Replay) -> str:
-    """The target's name, as the terminal gives it."""
+    """Return the target's name, as the terminal gives it.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    str
+        The name.
+    """
     name = result.manifest.get("model", {}).get("name") or result.manifest.get("target", {})
     return str(name if isinstance(name, str) else name.get("name", "captured rows"))
 
@@ -198,5 +221,16 @@ def _documents(result: Replay) -> str:
 
 
 def nearest_to_one(result: Replay) -> float:
-    """The temperature that tables of one temperature are for."""
+    """Return the temperature that tables of one temperature are for.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    float
+        The one nearest to 1.
+    """
     return min(result.plan.temperatures, key=lambda t: abs(t - 1))

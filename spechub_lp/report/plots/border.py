@@ -19,7 +19,15 @@ ACROSS = "q cumulated, tokens by falling p/q"
 
 @dataclass(frozen=True)
 class Race:
-    """What the pictures need of one row (p, q), in float64: the n tokens that q can draft, by falling p/q."""
+    """What the pictures need of one row (p, q), in float64: the n tokens that q can draft, by falling p/q.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> race = Race.of(samplers.Border(), np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]]))
+    >>> race.tokens.tolist(), race.cut
+    ([0, 1, 2], 1)
+    """
 
     tokens: Array
     """[n] their ids."""
@@ -36,7 +44,7 @@ class Race:
 
     @classmethod
     def of(cls, sampler: Any, p: Array, q: Array) -> "Race":
-        """sampler: border or border_wor; p, q: one row [1, V], rationals or floats."""
+        """Make the race of border or border_wor for one row p, q [1, V], rationals or floats."""
         mixture = sampler.prepare(p, q)
         tree = MergeTree(*(a.astype(np.int64 if a.dtype == np.int64 else np.float64) for a in mixture.trees[0]))
         tokens = np.argsort(np.asarray(mixture.rank[0]), kind="stable")[: len(tree.merge_level)]
@@ -44,7 +52,7 @@ class Race:
         return cls(tokens, p, q, sampler.race.best_draft(q, sampler.k), b, tree)
 
     def sums(self, distribution: Array) -> Array:
-        """[n + 1] a distribution cumulated from 0; p starts with what q cannot draft."""
+        """Cumulate a distribution from 0: [n + 1]; p starts with what q cannot draft."""
         return np.append(0, np.cumsum(distribution)) + (1 - distribution.sum() if distribution is self.p else 0)
 
     @property
@@ -53,13 +61,21 @@ class Race:
         return int(np.argmax(self.sums(self.p) - self.sums(self.f)))
 
     def blocks(self, t: float) -> list[tuple[int, int]]:
-        """The blocks [first, end) at level t."""
+        """Return the blocks [first, end) at level t."""
         corners = [0, *(i for i in range(1, len(self.q)) if self.tree.merge_level[i] > t), len(self.q)]
         return list(pairwise(corners))
 
 
 def under(axes: Any, race: Race) -> None:
-    """Draw P, F and B over the cumulated q; the gap at the cut is 1 - alpha*."""
+    """Draw P, F and B over the cumulated q; the gap at the cut is 1 - alpha*.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    race
+        One row of (p, q).
+    """
     c, cut = race.sums(race.q), race.cut
     target, best, chosen = (race.sums(distribution) for distribution in (race.p, race.f, race.b))
     axes.plot(c, target, "s--", color=COLOURS["p"], ms=3.5, lw=1.2, label="P, the target")
@@ -76,7 +92,17 @@ def under(axes: Any, race: Race) -> None:
 
 
 def hulls(axes: Any, race: Race, levels: Sequence[float]) -> None:
-    """Draw B - tF and its upper hull at each level; the corners are the boundaries between blocks."""
+    """Draw B - tF and its upper hull at each level; the corners are the boundaries between blocks.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    race
+        One row of (p, q).
+    levels
+        The values of t.
+    """
     c = race.sums(race.q)
     for t in levels:
         points = race.sums(race.b) - t * race.sums(race.f)
@@ -89,8 +115,21 @@ def hulls(axes: Any, race: Race, levels: Sequence[float]) -> None:
 
 
 def merge_levels(axes: Any, race: Race, names: Sequence[str] = (), t: float | None = None) -> None:
-    """Draw each block over the levels at which it stands, with the density of its rule, (rise of F) / (width); and a
-    stem for each boundary up to its merge level. names: [V] of the tokens; t: a level to mark."""
+    """Draw each block over the levels at which it stands, and a stem for each boundary up to its merge level.
+
+    A block has the density of its rule, (rise of F) / (width).
+
+    Parameters
+    ----------
+    axes
+        Where.
+    race
+        One row of (p, q).
+    names : [V]
+        Of the tokens.
+    t
+        A level to mark.
+    """
     c, tree, densities = race.sums(race.q), race.tree, race.f / race.q
     for start, end, formed, up in zip(tree.first, tree.end, tree.formed, tree.parent, strict=True):
         until = tree.formed[up] if up >= 0 else 1.0
@@ -119,7 +158,18 @@ def verdict(
 ) -> None:
     """Draw one tuple in three rows of the same length, 1: which draft is chosen, whether it is accepted, the output.
 
-    names: [V] of the tokens; draft_ids: [k]; choose, accept: [k] probabilities; residual: [V] probabilities.
+    Parameters
+    ----------
+    axes
+        Where.
+    names : [V]
+        Of the tokens.
+    draft_ids : [k]
+        The drafts.
+    choose, accept : [k]
+        Probabilities.
+    residual : [V]
+        Probabilities.
     """
     choose, accept, residual = (np.asarray(a, dtype=np.float64) for a in (choose, accept, residual))
     at = 0.0

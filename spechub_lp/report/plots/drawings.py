@@ -26,7 +26,13 @@ ROW = 0.27
 
 
 class Range(NamedTuple):
-    """One row of a chart of acceptances."""
+    """One row of a chart of acceptances.
+
+    Examples
+    --------
+    >>> Range("rrs", 0.37, 0.39, COLOURS["rrs"], "lossless").good
+    True
+    """
 
     name: str
     value: float
@@ -38,7 +44,22 @@ class Range(NamedTuple):
 
 
 def ranges(axes: Any, rows: Sequence[Range]) -> None:
-    """For each row a dot at its acceptance, a bar at the optimum, a line over the gap, and the verdict behind."""
+    """Draw for each row a dot at its acceptance, a bar at the optimum, a line over the gap, and the verdict after it.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    rows
+        From the top.
+
+    Examples
+    --------
+    >>> with canvas() as (figure, axes):
+    ...     ranges(axes, [Range("rrs", 0.37, 0.39, COLOURS["rrs"], "lossless")])
+    ...     [text.get_text() for text in axes.texts]
+    ['lossless']
+    """
     for y, row in enumerate(rows):
         colour = row.colour if row.good else BAD
         axes.plot([row.value, row.optimum], [y, y], color=colour, lw=3, alpha=0.45, solid_capstyle="butt", zorder=1)
@@ -53,7 +74,13 @@ def ranges(axes: Any, rows: Sequence[Range]) -> None:
 
 
 class Away(NamedTuple):
-    """One row of a chart of distances."""
+    """One row of a chart of distances.
+
+    Examples
+    --------
+    >>> Away("ties", 1e-12, 1e-9, GOOD).bound
+    1e-09
+    """
 
     name: str
     distance: float
@@ -63,7 +90,24 @@ class Away(NamedTuple):
 
 
 def distances(axes: Any, rows: Sequence[Away], allowed: float) -> None:
-    """For each row a line from its distance to its bound, on a logarithmic axis whose left edge is 0."""
+    """Draw for each row a line from its distance to its bound, on a logarithmic axis whose left edge is 0.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    rows
+        From the top.
+    allowed
+        The distance of the dashed line.
+
+    Examples
+    --------
+    >>> with canvas() as (figure, axes):
+    ...     distances(axes, [Away("ties", 1e-12, 1e-9, GOOD)], 1e-6)
+    ...     axes.get_xscale()
+    'log'
+    """
     floor = 1e-17
     for y, row in enumerate(rows):
         low, high = max(row.distance, floor), max(row.bound, floor)
@@ -79,8 +123,17 @@ def distances(axes: Any, rows: Sequence[Away], allowed: float) -> None:
 
 
 def by_temperature(axes: Any, result: "Replay", k: int) -> None:
-    """Acceptance of each sampler (dots), and the optimum of each draft distribution (a broad band), against
-    temperature."""
+    """Draw acceptance of each sampler (dots) and the optimum of each draft policy (a broad band) against temperature.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    result
+        The evaluation.
+    k
+        Number of drafts.
+    """
     tally, at = result.tally, result.plan.temperatures
     for policy, owner in POLICY_OF.items():
         best = [tally.mean((t, k, "optimum", policy)) for t in at]
@@ -97,7 +150,15 @@ def by_temperature(axes: Any, result: "Replay", k: int) -> None:
 
 
 def sharpness(axes: Any, result: "Replay") -> None:
-    """How often the draft's largest probability q(a) is what, at each temperature."""
+    """Draw how often the draft's largest probability q(a) is what, at each temperature.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    result
+        The evaluation.
+    """
     tally = result.tally
     for t, colour in zip(result.plan.temperatures, WARMTH * len(result.plan.temperatures), strict=False):
         shares = [tally.share((t, 0, "histogram", b), (t, 0, "q(a)")) for b in range(BINS)]
@@ -109,7 +170,19 @@ def sharpness(axes: Any, result: "Replay") -> None:
 
 
 def gains(axes: Any, result: "Replay", k: int, rival: str) -> None:
-    """The hub's optimum less a rival's, in each region of the dominance theorems, with intervals."""
+    """Draw the hub's optimum less a rival's, in each region of the dominance theorems, with intervals.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    result
+        The evaluation.
+    k
+        Number of drafts.
+    rival
+        A draft policy.
+    """
     at = result.plan.temperatures
     for n, place in enumerate(REGIONS):
         shift = 0.022 * (n - 1) * (max(at) - min(at) or 1)
@@ -127,7 +200,19 @@ def gains(axes: Any, result: "Replay", k: int, rival: str) -> None:
 
 
 def domains(axes: Any, result: "Replay", k: int, t: float) -> None:
-    """Acceptance of each sampler in each domain, with intervals clustered by document."""
+    """Draw acceptance of each sampler in each domain, with intervals clustered by document.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    result
+        The evaluation.
+    k
+        Number of drafts.
+    t
+        The temperature.
+    """
     own = [s for s in chosen(result.plan.samplers, k) if not (s.name == "greedy_hubs" and k == 2)]
     for n, sampler in enumerate(own):
         key, shift = (t, sampler.k, "acceptance", sampler.name), 0.7 * ((n + 0.5) / len(own) - 0.5)
@@ -142,10 +227,19 @@ def domains(axes: Any, result: "Replay", k: int, t: float) -> None:
 
 
 def replay_strip(result: "Replay", title: str) -> str:
-    """The histogram of q(a) and acceptance against temperature side by side, as an SVG file.
+    """Draw the histogram of q(a) and acceptance against temperature side by side.
 
-    Raises:
-        MissingPackage: matplotlib is not installed.
+    Parameters
+    ----------
+    result
+        The evaluation.
+    title
+        What a screen reader says.
+
+    Returns
+    -------
+    str
+        An SVG file; without matplotlib a MissingPackage is raised.
     """
     with canvas(columns=1 + len(result.plan.ks)) as (figure, axes):
         sharpness(axes[0], result)

@@ -1,5 +1,4 @@
-"""Pictures of distributions on a few tokens: a sampler's acceptance, triangles of three-token distributions, a coupling
-with its cut.
+"""Pictures of distributions on a few tokens: acceptances, triangles of three tokens, a coupling with its cut.
 
 Each function draws on axes that `pictures.canvas` gave.
 """
@@ -21,7 +20,13 @@ ASIDE = np.asarray([0.30, 0.33, 0.37])
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a sampler accepts on one pair of distributions, and whether its output keeps the target distribution."""
+    """What a sampler accepts on one pair of distributions, and whether its output keeps the target distribution.
+
+    Examples
+    --------
+    >>> Accepted("rrs", "iid", 2, 0.37, 0.39, 0.0).row.verdict
+    'lossless'
+    """
 
     sampler: str
     drafts: str
@@ -43,7 +48,23 @@ class Accepted:
 
 
 def bars(axes: Any, names: Sequence[str], values: Sequence[float], colours: Sequence[str]) -> None:
-    """One bar a name, from the top, its value written behind it."""
+    """Draw one bar a name, from the top, its value written after it.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    names, values, colours
+        One of each for a bar.
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     bars(axes, ["rrs"], [0.37], [COLOURS["rrs"]])
+    ...     [text.get_text() for text in axes.texts]
+    ['0.3700']
+    """
     axes.barh(names, values, color=colours, height=0.6)
     for y, value in enumerate(values):
         axes.annotate(f"{value:.4f}", (value, y), (4, 0), textcoords="offset points", va="center", fontsize=9)
@@ -52,8 +73,28 @@ def bars(axes: Any, names: Sequence[str], values: Sequence[float], colours: Sequ
 
 
 def triangle(axes: Any, corners: Sequence[str]) -> Callable[[Any], tuple[Any, Any]]:
-    """An empty triangle of all distributions on three tokens, the first on top; the answer takes distributions [N, 3]
-    to places x, y."""
+    """Draw an empty triangle of all distributions on three tokens, the first on top.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    corners
+        Names of the tokens.
+
+    Returns
+    -------
+    Callable
+        Distributions [N, 3] -> places x [N], y [N].
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     place = triangle(axes, "abc")
+    ...     [round(float(v), 3) for v in place([0, 1, 0])]
+    [0.0, 0.0]
+    """
 
     def place(distributions: Any) -> tuple[Any, Any]:
         distributions = np.asarray(distributions, dtype=float)
@@ -71,7 +112,28 @@ def triangle(axes: Any, corners: Sequence[str]) -> Callable[[Any], tuple[Any, An
 def patchwork(
     axes: Any, place: Callable[[Any], tuple[Any, Any]], kind: Callable[[Any], Any], colours: Sequence[str]
 ) -> None:
-    """Colour a triangle: `kind` takes distributions [N, 3] to the index of their colour [N]."""
+    """Colour a triangle.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    place
+        What `triangle` returned.
+    kind
+        Distributions [N, 3] -> the index of their colour [N].
+    colours
+        The colours.
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     place = triangle(axes, "abc")
+    ...     patchwork(axes, place, lambda p: p.argmax(axis=1), ["red", "green", "blue"])
+    ...     len(axes.collections)
+    1
+    """
     from matplotlib.colors import ListedColormap
     from matplotlib.tri import Triangulation
 
@@ -88,9 +150,26 @@ def transport(
     right: Sequence[tuple[str, float, bool]],
     mass: Sequence[tuple[int, int, float]],
 ) -> None:
-    """Bands of mass (i, y, width) from boxes on the left to boxes on the right, each (label, capacity, inside the cut).
+    """Draw bands of mass from boxes on the left to boxes on the right.
 
     What is inside the cut stands above a line that no band crosses. The unused part of a box stays empty.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    left, right
+        Boxes: (label, capacity, inside the cut).
+    mass
+        Bands: (box on the left, box on the right, width).
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     transport(axes, [("{0}", 1.0, False)], [("0", 1.0, False)], [(0, 0, 1.0)])
+    ...     len(axes.patches)
+    3
     """
     from matplotlib.patches import PathPatch, Rectangle
     from matplotlib.path import Path

@@ -17,9 +17,23 @@ from spechub_lp.typing import Array
 
 
 def tokens_per_call(axes: Any, runs: Sequence[dict[str, Any]]) -> None:
-    """A point for each rule on each tree of a validation/results/trees_*.json, with an interval clustered by prompt.
+    """Draw a point for each rule on each tree, with an interval clustered by prompt.
 
-    runs: {"tree", "rule", "by_prompt": {prompt: [tokens, calls]}}, of one temperature.
+    Parameters
+    ----------
+    axes
+        Where.
+    runs
+        Of a validation/results/trees_*.json, of one temperature: {"tree", "rule", "by_prompt": {prompt: [tokens,
+        calls]}}.
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     tokens_per_call(axes, [{"tree": "2^1", "rule": "rrs", "by_prompt": {"a": [6, 4], "b": [5, 4]}}])
+    ...     axes.get_ylabel()
+    'tokens per call of the target'
     """
     trees, rules = (list(dict.fromkeys(run[what] for run in runs)) for what in ("tree", "rule"))
     wide = 0.7 / len(rules)
@@ -37,7 +51,24 @@ def tokens_per_call(axes: Any, runs: Sequence[dict[str, Any]]) -> None:
 
 
 def text_at(rows: Rows, i: int, words: Mapping[int, str], most: int = 40) -> tuple[str, str]:
-    """The last `most` tokens before position i as text, and the token that came there. words: text by token id."""
+    """Return the text before a stored position, and the token that came there.
+
+    Parameters
+    ----------
+    rows
+        Stored rows.
+    i
+        The position.
+    words
+        Text by token id.
+    most
+        How many tokens before it.
+
+    Returns
+    -------
+    str, str
+        Both.
+    """
     lengths = [document["tokens"] for document in rows.manifest["documents"]]
     index, start = int(rows.index[i]), sum(lengths[: int(rows.document[i])])
     before = rows.tokens[start + max(index - most, 0) : start + index]
@@ -45,7 +76,27 @@ def text_at(rows: Rows, i: int, words: Mapping[int, str], most: int = 40) -> tup
 
 
 def likeliest(axes: Any, p: Array, q: Array, words: Mapping[int, str], most: int = 10) -> None:
-    """Bars of p and q [V] at the tokens that matter most to either; a space in a token shows as _."""
+    """Draw bars of p and q at the tokens that matter most to either; a space in a token shows as _.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    p, q : [V]
+        Target and draft distribution.
+    words
+        Text by token id.
+    most
+        How many tokens.
+
+    Examples
+    --------
+    >>> from spechub_lp.report.plots.pictures import canvas
+    >>> with canvas() as (figure, axes):
+    ...     likeliest(axes, np.array([0.5, 0.5]), np.array([0.25, 0.75]), {0: "a", 1: " b"})
+    ...     [tick.get_text() for tick in axes.get_xticklabels()]
+    ['_b', 'a']
+    """
     top = [int(y) for y in np.argsort(-np.maximum(p, q), kind="stable")[:most]]
     names = [ascii(words.get(y, f"#{y}"))[1:-1].replace(" ", "_") for y in top]
     grouped(axes, names, {"p": p[top], "q": q[top]})
@@ -54,9 +105,25 @@ def likeliest(axes: Any, p: Array, q: Array, words: Mapping[int, str], most: int
 
 
 def accepted(p: Array, q: Array, k: int) -> list[Range]:
-    """What each sampler accepts at one position, p and q [1, V], beside the optimum of its drafts, as rows of a chart.
+    """Compute what each sampler accepts at one position, beside the optimum of its drafts; those with a closed form.
 
-    Samplers without a closed form are left out.
+    Parameters
+    ----------
+    p, q : [1, V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    list of Range
+        Rows of a chart.
+
+    Examples
+    --------
+    >>> rows = accepted(np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), 2)
+    >>> [(row.name, round(row.value, 3)) for row in rows if row.name == "rrs"]
+    [('rrs', 0.37)]
     """
     here, out = Tally(), []
     measure(here, ["here"], p, q, 1.0, (k,), ("all",))

@@ -34,12 +34,32 @@ STYLE: Any = {
 
 @contextmanager
 def canvas(columns: int = 1, rows: int = 1, width: float = 4.6, height: float = 3.4, **options: Any) -> Iterator[Any]:
-    """Gives (figure, axes [rows, columns], or one axes when there is one), to draw on inside the `with`.
+    """Give axes to draw on inside a `with`.
 
-    Sizes are in inches for each axes, `options` are those of `Figure.subplots`.
+    Parameters
+    ----------
+    columns, rows
+        How many axes.
+    width, height
+        Inches of each.
+    options
+        Those of `Figure.subplots`.
 
-    Raises:
-        MissingPackage: matplotlib is not installed.
+    Yields
+    ------
+    figure, axes [rows, columns]
+        One axes alone when there is one.
+
+    Raises
+    ------
+    MissingPackage
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> with canvas(columns=2) as (figure, axes):
+    ...     axes.shape
+    (2,)
     """
     with extra("plots", "a picture"):
         import matplotlib
@@ -50,7 +70,26 @@ def canvas(columns: int = 1, rows: int = 1, width: float = 4.6, height: float = 
 
 
 def svg(drawn: Any, title: str = "") -> str:
-    """The figure as one <svg> element that scales with its page; `title` is what a screen reader says."""
+    """Return a figure as one <svg> element that scales with its page.
+
+    Parameters
+    ----------
+    drawn
+        The figure.
+    title
+        What a screen reader says.
+
+    Returns
+    -------
+    str
+        SVG in the reader's colour of text.
+
+    Examples
+    --------
+    >>> with canvas() as (figure, axes):
+    ...     svg(figure, "empty axes")[:4]
+    '<svg'
+    """
     import matplotlib
 
     out, nothing = io.StringIO(), dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -65,7 +104,26 @@ def svg(drawn: Any, title: str = "") -> str:
 
 
 def svg_file(drawn: Any, title: str) -> str:
-    """The figure as a file of its own, for a Markdown page: dark lines for a light reader, light ones for a dark."""
+    """Return a figure as a file of its own, for a Markdown page: dark lines for a light reader, light ones for a dark.
+
+    Parameters
+    ----------
+    drawn
+        The figure.
+    title
+        What a screen reader says.
+
+    Returns
+    -------
+    str
+        SVG.
+
+    Examples
+    --------
+    >>> with canvas() as (figure, axes):
+    ...     "prefers-color-scheme" in svg_file(figure, "empty axes")
+    True
+    """
     text = svg(drawn, title)
     text = re.sub(r'style="width:100%;max-width:(\d+)px;height:auto"', r'width="\1"', text, count=1)
     colours = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#d1d7e0}}"
@@ -73,7 +131,26 @@ def svg_file(drawn: Any, title: str) -> str:
 
 
 def grouped(axes: Any, names: Sequence[str], series: dict[str, Any], colours: dict[str, str] = COLOURS) -> None:
-    """A group of bars for each name, one bar [len(names)] for each of the series, in the colours of that name."""
+    """Draw a group of bars for each name, one bar for each of the series.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    names
+        Of the groups.
+    series
+        Label -> values, one for each name.
+    colours
+        Label -> colour.
+
+    Examples
+    --------
+    >>> with canvas() as (figure, axes):
+    ...     grouped(axes, ["0", "1"], {"p": [0.5, 0.5], "q": [0.25, 0.75]})
+    ...     len(axes.patches)
+    4
+    """
     wide = 0.8 / len(series)
     for n, (label, values) in enumerate(series.items()):
         left = [i - 0.4 + (n + 0.5) * wide for i in range(len(names))]

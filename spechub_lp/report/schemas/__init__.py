@@ -47,6 +47,11 @@ def of(name: str, version: int | None = None) -> dict[str, Any]:
     version
         The newest by default.
 
+    Returns
+    -------
+    dict
+        JSON Schema, draft 2020-12.
+
     Raises
     ------
     UnknownName
@@ -75,6 +80,16 @@ def of(name: str, version: int | None = None) -> dict[str, Any]:
 def identifier(name: str) -> str:
     """Return what the field `schema` of a new document says.
 
+    Parameters
+    ----------
+    name
+        As `of` takes it.
+
+    Returns
+    -------
+    str
+        Name and version.
+
     Examples
     --------
     >>> identifier("sample")
@@ -84,7 +99,17 @@ def identifier(name: str) -> str:
 
 
 def with_old_fields(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with the fields that version 1 has under another name.
+    """Add to a document the fields that version 1 has under another name.
+
+    Parameters
+    ----------
+    document
+        Of version 2.
+
+    Returns
+    -------
+    dict
+        With both names.
 
     Examples
     --------

@@ -9,14 +9,36 @@ WHOLE_RUN = "whole run"
 
 
 def headline(report: Report) -> str:
-    """The verdict in a line."""
+    """Return the verdict in a line.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        The line.
+    """
     decided = f" ({report.decided})" if report.decided else ""
     word = "FAILED" if report.status is Status.BIASED and not report.about_the_output else report.status.upper()
     return f"{word}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
 
 
 def what_was_missed(report: Report) -> str:
-    """What the run could still have missed, as the beginning of a sentence; "" when it proved a bias."""
+    """Say what the run could still have missed.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        The beginning of a sentence; "" when the run proved a bias.
+    """
     if report.status is Status.BIASED:
         return ""
     if report.status is Status.INCONCLUSIVE:
@@ -30,7 +52,20 @@ def what_was_missed(report: Report) -> str:
 
 
 def shown(report: Report, most: int = 6) -> list[Finding]:
-    """The findings to print: one of each kind first, then the largest distances."""
+    """Choose the findings to print: one of each kind first, then the largest distances.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+    most
+        How many.
+
+    Returns
+    -------
+    list of Finding
+        In that order.
+    """
     first: dict[str, Finding] = {}
     for finding in sorted(report.findings, key=lambda f: (not f.proof, -(f.distance or 0))):
         first.setdefault(finding.kind, finding)
@@ -38,7 +73,18 @@ def shown(report: Report, most: int = 6) -> list[Finding]:
 
 
 def markdown(report: Report) -> str:
-    """A summary for a pull request or a job page."""
+    """Write a summary for a pull request or a job page.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
     lines = [f"### {headline(report)}", ""]
     lines += [f"- **{f.kind}** (level {f.level}): {f.message}" for f in shown(report)]
     lines += [f"- {reason}" for reason in report.inconclusive]
@@ -55,7 +101,18 @@ def markdown(report: Report) -> str:
 
 
 def junit(report: Report) -> str:
-    """JUnit XML: one test a problem, and one for the findings that belong to none."""
+    """Write JUnit XML: one test a problem, and one for the findings that belong to none.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        XML.
+    """
     suite = ET.Element("testsuite", name=f"spechub-gate {report.engine}", time=f"{report.seconds:.3f}")
     measured = [row.problem for row in report.rows]
     cases = [(problem, report.failed_on(problem)) for problem in measured]

@@ -12,7 +12,15 @@ VERDICT_STYLE = {Status.PASS: "green", Status.BIASED: "red", Status.INCONCLUSIVE
 
 
 def show_gate(console: Console, report: Report) -> None:
-    """The gate's verdict and what stands behind it."""
+    """Show the gate's verdict and what it rests on.
+
+    Parameters
+    ----------
+    console
+        Where.
+    report
+        The gate's.
+    """
     console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
     for finding in gate_report.shown(report):
         console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
@@ -32,7 +40,18 @@ def show_gate(console: Console, report: Report) -> None:
 
 
 def text(report: Report) -> str:
-    """What the command shows, as it comes out of a pipe."""
+    """Return what the command shows, as it comes out of a pipe.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        The tables.
+    """
     out = io.StringIO()
     show_gate(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False), report)
     return out.getvalue()

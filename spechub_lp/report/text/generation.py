@@ -15,14 +15,36 @@ HEADS = ["setting", "verdict", "distance", "answers", "calls", "s"]
 
 
 def headline(report: EngineReport) -> str:
-    """The verdict in a line."""
+    """Return the verdict in a line.
+
+    Parameters
+    ----------
+    report
+        Of a whole engine.
+
+    Returns
+    -------
+    str
+        The line.
+    """
     counts = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := report.count(verdict)))
     version = f" {report.version}" if report.version else ""
     return f"{report.status.upper()}: {report.engine}{version}, {len(report.rows)} settings: {counts}"
 
 
 def covered(report: EngineReport) -> str:
-    """Of what a verdict speaks, as a sentence."""
+    """Say in a sentence what a verdict speaks of.
+
+    Parameters
+    ----------
+    report
+        Of a whole engine.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     pair, plan = report.pair, report.settings
     kind = "tokens of its own" if pair["own_tokens"] else f"at a mean distance of {pair['mean_distance']:.2f}"
     return (
@@ -34,7 +56,18 @@ def covered(report: EngineReport) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row of the table."""
+    """Return a row of the table.
+
+    Parameters
+    ----------
+    row
+        Of the report.
+
+    Returns
+    -------
+    list of str
+        The entries.
+    """
     away = "" if row.distance is None else f"{row.distance:.2g}"
     if row.bound is not None:
         away += f" (at most {row.bound:.2g})"
@@ -42,7 +75,15 @@ def cells(row: Row) -> list[str]:
 
 
 def show(console: "Console", report: EngineReport) -> None:
-    """The verdict, what failed, the table, and what was covered."""
+    """Show the verdict, what failed, the table, and what was covered.
+
+    Parameters
+    ----------
+    console
+        Where.
+    report
+        Of a whole engine.
+    """
     console.print(headline(report), style=STYLES[report.status])
     for row in report.rows:
         if row.message and row.verdict != Verdict.NOT_OFFERED:
@@ -55,7 +96,18 @@ def show(console: "Console", report: EngineReport) -> None:
 
 
 def text(report: EngineReport) -> str:
-    """What the command shows, as it comes out of a pipe."""
+    """Return what the command shows, as it comes out of a pipe.
+
+    Parameters
+    ----------
+    report
+        Of a whole engine.
+
+    Returns
+    -------
+    str
+        The tables.
+    """
     from rich.console import Console
 
     out = io.StringIO()
@@ -64,7 +116,18 @@ def text(report: EngineReport) -> str:
 
 
 def markdown(report: EngineReport) -> str:
-    """The page as Markdown."""
+    """Write the page as Markdown.
+
+    Parameters
+    ----------
+    report
+        Of a whole engine.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
     lines = [f"### {headline(report)}", "", covered(report), ""]
     lines += [f"- **{row.setting}** ({row.check}): {row.message}" for row in report.failed]
     lines += [""] * bool(report.failed)

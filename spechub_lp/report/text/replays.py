@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
+    """A table with its title.
+
+    Examples
+    --------
+    >>> Section("Acceptance", ["sampler", "mean"], [["rrs", 0.5]]).title
+    'Acceptance'
+    """
+
     title: str
     columns: list[str]
     rows: list[list[Any]]
@@ -31,7 +39,15 @@ PLACES = {
 
 
 def show_replay(console: Console, result: "Replay") -> None:
-    """Every table, then what failed."""
+    """Show every table, then what failed.
+
+    Parameters
+    ----------
+    console
+        Where.
+    result
+        The evaluation.
+    """
     told = result.manifest.get("model") or result.manifest.get("target") or {}
     name = told.get("name", "captured rows")
     console.print(f"{name}: {result.positions} positions, V = {result.vocabulary:,}, {result.seconds:.0f} s\n")
@@ -42,7 +58,18 @@ def show_replay(console: Console, result: "Replay") -> None:
 
 
 def sections(result: "Replay") -> Iterator[Section]:
-    """The tables of a replay; which of them there are depends on what was measured."""
+    """Yield the tables of an evaluation; which of them there are depends on what was measured.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Yields
+    ------
+    Section
+        A table.
+    """
     plan = result.plan
     shown = min(plan.temperatures, key=lambda t: abs(t - 1))
     for k in plan.ks:
@@ -57,7 +84,20 @@ def sections(result: "Replay") -> Iterator[Section]:
 
 
 def acceptance(result: "Replay", k: int) -> Section:
-    """Mean acceptance of each sampler and the optimum of each draft policy, at every temperature."""
+    """Tabulate the mean acceptance of each sampler and the optimum of each draft policy, at every temperature.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Section
+        The table.
+    """
     tally, rows = result.tally, []
     for sampler in chosen(result.plan.samplers, k):
         means = [tally.mean((t, sampler.k, "acceptance", sampler.name)) for t in result.plan.temperatures]
@@ -74,6 +114,22 @@ def acceptance(result: "Replay", k: int) -> Section:
 
 
 def by_domain(result: "Replay", k: int, t: float) -> Section:
+    """Tabulate the acceptance of each sampler and the optima in each domain.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+    k
+        Number of drafts.
+    t
+        The temperature.
+
+    Returns
+    -------
+    Section
+        The table.
+    """
     rows = []
     for sampler in chosen(result.plan.samplers, k):
         key = (t, sampler.k, "acceptance", sampler.name)
@@ -85,7 +141,22 @@ def by_domain(result: "Replay", k: int, t: float) -> Section:
 
 
 def by_index(result: "Replay", k: int, t: float) -> Section:
-    """Which draft was accepted, from drawn verdicts; and the drawn total against the closed form in standard errors."""
+    """Tabulate which draft was accepted, from drawn verdicts; and the drawn total against the closed form.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+    k
+        Number of drafts.
+    t
+        The temperature.
+
+    Returns
+    -------
+    Section
+        The table; differences are in standard errors.
+    """
     rows = []
     for sampler in chosen(result.plan.samplers, k):
         means = [result.tally.mean((t, k, "slot", sampler.name, j)) for j in range(sampler.k)]
@@ -100,7 +171,20 @@ def by_index(result: "Replay", k: int, t: float) -> Section:
 
 
 def hub_against(result: "Replay", k: int) -> Section:
-    """Where hub drafts, at their optimum, win and lose."""
+    """Tabulate where hub drafts, at their optimum, win and lose.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Section
+        The table.
+    """
     rows = []
     for t in result.plan.temperatures:
         for rival in ("iid", "without_replacement", "top_k"):
@@ -128,7 +212,18 @@ def hub_against(result: "Replay", k: int) -> Section:
 
 
 def shares(result: "Replay") -> Section:
-    """How sharp the draft distribution is: the histogram of q(a), and the regions of the dominance theorems."""
+    """Tabulate how sharp the draft distribution is: the histogram of q(a), and the regions of the dominance theorems.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    Section
+        The table.
+    """
     tally, rows, bands = result.tally, [], 5
     for t in result.plan.temperatures:
         mean = tally.mean((t, 0, "q(a)"))
@@ -147,7 +242,18 @@ def shares(result: "Replay") -> Section:
 
 
 def losslessness(result: "Replay") -> Section:
-    """Exact losslessness at the top tokens, and what float32 and bfloat16 lose; worst over temperatures."""
+    """Tabulate exact losslessness at the top tokens, and what float32 and bfloat16 lose; worst over temperatures.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    Section
+        The table.
+    """
     tally, rows = result.tally, []
     for k in result.plan.ks:
         for sampler in chosen(result.plan.samplers, k):
@@ -167,7 +273,23 @@ def losslessness(result: "Replay") -> Section:
 
 
 def markdown(section: Section) -> str:
-    """The table as Markdown, numbers as in the terminal."""
+    """Write a table as Markdown, numbers as in the terminal.
+
+    Parameters
+    ----------
+    section
+        The table.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Examples
+    --------
+    >>> "| rrs | 0.5000 |" in markdown(Section("Acceptance", ["sampler", "mean"], [["rrs", 0.5]]))
+    True
+    """
     cells = [[f"{c:.4f}" if isinstance(c, float) else str(c) for c in row] for row in section.rows]
     lines = ["| " + " | ".join(row) + " |" for row in (section.columns, ["---"] * len(section.columns), *cells)]
     note = [f"\n{section.note}."] if section.note else []

@@ -34,7 +34,14 @@ NUMBERS = re.compile(r"[-+\d.,e/± ]*")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table that fits: on a narrow terminal headings and prose fold, then columns go below each other."""
+    """A table that fits: on a narrow terminal headings and prose fold, then columns go below each other.
+
+    Examples
+    --------
+    >>> console = Console(width=40)
+    >>> console.print(Sheet("Acceptance", ["sampler", "mean"], [["rrs", 0.5]]))  # doctest: +ELLIPSIS
+    Acceptance...
+    """
 
     title: str
     columns: Sequence[str]
@@ -93,7 +100,15 @@ class Sheet:
 
 
 def show_audit(console: Console, audit: "Audit") -> None:
-    """The whole audit, ending in its verdict."""
+    """Show the whole audit, ending in its verdict.
+
+    Parameters
+    ----------
+    console
+        Where.
+    audit
+        The audit.
+    """
     for source in dict.fromkeys(line.source for line in audit.lines):
         lines = [line for line in audit.lines if line.source == source and line.first]
         console.print(
@@ -131,6 +146,15 @@ def show_audit(console: Console, audit: "Audit") -> None:
 
 
 def show_solution(console: Console, result: "Solutions") -> None:
+    """Show what each method says of an optimum.
+
+    Parameters
+    ----------
+    console
+        Where.
+    result
+        All answers.
+    """
     best = result.optimum
     rows = [
         [
@@ -154,6 +178,15 @@ def show_solution(console: Console, result: "Solutions") -> None:
 
 
 def show_tree(console: Console, result: "TreeSolution") -> None:
+    """Show the optimum of a tree of drafts beside what the rules accept.
+
+    Parameters
+    ----------
+    console
+        Where.
+    result
+        All answers.
+    """
     best, program = result.best, result.best.program
     rows = [
         [r.name, _exact(r.accepted), f"{float(r.accepted / best.value):.4f}" if best.value else "", r.lossless]
@@ -170,6 +203,15 @@ def show_tree(console: Console, result: "TreeSolution") -> None:
 
 
 def show_sample(console: Console, result: "Sampling") -> None:
+    """Show what was drawn beside the exact distribution.
+
+    Parameters
+    ----------
+    console
+        Where.
+    result
+        Both.
+    """
     c, n = result.coupling, result.draws
     rows = [
         [str(y), _exact(plain(p)), _exact(distribution), count / n, f"{z:+.1f}"]
@@ -210,6 +252,18 @@ FULL = ["sampler", "drafts", "k", "positions", "acceptance", "optimum", "gap"]
 
 
 def line_cells(line: "Line") -> list[Any]:
+    """Return the entries of a line of the audit.
+
+    Parameters
+    ----------
+    line
+        The line.
+
+    Returns
+    -------
+    list
+        The entries.
+    """
     verdict = "" if line.lossless == line.instances else "NO "
     return [
         line.sampler, line.drafts, line.k, f"{verdict}{line.lossless}/{line.instances}",
@@ -218,6 +272,18 @@ def line_cells(line: "Line") -> list[Any]:
 
 
 def pair_cells(line: "Line") -> list[Any]:
+    """Return the entries of a line of the audit with drafts that are not the rule's own.
+
+    Parameters
+    ----------
+    line
+        The line.
+
+    Returns
+    -------
+    list
+        The entries.
+    """
     biased = f"{line.instances - line.lossless}/{line.instances}"
     return [line.sampler, line.drafts, line.k, biased, line.distance, line.acceptance, line.optimum, line.above]
 

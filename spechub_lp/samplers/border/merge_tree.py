@@ -95,6 +95,11 @@ def fairest_density(p: Array, q: Array, f: Array) -> Array:
     p, q, f : [n]
         Target distribution, of any sum up to 1, draft distribution and distribution of the best draft, by falling p/q.
 
+    Returns
+    -------
+    [n]
+        b/q.
+
     Examples
     --------
     >>> import numpy as np
