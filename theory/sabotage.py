@@ -4,14 +4,19 @@ refute its twin; a search that cannot fail shows nothing."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from spechub_lp._array.rational import rational_row
+from spechub_lp.drafts import IID
 from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
-from spechub_lp.theorems import checks, hockey_stick
+from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
+from spechub_lp.theorems import checks, hockey_stick, trees
 from spechub_lp.theorems.checks import Distribution, Theorem, accepts, hit, max_acceptance
 from spechub_lp.theorems.instances import Instance, family
+from spechub_lp.trees import BorderPath, Drafted, NodeByNode, chain, exact_call, tree_optimum
+from spechub_lp.trees.path import Choice, Place
 
 
 def single_tokens_cut(p: Distribution, q: Distribution, k: int) -> bool:
@@ -78,6 +83,28 @@ def every_target_is_covered(p: Distribution, q: Distribution, k: int) -> bool:
     return accepts("rrs", p, q, k) == hit(q, k, "iid")[frozenset(y for y, m in enumerate(p) if m > 0)]
 
 
+def one_token_is_enough(p: Distribution, q: Distribution, k: int) -> bool:
+    call = exact_call(trees.everywhere(p, q), chain(2), trees.GreedyBlock())
+    return call.is_lossless == (call.distance(1) == 0)
+
+
+def tokens_are_enough(p: Distribution, q: Distribution, k: int) -> bool:
+    pair = trees.everywhere(p, q)
+    return tree_optimum(pair, chain(2)).value == exact_call(pair, chain(2), NodeByNode("naive")).value
+
+
+class DraftsForB(BorderPath):
+    """Takes the draft distribution for that of the chosen token."""
+
+    def choice(self, tree: Drafted, place: Place, w: Any) -> Choice:
+        return Choice(tree.q[place[0]], super().choice(tree, place, w).children)
+
+
+def own_b_is_best(p: Distribution, q: Distribution, k: int) -> bool:
+    fair, own = (trees.gained(p, q, k, IID(), density) for density in (fairest_density, best_density))
+    return all(a <= b for a, b in zip(fair, own, strict=True))
+
+
 def _at_least(q: Distribution, n: int, share: Fraction) -> bool:
     return sum(sorted(q)[-n:]) >= share
 
@@ -122,6 +149,16 @@ TWINS: tuple[Theorem, ...] = (
     Theorem("T13", "the worst target can be taken on one token", "larger A dropped", worst_target_on_one_token),
     Theorem("T14", "RRS accepts Pr(iid drafts hit A) on any target on A", "q given A dropped", every_target_is_covered),
     Theorem("T15", "RRS with k drafts does as well as NSS with k + 1", "one draft moved", rrs_beats_nss_with_one_more),
+    Theorem("T16", "a call is lossless if its first token is right", "later tokens dropped", one_token_is_enough),
+    Theorem("T17", "the best verifier of a chain accepts token by token", "the block dropped", tokens_are_enough),
+    Theorem(
+        "T18",
+        "a path is lossless when it is verified with b = q",
+        "b of the chosen token dropped",
+        lambda p, q, k: trees.path_is_between(p, q, k, DraftsForB),
+        lambda p, q, k: len(p) <= 3 and k == 2,
+    ),
+    Theorem("T19", "Border's own b is best for every concave G", "fairness dropped", own_b_is_best),
 )
 
 

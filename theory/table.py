@@ -31,6 +31,10 @@ PAGES = {
     "T13": "T13_worst_target",
     "T14": "T13_worst_target",
     "T15": "T10_kseq_beats_rrs",
+    "T16": "trees",
+    "T17": "trees",
+    "T18": "trees",
+    "T19": "trees",
 }
 """Theorem -> the folder with its statement and proof to read."""
 ROCQ = {

@@ -20,7 +20,7 @@ from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.solve import optimum
-from spechub_lp.theorems import hockey_stick
+from spechub_lp.theorems import hockey_stick, trees
 
 __getattr__ = renamed.attributes(__name__, {"alpha": "max_acceptance"})
 
@@ -498,6 +498,33 @@ ALL: tuple[Theorem, ...] = (
         "RRS accepts at least as much as target-only sampling of the same iid drafts, for every p, q and k",
         "this project, theory/T10_kseq_beats_rrs",
         rrs_beats_nss,
+    ),
+    Theorem(
+        "T16",
+        "a loop of calls is lossless iff M(c y) = R(c) p(y|c) for every accepted context c and every token y",
+        "this project, theory/trees",
+        trees.lossless_calls_are_seen,
+        lambda p, q, k: k == 2,
+    ),
+    Theorem(
+        "T17",
+        "tree program = least price of its contexts; one level: the optimum of a node; a chain: block verification",
+        "this project, theory/trees; chains: Sun et al., arXiv 2403.10444; Thomas and Pal, arXiv 2602.16961",
+        trees.tree_programs_agree,
+        lambda p, q, k: len(p) <= 3,
+    ),
+    Theorem(
+        "T18",
+        "a path chosen by Border and verified as a block is lossless, and not below Border node by node",
+        "this project, theory/trees",
+        trees.path_is_between,
+        lambda p, q, k: len(p) <= 3 and k == 2,
+    ),
+    Theorem(
+        "T19",
+        "the fairest b maximizes sum p G(b/p) over Border's polymatroid for every concave G that is linear up to 1",
+        "this project, theory/trees",
+        trees.fairest_is_best,
     ),
 )
 

@@ -84,6 +84,17 @@ class Drafted:
                 out[parent].append(node)
         return out
 
+    @cached_property
+    def branching(self) -> list[Tokens | None]:
+        """[N] children a level below each node, level by level, where all nodes of a level have as many; else None."""
+        found: list[Tokens | None] = [()] * len(self.parents)
+        for node in range(len(self.parents) - 1, -1, -1):
+            if children := self.children[node]:
+                kinds = {found[child] for child in children}
+                below = kinds.pop()
+                found[node] = None if kinds or below is None else (len(children), *below)
+        return found
+
     def path(self, node: int) -> Tokens:
         """The tokens from below the root down to a node."""
         out: list[int] = []

@@ -162,7 +162,8 @@ class BorderPath(PathThenBlock):
     rest of b is spread so that b/p is as equal as can be (`samplers/border/merge_tree.fairest_density`). Among the
     rules that choose a child by its siblings, it is the best for every value of a subtree that is concave in w and the
     same for all tokens. Equal siblings drawn with replacement are pooled: their children are drafts of one
-    distribution.
+    distribution. All this where the tree is level below a node; where some children have more below them than others it
+    matters which child is chosen, beside its token, and Border's own choice is kept.
 
     Never below Border node by node, and block verification for chains.
 
@@ -202,9 +203,10 @@ class BorderPath(PathThenBlock):
         xp, tokens = array_namespace(q), [int(tree.tokens[child]) for child in children]
         x = xp.asarray([tokens], dtype=xp.int64, device=device(q))
         rule = (Border if isinstance(self.drafts, IID) else BorderWor)(len(children))
-        mixture = self._prepare(rule, tree.p[place[0]], q, w)
+        level = tree.branching[place[0]] is not None
+        mixture = self._prepare(rule, tree.p[place[0]], q, w, level)
         chosen, b = as_float64(rule.choose(mixture, x))[0], mixture.distribution[0]
-        if not (self.pooled and isinstance(self.drafts, IID)):
+        if not (level and self.pooled and isinstance(self.drafts, IID)):
             return Choice(b, [((child,), share) for child, share in zip(children, chosen, strict=True)])
         places: dict[int, tuple[Place, Any]] = {}
         for child, token, share in zip(children, tokens, chosen, strict=True):
@@ -212,9 +214,9 @@ class BorderPath(PathThenBlock):
             places[token] = ((*same, child), before + share)
         return Choice(b, list(places.values()))
 
-    def _prepare(self, rule: Border, p: Array, q: Array, w: Any) -> Mixture:
-        density = fairest_density if self.fairest else best_density
-        weight = w if self.sub_target else w * 0 + 1
+    def _prepare(self, rule: Border, p: Array, q: Array, w: Any, level: bool) -> Mixture:
+        density = fairest_density if self.fairest and level else best_density
+        weight = w if self.sub_target and level else w * 0 + 1
         if p.dtype == object:  # an enumeration meets the same distributions thousands of times
             return _of_rationals(rule.race, rule.k, density, tuple(p), tuple(q), weight)
         return preparation.prepare(rule.race, p[None], q[None], rule.k, density, p[:1] * 0 + weight)
