@@ -1,5 +1,6 @@
 """The statistical levels keep their promises on false alarms, coverage and power; all noise is controlled."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -8,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gate_chains import by_cdf
+from gate_mutants import left_over
 
-from spechub_lp.gate.checks.streams import recycled
+from spechub_lp.drafts import by_name
+from spechub_lp.gate.checks.streams import nearly_sure, recycled
 from spechub_lp.gate.engines.node import Emitted1, NodeEngine
 from spechub_lp.gate.problems.node import Problem, problems
 from spechub_lp.gate.search.thresholds import Explorer
@@ -87,12 +91,22 @@ def test_the_smallest_distance_caught_is_caught(n: int) -> None:
     assert caught >= 39
 
 
-def test_recycled_noise_is_seen_and_fresh_noise_is_not() -> None:
-    rng = np.random.default_rng(5)
-    assert recycled(rng.integers(0, 3, 6000).tolist(), 1e-6) is None
-    assert recycled([1] * 3000, 1e-6) is None
-    pool = rng.integers(0, 3, 700).tolist()
-    assert recycled((pool * 10)[:6000], 1e-6) == 700
+class Pooled:
+    """Naive verification from a pool of uniforms, round and round."""
+
+    def __init__(self, size: int):
+        self.pool = itertools.cycle(np.random.default_rng(1).random(size).tolist())
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        if next(self.pool) * q[drafts[0]] < p[drafts[0]]:
+            return drafts[0], 0
+        return by_cdf(left_over(p, q), next(self.pool)), -1
+
+
+def test_recycled_noise_is_seen_on_fresh_drafts_and_fresh_noise_is_not() -> None:
+    problem = nearly_sure(by_name("iid"), 1)
+    assert recycled(NodeEngine(Pooled(10**6)), problem, 1e-6, float("inf")) is None
+    assert recycled(NodeEngine(Pooled(700)), problem, 1e-6, float("inf"))
 
 
 PROBLEM = Problem("p", (0.25, 0.75), (0.5, 0.5), 1)

@@ -8,10 +8,11 @@ from typing import Any
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.checks.node_exact import ENOUGH, exact_distributions, failure_on, node_case
+from spechub_lp.gate.checks.memory import check_memory
+from spechub_lp.gate.checks.node_exact import ENOUGH, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
-from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, recycled, watch
+from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, nearly_sure, recycled, watch
 from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, one_thread
 from spechub_lp.gate.engines.own import Own
@@ -26,8 +27,10 @@ from spechub_lp.samplers import Sampler, by_name
 
 HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
 """The built-in problems that are drawn from on real noise."""
-CONFIRMING = 3200
-"""Calls on real noise after an exact distribution."""
+CONFIRMING, CHEAP = 3200, 20_000
+"""Calls on real noise after an exact distribution, and where a call is cheap."""
+CHEAP_SHARE = 0.05
+"""Of the time, in which cheap calls are made."""
 REFUTED = {
     Claim.OUTPUT: (Level.DRAWS, Kind.BIAS),
     Claim.ACCEPTANCE: (Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM),
@@ -118,6 +121,8 @@ def check_node(
         if todo and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             _real(engine, todo, distributions, report, part, start + part.seconds, unknown=why_draws is not None)
             why_draws = None
+        if todo and cases is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
+            check_memory(engine, todo, report, settings, exact=report.exact)
         if rows is not None:
             why_draws = None if settings.levels == (0,) else why_draws
             at_full_vocabulary(draw_nodes, engine, rows, policy, report, settings, start)
@@ -151,10 +156,13 @@ def _real(
     if failure:
         report.findings.append(failure_on(*failure))
         return
-    limit = settings.draws or (10**9 if unknown else CONFIRMING)
+    limit = settings.draws or (10**9 if unknown else CHEAP)
+    quick = time.monotonic() + CHEAP_SHARE * settings.seconds
 
     def enough(stream: Stream) -> bool:
-        return unknown and stream.bound() < settings.distance and _caught(stream, settings) <= settings.distance
+        if unknown or stream.differs:
+            return stream.bound() < settings.distance and _caught(stream, settings) <= settings.distance
+        return stream.calls >= CONFIRMING and time.monotonic() > quick
 
     stream = watch(
         engine, chosen, {} if unknown else distributions, false_alarm=settings.false_alarm, calls=limit,
@@ -174,7 +182,11 @@ def _real(
         report.findings.append(Finding(level, kind, text, case=case, problem=w.problem.name))
     else:
         _recycled(engine, chosen[0], report, stream.alpha, deadline)
-    if unknown and not report.proved:
+    if stream.differs and not report.proved:
+        text = f"on {stream.differs.problem.name!r}, {RESEEDED}, or fixed choices are made; draws decide"
+        report.findings.append(not_controlled(text))
+        report.rows.clear()
+    if (unknown or stream.differs) and not report.proved:
         _pass_by_draws(report, stream, settings)
 
 
@@ -192,16 +204,13 @@ def _try(engine: NodeEngine, problem: Problem) -> tuple[Problem, tuple[int, ...]
 
 
 def _recycled(engine: NodeEngine, problem: Problem, report: Report, alpha: float, deadline: float) -> None:
-    """Equal calls, to see noise that comes round again."""
-    # The drafts that p wants least leave most to chance.
-    drafts = min(problem.tuples, key=lambda x: sum(problem.p[y] for y in x))
-    outcomes: list[Any] = []
-    while len(outcomes) < 6000 and time.monotonic() < deadline:
-        outcomes.append(engine.real(problem, drafts))
-    lag = recycled(outcomes, alpha)
+    """Fresh drafts of one problem, to see noise that comes round again."""
+    problem = nearly_sure(problem.drafts, problem.k)
+    lag = recycled(engine, problem, alpha, deadline)
     if lag:
-        text = f"equal calls repeat themselves {lag} calls later (or at a divisor of that): the noise is recycled"
-        report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=node_case(problem, drafts)))
+        text = f"outputs repeat themselves {lag} calls later (or at a divisor of that): the noise is recycled"
+        case = node_case(problem, problem.tuples[0])
+        report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=case))
 
 
 def _caught(stream: Stream, settings: Settings) -> float:

@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, distance_bound
+from spechub_lp.gate.statistics.tables import repeats
 
 RESEEDED = (
     "its real noise does not give the distribution that the same code has under fresh noise: "
     "a generator is reseeded, or noise is kept from call to call"
 )
 BLOCK = 200
+RECYCLED = 6000
+"""Calls in which noise that comes round again is looked for."""
 LAGS = (2, 3, 4)
 SLACK = 1e-6
 """Mixed into a computed distribution before it is bet against, so that its own rounding is no proof."""
@@ -56,9 +60,9 @@ class Watch:
         self.above = AboveBet(float(self.problem.alpha), "it accepts more than the optimum of these drafts allows")
         self.bets.append(self.above)
         self.confirm: dict[Any, tuple[Bet, dict[Any, int]]] = {}
-        if self.distributions is not None:
-            self.confirmed = Bet(Claim.INDEPENDENCE, [1.0], RESEEDED)
-            self.bets.append(self.confirmed)
+        self.confirmed = Bet(Claim.INDEPENDENCE, [1.0], RESEEDED)
+        """Against the distributions under controlled noise. Another distribution on real noise is no bias by itself (a
+        fixed list may choose between two lossless rules), so this bet fails nobody: it asks for more draws."""
 
     def update(self, drafts: tuple[int, ...], outcome: Emitted1) -> None:
         """One call: outputs are bet on in every context, then remembered."""
@@ -104,6 +108,8 @@ class Stream:
     """The false-alarm rate of each single bet, so that all of them together keep the promise."""
     refuted: tuple[Watch, Bet | AboveBet] | None = None
     calls: int = 0
+    differs: Watch | None = None
+    """Where real noise gave another distribution than controlled noise."""
 
     @property
     def failure(self) -> tuple[Problem, tuple[int, ...], Failure] | None:
@@ -126,16 +132,18 @@ def watch(
     deadline: float,
     seed: int = 0,
     enough: Callable[[Stream], bool] = lambda stream: False,
+    block: int = BLOCK,
 ) -> Stream:
-    """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time."""
+    """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time. Where real
+    noise gives another distribution than controlled noise, `calls` is no limit."""
     rng = np.random.default_rng([seed, 77])
     watches = [Watch(problem, distributions.get(problem.name)) for problem in problems]
     tests = sum(len(w.bets) for w in watches) + 1
     stream = Stream(watches, false_alarm / (2 * tests))
     line = math.log(1 / stream.alpha)
-    while stream.calls < calls and time.monotonic() < deadline:
+    while (stream.calls < calls or stream.differs) and time.monotonic() < deadline:
         for w in watches:
-            drawn = rng.choice(len(w.problem.tuples), size=BLOCK, p=w.problem.mass)
+            drawn = rng.choice(len(w.problem.tuples), size=block, p=w.problem.mass)
             for place in drawn:
                 drafts = w.problem.tuples[place]
                 outcome = engine.real(w.problem, drafts)
@@ -149,28 +157,33 @@ def watch(
                     if rich:
                         stream.refuted = (w, max(rich, key=lambda b: b.log_wealth))
                         return stream
+            if w.confirmed.log_wealth > line:
+                stream.differs = w
         if enough(stream):
             break
     return stream
 
 
-def recycled(outcomes: list[Any], alpha: float) -> int | None:
-    """The lag at which equal calls repeat themselves, or None. Equal inputs, so fresh outcomes are exchangeable.
+def nearly_sure(policy: DraftPolicy, k: int) -> Problem:
+    """One draft is nearly sure, so that equal noise gives equal outputs on fresh drafts too."""
+    V = max(3, k + 1)
+    q = (0.999, *((0.001 / (V - 1),) * (V - 1)))
+    p = (0.5, 0.3, *((0.2 / (V - 2),) * (V - 2)))
+    return Problem("one draft is nearly sure", p, (q,) * k if policy.different_drafters else q, k, policy)
 
-    d_s = sign(o_2s+1 - o_2s) has mean zero by exchangeability alone, so sum_s d_s d_(s+lag) is a martingale with steps
-    of at most 1, and Azuma's inequality bounds all lags at once: |sum| <= sqrt(2 n log(2 lags / alpha)).
+
+def recycled(engine: NodeEngine, problem: Problem, alpha: float, deadline: float, seed: int = 0) -> int | None:
+    """The lag at which outputs on fresh drafts repeat themselves, or None.
+
+    A lossless engine gives fresh drafts an output with distribution p whatever it keeps, so this holds for engines with
+    state too; two lossless rules in turn repeat themselves on equal drafts, and are right.
     """
-    codes = {o: i for i, o in enumerate(dict.fromkeys(outcomes))}
-    a = np.asarray([codes[o] for o in outcomes[: len(outcomes) // 2 * 2]])
-    d = np.sign(a[1::2] - a[::2]).astype(np.float64)
-    n = len(d)
-    if n < 4:
-        return None
-    padded = np.fft.rfft(d, 2 * n)
-    sums = np.fft.irfft(padded * padded.conj(), 2 * n)[1 : n // 2]
-    size = np.count_nonzero(d)
-    if not len(sums) or size == 0:
-        return None
-    # The steps that count are those where both factors are nonzero; their number is at most `size`.
-    lag = int(np.argmax(np.abs(sums)))
-    return 2 * (lag + 1) if abs(sums[lag]) > math.sqrt(2 * size * math.log(2 * len(sums) / alpha)) else None
+    rng = np.random.default_rng([seed, 78])
+    top, scores = int(np.argmax(problem.target)), []
+    chance = float(problem.target[top])
+    for place in rng.choice(len(problem.tuples), size=RECYCLED, p=problem.mass):
+        outcome = engine.real(problem, problem.tuples[place])
+        if time.monotonic() > deadline or not isinstance(outcome, Emitted1):
+            break
+        scores.append((outcome.token == top) - chance)
+    return repeats(np.asarray(scores), np.full(len(scores), chance * (1 - chance)), alpha)

@@ -9,6 +9,9 @@ from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control
 # The legacy functions under the names of the Generator's methods.
 LEGACY = {"rand": "_rand", "random_sample": "random", "ranf": "random", "sample": "random", "randint": "integers"}
 
+GENERATOR = np.random.Generator
+"""The class itself; its name in numpy leads to a stand-in while noise is controlled."""
+
 
 class ControlledNumpy:
     """Stand-in for a numpy generator; a method that is not here is rejected by name.
@@ -70,7 +73,7 @@ class ControlledNumpy:
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *rest: Any, **kw: Any) -> Any:
         pool = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
         weights = np.ones(len(pool)) if p is None else np.asarray(p, dtype=np.float64)
-        np.random.Generator(np.random.PCG64(0)).choice(len(pool), p=p)  # raises numpy's own errors
+        GENERATOR(np.random.PCG64(0)).choice(len(pool), p=p)  # raises numpy's own errors
         left = weights.tolist()
 
         def one() -> int:

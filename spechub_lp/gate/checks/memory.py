@@ -1,0 +1,120 @@
+"""What an engine keeps: targets that meet several draft distributions and the other way round, in turn and late.
+
+Problems so far came one after the other, each with numbers of its own. A cache under a key that says too little, a
+buffer that is not cleared, a penalty that grows show when calls of several problems alternate, or after many calls.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from spechub_lp.gate.checks.measured import NodeDistribution
+from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, failure_on, node_case
+from spechub_lp.gate.checks.policy import MOST_CALLS, Look, second_look
+from spechub_lp.gate.checks.streams import watch
+from spechub_lp.gate.engines.node import Hung, NodeEngine
+from spechub_lp.gate.noise.choice_sequence import Run, Uncontrolled
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.results import Finding, Kind, Level, Report
+from spechub_lp.gate.search.thresholds import Call, Distributions, Explorer
+from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.statistics.sequential import odds
+
+SHARE = 0.15
+"""Of the time."""
+ALTERNATING = 6000
+"""Calls on real noise, each on another problem than the one before."""
+
+
+def crossed(problems: Sequence[Problem]) -> list[Problem]:
+    """Two problems of one vocabulary, and the target of each with the draft distribution of the other.
+
+    >>> from spechub_lp.gate.problems.node import problems
+    >>> [problem.name for problem in crossed(problems("iid", 2))][:3:2]
+    ['q is p reversed', 'p of q is p reversed, q of q nearly p']
+    """
+    found = [(a, b) for i, a in enumerate(problems) for b in problems[:i] if _fit(a, b)]
+    if not found:
+        return []
+    b, a = found[0]
+    swapped = [Problem(f"p of {x.name}, q of {y.name}", x.p, y.q, x.k, x.drafts) for x, y in ((a, b), (b, a))]
+    return [a, b, *swapped]
+
+
+def _fit(a: Problem, b: Problem) -> bool:
+    """Whether two problems can exchange their draft distributions, and something is left to do when they have."""
+    flat = [v for rows in (a.q, b.q) for v in (rows if not isinstance(rows[0], tuple) else sum(rows, ()))]
+    return a.vocabulary == b.vocabulary and a.k == b.k and a.p != b.p and a.q != b.q and min(flat) > 0
+
+
+def check_memory(
+    engine: NodeEngine, problems: Sequence[Problem], report: Report, settings: Settings, *, exact: bool
+) -> None:
+    """Crossed problems in turn: their exact distributions, bets on real noise, and the first problem again, late."""
+    todo = crossed(problems)
+    deadline = time.monotonic() + SHARE * settings.seconds
+    if not todo:
+        return
+    if exact:
+        _exactly(engine, todo, report, settings, deadline, "while problems alternate")
+    if not report.proved:
+        _alternating(engine, todo, report, settings, deadline)
+    if exact and not report.proved:
+        _exactly(engine, todo[:1], report, settings, deadline, f"after {engine.calls:,} calls")
+
+
+def _exactly(
+    engine: NodeEngine, todo: Sequence[Problem], report: Report, settings: Settings, deadline: float, when: str
+) -> None:
+    """The distributions of all of these problems, explored side by side."""
+
+    def evaluate(calls: list[Call]) -> list[Run]:
+        return [run for (i, x), prefix, rule in calls for run in engine.controlled(todo[i], [(x, prefix, rule)])]
+
+    keys = [(i, x) for i, problem in enumerate(todo) for x in problem.tuples]
+    explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(keys))
+    try:
+        found, roots = explorer.distributions(keys, seed=settings.seed, probes=8)
+    except Hung as hung:
+        report.findings.append(failure_on(*hung.case))
+        return
+    except Uncontrolled:
+        return  # bets on real noise decide
+    for i, problem in enumerate(todo):
+
+        def build(found: Distributions, i: int = i, problem: Problem = problem) -> NodeDistribution:
+            return NodeDistribution.build(problem, {x: found[i, x] for x in problem.tuples})
+
+        own = [(j, x) for j, x in keys if j == i]
+        first = Look(build(found), found, [root for root in roots if root.key[0] == i])
+        if first.measured.unexplained > MOST_UNEXPLAINED:
+            return
+        look = second_look(first, explorer, own, problem.mass.tolist(), build, problem.name, report, settings.seed)
+        if look is not None and look.measured.excess > 0:
+            report.findings.append(_kept(problem, look.measured, when + look.reservation))
+            return
+
+
+def _kept(problem: Problem, found: NodeDistribution, when: str) -> Finding:
+    text = (
+        f"on {problem.name!r}, {when}, the output distribution is {found.distance:.6g} away from p: something is kept"
+    )
+    case = node_case(problem, problem.tuples[0])
+    return Finding(Level.EXACT, Kind.BIAS, text, distance=found.distance, case=case, problem=problem.name)
+
+
+def _alternating(
+    engine: NodeEngine, todo: Sequence[Problem], report: Report, settings: Settings, deadline: float
+) -> None:
+    """Bets on real noise, each call on another problem than the one before."""
+    stream = watch(
+        engine, list(todo), {}, false_alarm=settings.false_alarm / 8, calls=min(ALTERNATING, settings.draws or 10**9),
+        deadline=deadline, seed=settings.seed, block=1,
+    )  # fmt: skip
+    if stream.failure:
+        report.findings.append(failure_on(*stream.failure))
+    elif stream.refuted:
+        w, bet = stream.refuted
+        text = f"on {w.problem.name!r}, while problems alternate, {bet.pointing} ({odds(bet.log_wealth)})"
+        case: dict[str, Any] = node_case(w.problem, w.problem.tuples[0])
+        report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=case, problem=w.problem.name))

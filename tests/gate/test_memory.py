@@ -1,0 +1,128 @@
+"""What an engine keeps from call to call: a fault where outputs leave p, none where they do not."""
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+import torch
+from gate_mutants import draw, left_over, rrs, target_lookup, uniform
+
+from spechub_lp.drafts import by_name
+from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate.checks.memory import check_memory, crossed
+from spechub_lp.gate.checks.streams import nearly_sure
+from spechub_lp.gate.engines.node import NodeEngine, one_thread
+from spechub_lp.gate.results import Report
+from spechub_lp.report.text.gate_table import text
+
+SETTINGS = Settings(seconds=200)
+
+
+def remembered(verify: Any, before: int = 0, exact: bool = True) -> Report:
+    report = Report("engine", "node", "iid", 1)
+    engine = NodeEngine(verify)
+    few = problems("iid", 1, random=0)[:6]
+    with one_thread():
+        for _ in range(before):
+            engine.real(few[0], few[0].tuples[0])
+        check_memory(engine, few, report, SETTINGS, exact=exact)
+    return report
+
+
+class Cached:
+    """The residual is kept under a key: one of p, of q, of both."""
+
+    def __init__(self, key: str):
+        self.key, self.kept = key, dict[Any, torch.Tensor]()
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        if uniform() * q[drafts[0]] < p[drafts[0]]:
+            return drafts[0], 0
+        key = tuple(p.tolist()) * ("p" in self.key) + tuple(q.tolist()) * ("q" in self.key)
+        return draw(self.kept.setdefault(key, left_over(p, q))), -1
+
+
+class OfTheCallBefore:
+    """The target of the call before, when the vocabulary has not changed."""
+
+    p: Any = None
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        used = p if self.p is None or self.p.shape != p.shape else self.p
+        self.p = p.clone()
+        return rrs(used, q, drafts)
+
+
+class Late:
+    """Right for so many calls; then the residual is p."""
+
+    calls = 9000
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        self.calls -= 1
+        if self.calls > 0:
+            return rrs(p, q, drafts)
+        return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (draw(p), -1)
+
+
+def test_crossed_problems_share_a_target_or_a_draft_distribution() -> None:
+    a, b, c, d = crossed(problems("iid", 2))
+    assert (c.p, c.q) == (a.p, b.q)
+    assert (d.p, d.q) == (b.p, a.q)
+    assert a.p != b.p
+    assert a.q != b.q
+    assert crossed(problems("iid", 2)[:1]) == []
+
+
+@pytest.mark.parametrize("key", ["p", "q"])
+def test_a_cache_whose_key_says_too_little_fails_exactly(key: str) -> None:
+    report = remembered(Cached(key))
+    assert report.exit_code == 1, report.findings
+    assert report.findings[0].level == 1
+
+
+def test_a_cache_by_both_passes() -> None:
+    assert remembered(Cached("pq")).exit_code == 0
+
+
+@pytest.mark.parametrize("verify", [OfTheCallBefore(), Cached("p")], ids=lambda v: type(v).__name__)
+def test_what_alternates_is_seen_on_real_noise_as_well(verify: Any) -> None:
+    assert remembered(verify, exact=False).exit_code == 1
+
+
+def test_a_fault_of_late_calls_is_exact() -> None:
+    report = remembered(Late(), before=3000)
+    assert report.exit_code == 1, report.findings
+
+
+class InTurn:
+    """Two lossless rules in turn: right, although it repeats itself and differs from itself under controlled noise."""
+
+    def __init__(self, choices: Any):
+        self.choices = choices
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        return (rrs, target_lookup)[next(self.choices)](p, q, drafts)
+
+
+def stream_of_choices() -> Any:
+    rng = random.Random(7)
+    while True:
+        yield int(rng.random() < 0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choices", [itertools.cycle([0, 1, 1, 0, 1]), stream_of_choices()], ids=["list", "stream"])
+def test_fixed_choices_between_lossless_rules_pass(choices: Any) -> None:
+    report = check_node(InTurn(choices), "iid", 2)
+    assert report.status == "pass", text(report)
+
+
+@pytest.mark.parametrize("policy", ["iid", "without_replacement", "top_k", "hub", "greedy", "product"])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_nearly_sure_draft_for_every_policy(policy: str, k: int) -> None:
+    if by_name(policy).takes(k):
+        problem = nearly_sure(by_name(policy), k)
+        problem.check()
+        assert problem.tuples[int(max(range(len(problem.mass)), key=lambda i: problem.mass[i]))][0] == 0
