@@ -44,13 +44,13 @@ def _():
 
 
 def verify(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for slot, x in enumerate(drafts):
-        if torch.rand(()) * q[x] < need[x]:
+        if torch.rand(()) * q[x] < residual[x]:
             return x, slot
-        need = (need - q).clamp(min=0)
-        need = need / need.sum() if need.sum() > 0 else p
-    return int(torch.multinomial(need, 1)), -1
+        residual = (residual - q).clamp(min=0)
+        residual = residual / residual.sum() if residual.sum() > 0 else p
+    return int(torch.multinomial(residual, 1)), -1
 """
     return (right,)
 
@@ -58,12 +58,15 @@ def verify(p, q, drafts):
 @app.cell(hide_code=True)
 def _():
     # What is wrong -> the lines as they should be, the lines as they were shipped, the drafts, how many.
-    _less, _last = "if torch.rand(()) * q[x] < need[x]:", "need = need / need.sum() if need.sum() > 0 else p\n"
-    _rest, _uniform = "need = (need - q).clamp(min=0)", "if torch.rand(()) <= need[x] / q[x]:"
+    _less, _last = (
+        "if torch.rand(()) * q[x] < residual[x]:",
+        "residual = residual / residual.sum() if residual.sum() > 0 else p\n",
+    )
+    _rest, _uniform = "residual = (residual - q).clamp(min=0)", "if torch.rand(()) <= residual[x] / q[x]:"
     _gone = "        q = q.clone()\n        q[x] = 0\n        q = q / q.sum() if q.sum() > 0 else q\n"
     _skip = "if x in drafts[:slot]:\n            continue\n        "
     _bugs = {
-        "the residual is p, not (p - q)+ (a classic)": (_rest, "need = p.clone()", "iid", 1),
+        "the residual is p, not (p - q)+ (a classic)": (_rest, "residual = p.clone()", "iid", 1),
         "the uniform is tested with <= (SGLang, transformers)": (_less, _uniform, "iid", 1),
         "repeated drafts are skipped (EAGLE)": (_less, _skip + _less, "iid", 2),
         "the iid rule, on drafts without replacement": (_last + _gone, _last, "without_replacement", 2),

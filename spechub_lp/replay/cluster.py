@@ -1,4 +1,4 @@
-"""Replay on a Dask cluster: blocks go to workers, tallies come back and are merged in the order of the blocks.
+"""Evaluation on a Dask cluster: blocks go to workers, tallies come back and are merged in the order of the blocks.
 
 Dask's distributed scheduler was taken and not Ray: a light install with its own scheduler, and what is needed here is a
 map with retries. A worker that dies costs the blocks that it had in hand, which go to another one.
@@ -23,7 +23,25 @@ AHEAD = 4
 
 
 def runner(address: str, patience: int = 30) -> Runner:
-    """A runner for `replay(..., runner=...)`. Raises SpecHubError when nothing answers within `patience` seconds."""
+    """Make a runner for `replay(..., runner=...)`.
+
+    Parameters
+    ----------
+    address
+        Of a Dask scheduler.
+    patience
+        Seconds to wait for it.
+
+    Returns
+    -------
+    Runner
+        Hands out the blocks.
+
+    Raises
+    ------
+    SpecHubError
+        When it runs and nothing answers.
+    """
     with extra("cluster", "--cluster"):
         from distributed import Client
 

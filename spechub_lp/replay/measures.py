@@ -1,7 +1,7 @@
-"""What a replay measures at one slab of positions: acceptance, optimum, regions, drafts, losslessness.
+"""What an evaluation measures at one slab of positions: acceptance, optimum, regions, drafts, losslessness.
 
 Everything is exact given (p, q) where a closed form is known. Elsewhere the verdict of drawn drafts is averaged: the
-accepted share given the drafts, not an accepted coin (Rao-Blackwell), so only the drafts are noise.
+accept probability given the drafts, not whether a draft was accepted (Rao-Blackwell), so only the drafts are noise.
 """
 
 from collections.abc import Sequence
@@ -45,27 +45,54 @@ REGIONS = ("half", "border", "beyond")
 
 @dataclass(frozen=True)
 class Setting:
-    """How distributions are made of logits."""
+    """How distributions are made of logits.
+
+    Examples
+    --------
+    >>> Setting(temperature=0.5).distribution(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
 
     def distributions(self, logits: tuple[Array, Array]) -> tuple[Array, Array]:
-        """([B, V], [B, V]) target and draft, truncated alike. A truncated distribution is on all V tokens, with
-        zeros."""
+        """Return ([B, V], [B, V]) target and draft, truncated alike; a truncated one is on all V tokens, with zeros."""
         return self.distribution(logits[0]), self.distribution(logits[1])
 
     def distribution(self, logits: Array) -> Array:
-        """Distributions [B, V] of logits [B, V]."""
+        """Return distributions [B, V] of logits [B, V]."""
         return distributions.from_logits(logits, self.temperature, self.top_k, self.top_p)
 
 
 def chosen(asked: Sequence[str | Sampler], k: int) -> list[Sampler]:
-    """The samplers asked for, with k drafts: names, `module:object`, or samplers.
+    """Choose the samplers asked for, with k drafts.
 
     "all" stands for every rule that takes k drafts and no program for each position; not for the variants, whose drafts
     have a setting to choose (validation/border_on_captured.py).
+
+    Parameters
+    ----------
+    asked
+        Names, `module:object`, or samplers.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    list of Sampler
+        Each by a name of its own.
+
+    Raises
+    ------
+    SpecHubError
+        A rule solves a program for every position, or two rules have one name.
+
+    Examples
+    --------
+    >>> [sampler.name for sampler in chosen(["naive", "rrs"], 2)]
+    ['naive', 'rrs']
     """
     out: dict[str, Sampler] = {}
     for name in asked:
@@ -85,12 +112,50 @@ def chosen(asked: Sequence[str | Sampler], k: int) -> list[Sampler]:
 
 
 def best_of(policy: str | DraftPolicy, p: Array, q: Array, k: int) -> Array:
-    """alpha* [B] of a draft policy of POLICIES, as numpy."""
+    """Compute the optimum of a draft policy.
+
+    Parameters
+    ----------
+    policy
+        One with a `cut`.
+    p, q : [B, V]
+        Target and draft distributions.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    [B]
+        alpha*, as numpy.
+
+    Examples
+    --------
+    >>> best_of("iid", np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), 2).round(3).tolist()
+    [0.39]
+    """
     return as_numpy(cut(p, q, k, policy).alpha)
 
 
 def region(q: Array, k: int) -> list[str]:
-    """[B] one of REGIONS: where greedy hubs are proved to be at least as good as k iid drafts, for every p."""
+    """Say where greedy hubs are proved to be at least as good as k iid drafts, for every p.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distributions.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    list of str
+        [B] one of REGIONS.
+
+    Examples
+    --------
+    >>> region(np.array([[0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]), 2)
+    ['half', 'beyond']
+    """
     rest = without(q, most_likely(q, k - 1))
     out = []
     for row, left in zip(as_float64(rest), as_float64(total(rest))[:, 0], strict=True):
@@ -101,7 +166,30 @@ def region(q: Array, k: int) -> list[str]:
 
 
 def verdicts(sampler: Sampler, p: Array, q: Any, u: Array) -> Array:
-    """Draw drafts from one row q [1, V] by uniforms u [n, k]: accept [n, k] of their verdicts, as numpy."""
+    """Draw drafts from one row, and return how they are verified.
+
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [1, V]
+        Target distribution.
+    q : [1, V]
+        Draft distribution.
+    u : [n, k]
+        Uniforms.
+
+    Returns
+    -------
+    [n, k]
+        accept of each verdict, as numpy.
+
+    Examples
+    --------
+    >>> rows = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    >>> verdicts(samplers.RRS(), *rows, np.array([[0.1, 0.9]])).tolist()
+    [[1.0, 0.0]]
+    """
     x = draw_drafts(sampler.drafts, q, u if isinstance(q, np.ndarray) else q.new_tensor(u))
     return as_float64(sampler.verify(p, q, x).accept)
 
@@ -115,9 +203,33 @@ def measure(
     ks: Sequence[int],
     names: Sequence[str | Sampler],
 ) -> dict[tuple[int, str], Array]:
-    """Add the slab p, q [B, V], whose rows belong to `documents` [B], to a tally; columns start with `label`.
+    """Add a slab of rows to a tally.
 
-    Returns the closed-form acceptances, (k, sampler) -> [B]. Samplers without one are left to `draw_verdicts`.
+    Parameters
+    ----------
+    tally
+        Is added to.
+    documents
+        [B] the document of each row.
+    p, q : [B, V]
+        Target and draft distributions.
+    label
+        What columns start with: the temperature.
+    ks
+        Numbers of drafts.
+    names
+        The samplers.
+
+    Returns
+    -------
+    dict
+        The acceptances in closed form, (k, sampler) -> [B]. Samplers without one are left to `draw_verdicts`.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> measure(tally, ["a"], np.array([[0.0, 0.2, 0.8]]), np.array([[0.6, 0.3, 0.1]]), 1.0, [2], ["rrs"])
+    {(2, 'rrs'): array([0.37])}
     """
     hub = as_float64(q).max(axis=1)
     for document, value in zip(documents, hub, strict=True):
@@ -179,10 +291,36 @@ def draw_verdicts(
     u: Array,
     known: float | None,
 ) -> None:
-    """Average the verdicts of n drawn tuples at one position, p and q [1, V], u [n, k]; add them to a tally.
+    """Average the verdicts of n drawn tuples at one position, and add them to a tally.
 
     Columns: acceptance by draft index; with no closed form `known`, the acceptance and the square of its error (the
-    draws' share of it); with one, the difference from it, which must be noise.
+    draws' part of it); with one, the difference from it, which must be noise.
+
+    Parameters
+    ----------
+    tally
+        Is added to.
+    document
+        That the position is in.
+    p, q : [1, V]
+        Target and draft distribution.
+    label
+        The temperature.
+    k
+        Number of drafts.
+    sampler
+        A verification rule with its drafts.
+    u : [n, k]
+        Uniforms.
+    known
+        The acceptance, where a closed form is known.
+
+    Examples
+    --------
+    >>> tally, u = Tally(), np.random.default_rng(0).random((8, 2))
+    >>> draw_verdicts(tally, "a", np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]]), 1.0, 2, samplers.RRS(), u, None)
+    >>> tally.count((1.0, 2, "acceptance", "rrs"))
+    1
     """
     accept = verdicts(sampler, p, q, u)
     for j in range(sampler.k):
@@ -201,12 +339,33 @@ def draw_verdicts(
 def losslessness(
     tally: Tally, document: str, p: Array, q: Array, label: float, k: int, names: Sequence[str | Sampler]
 ) -> None:
-    """The distributions of the rules on one position's top tokens, p and q [V]: exact in rationals, rounded in small
-    floats.
+    """Add to a tally whether rules are lossless on one position's top tokens, in rationals and in small floats.
 
     The distributions are restricted to the TOP_TOKENS[k] tokens that matter most, turned into the rationals that they
-    are and renormalized exactly. Columns: the share that is exactly lossless; the total variation between target and
+    are and renormalized exactly. Columns: the part that is exactly lossless; the total variation between target and
     output in float32 and bfloat16, against p as that dtype holds it.
+
+    Parameters
+    ----------
+    tally
+        Is added to.
+    document
+        That the position is in.
+    p, q : [V]
+        Target and draft distribution.
+    label
+        The temperature.
+    k
+        Number of drafts.
+    names
+        The samplers.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> losslessness(tally, "a", np.array([0.5, 0.5]), np.array([0.25, 0.75]), 1.0, 2, ["rrs"])
+    >>> tally.mean((1.0, 2, "lossless", "rrs")).mean
+    1.0
     """
     import torch
 
@@ -224,7 +383,25 @@ def losslessness(
 
 
 def monte_carlo_error(tally: Tally, key: tuple[Any, ...]) -> float:
-    """The draws' part of the standard error of a mean whose `noise` column is `key`."""
+    """Return the draws' part of the standard error of a mean.
+
+    Parameters
+    ----------
+    tally
+        Has the column.
+    key
+        The mean's `noise` column.
+
+    Returns
+    -------
+    float
+        0 where there is none.
+
+    Examples
+    --------
+    >>> monte_carlo_error(Tally(), (1.0, 2, "noise", "rrs"))
+    0.0
+    """
     noise = tally.mean(key)
     return sqrt(noise.mean / noise.n) if noise else 0.0
 

@@ -1,4 +1,4 @@
-"""Replay: stored distributions of a model pair through every sampler, at full vocabulary.
+"""Evaluation: stored distributions of a model pair through every sampler, at full vocabulary.
 
 The positions are cut into blocks. A block is a pure function of the file, the plan and its number, and gives a Tally;
 tallies are merged in the order of the blocks. So the result is the same to the last bit on one core, on all of them,
@@ -38,7 +38,13 @@ SLAB_NUMBERS = 1 << 16
 
 @dataclass(frozen=True)
 class Plan:
-    """What to replay. It is part of the result, and with the file it determines it."""
+    """What to evaluate. It is part of the result, and with the file it determines it.
+
+    Examples
+    --------
+    >>> Plan(samplers=("rrs", "border"), ks=(2, 3)).document()["samplers"]
+    ('rrs', 'border')
+    """
 
     samplers: tuple[str | Sampler, ...] = ("all",)
     """Names, `module:object`, or samplers."""
@@ -64,7 +70,7 @@ class Plan:
         return tuple(s if isinstance(s, str) else objects.address(s) for s in self.samplers)
 
     def document(self) -> dict[str, Any]:
-        """The plan as JSON."""
+        """Return the plan as JSON has it."""
         return asdict(replace(self, samplers=self.addresses))
 
     def check(self) -> None:
@@ -94,7 +100,16 @@ class Runner(Protocol):
 
 @dataclass
 class Replay:
-    """Everything that `spechub-lp evaluate` shows."""
+    """Everything that `spechub-lp evaluate` shows.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> rows = resources.path("captured/austen")
+    >>> result = replay(rows, Plan(samplers=("rrs",), positions=2, exact_every=0), jobs=1)
+    >>> result.positions, result.failures
+    (2, [])
+    """
 
     plan: Plan
     manifest: dict[str, Any]
@@ -121,6 +136,7 @@ class Replay:
         return out
 
     def document(self) -> dict[str, Any]:
+        """Return the result as JSON has it."""
         return {
             "plan": self.plan.document(),
             "source": self.manifest,
@@ -134,7 +150,7 @@ class Replay:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Replay":
-        """The inverse of `document`. Raises SpecHubError on a document that is none."""
+        """Read the inverse of `document`. Raises SpecHubError on a document that is none."""
         schema = load_schema("evaluate")
         own = {"$defs": load_schema("shared")["$defs"] | schema["$defs"], "required": [*schema["properties"]]}
         check(document, {"type": "object", **schema, **own}, "the document of a replay")
@@ -148,14 +164,32 @@ class Replay:
 def replay(
     path: str | Path, plan: Plan = Plan(), jobs: int = 2, progress: Progress | None = None, runner: Runner | None = None
 ) -> Replay:
-    """Replay the rows stored at `path` (a capture's folder, or a .safetensors file).
+    """Evaluate samplers on stored rows.
 
-    Args:
-        jobs: worker processes; 1 works in this one.
-        runner: where to work instead, for example `cluster.runner(address)`.
+    Parameters
+    ----------
+    path
+        A capture's folder, or a .safetensors file.
+    plan
+        What to evaluate.
+    jobs
+        Worker processes; 1 works in this one.
+    progress
+        Told what is being done, how much is done, and of how much.
+    runner
+        Where to work instead, for example `cluster.runner(address)`.
 
-    Raises:
-        SpecHubError: the plan or the file is wrong.
+    Returns
+    -------
+    Replay
+        The sums, and what failed; SpecHubError is raised when the plan or the file is wrong.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> result = replay(resources.path("captured/austen"), Plan(samplers=("rrs",), positions=2, exact_every=0), jobs=1)
+    >>> 0 < result.tally.mean((1.0, 2, "acceptance", "rrs")).mean < 1
+    True
     """
     path = Path(path).resolve()
     plan.check()
@@ -178,9 +212,34 @@ def replay(
 
 
 def work(path: Path, plan: Plan, positions: Sequence[int], expected: str | None = None) -> Tally:
-    """One block: the tally of these positions. Deterministic, so that it can be done again anywhere.
+    """Compute one block. Deterministic, so that it can be done again anywhere.
 
-    expected: the fingerprint of the rows (`store.fingerprint`) where the replay was started.
+    Parameters
+    ----------
+    path
+        The stored rows.
+    plan
+        What to evaluate.
+    positions
+        Of the block.
+    expected
+        The fingerprint of the rows (`store.fingerprint`) where the evaluation was started.
+
+    Returns
+    -------
+    Tally
+        Of these positions.
+
+    Raises
+    ------
+    SpecHubError
+        The rows are others here.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> work(resources.path("captured/austen"), Plan(samplers=("rrs",), exact_every=0), [0]).count((1.0, 0, "q(a)"))
+    1
     """
     found = store.fingerprint(path)
     if expected not in (None, found):
@@ -257,7 +316,12 @@ def _pool(jobs: int) -> Runner:
 
 
 def one_thread() -> None:
-    """One thread a worker process: rows are small, and threads of several workers would fight for the cores."""
+    """Use one thread a worker process: rows are small, and threads of several workers would compete for the cores.
+
+    Examples
+    --------
+    >>> one_thread()
+    """
     with suppress(ImportError):
         import torch
 

@@ -21,12 +21,18 @@ Key = tuple[str | int | float, ...]
 
 
 class Estimate(NamedTuple):
-    """A mean with a half width that covers it with probability 95 %; None with fewer than two documents."""
+    """A mean with its interval.
+
+    Examples
+    --------
+    >>> Estimate(0.5, None, 3).n
+    3
+    """
 
     mean: float
     half_width: float | None
     n: int
-    """Positions (or whatever was counted) behind it."""
+    """Positions (or whatever was counted) that it is the mean of."""
 
     def __str__(self) -> str:
         return f"{self.mean:.4f}" + ("" if self.half_width is None else f" ± {self.half_width:.4f}")
@@ -34,7 +40,16 @@ class Estimate(NamedTuple):
 
 @dataclass
 class Tally:
-    """Sums and counts of each column in each document, and worst values over all. Merging is adding."""
+    """Sums and counts of each column in each document, and worst values over all. Merging is adding.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> tally.add("a", (1.0, 2, "acceptance", "rrs"), 0.25)
+    >>> tally.add("b", (1.0, 2, "acceptance", "rrs"), 0.75)
+    >>> tally.mean((1.0, 2, "acceptance", "rrs")).mean
+    0.5
+    """
 
     sums: dict[str, dict[Key, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     """document -> column -> sum."""
@@ -44,10 +59,12 @@ class Tally:
     """column -> the largest value."""
 
     def add(self, document: str, key: Key, value: float) -> None:
+        """Add one value of a column in a document."""
         self.sums[document][key] += value
         self.counts[document][key] += 1
 
     def largest(self, key: Key, value: float) -> None:
+        """Remember a value where it is the largest of its column."""
         self.worst[key] = max(value, self.worst.get(key, value))
 
     def merge(self, other: "Tally") -> None:
@@ -60,10 +77,11 @@ class Tally:
             self.largest(key, value)
 
     def columns(self) -> list[Key]:
-        """All columns, in one order whoever computed them."""
+        """Return all columns, in one order whoever computed them."""
         return sorted({key for columns in self.sums.values() for key in columns}, key=lambda key: [*map(str, key)])
 
     def count(self, key: Key, documents: Iterable[str] | None = None) -> int:
+        """Return how many values a column has."""
         return sum(self.counts[d].get(key, 0) for d in self._chosen(documents))
 
     def mean(self, key: Key, documents: Iterable[str] | None = None) -> Estimate | None:

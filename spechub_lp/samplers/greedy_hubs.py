@@ -66,11 +66,11 @@ class GreedyHubs(Sampler):
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         xp = array_namespace(p)
         proposal = self.last_draft(drafter(q, 0))
-        kept = accept_probability(pick(p, x[:, -1]), pick(proposal, x[:, -1]))  # step 1
+        accepted = accept_probability(pick(p, x[:, -1]), pick(proposal, x[:, -1]))  # step 1
         residual = normalize(positive(p - proposal), empty=p)  # step 2
         hubs = [xp.where(repeated(x, j), zero(p), pick(residual, x[:, j])) for j in range(self.k - 1)]
-        accept = columns(*[(1 - kept) * hub for hub in hubs], kept)
-        return Verdict(accept, (1 - kept)[:, None] * without(residual, x[:, :-1]))
+        accept = columns(*[(1 - accepted) * hub for hub in hubs], accepted)
+        return Verdict(accept, (1 - accepted)[:, None] * without(residual, x[:, :-1]))
 
     def last_draft(self, q: Array) -> Array:
         """The distribution w [B, V] of the last draft."""

@@ -74,9 +74,9 @@ class KSeq(Sampler):
         residual = normalize(positive(p - taken * ratio(1 - power(1 - beta, self.k), beta)), empty=p)
         accept, rejected = [], one(p)
         for j in range(self.k):
-            kept = accept_probability(pick(p, x[:, j]), pick(rho * q, x[:, j]))  # step 2
-            accept.append(rejected * kept)
-            rejected = rejected * (1 - kept)
+            accepted = accept_probability(pick(p, x[:, j]), pick(rho * q, x[:, j]))  # step 2
+            accept.append(rejected * accepted)
+            rejected = rejected * (1 - accepted)
         return Verdict(columns(*accept), rejected[:, None] * residual)  # step 3
 
     def discount(self, p: Array, q: Array) -> Array:

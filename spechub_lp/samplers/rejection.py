@@ -41,9 +41,9 @@ def recursive_rejection(p: Array, proposals: Iterable[Array], x: Array) -> Verdi
     """
     residual, rejected, accept = p, one(p), []
     for j, proposal in enumerate(proposals):
-        kept = accept_probability(pick(residual, x[:, j]), pick(proposal, x[:, j]))  # step 1
-        accept.append(rejected * kept)
-        rejected = rejected * (1 - kept)
+        accepted = accept_probability(pick(residual, x[:, j]), pick(proposal, x[:, j]))  # step 1
+        accept.append(rejected * accepted)
+        rejected = rejected * (1 - accepted)
         residual = normalize(positive(residual - proposal), empty=residual)  # step 2
     return Verdict(columns(*accept), rejected[:, None] * residual)  # step 3
 

@@ -173,10 +173,10 @@ def verdict(
     """
     choose, accept, residual = (np.asarray(a, dtype=np.float64) for a in (choose, accept, residual))
     at = 0.0
-    for x, chosen, kept in zip(draft_ids, choose, accept, strict=True):
+    for x, chosen, accepted in zip(draft_ids, choose, accept, strict=True):
         _piece(axes, 2, at, chosen, names[x], x, 0.75)
-        _piece(axes, 1, at, kept, "accept", x, 1)
-        _piece(axes, 1, at + kept, chosen - kept, "reject", x, 0.25)
+        _piece(axes, 1, at, accepted, "accept", x, 1)
+        _piece(axes, 1, at + accepted, chosen - accepted, "reject", x, 0.25)
         at += chosen
     at = 0.0
     for x, mass, solid in (

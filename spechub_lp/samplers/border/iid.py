@@ -92,8 +92,8 @@ class Border(Sampler):
 
     def judge(self, prepared: Mixture, x: Array) -> Verdict:
         """Return the verdict on x [B, k] from what was prepared."""
-        kept = preparation.take(prepared.accept, x)
-        accept = array_namespace(kept).astype(self.choose(prepared, x), kept.dtype) * kept  # steps 2 and 3
+        accepted = preparation.take(prepared.accept, x)
+        accept = array_namespace(accepted).astype(self.choose(prepared, x), accepted.dtype) * accepted  # steps 2 and 3
         return Verdict(accept, (1 - total(accept)) * prepared.residual)  # step 4
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
