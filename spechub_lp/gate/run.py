@@ -13,7 +13,7 @@ from spechub_lp.gate.serialize import read_case
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
 
 GRACE = 60.0
-"""Seconds beyond the budget and the time limit before the child process is given up."""
+"""Seconds beyond twice the budget and the time limit before the child process is given up."""
 
 
 def run(
@@ -40,7 +40,7 @@ def _guarded(
         return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
 
     try:
-        return in_child(work, settings.seconds + settings.time_limit + GRACE)
+        return in_child(work, 2 * settings.seconds + settings.time_limit + GRACE)
     except ChildDied as error:
         from spechub_lp.gate.protocols import ProtocolName
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import random
+import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -219,3 +220,15 @@ def test_an_integer_has_every_outcome_alike(outcomes: int) -> None:
         value = ChoiceSequence((int(share * top),)).integer(outcomes, "x")
         assert 0 <= value < outcomes
         assert abs(value / outcomes - share) <= 1 / outcomes + 1e-9
+
+
+def test_a_slow_engine_is_told_what_a_verdict_takes() -> None:
+    def slow(p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        time.sleep(0.003)
+        return naive(p, q, drafts, random.random)
+
+    report = check_node(slow, "iid", 1, cases=CASE, settings=Settings(seconds=1))
+    assert report.status == "inconclusive", text(report)
+    (why,) = report.inconclusive
+    assert "that takes about" in why
+    assert "ms each; give it more time (--budget" in why

@@ -1,5 +1,6 @@
 """The gate for plain functions on one node: exact distribution first, then the real noise, and the verdict."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,6 +150,9 @@ def _real(
     unknown: bool,
 ) -> None:
     """Levels 2 and 3: the engine on its own noise. unknown: whether there is no exact distribution to compare with."""
+    if unknown:
+        deadline += settings.seconds  # an exact distribution was tried in vain, and draws alone must decide
+    began, before = time.monotonic(), engine.calls
     chosen = [p for p in todo if p.name in HARDEST] or list(todo[:4])
     others = [p for p in todo if p not in chosen]
     seed_everything(settings.seed)
@@ -187,7 +191,7 @@ def _real(
         report.findings.append(not_controlled(text))
         report.rows.clear()
     if (unknown or stream.differs) and not report.proved:
-        _pass_by_draws(report, stream, settings)
+        _pass_by_draws(report, stream, settings, (time.monotonic() - began) / max(1, engine.calls - before))
 
 
 def _try(engine: NodeEngine, problem: Problem) -> tuple[Problem, tuple[int, ...], Failure] | None:
@@ -220,7 +224,8 @@ def _caught(stream: Stream, settings: Settings) -> float:
     )
 
 
-def _pass_by_draws(report: Report, stream: Stream, settings: Settings) -> None:
+def _pass_by_draws(report: Report, stream: Stream, settings: Settings, seconds: float) -> None:
+    """The rows of the report and its verdict; `seconds` is the time of one call."""
     report.level = "levels 2 and 3: draws against p, any stopping allowed"
     report.rows += [_drawn_row(w, stream.alpha) for w in stream.watches if w.counts.sum() > 0]
     report.smallest_caught = _caught(stream, settings)
@@ -229,8 +234,23 @@ def _pass_by_draws(report: Report, stream: Stream, settings: Settings) -> None:
         report.inconclusive.append(
             f"after {stream.calls} draws the distance is only known to be below {bound:.3g}, and a distance of "
             f"{report.smallest_caught:.3g} would have been caught with power {settings.min_power:g}; "
-            f"{settings.distance:g} was asked for: give it more time"
+            f"{settings.distance:g} was asked for: {_missing(stream, settings, seconds)}"
         )
+
+
+def _missing(stream: Stream, settings: Settings, seconds: float) -> str:
+    """What a verdict needs, in words."""
+    calls = sum(_enough_draws(w.problem.vocabulary, stream.alpha, settings) for w in stream.watches)
+    budget = math.ceil(calls * seconds / 10) * 10 + 10
+    return f"that takes about {calls:,} calls, at {1000 * seconds:.3g} ms each; give it more time (--budget {budget})"
+
+
+def _enough_draws(vocabulary: int, alpha: float, settings: Settings) -> int:
+    """Draws after which the distance that was asked for would be caught, and known to be lower where it is 0."""
+    draws = 1000
+    while smallest_caught(draws, vocabulary, alpha, settings.min_power) > settings.distance:
+        draws = draws * 5 // 4
+    return draws
 
 
 def _drawn_row(w: Watch, alpha: float) -> Row:
