@@ -42,6 +42,18 @@ BATCHES = (ProtocolName.UNIFORM, ProtocolName.SEEDED, ProtocolName.HOST)
 def protocol_of(engine: Any, name: str = "") -> ProtocolName:
     """Return the protocol of an engine; the attribute's old name `door` still works, with a warning.
 
+    Parameters
+    ----------
+    engine
+        A callable.
+    name
+        What errors call it.
+
+    Returns
+    -------
+    ProtocolName
+        NODE where the engine names none.
+
     Raises
     ------
     SpecHubError

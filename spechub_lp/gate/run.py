@@ -19,7 +19,38 @@ GRACE = 60.0
 def run(
     name: str | None, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
 ) -> Report:
-    """One engine by name, in a child process; drafts None are a sampler's own. Raises SpecHubError on misuse."""
+    """Gate one engine by name, in a child process.
+
+    Parameters
+    ----------
+    name
+        `module:object`, or an adapter's name.
+    drafts
+        The draft policy by name; None for a sampler's own, and for iid with everything else.
+    k
+        Number of drafts.
+    settings
+        How hard to look.
+    cases
+        Problems to use instead of the built-in ones.
+    logits
+        Captured rows to use instead of them.
+
+    Returns
+    -------
+    Report
+        The verdict.
+
+    Raises
+    ------
+    SpecHubError
+        No name, no such engine, or a policy that does not make k drafts.
+
+    Examples
+    --------
+    >>> run("spechub/rrs", "iid", 1, Settings(levels=(0,))).status
+    <Status.PASS: 'pass'>
+    """
     from spechub_lp.gate import adapters
     from spechub_lp.gate.problems.node import problems
 
@@ -48,7 +79,34 @@ def _guarded(
 
 
 def rerun(name: str | None, path: Path, settings: Settings) -> Report:
-    """The saved failing input again. Raises SpecHubError when the file is not one."""
+    """Run a saved failing input again.
+
+    Parameters
+    ----------
+    name
+        The engine; None for the one that the file names.
+    path
+        What `--case` saved.
+    settings
+        How hard to look.
+
+    Returns
+    -------
+    Report
+        The verdict.
+
+    Raises
+    ------
+    SpecHubError
+        The file is not one, or names no engine.
+
+    Examples
+    --------
+    >>> rerun(None, Path("no_such_case.json"), Settings())
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: cannot read no_such_case.json: No such file or directory
+    """
     document = read_case(path)
     name = name or document.get("engine")
     if not name:

@@ -11,19 +11,72 @@ NO_CASE = "give the file that `spechub-lp gate` saved"
 
 
 def case_document(report: Report) -> dict[str, Any]:
-    """The smallest failing input as a file for `--rerun`."""
+    """Return the smallest failing input as a document for `--rerun`.
+
+    Parameters
+    ----------
+    report
+        Of a run that failed.
+
+    Returns
+    -------
+    dict
+        With a checksum.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.protocols import ProtocolName
+    >>> case_document(Report("m:verify", ProtocolName.NODE, "iid", 2))["engine"]
+    'm:verify'
+    """
     head = {"schema": schemas.identifier("gate-case"), "engine": report.engine, "protocol": report.protocol}
     return sealed({**head, "case": report.case})
 
 
 def read_case(path: str | Path) -> dict[str, Any]:
-    """A failing input that `gate` saved. Raises SpecHubError when it is missing, broken or something else."""
+    """Read a failing input that `gate` saved. Raises SpecHubError when it is missing, broken or something else.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        The document.
+
+    Examples
+    --------
+    >>> read_case("no_such_case.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: cannot read no_such_case.json: No such file or directory
+    """
     document: dict[str, Any] = read_json(path, "gate-case", NO_CASE)
     return document
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
-    """The JSON of an earlier run, for `compare`. Raises SpecHubError on something else."""
+    """Read the JSON of an earlier run, for `compare`. Raises SpecHubError on something else.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        The document.
+
+    Examples
+    --------
+    >>> read_report("no_such_report.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: cannot read no_such_report.json: No such file or directory
+    """
     schema = schemas.of("gate")
     known = [schemas.of("gate", version)["title"] for version in (1, 2)]
     compared = {"schema": {"enum": known}, "problems": schema["properties"]["problems"]}
@@ -33,7 +86,27 @@ def read_report(path: str | Path) -> dict[str, Any]:
 
 
 def compare(report: Report, baseline: dict[str, Any], path: str) -> None:
-    """Add a finding for every problem that accepts less than it did in the baseline report."""
+    """Add a finding for every problem that accepts less than it did in the baseline report.
+
+    Parameters
+    ----------
+    report
+        Is added to.
+    baseline
+        What `read_report` returned.
+    path
+        What findings call it.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.protocols import ProtocolName
+    >>> from spechub_lp.gate.results import Row
+    >>> report = Report("m:verify", ProtocolName.NODE, "iid", 2)
+    >>> report.rows.append(Row("ties", Level.EXACT, 0.0, 0.0, 0.8, 0.9))
+    >>> compare(report, {"problems": [{"problem": "ties", "level": 1, "bound": 0.0, "acceptance": 0.85}]}, "base.json")
+    >>> report.findings[0].message
+    "on 'ties' it accepts 0.8; the baseline base.json has 0.85"
+    """
     before = {row["problem"]: row for row in baseline.get("problems", ())}
     for row in report.rows:
         old = before.get(row.problem)

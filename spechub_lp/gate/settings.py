@@ -63,7 +63,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Logits:
-    """Captured rows to gate on, in the place of the built-in problems; `captured.py` says which are chosen."""
+    """Captured rows to gate on, in the place of the built-in problems; `captured.py` says which are chosen.
+
+    Examples
+    --------
+    >>> Logits("rows", temperatures=(0.6, 1.0)).positions
+    8
+    """
 
     path: str | Path
     """A capture's folder, or one .safetensors of rows."""

@@ -22,7 +22,15 @@ NAME = "your code"
 
 @dataclass(frozen=True)
 class Checked:
-    """A report, and what came out on one of its problems: the failing one with the smallest vocabulary, if any."""
+    """A report, and what came out on one of its problems: the failing one with the smallest vocabulary, if any.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate import Settings, problems
+    >>> few = problems("iid", k=1, random=0)[:1]
+    >>> check_source("verify = None", few, Settings(levels=(0, 1))).output is None
+    True
+    """
 
     report: Report
     problem: Problem
@@ -31,9 +39,30 @@ class Checked:
 
 
 def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Checked:
-    """Gate the function `verify(p, q, drafts) -> (token, slot)` that a python text defines. cases: its problems.
+    """Gate the function `verify(p, q, drafts) -> (token, slot)` that a python text defines.
 
     A text that does not compile, or has no such function, ends its process or hangs fails the gate; nothing is raised.
+
+    Parameters
+    ----------
+    text
+        The module.
+    cases
+        Its problems.
+    settings
+        How hard to look.
+
+    Returns
+    -------
+    Checked
+        The report, and what came out.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate import Settings, problems
+    >>> few = problems("iid", k=1, random=0)[:1]
+    >>> check_source("def verifi(p, q, drafts): ...", few, Settings(levels=(0, 1))).report.findings[0].message
+    'it defines no function verify(p, q, drafts)'
     """
     first = cases[0]
     empty = Report(NAME, ProtocolName.NODE, first.drafts.name, first.k, settings=vars(settings))
@@ -64,7 +93,28 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
 
 
 def output_distribution(verify: Any, problem: Problem, settings: Settings) -> tuple[float, ...] | None:
-    """[V] the exact distribution of what a function puts out; None when its noise cannot be controlled, or it fails."""
+    """Compute the exact distribution of what a function puts out.
+
+    Parameters
+    ----------
+    verify
+        The function.
+    problem
+        p, q and the drafts.
+    settings
+        How long one call may take.
+
+    Returns
+    -------
+    [V] or None
+        None when its noise cannot be controlled, or it fails.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate import Settings, problems
+    >>> output_distribution(lambda p, q, drafts: (drafts[0], 0), problems("iid", k=1, random=0)[0], Settings())
+    (0.5, 0.25, 0.1875, 0.0625)
+    """
     engine = NodeEngine(verify, settings.time_limit)
     try:
         with one_thread():

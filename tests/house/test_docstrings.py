@@ -21,10 +21,17 @@ from spechub_lp.theorems import checks as theorems
 
 PACKAGE = ROOT / "spechub_lp"
 
-NOT_YET = ("gate", "trees")
+NOT_YET = (
+    "gate.adapters", "gate.checks", "gate.coverage", "gate.engines.guarded", "gate.engines.node", "gate.engines.tree",
+    "gate.generation", "gate.noise", "gate.problems.batches", "gate.problems.captured", "gate.problems.captured_rows",
+    "gate.problems.tree", "gate.search", "gate.statistics", "trees",
+)  # fmt: skip
 """Rooms, and modules of rooms, whose docstrings are not done."""
 
 MODEL = "loads a language model; its tests make one"
+DONE = ("gate.adapters", "gate.checks.node", "trees.greedy_paths")
+"""Modules of those rooms that are."""
+
 EXAMPLE_ELSEWHERE = {
     "spechub_lp.testing.pytest_plugin.GateItem": "pytest makes it",
     "spechub_lp.cli.app.version": "what every command shows",
@@ -80,7 +87,7 @@ def public() -> list[Public]:
     for path in sorted(PACKAGE.rglob("*.py")):
         module = named(path)
         room = module.removeprefix("spechub_lp.")
-        if any(f"{room}.".startswith(f"{name}.") for name in NOT_YET):
+        if room not in DONE and any(f"{room}.".startswith(f"{name}.") for name in NOT_YET):
             continue
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith(("_", "pytest_")):

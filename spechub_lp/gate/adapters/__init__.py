@@ -15,7 +15,28 @@ from spechub_lp.gate.settings import Logits, Settings
 
 
 def find(name: str) -> str:
-    """The adapter's module for a name. Raises UnknownName with the nearest name."""
+    """Return the adapter's module for a name.
+
+    Parameters
+    ----------
+    name
+        Such as "spechub/rrs".
+
+    Returns
+    -------
+    str
+        The dotted name of the module.
+
+    Raises
+    ------
+    UnknownName
+        With the nearest name.
+
+    Examples
+    --------
+    >>> find("spechub/rrs")
+    'spechub_lp.gate.adapters.spechub'
+    """
     head = name.partition("/")[0]
     if head not in NAMES:
         raise UnknownName("gate adapter", head, NAMES)
@@ -36,10 +57,16 @@ def check(
 
     Parameters
     ----------
+    name
+        `module:object`, or an adapter's name.
     load
         How to import `module:object`; None for an adapter's name.
     drafts
         The draft policy by name; None for a sampler's own, and for iid with everything else.
+    k
+        Number of drafts.
+    settings
+        How hard to look.
     cases
         The problems of a rerun, of the kind that the engine's protocol takes.
     logits
@@ -47,10 +74,20 @@ def check(
     journal
         Told, pickled, every input before its call.
 
+    Returns
+    -------
+    Report
+        The verdict.
+
     Raises
     ------
     SpecHubError
         No such engine, a package that is missing, or an unknown protocol.
+
+    Examples
+    --------
+    >>> check("spechub/rrs", None, "iid", 1, Settings(levels=(0,))).exit_code
+    0
     """
     if load is not None:
         engine = load(name)

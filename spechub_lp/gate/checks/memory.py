@@ -31,7 +31,7 @@ def crossed(problems: Sequence[Problem]) -> list[Problem]:
 
     >>> from spechub_lp.gate.problems.node import problems
     >>> [problem.name for problem in crossed(problems("iid", 2))][:3:2]
-    ['q is p reversed', 'p of q is p reversed, q of q nearly p']
+    ['q is p reversed', 'p of q is p reversed, q of zeros in p']
     """
     found = [(a, b) for i, a in enumerate(problems) for b in problems[:i] if _fit(a, b)]
     if not found:

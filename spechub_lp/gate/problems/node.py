@@ -47,6 +47,7 @@ class Problem:
 
     @property
     def vocabulary(self) -> int:
+        """Number of tokens V."""
         return len(self.p)
 
     @cached_property
@@ -76,12 +77,12 @@ class Problem:
         return shared_optimum(Instance.parse(self.p, self.q, self.k, self.drafts, normalize=True)).alpha
 
     def document(self) -> dict[str, Any]:
-        """The problem as JSON; floats survive the journey bit for bit."""
+        """Return the problem as JSON has it; floats survive the journey bit for bit."""
         return {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": objects.address(self.drafts)}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Problem":
-        """The inverse of `document`. Raises SpecHubError on a file that holds something else."""
+        """Read the inverse of `document`. Raises SpecHubError on a file that holds something else."""
         try:
             q = tuple(tuple(map(float, row)) if isinstance(row, list | tuple) else float(row) for row in document["q"])
             p = tuple(float(v) for v in document["p"])
@@ -94,8 +95,7 @@ class Problem:
         return read
 
     def check(self) -> None:
-        """Raise SpecHubError when p and q are no distributions on the same tokens, or k drafts cannot be made and
-        enumerated."""
+        """Raise SpecHubError unless p and q are distributions on the same tokens and k drafts can be enumerated."""
         rows = [self.p, *(self.q if isinstance(self.q[0], tuple) else (self.q,))]
         check_distributions(rows, self.vocabulary)
         if self.drafts.different_drafters and len(rows) - 1 != self.k:
@@ -108,7 +108,24 @@ class Problem:
 
 
 def check_distributions(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:
-    """Raise SpecHubError unless these are distributions on so many tokens, up to the rounding of float32."""
+    """Check that rows are distributions on so many tokens, up to the rounding of float32.
+
+    Parameters
+    ----------
+    rows
+        Each [V].
+    vocabulary
+        V.
+
+    Raises
+    ------
+    SpecHubError
+        They are not.
+
+    Examples
+    --------
+    >>> check_distributions([[0.5, 0.5]], 2)
+    """
     for row in rows:
         if len(row) != vocabulary:
             raise SpecHubError(
@@ -131,6 +148,11 @@ def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, ra
         Of the random cases.
     random
         How many of them.
+
+    Returns
+    -------
+    list of Problem
+        The hard cases first.
 
     Raises
     ------
