@@ -43,8 +43,10 @@ def solve(
             raise SpecHubError("--tree goes with --p and --q, or with --model, and without --full and --lp")
         _solve_tree(tree, model, p, q, drafts, normalize, certificate, json)
         return
-    if p is None or q is None or model is not None:
-        raise SpecHubError("give --p and --q; --model is for a --tree")
+    if model is not None:
+        raise SpecHubError("--model is for a --tree")
+    if p is None or q is None:
+        raise _missing(p)
     from spechub_lp.optimum.compare import solve_every_way
     from spechub_lp.report.text.tables import show_solution
 
@@ -58,6 +60,11 @@ def solve(
     save({**about("solve"), **result.document()}, json)
     show_solution(console_beside(json, certificate, lp), result)
     raise typer.Exit(not result.agree)
+
+
+def _missing(p: str | None) -> SpecHubError:
+    """The usage error of an option that is needed unless a tree has a --model."""
+    return SpecHubError(f"missing option '{'--q' if p else '--p'}' (see spechub-lp solve --help)")
 
 
 def _solve_tree(
@@ -76,7 +83,7 @@ def _solve_tree(
     from spechub_lp.trees.shape import parse
 
     if model is None and (p is None or q is None):
-        raise SpecHubError("give --p and --q, which then hold after every context, or --model FILE")
+        raise _missing(p)
     pair: Any = (lambda _: (p, q)) if model is None else read_model(model)
     result = solve_tree(pair, parse(tree), drafts, normalize)
     if certificate:

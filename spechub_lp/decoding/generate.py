@@ -13,7 +13,7 @@ from spechub_lp.sampling import draw_drafts
 from spechub_lp.trees.drafted import Drafted
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import PathThenBlock
-from spechub_lp.trees.shape import Shape
+from spechub_lp.trees.shape import Shape, children_of
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
 
@@ -126,9 +126,7 @@ class _Drafting:
     ):
         self.draft, self.parents = draft, shape.parents
         self.tokens = [pending[-1], *[0] * shape.size]
-        children: list[list[int]] = [[] for _ in self.parents]
-        for node, parent in enumerate(self.parents[1:], 1):
-            children[parent].append(node)
+        children = children_of(self.parents)
         logits = draft.read(pending, range(-1, len(pending) - 1))[-1:]
         clock.stop("draft")
         self.number = {0: len(pending) - 1}

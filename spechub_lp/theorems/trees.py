@@ -26,6 +26,12 @@ class GreedyBlock:
 
     Case k = 1 of arXiv 2604.25925, as its public reviews quote it; with P and Q the probabilities of the path so far, a
     prefix passes with s / (s + (Q - P)+), s = sum (P p - Q q)+, the whole path with min(1, P / Q).
+
+    Examples
+    --------
+    >>> half = (Fraction(1, 2), Fraction(1, 2))
+    >>> exact_call(everywhere(half, (Fraction(1, 4), Fraction(3, 4))), chain(2), GreedyBlock()).is_lossless
+    False
     """
 
     name = "greedy_block"
@@ -55,6 +61,16 @@ class GreedyBlock:
 def everywhere(p: Distribution, q: Distribution) -> Model:
     """Return the pair of models that says p and q after every context.
 
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+
+    Returns
+    -------
+    Model
+        context -> (p, q) as rationals.
+
     Examples
     --------
     >>> everywhere([Fraction(1)], [Fraction(1)])((0, 0))[0].tolist()
@@ -65,6 +81,16 @@ def everywhere(p: Distribution, q: Distribution) -> Model:
 
 def first_child_deeper(k: int) -> Shape:
     """Return k children, the first of which has a child of its own.
+
+    Parameters
+    ----------
+    k
+        Number of children.
+
+    Returns
+    -------
+    Shape
+        k + 1 drafts.
 
     Examples
     --------
@@ -110,6 +136,22 @@ GAINS: tuple[Callable[[Any], Any], ...] = (
 
 def gained(p: Distribution, q: Distribution, k: int, policy: DraftPolicy, density: Any) -> list[Any]:
     """Return sum p G(b/p) for each G of GAINS, b made by a density.
+
+    Parameters
+    ----------
+    p, q : [V]
+        Target and draft distribution.
+    k
+        Number of drafts.
+    policy : DraftPolicy
+        iid or without_replacement.
+    density
+        `best_density` or `fairest_density`.
+
+    Returns
+    -------
+    list
+        One rational for each G.
 
     Examples
     --------

@@ -9,6 +9,7 @@ from spechub_lp import distributions
 from spechub_lp._array.rational import rational_row
 from spechub_lp.errors import SpecHubError
 from spechub_lp.sampling import descend, sums
+from spechub_lp.trees.shape import children_of
 from spechub_lp.typing import Array
 
 Tokens = tuple[int, ...]
@@ -78,11 +79,8 @@ class Drafted:
 
     @cached_property
     def children(self) -> list[list[int]]:
-        out: list[list[int]] = [[] for _ in self.parents]
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                out[parent].append(node)
-        return out
+        """[N] children of each node."""
+        return children_of(self.parents)
 
     @cached_property
     def branching(self) -> list[Tokens | None]:

@@ -51,6 +51,21 @@ class Shape:
         return out
 
 
+def children_of(parents: Sequence[int]) -> list[list[int]]:
+    """Return the children of each node [N], in order, from the parent of each [N]; what has none (-1) is no child.
+
+    Examples
+    --------
+    >>> children_of([-1, 0, 0, 1])
+    [[1, 2], [3], [], []]
+    """
+    children: list[list[int]] = [[] for _ in parents]
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            children[parent].append(node)
+    return children
+
+
 def levels(*branching: int) -> Shape:
     """Return the shape whose nodes have branching[0] children at the root, branching[1] a level deeper, and so on.
 

@@ -10,6 +10,7 @@ row is predicts[accept_index[row, 0..n]], where n is the number of accepted draf
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ import torch
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.installed import require
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.trees.shape import children_of
 
 UNUSED = -7
 
@@ -25,18 +27,12 @@ def links(batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """First child and next sibling [B, N] of every node, -1 where there is none."""
     child = torch.full_like(batch.parent, -1)
     sibling = torch.full_like(batch.parent, -1)
-    rows, nodes = batch.parent.shape
-    for b in range(rows):
-        last: dict[int, int] = {}
-        for n in range(1, nodes):
-            parent = int(batch.parent[b, n])
-            if parent < 0:
-                continue
-            if parent in last:
-                sibling[b, last[parent]] = n
-            else:
-                child[b, parent] = n
-            last[parent] = n
+    for b, parents in enumerate(batch.parent.tolist()):
+        for parent, children in enumerate(children_of(parents)):
+            if children:
+                child[b, parent] = children[0]
+            for before, after in pairwise(children):
+                sibling[b, before] = after
     return child, sibling
 
 

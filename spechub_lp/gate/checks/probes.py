@@ -22,6 +22,7 @@ from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.protocols import ProtocolName, TreeBatch
 from spechub_lp.gate.results import Finding, Kind, Level
+from spechub_lp.trees.shape import levels
 
 WIDE = (1023, 1025, 4097, 8193)
 """Around the block sizes of kernels."""
@@ -209,7 +210,7 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
 def sure_batch(V: int, shape: tuple[int, ...], drafts: str | DraftPolicy, ragged: bool = False) -> TreeBatch:
     """Five trees whose targets are one-hots; in every second row the sure token is the last of its siblings."""
     policy = policies.by_name(drafts)
-    rows, parents = 5, _parents(shape)
+    rows, parents = 5, levels(*shape).parents
     nodes, tops = len(parents), (V - 1, 0, V // 2)
     parent = torch.tensor(parents).repeat(rows, 1)
     token = torch.full((rows, nodes), -1)
@@ -264,15 +265,6 @@ def sibling_batch(policy: str, V: int = 48) -> TreeBatch:
         q[:, 0, t] += 2.0 ** -(place / 4)
     q[:, 0] /= q[:, 0].sum(dim=1, keepdim=True)
     return TreeBatch(parent, token, p, q, policy)
-
-
-def _parents(shape: tuple[int, ...]) -> list[int]:
-    parents, level = [-1], [0]
-    for width in shape:
-        level_size = len(parents)
-        parents += [n for n in level for _ in range(width)]
-        level = list(range(level_size, len(parents)))
-    return parents
 
 
 def expected(batch: TreeBatch, b: int) -> tuple[int, ...]:

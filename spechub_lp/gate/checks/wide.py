@@ -33,6 +33,7 @@ from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
 from spechub_lp.gate.statistics.token_sets import Watch
 from spechub_lp.sampling import descend, sums
+from spechub_lp.trees.shape import levels
 from spechub_lp.typing import Array, FloatArray
 
 BLOCK = 16
@@ -291,7 +292,7 @@ def _batch(root: WideTree, tried: TreeEngine) -> int:
     """Trees in one batch."""
     if getattr(tried.engine, "slow", False):
         return 2
-    nodes = 1 + sum(math.prod(root.branching[: n + 1]) for n in range(root.depth))
+    nodes = 1 + levels(*root.branching).size
     return max(1, min(BLOCK, BATCH_NUMBERS // (nodes * root.vocabulary)))
 
 

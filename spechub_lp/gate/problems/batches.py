@@ -14,6 +14,7 @@ import torch
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import TreeBatch
+from spechub_lp.trees.shape import levels
 from spechub_lp.typing import Array
 
 VOCABULARY = 4
@@ -64,12 +65,7 @@ class UnlikeRows:
     @cached_property
     def parents(self) -> list[int]:
         """[N] the parent of each node of a whole tree."""
-        parents, level = [-1], [0]
-        for width in self.branching:
-            first = len(parents)
-            parents += [n for n in level for _ in range(width)]
-            level = list(range(first, len(parents)))
-        return parents
+        return levels(*self.branching).parents
 
     @cached_property
     def depths(self) -> Array:
