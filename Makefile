@@ -3,6 +3,7 @@
 # make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
 # make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
 # make validate  replay the captured rows and the token trees into validation/results
+# make engines   gate released engines of others that run on a CPU, in an environment of its own (about 1 GB to download)
 # make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
 # make docs    build the pages and the reference as a site in build/docs
 # make theory  check, attack and prove every theorem, at length (minutes)
@@ -19,7 +20,12 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH       ?=
 PIP          = $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: audit test lint fast slow validate torture docs theory proofs ready lock newest versions clean
+ENGINES_PIP  = .venv-engines/bin/pip --quiet --disable-pip-version-check
+ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py -k "jax or installed"
+GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec numpy pytest rich safetensors scipy \
+               transformers typer
+
+.PHONY: audit test lint fast slow validate engines torture docs theory proofs ready lock newest versions clean
 
 audit: $(READY)
 	$(BIN)/spechub-lp audit
@@ -39,6 +45,19 @@ slow: $(READY)
 
 validate: $(READY)
 	$(BIN)/python validation/run.py
+
+engines: .venv-engines/.ready
+	.venv-engines/bin/python -m pytest -q -p no:cacheprovider $(ENGINE_TESTS)
+	for script in validation/upstream/reproduce_*.py; do .venv-engines/bin/python -W ignore $$script || exit 1; done
+	.venv-engines/bin/python validation/engines.py $(if $(WRITE),--write)
+
+# The engines' wheels without what they require, then what the gate requires, at the releases of the lock.
+.venv-engines/.ready: engines.txt $(LOCK) Makefile
+	$(PYTHON) -m venv .venv-engines
+	$(ENGINES_PIP) install --no-compile --no-deps -r engines.txt
+	grep '^torch==' $(LOCK) | $(ENGINES_PIP) install --no-compile --retries 2 --extra-index-url $(TORCH_INDEX) -c $(LOCK) -r /dev/stdin
+	$(ENGINES_PIP) install --no-compile -c $(LOCK) $(GATE_NEEDS)
+	touch $@
 
 torture: $(READY)
 	$(BIN)/python -m validation.torture --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
@@ -78,4 +97,4 @@ lock versions newest: .venv-lock/.ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-lock .venv-newest build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-lock .venv-newest .venv-engines build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -399,7 +399,7 @@ def test_our_own_rules_pass(variant: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("sglang") is None, reason="sglang is not installed: install_engines.sh")
+@pytest.mark.skipif(importlib.util.find_spec("sglang") is None, reason="sglang is not installed: make engines")
 @pytest.mark.parametrize("variant", ["", "block"])
 def test_sglang_chain_interpreted(variant: str) -> None:
     report = check_tree(sglang_chain.engine(variant), "iid", 1, settings=Settings(seconds=150))

@@ -159,6 +159,12 @@ def test_a_sampler_that_swaps_rows_is_rejected() -> Any:
     assert exact(LMDeploy(swapped), (1, 1)).exit_code == 1
 
 
+def test_time_that_ends_before_the_first_draw_is_no_verdict() -> None:
+    report = check_tree(LMDeploy(lmdeploy_stand_in), "iid", 1, settings=Settings(seconds=1e-9, levels=(1, 2)))
+    assert report.exit_code == 3
+    assert any("give it more time" in why for why in report.inconclusive)
+
+
 @pytest.fixture
 def package(tmp_path: Any, monkeypatch: Any) -> Any:
     """An installed package whose own __init__ cannot be imported."""

@@ -4,7 +4,7 @@
         -> (best_candidate, accept_length, sample_p)
 
 Column 0 of candidates is the last verified token; shorter paths are padded with -1. The caller draws the last token
-from sample_p.
+from sample_p. AngelSlim's copy, in `angelslim.compressor.speculative.utils.util`, draws it itself and returns it.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from spechub_lp.gate.adapters.installed import require
+from spechub_lp.errors import UnknownName
+from spechub_lp.gate.adapters.installed import load_part, require
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
@@ -38,8 +39,8 @@ class Eagle:
     ragged = True
     takes_logits = True
 
-    def __init__(self, function: Callable[..., Any], k: int = 2):
-        self.function = function
+    def __init__(self, function: Callable[..., Any], k: int = 2, draws_last: bool = False):
+        self.function, self.draws_last = function, draws_last
         self.branchings = [(k,), (k, 1)]
 
     def __call__(self, batch: TreeBatch) -> Emitted:
@@ -59,11 +60,20 @@ class Eagle:
             candidates[i, : len(route)] = batch.token[b, route]
             logits[i, : len(route)] = known[b, route]
         candidates[:, 0] = 0
-        best, length, distribution = self.function(logits, candidates, lambda ids, scores: scores)
+        best, length, last = self.function(logits, candidates, lambda ids, scores: scores)
         accepted = candidates[int(best), 1 : int(length) + 1].tolist()
-        return [*accepted, int(torch.multinomial(distribution.reshape(-1), 1))]
+        return [*accepted, int(last if self.draws_last else torch.multinomial(last.reshape(-1), 1))]
 
 
 def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> Eagle:
-    """The installed `eagle.model.utils.evaluate_posterior`. Raises MissingPackage."""
+    """The installed `eagle.model.utils.evaluate_posterior`, or AngelSlim's copy for the variant "angelslim".
+
+    Raises:
+        MissingPackage: it is not installed. UnknownName: no such variant.
+    """
+    if variant == "angelslim":
+        part = "compressor/speculative/utils/util.py"
+        return Eagle(load_part("angelslim", part).evaluate_posterior, k, draws_last=True)
+    if variant:
+        raise UnknownName("variant of eagle", variant, ["angelslim"])
     return Eagle(require("eagle.model.utils", "eagle-llm", "the gate adapter of EAGLE").evaluate_posterior, k)

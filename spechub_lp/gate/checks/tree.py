@@ -240,6 +240,9 @@ def first_wrong(problem: TreeProblem, out: np.ndarray) -> str:
 
 def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings: Settings, deadline: float) -> None:
     """Levels 2 and 3: whole batches with fresh drafts, consecutive seeds and offsets."""
+    if time.monotonic() >= deadline:
+        report.inconclusive.append("the time ended before the first draw: give it more time")
+        return
     rng = np.random.default_rng([settings.seed, 5])
     todo = [p for p in todo if len(p.joint) <= MOST_JOINT] or todo[:1]
     seed_everything(settings.seed)
