@@ -12,6 +12,7 @@ from spechub_lp import drafts as policies
 from spechub_lp._util.reading import read_json
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import IID, DraftPolicy
+from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers import ALL
 from spechub_lp.trees.decoding import exact_call
 from spechub_lp.trees.drafted import Model, Tokens
@@ -81,6 +82,14 @@ def solve_tree(model: Any, shape: Shape, drafts: str | DraftPolicy, normalize: b
     >>> [(rule.name, str(rule.accepted)) for rule in solution.rules if rule.accepted == solution.best.value]
     [('block', '11/9'), ('border_path', '11/9'), ('greedy_paths', '11/9'), ('traversal', '11/9')]
     """
+
+    def completed(context: Tokens) -> Any:
+        """The model; where it need not say anything, behind the last drafts and those with p = 0, as at the root."""
+        try:
+            return best.model(context)
+        except SpecHubError:
+            return best.model(())
+
     started = time.perf_counter()
     best = tree_optimum(model, shape, drafts, normalize=normalize)
     seconds = time.perf_counter() - started
@@ -88,7 +97,7 @@ def solve_tree(model: Any, shape: Shape, drafts: str | DraftPolicy, normalize: b
     found = []
     if _fillings(shape, len(best.model(())[0])) <= MOST_FILLINGS:
         for name, rule in rules_for(shape, best.policy):
-            call = exact_call(best.model, shape, rule)
+            call = exact_call(completed, shape, rule)
             found.append(RuleOnTree(name, plain(call.value), call.is_lossless))
     return TreeSolution(best, seconds, tuple(sorted(found, key=lambda rule: -rule.accepted)))
 
