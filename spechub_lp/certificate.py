@@ -490,7 +490,8 @@ def integer(digits: str) -> int:
     if len(digits) <= _CHUNK:
         return int(digits)
     low = len(digits) // 2
-    return integer(digits[:-low]) * 10**low + integer(digits[-low:])
+    found: int = integer(digits[:-low]) * 10**low + integer(digits[-low:])
+    return found
 
 
 def decimal(number: int) -> str:

@@ -43,7 +43,7 @@ class Coupling:
     @property
     def is_exact(self) -> bool:
         """Whether the numbers are rationals."""
-        return self.weights.dtype == object
+        return bool(self.weights.dtype == object)
 
     @cached_property
     def drafts(self) -> tuple[tuple[int, ...], ...]:
@@ -71,7 +71,7 @@ class Coupling:
     @cached_property
     def output_distribution(self) -> tuple[Any, ...]:
         """[V] the distribution of the output, in token order."""
-        out = self.weights @ self.residual
+        out = np.asarray(self.weights @ self.residual)
         np.add.at(out, self.tuples, self.weights[:, None] * self.accept)
         return tuple(map(plain, out))
 
@@ -92,7 +92,7 @@ class Coupling:
         """Whether the output distribution is p, as an equality of rationals."""
         if not self.is_exact:
             raise SpecHubError("is_lossless is a statement about rationals: use exact(...), or read .distance")
-        return self.distance == 0
+        return bool(self.distance == 0)
 
 
 def plain(value: Any) -> Any:

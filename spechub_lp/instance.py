@@ -139,7 +139,7 @@ class Instance:
     @cached_property
     def _enumerated(self) -> tuple[NumpyArray, NumpyArray]:
         x, mass = enumerate_drafts(self.policy, self.draft_row, self.k)
-        return _read_only(x), _read_only(mass)
+        return _read_only(np.asarray(x)), _read_only(mass)
 
 
 def _read_only(array: NumpyArray) -> NumpyArray:
@@ -178,7 +178,7 @@ def check_tuples(vocabulary: int, k: int, most: int, what: str, hint: str) -> No
         raise TooLarge(f"V^k = {vocabulary}^{k} = {number} {what} are too many to enumerate (at most {most:,}); {hint}")
 
 
-def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[NumpyArray, NumpyArray]:
+def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[Array, NumpyArray]:
     """Enumerate every draft tuple of positive mass, in lexicographic order.
 
     Parameters
@@ -217,8 +217,8 @@ def enumerate_drafts(policy: DraftPolicy, q: Array, k: int) -> tuple[NumpyArray,
         grown = mass[:, None] * (
             distribution if distribution.dtype == object else distribution / distribution.sum(axis=1, keepdims=True)
         )
-        row, token = np.nonzero(grown > 0)
-        mass = grown[row, token]
-        row, token = (xp.asarray(a, device=device(q)) for a in (row, token))
+        at = np.nonzero(grown > 0)
+        mass = grown[at]
+        row, token = (xp.asarray(a, device=device(q)) for a in at)
         x = xp.concat([x[row], token[:, None]], axis=1)
     return x, mass

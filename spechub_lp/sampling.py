@@ -280,7 +280,7 @@ def sums(weights: Any) -> tuple[FloatArray, ...]:
     >>> [level.tolist() for level in sums([1.0, 3.0])]
     [[1.0, 3.0], [4.0]]
     """
-    return tuple(level[0] for level in halvings(np.asarray(weights, dtype=np.float64)[None]))
+    return tuple(np.asarray(level[0]) for level in halvings(np.asarray(weights, dtype=np.float64)[None]))
 
 
 def descend(sums: Sequence[FloatArray], u: float) -> int:

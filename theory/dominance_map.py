@@ -34,7 +34,8 @@ def smallest_winning_mass(least: Fraction, k: int = 2) -> float:
     """The smallest q(Top) from which greedy hubs dominate k iid drafts for every p, when the lightest other token holds
     the share `least` of what is outside Top: 1 - (1 - (1 - least)^(1/k)) / least. 1 - 1/k for least -> 0."""
     m = float(least)
-    return 1 - (1 - (1 - m) ** (1 / k)) / m
+    found: float = 1 - (1 - (1 - m) ** (1 / k)) / m
+    return found
 
 
 def dominates(q: Sequence[Fraction], k: int = 2) -> bool:

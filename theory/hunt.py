@@ -111,7 +111,10 @@ def _exhaust(statement: Statement, result: Hunt, denominator: int) -> Found | No
                 at = _first_refuted(statement, result, P, over_p, q[None], over_q)
                 if at is not None:
                     p_distribution = tuple(Fraction(int(m), over_p) for m in P[at])
-                    return prove(statement, p_distribution, tuple(Fraction(int(m), over_q) for m in q), result.k, True)
+                    found: Found | None = prove(
+                        statement, p_distribution, tuple(Fraction(int(m), over_q) for m in q), result.k, True
+                    )
+                    return found
         result.exhausted = larger
     return None
 
@@ -141,7 +144,8 @@ def _indices(mask: Array, length: int) -> Array:
 
 
 def _rational(whole: Array, over: int) -> Array:
-    return np.vectorize(lambda m: RATIONAL(int(m), over), otypes=[object])(whole)
+    found: Array = np.vectorize(lambda m: RATIONAL(int(m), over), otypes=[object])(whole)
+    return found
 
 
 def _climb(statement: Statement, result: Hunt, climbs: int, steps: int) -> Found | None:
@@ -152,7 +156,8 @@ def _climb(statement: Statement, result: Hunt, climbs: int, steps: int) -> Found
 
     def sharp(count: int) -> Array:
         weights = rng.gamma(rng.choice([0.1, 0.3, 1.0, 3.0], size=(count, 1)), size=(count, V)) + 1e-12
-        return weights / weights.sum(axis=1, keepdims=True)
+        found: Array = weights / weights.sum(axis=1, keepdims=True)
+        return found
 
     def look(p: Array, q: Array) -> tuple[Array, Array, Array]:
         p, q = sorted_by_q(p, q)
@@ -195,7 +200,7 @@ def simplify(statement: Statement, p: Array, q: Array, k: int) -> Found | None:
     """The float pair rounded to the smallest common denominator at which it still refutes the statement."""
     for denominator in ROUNDINGS:
         distributions = [_nearest(distribution, denominator) for distribution in (p, q)]
-        found = prove(statement, distributions[0], distributions[1], k, False, or_none=True)
+        found: Found | None = prove(statement, distributions[0], distributions[1], k, False, or_none=True)
         if found:
             return found
     return None

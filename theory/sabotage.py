@@ -29,7 +29,9 @@ def prefix_for_top_k(p: Distribution, q: Distribution, k: int) -> bool:
     order = subsets.rising(row, draft[0]).tolist()
     f = hit(q, k, "top_k")
     prefixes = [frozenset(order[:n]) for n in range(len(p) + 1)]
-    return max_acceptance(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
+    return bool(
+        max_acceptance(p, q, k, "top_k") == min(sum(p[y] for y in H) + f[frozenset(order) - H] for H in prefixes)
+    )
 
 
 def moved_border(p: Distribution, q: Distribution, k: int) -> bool:

@@ -80,7 +80,8 @@ class Statement:
         return np.minimum(left[1] - right[0], right[1] - left[0])
 
     def refuted(self, slack: Array) -> Array:
-        return slack <= 0 if self.claim.relation in (">", "<") else slack < 0
+        found: Array = slack <= 0 if self.claim.relation in (">", "<") else slack < 0
+        return found
 
     def met(self, value: Lookup, number: Callable[[str], Any]) -> Array:
         """Whether the conditions hold at each distribution pair."""

@@ -88,7 +88,8 @@ class Batch:
         low = np.where(high - width > 1, high - width, high * 0 + 1)
 
         def accepted(rho: Array) -> Array:
-            return 1 - (1 - np.minimum(self.p / rho, self.q).sum(axis=1)) ** self.k
+            found: Array = 1 - (1 - np.minimum(self.p / rho, self.q).sum(axis=1)) ** self.k
+            return found
 
         return accepted(high), np.minimum(accepted(low), np.minimum(self.p, high * self.q).sum(axis=1))
 
@@ -102,7 +103,8 @@ def by_tuples(sampler: Sampler, p: Array, q: Array) -> Array:
     for j in range(sampler.k):
         mass = mass * pick(sampler.drafts.draft(Q, X[:, :j], sampler.k), X[:, j])
     accepted = sampler.verify(P, Q, X).accept.sum(axis=1)
-    return (mass * accepted).reshape(B, len(x)).sum(axis=1)
+    found: Array = (mass * accepted).reshape(B, len(x)).sum(axis=1)
+    return found
 
 
 def proved(name: str, p: Sequence[Fraction], q: Sequence[Fraction], k: int) -> Bounds:
@@ -122,7 +124,8 @@ def proved(name: str, p: Sequence[Fraction], q: Sequence[Fraction], k: int) -> B
 @lru_cache(maxsize=8)
 def subsets(tokens: int) -> Array:
     """Every token set as a mask [2^V, V]."""
-    return (np.arange(2**tokens)[:, None] >> np.arange(tokens)) % 2 == 1
+    found: Array = (np.arange(2**tokens)[:, None] >> np.arange(tokens)) % 2 == 1
+    return found
 
 
 def sorted_by_q(p: Array, q: Array) -> tuple[Array, Array]:

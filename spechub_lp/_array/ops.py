@@ -449,7 +449,8 @@ def is_token(a: Array, x: Array) -> Array:
     [[False, True, False]]
     """
     xp = array_namespace(a)
-    return xp.arange(a.shape[-1], device=x.device)[None, :] == x[:, None]
+    found: Array = xp.arange(a.shape[-1], device=x.device)[None, :] == x[:, None]
+    return found
 
 
 def one_hot(a: Array, x: Array) -> Array:

@@ -30,4 +30,5 @@ def rational_row(distribution: Any) -> NumpyArray:
     >>> rational_row((Fraction(1, 2), Fraction(1, 2)))
     array([[mpq(1,2), mpq(1,2)]], dtype=object)
     """
-    return np.vectorize(RATIONAL, otypes=[object])(np.asarray([distribution], dtype=object))
+    row: NumpyArray = np.vectorize(RATIONAL, otypes=[object])(np.asarray([distribution], dtype=object))
+    return row

@@ -180,7 +180,8 @@ def kept(thing: Any) -> str | None:
     >>> kept(RRS()) is None
     True
     """
-    return vars(thing).get(ADDRESS)
+    address: str | None = vars(thing).get(ADDRESS)
+    return address
 
 
 def address(thing: Any) -> str:

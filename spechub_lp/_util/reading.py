@@ -286,7 +286,10 @@ def load_schema(name: str) -> dict[str, Any]:
     >>> load_schema("manifest")["type"]
     'object'
     """
-    return json.loads(files("spechub_lp").joinpath("report", "schemas", f"{name}.json").read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(
+        files("spechub_lp").joinpath("report", "schemas", f"{name}.json").read_text(encoding="utf-8")
+    )
+    return schema
 
 
 def checksum(document: dict[str, Any]) -> str:

@@ -384,7 +384,8 @@ def _stored(path: Path, check: bool = True) -> "Rows":
     """Captured rows, whose packages an audit without them does not need."""
     from spechub_lp.capture import store
 
-    return store.load(path, check=check)
+    rows: Rows = store.load(path, check=check)
+    return rows
 
 
 def _work(task: Task) -> tuple[list[Record], dict[str, bool], int]:

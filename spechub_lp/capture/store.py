@@ -140,7 +140,7 @@ class Rows:
         ids = self.ids[rows].astype(np.int64)
         rest, cap = self.rest[model, rows, None], self.cap[model, rows, None]
         mean, basis = self._background
-        log = mean + self.coefficient[model, rows].astype(float) @ basis
+        log: Floats = mean + self.coefficient[model, rows].astype(float) @ basis
         np.put_along_axis(log, ids, -np.inf, axis=1)
         log = np.minimum(log + rest - _log_sum(log), cap)
         log += rest - _log_sum(log)

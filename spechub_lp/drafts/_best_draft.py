@@ -25,6 +25,7 @@ This holds for every k, every q and every event: for each f_i, for each running 
 from collections.abc import Callable
 from functools import cache
 from math import atan, cos, expm1, floor, lgamma, log, log1p, log2, pi
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,8 @@ def scaled(q: Array) -> Array:
     """
     if q.dtype == object:
         return q
-    return np.ldexp(q, LARGEST - np.frexp(np.max(q, axis=-1, keepdims=True))[1])
+    row: Array = np.ldexp(q, LARGEST - np.frexp(np.max(q, axis=-1, keepdims=True))[1])
+    return row
 
 
 def falling(p: Array, q: Array) -> tuple[Array, int]:
@@ -127,7 +129,8 @@ def without_replacement(q: Array, k: int, prob_all_in: Callable[[Array, Array, i
     if k == 2:
         return _pair(q)
     if q.dtype != object:
-        return _race(q, *_nodes(q, k), k)
+        found: Array = _race(q, *_nodes(q, k), k)
+        return found
     n = len(q)
     H = np.arange(n)[None, :] >= np.arange(n + 1)[:, None]
     inside = prob_all_in((q / q.sum())[None], H, k)
@@ -284,7 +287,8 @@ def _race(q: Array, t: Array, weight: Array, k: int) -> Array:
     chance, rate = np.zeros((k, len(t))), np.zeros((k, len(t)))
     chance[0] = 1.0
     ahead = np.copy(q)
-    total, lost = 0.0, 0.0
+    total: Any = 0.0
+    lost: Any = 0.0
     for i in range(n):  # compensated: q(A) t stands in an exponent
         ahead[i] = total
         more = q[i] - lost

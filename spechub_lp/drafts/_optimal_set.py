@@ -194,7 +194,8 @@ def _over_sum(a: Array) -> Array:
 
 def _are(q: Array, tops: Array) -> Array:
     """[B, V] whether the token is one of the tops [B, n]."""
-    return without(one(q) + 0 * q, tops) == 0
+    found: Array = without(one(q) + 0 * q, tops) == 0
+    return found
 
 
 def _cut(target: Array, H: Array, inside: Array, k: int = 2, pair: bool = False) -> Cut:
@@ -228,7 +229,8 @@ def error_of_sums(H: Array, k: int, pair: bool) -> Array:
     True
     """
     xp, bound = array_namespace(H), 3 * sums.rounding(H.shape[1], k, pair)
-    return xp.full(H.shape[0], bound, dtype=xp.float64, device=device(H))
+    found: Array = xp.full(H.shape[0], bound, dtype=xp.float64, device=device(H))
+    return found
 
 
 def _rounding(covered: Array, inside: Array, vocabulary: int, k: int) -> Array:

@@ -31,7 +31,8 @@ class Adaptive(DraftPolicy):
 
     def peaked(self, q: Array) -> Array:
         """[B] whether the row of q [B, V] gets greedy drafts."""
-        return pick(q, argmax(q)) >= (self.threshold if q.dtype == object else float(self.threshold))
+        found: Array = pick(q, argmax(q)) >= (self.threshold if q.dtype == object else float(self.threshold))
+        return found
 
     def draft(self, q: Array, x: Array, k: int) -> Array:
         hub, spread = (policy.draft(q, x, k) for policy in (Greedy(), WithoutReplacement()))

@@ -36,7 +36,8 @@ class Product(DraftPolicy):
     def prob_all_in(self, q: Array, H: Array, k: int) -> Array:
         xp = array_namespace(q)
         hits = [total(xp.where(H, drafter(q, j), zero(q)))[:, 0] for j in range(k)]
-        return xp.prod(xp.stack(hits, axis=-1), axis=-1)
+        found: Array = xp.prod(xp.stack(hits, axis=-1), axis=-1)
+        return found
 
     def drafted(self, q: Array, k: int) -> Array:
         """1 - prod_j (1 - q_j)."""

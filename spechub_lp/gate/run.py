@@ -71,7 +71,8 @@ def _guarded(
         return adapters.check(name, load if ":" in name else None, drafts, k, settings, cases, logits, journal)
 
     try:
-        return in_child(work, 2 * settings.seconds + settings.time_limit + GRACE)
+        report: Report = in_child(work, 2 * settings.seconds + settings.time_limit + GRACE)
+        return report
     except ChildDied as error:
         from spechub_lp.gate.protocols import ProtocolName
 

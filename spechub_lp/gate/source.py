@@ -86,7 +86,8 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         return Checked(report, problem, output_distribution(verify, problem, settings))
 
     try:
-        return in_child(work, 2 * settings.seconds + settings.time_limit)
+        checked: Checked = in_child(work, 2 * settings.seconds + settings.time_limit)
+        return checked
     except ChildDied as error:
         report = died(empty, error)
         return Checked(report, Problem.read(report.case["problem"]) if report.case else first, None)

@@ -137,8 +137,8 @@ def _by_buckets(p: Array, q: Array, k: int, replaced: bool, rows: int) -> Cut:
             for name, a in (("p", p), ("q", q)):  # says what is wrong, if the dtype does not excuse it
                 distributions.float_rows(a, name)
         alpha[b] = 1 + covered - inside
-    alpha, H = xp.asarray(alpha), xp.asarray(H)
-    return Cut(alpha, H, error_of_sums(H, k, pair=not replaced))
+    found = xp.asarray(H)
+    return Cut(xp.asarray(alpha), found, error_of_sums(found, k, pair=not replaced))
 
 
 def as_floats(a: Array) -> Array:

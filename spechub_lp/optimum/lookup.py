@@ -1,6 +1,6 @@
 """Solved programs as arrays that a sampler can index, in the arithmetic of the distributions it was given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -102,12 +102,13 @@ def _look_up(
         table[_position(best.tuples, vocabulary)] = per_tuple
         tables.append(table)
         distributions.append(per_token)
-    table, distribution = (
+    both: Iterator[Array] = (
         a if p.dtype == object else xp.asarray(a.astype(float), dtype=p.dtype, device=device(p))
         for a in (np.stack(tables), np.stack(distributions))
     )
+    per_tuple, distribution = both
     row = 0 if len(tables) == 1 else xp.arange(len(tables), device=device(p))
-    return table[row, _position(x, vocabulary)], distribution
+    return per_tuple[row, _position(x, vocabulary)], distribution
 
 
 def _position(x: Array, vocabulary: int) -> Array:

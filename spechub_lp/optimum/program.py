@@ -236,7 +236,8 @@ def membership(sets: NumpyArray, row: NumpyArray, token: NumpyArray) -> NumpyArr
     >>> membership(np.array([[0, 2]]), np.array([0, 0]), np.array([0, 1])).tolist()
     [1.0, 0.0]
     """
-    return (sets[row] == token[:, None]).any(axis=1).astype(float)
+    inside: NumpyArray = (sets[row] == token[:, None]).any(axis=1).astype(float)
+    return inside
 
 
 def incidence(program: Program) -> tuple[NumpyArray, NumpyArray, NumpyArray]:

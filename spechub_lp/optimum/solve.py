@@ -93,7 +93,7 @@ class Optimum:
         accept_of_set = np.zeros((len(program.supply), vocabulary), dtype=object)
         accept_of_set[program.row, program.token] = self.flow / program.supply[program.row]
         _, _, row = merge(distinct(self.tuples, vocabulary), self.weights, vocabulary)
-        accept = np.take_along_axis(accept_of_set[row], self.tuples, axis=1) + self.weights[0] * 0
+        accept: NumpyArray = np.take_along_axis(accept_of_set[row], self.tuples, axis=1) + self.weights[0] * 0
         for j in range(1, self.tuples.shape[1]):
             again = (self.tuples[:, :j] == self.tuples[:, j : j + 1]).any(axis=1)
             accept[again, j] = self.weights[0] * 0
@@ -300,7 +300,8 @@ def _solve(instance: Instance, _: str, method: str) -> Optimum:
 
 def _proved(instance: Instance, program: Program, flow: NumpyArray, H: frozenset[int]) -> Fraction:
     """The value of the coupling, which the set H bounds from above."""
-    alpha, bound = plain(flow.sum()), plain(cut_value(program, H))
+    alpha: Fraction = plain(flow.sum())
+    bound = plain(cut_value(program, H))
     if alpha != bound:
         raise SolverError(
             f"coupling {shown(alpha)} and cut {shown(bound)} disagree; please report p = {shown(instance.p)}, "

@@ -276,8 +276,8 @@ def _compare(
                 tally.add(document, (*key, "gain"), float(gain[b]))
                 tally.add(document, (*key, "win"), float(gain[b] > DRAW))
                 tally.add(document, (*key, "loss"), float(gain[b] < -DRAW))
-                tally.add(document, (*key, "won"), float(max(gain[b], 0)))
-                tally.add(document, (*key, "lost"), float(max(-gain[b], 0)))
+                tally.add(document, (*key, "won"), max(float(gain[b]), 0.0))
+                tally.add(document, (*key, "lost"), max(-float(gain[b]), 0.0))
 
 
 def draw_verdicts(

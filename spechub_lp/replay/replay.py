@@ -297,7 +297,8 @@ def _domains(source: Source, places: np.ndarray) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=2)
 def _load(path: Path, _content: str) -> Source:
-    return store.load(path, check=False)
+    rows: Source = store.load(path, check=False)
+    return rows
 
 
 def _here(path: Path, plan: Plan, blocks: Sequence[Sequence[int]]) -> Iterator[Tally]:

@@ -85,7 +85,8 @@ class KSeq(Sampler):
 
         def valid(rho: Array) -> Array:
             beta = total(minimum(p / rho, q))
-            return 1 - power(1 - beta, self.k) <= rho * beta
+            found: Array = 1 - power(1 - beta, self.k) <= rho * beta
+            return found
 
         low = total(p) * 0 + 1
         high = xp.where(valid(low), low, low * self.k)

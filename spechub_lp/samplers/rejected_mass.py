@@ -88,7 +88,7 @@ def _row(p: Array, q: Array, k: int) -> Any:
         mass, sized = tokens.rejected(g, after, before, (_over(a, left[:, None]) for a in (held, moment)))
         lost += weight[(before > 0) & ~(left > 0)].sum()  # q is used up: the same token is drafted again, and rejected
         likely = weight[:, None] * mass
-        floor = 0 if p.dtype == object else NEGLIGIBLE / max(1, likely.size)
+        floor = 0 if p.dtype == object else NEGLIGIBLE / max(1, likely.shape[0] * likely.shape[1])
         state, at = np.nonzero((likely > floor) & (before > 0)[:, None] & (count > 0))
         value = tokens.within(at, sized[state, at] / mass[state, at])
         rest = tokens.rest(at, held[state, at] - value, count[state, at] - 1)
@@ -111,7 +111,7 @@ class _Tokens:
         self.falling = -p / q
         self.p, self.q = (_prefix(a) for a in (p, q))
         order = np.argsort(kind, kind="stable")  # lightest class first: its sums are not rounded by heavy ones
-        self.keys = kind[order].astype(np.int64) * (self.n + 1) + order
+        self.keys = np.asarray(kind[order], dtype=np.int64) * (self.n + 1) + order
         starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
         self.kinds = len(starts)
         self.bounds = np.append(starts, self.n)
@@ -125,7 +125,8 @@ class _Tokens:
         """E(g) [S] for g [S], by binary search; in floats 0 where it is below its rounding."""
         at = np.searchsorted(self.falling, -g)
         found = self.never + self.p[at] - g * self.q[at]
-        return np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
+        result: Array = np.where(found > (0 if found.dtype == object else ROUNDING), found, found * 0)
+        return result
 
     def rejected(self, g: Array, after: Array, before: Array, proposals: Iterable[Array]) -> Iterator[Array]:
         """Of the next draft, by class: Pr[it is in the class, and rejected] [S, kinds], and the same times its q.
@@ -150,7 +151,8 @@ class _Tokens:
 
     def rest(self, kind: Array, value: Array, count: Array) -> Array:
         """What `count` tokens of a class may hold: value, within their bounds; nothing when there is none left."""
-        return np.minimum(np.maximum(value, self.least[kind] * count), self.most[kind] * count)
+        found: Array = np.minimum(np.maximum(value, self.least[kind] * count), self.most[kind] * count)
+        return found
 
 
 def _classes(q: Array, k: int) -> Array:

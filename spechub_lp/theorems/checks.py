@@ -94,7 +94,8 @@ def tops(q: Distribution, n: int) -> list[int]:
     >>> tops((Fraction(1, 4), Fraction(1, 2), Fraction(1, 4)), 2)
     [1, 0]
     """
-    return most_likely(rational_row(q), n)[0].tolist()
+    tops: list[int] = most_likely(rational_row(q), n)[0].tolist()
+    return tops
 
 
 def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
@@ -143,7 +144,8 @@ def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
     >>> accepts("rrs", (half, half), (Fraction(1, 4), Fraction(3, 4)), 2)
     Fraction(13, 16)
     """
-    return exact(samplers.by_name(sampler, k), p, q).acceptance
+    found: Fraction = exact(samplers.by_name(sampler, k), p, q).acceptance
+    return found
 
 
 def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
@@ -390,7 +392,8 @@ def worst_target_is_attained(p: Distribution, q: Distribution, k: int) -> bool:
 
 
 def _cut(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
-    return plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
+    found: Fraction = plain(sets.over_subsets(rational_row(p)[0], rational_row(q), policies.by_name(drafts), k)[0])
+    return found
 
 
 def restricted_targets_are_covered(p: Distribution, q: Distribution, k: int) -> bool:

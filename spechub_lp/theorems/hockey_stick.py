@@ -44,7 +44,8 @@ def hockey_stick(p: Distribution, q: Distribution, g: Fraction) -> Fraction:
     Fraction(1, 4)
     """
     p_row, q_row = (np.asarray([distribution], dtype=object) for distribution in (p, q))
-    return Fraction(ops.hockey_stick(p_row, q_row, g)[0, 0])
+    (divergence,) = ops.hockey_stick(p_row, q_row, g)[0]
+    return Fraction(divergence)
 
 
 def rrs_level(p: Distribution, q: Distribution, k: int) -> Fraction:

@@ -235,7 +235,8 @@ class OptimalTree:
         """[V] distribution of the token behind an accepted path: R(c) p(y | c) - R(c y), normalized."""
         accepted, p = self.best.accepted, self.best.model(path)[0]
         left = np.array([accepted[path] * m - accepted.get((*path, y), 0) for y, m in enumerate(p)], dtype=object)
-        return left / left.sum()
+        found: NumpyArray = left / left.sum()
+        return found
 
 
 def _nested(shape: Shape) -> list[Any]:

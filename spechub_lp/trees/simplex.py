@@ -76,7 +76,8 @@ class Basis:
     def others(self) -> list[int]:
         """The basic ends that are no keys."""
         inside = np.flatnonzero(self.basic[: self.program.size])
-        return inside[self.key[self.program.member[inside]] != inside].tolist()
+        found: list[int] = inside[self.key[self.program.member[inside]] != inside].tolist()
+        return found
 
     @cached_property
     def tight(self) -> dict[int, int]:
@@ -92,7 +93,8 @@ class Basis:
         """The coefficients of a variable in the second rows."""
         n, N = self.program.size, len(self.program.sets)
         if variable < n:
-            return self.program.columns[self.program.end[variable]]
+            found: Row = self.program.columns[self.program.end[variable]]
+            return found
         return {} if variable < n + N else {variable - n - N: self.program.mass[0] * 0 + 1}
 
     @cached_property
@@ -163,7 +165,8 @@ class Basis:
         first, prices = multipliers
         program = self.program
         ends = self.cost(prices)[program.end] + first[program.member]
-        return gain - np.concatenate([ends, first, prices])
+        found: NumpyArray = gain - np.concatenate([ends, first, prices])
+        return found
 
     @cached_property
     def gain(self) -> NumpyArray:

@@ -37,7 +37,8 @@ def stored(path: Path, keep: int = KEEP, rank: int = RANK) -> Rows:
     }
     manifest = {"documents": [{"name": "verse_1", "domain": "verse"}, {"name": "prose_1", "domain": "prose"}]}
     save(path, pack(*logits(), keep, rank) | places, manifest)
-    return load(path)
+    rows: Rows = load(path)
+    return rows
 
 
 @pytest.fixture
@@ -130,7 +131,8 @@ def test_wrong_input_is_rejected_with_its_value(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Rows:
-    return load(VALIDATION / "captured" / "smollm2.safetensors")
+    rows: Rows = load(VALIDATION / "captured" / "smollm2.safetensors")
+    return rows
 
 
 def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped: Rows) -> None:

@@ -41,7 +41,10 @@ class TabularReader:
         fresh = self.paths[len(self.paths) - len(tokens) :]
         with np.errstate(divide="ignore"):
             # the first token is the prompt, which the tabular model does not know
-            return np.log(np.stack([self.distributions((*self.text, *p)[1:])[self.which].astype(float) for p in fresh]))
+            found: FloatArray = np.log(
+                np.stack([self.distributions((*self.text, *p)[1:])[self.which].astype(float) for p in fresh])
+            )
+            return found
 
     def keep(self, node: int) -> None:
         self.text += self.paths[node] if node >= 0 else ()

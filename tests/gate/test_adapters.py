@@ -84,7 +84,8 @@ class OnHostNoise:
         self.ragged = getattr(engine, "ragged", False)
 
     def __call__(self, batch: TreeBatch) -> Emitted:
-        return self.engine(batch, seed=3, offset=5)
+        emitted: Emitted = self.engine(batch, seed=3, offset=5)
+        return emitted
 
 
 def exact(engine: Any, shape: tuple[int, ...], policy: str = "iid") -> Report:

@@ -127,7 +127,7 @@ def test_the_second_look_changes_nothing_for_a_plain_rule() -> None:
 
     def verify(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         verdict = rule.verify(p[None], q[None], torch.tensor([drafts]))
-        place = int(torch.multinomial(torch.cat([verdict.accept[0], verdict.residual[0]]), 1))
+        place = int(torch.multinomial(torch.as_tensor(np.concatenate([verdict.accept[0], verdict.residual[0]])), 1))
         return (drafts[place], place) if place < 1 else (place - 1, -1)
 
     assert check_node(verify, "iid", 1, cases=CASES, settings=LEVEL_1).status == "pass"

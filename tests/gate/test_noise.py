@@ -139,7 +139,8 @@ def test_a_right_engine_is_exact_wherever_its_noise_lives(engine: Any) -> None:
 @pytest.mark.parametrize("engine", WHEREVER.values(), ids=WHEREVER)
 def test_a_wrong_engine_fails_wherever_its_noise_lives(engine: Any) -> None:
     def always_q(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-        return engine(q, q, drafts)
+        answer: Answer = engine(q, q, drafts)
+        return answer
 
     vars(always_q)["__wrapped__"] = engine
     report = check_node(always_q, "iid", 1, cases=CASE, settings=EXACT)

@@ -41,7 +41,8 @@ def parts(
 ) -> tuple[NumpyArray, IntArray, NumpyArray]:
     draft = rational_row(q) if dtype is object else np.asarray([q], dtype=float)
     target = rational_row(p)[0] if dtype is object else np.asarray(p, dtype=float)
-    return target, *enumerate_drafts(policy, draft, k)
+    x, mass = enumerate_drafts(policy, draft, k)
+    return target, np.asarray(x), mass
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,8 @@ def test_peaked_distributions_neither_infeasible_nor_wrong() -> None:
     for _ in range(40):
         p, q = (rng.dirichlet([0.08] * 12) for _ in range(2))
         alpha = float(optimum(p, q).alpha)
-        p, x, mass = p / p.sum(), *enumerate_drafts(drafts.by_name("iid"), q[None] / q.sum(), 2)
+        p, (tuples, mass) = p / p.sum(), enumerate_drafts(drafts.by_name("iid"), q[None] / q.sum(), 2)
+        x = np.asarray(tuples)
         assert abs(highs.solve(program.compact(p, x, mass)).value - alpha) < FLOAT_ERROR
         assert abs(highs.solve(program.full(p, x, mass)).value - alpha) < FLOAT_ERROR
 
@@ -190,8 +192,8 @@ def test_variables_gains_and_marginals() -> None:
 
 
 def test_sizes_are_the_paper_s() -> None:
-    x, mass = enumerate_drafts(drafts.by_name("iid"), np.full((1, 4), 0.25), 2)
-    p = np.full(4, 0.25)
+    tuples, mass = enumerate_drafts(drafts.by_name("iid"), np.full((1, 4), 0.25), 2)
+    p, x = np.full(4, 0.25), np.asarray(tuples)
     assert program.full(p, x, mass).size == (4**2 + 4, 4**3)
     assert program.compact(p, x, mass, merged=False).size[1] == 2 * 4**2 - 4
     assert program.compact(p, x, mass).size == (4 * 5 // 2 + 4, 4 * 4)

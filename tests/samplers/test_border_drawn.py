@@ -32,7 +32,7 @@ def test_the_blocks_of_a_level_are_the_nodes_that_stand_there(sampler: Border) -
     tree, nodes = race.tree, range(len(race.tree.formed))
     until = [tree.formed[up] if up >= 0 else 1.0 for up in tree.parent]
     for t in (0.0, 0.31, 0.77, 0.999):
-        standing = sorted((tree.first[n], tree.end[n]) for n in nodes if tree.formed[n] <= t < until[n])
+        standing = sorted((int(tree.first[n]), int(tree.end[n])) for n in nodes if tree.formed[n] <= t < until[n])
         assert race.blocks(t) == standing
 
 

@@ -15,7 +15,8 @@ FAMILY = list(family(80, seed=1))
 
 
 def worst_distance(sampler: Sampler) -> Number:
-    return max(exact(sampler, instance.p, instance.q).distance for instance in FAMILY)
+    found: Number = max(exact(sampler, instance.p, instance.q).distance for instance in FAMILY)
+    return found
 
 
 @pytest.mark.parametrize("sampler", wrong_samplers.ALL, ids=lambda s: type(s).__name__)

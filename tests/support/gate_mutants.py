@@ -340,7 +340,8 @@ class RecycledPool:
 
     def uniform(self) -> float:
         self.place = (self.place + 1) % len(self.pool)
-        return self.pool[self.place]
+        u: float = self.pool[self.place]
+        return u
 
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
         need = p.clone()

@@ -73,7 +73,7 @@ def follow(
 
 
 def flip(choose: Callable[[Any], Any], r: Fraction) -> bool:
-    return choose([1 - min(Fraction(1), r), min(Fraction(1), r)]) == 1
+    return bool(choose([1 - min(Fraction(1), r), min(Fraction(1), r)]) == 1)
 
 
 def normalized(weights: Distribution) -> list[Fraction]:

@@ -123,7 +123,7 @@ def order_kept(engine: Engine) -> bool:
     p = torch.tensor([8.0, 4, 2, 1, 1e-3, 1e-3, 1e-3, 1e-3], dtype=torch.float64)
     q = torch.tensor([1.0, 2, 2, 3, 1, 1, 1, 1], dtype=torch.float64)
     counts = torch.bincount(engine.draw(p / p.sum(), q / q.sum(), 10_000), minlength=8).tolist()
-    return counts[0] > counts[1] > counts[2] > counts[3] > max(counts[4:])
+    return bool(counts[0] > counts[1] > counts[2] > counts[3] > max(counts[4:]))
 
 
 def sure_targets(engine: Engine) -> bool:

@@ -67,7 +67,7 @@ def _row(dice: np.random.Generator, kind: str, size: int) -> np.ndarray:
         row = dice.random(size) * 10.0 ** -dice.choice([0.0, 14, 17, 31, 150, 290, 300, 305, 307, 308], size)
         return _normal(row, keep=True)
     if kind == "one-hot":
-        return np.eye(size)[dice.integers(size)]
+        return np.asarray(np.arange(size) == dice.integers(size), dtype=float)
     if kind == "nearly one-hot":
         row = np.full(size, float(dice.choice([1e-3, 1e-9, 1e-16, 1e-30])) / size)
         row[dice.integers(size)] += 1
@@ -78,7 +78,7 @@ def _row(dice: np.random.Generator, kind: str, size: int) -> np.ndarray:
 
 
 def _ulps(dice: np.random.Generator, row: np.ndarray) -> np.ndarray:
-    return row * (1 + 2.0**-52 * dice.integers(-2, 3, len(row)))
+    return np.asarray(row * (1 + 2.0**-52 * dice.integers(-2, 3, len(row))))
 
 
 def _normal(row: np.ndarray, keep: bool = False) -> np.ndarray:
@@ -86,7 +86,8 @@ def _normal(row: np.ndarray, keep: bool = False) -> np.ndarray:
     if not row.sum() > 1e-3:
         row = row.copy()
         row[len(row) // 2] = 1.0
-    return np.where(row < 1e-14, row, row / row.sum()) if keep else row / row.sum()
+    whole: np.ndarray = row / row.sum()
+    return np.where(row < 1e-14, row, whole) if keep else whole
 
 
 def _normal_but(row: np.ndarray, tops: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def _normal_but(row: np.ndarray, tops: np.ndarray) -> np.ndarray:
     if others.any():
         row[others] *= (1 - row[tops].sum()) / row[others].sum()
         return row
-    return row / row.sum()
+    return np.asarray(row / row.sum())
 
 
 def cast(row: np.ndarray, dtype: str, library: str) -> Any:

@@ -236,7 +236,9 @@ class Company:
         return {"probe": objects.address(self.policy), "k": self.k, "vocabulary": VOCABULARY, "batch": True}
 
 
-def first_failure(rows: UnlikeRows, outcomes: Sequence[Any], which: Sequence[int] | None = None) -> Any:
+def first_failure(
+    rows: UnlikeRows, outcomes: Sequence[Any], which: Sequence[int] | None = None
+) -> tuple[str, Failure] | None:
     """(where, failure) of the first row that failed or put out a token of probability 0, or None."""
     for place, outcome in enumerate(outcomes):
         b = place if which is None else int(which[place])

@@ -98,7 +98,7 @@ class Bets:
         key = (Level.DRAWS, words)
         laws = rows.laws[0, :, depth]  # [bases, V + 1, V]
         bet = self.tables.get(key) or self.tables.setdefault(key, TableBet(laws.reshape(-1, VOCABULARY), words))
-        last = y[mask, depth - 1] if depth else np.full(mask.sum(), -1)
+        last = y[mask, depth - 1] if depth else np.full(int(mask.sum()), -1)
         bet.update(rows.base[mask] * (VOCABULARY + 1) + last % (VOCABULARY + 1), y[mask, depth])
 
     def _pair(

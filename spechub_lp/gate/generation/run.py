@@ -133,7 +133,8 @@ def check_setting(name: str, folder: Path, plan: Plan, setting: Setting) -> Row:
         return check_exact(made, read_pair(folder), setting, plan.drafts, plan.tokens, plan.limits)
 
     try:
-        return in_child(work, plan.limits.seconds + plan.limits.time_limit + GRACE)
+        row: Row = in_child(work, plan.limits.seconds + plan.limits.time_limit + GRACE)
+        return row
     except ChildDied as error:
         return Row(setting.name, Verdict.FAILED, message=str(error))
 

@@ -61,7 +61,8 @@ def random_llama(vocabulary: int, seed: int, layers: int = 1) -> TinyLlama:
     rng = np.random.default_rng([seed, vocabulary])
 
     def matrix(rows: int, columns: int, gain: float = 1.0) -> Array:
-        return (gain * rng.standard_normal((rows, columns)) / np.sqrt(columns)).astype(np.float32)
+        found: Array = (gain * rng.standard_normal((rows, columns)) / np.sqrt(columns)).astype(np.float32)
+        return found
 
     weights = {"model.embed_tokens.weight": matrix(vocabulary, HIDDEN, np.sqrt(HIDDEN))}
     for at in map(_layer_name, range(layers)):
@@ -101,11 +102,13 @@ def _layer(x: Array, w: dict[str, Array]) -> Array:
     x = x + from_logits(scores) @ v @ w["self_attn.o_proj.weight"].T
     y = _normed(x, w["post_attention_layernorm.weight"])
     gate = y @ w["mlp.gate_proj.weight"].T
-    return x + (gate / (1 + np.exp(-gate)) * (y @ w["mlp.up_proj.weight"].T)) @ w["mlp.down_proj.weight"].T
+    found: Array = x + (gate / (1 + np.exp(-gate)) * (y @ w["mlp.up_proj.weight"].T)) @ w["mlp.down_proj.weight"].T
+    return found
 
 
 def _normed(x: Array, weight: Array) -> Array:
-    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + EPSILON) * weight
+    found: Array = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + EPSILON) * weight
+    return found
 
 
 def _rotated(x: Array) -> Array:

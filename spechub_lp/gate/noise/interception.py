@@ -99,7 +99,10 @@ class ControlledTorch(TorchDispatchMode):
 
     def _exponential(self, a: dict[str, Any], source: str) -> torch.Tensor:
         times = self.control.choices.race(a["self"].numel(), source)
-        return torch.tensor(times, dtype=torch.float64).reshape(a["self"].shape).to(a["self"].dtype) / a.get("lambd", 1)
+        found: torch.Tensor = torch.tensor(times, dtype=torch.float64).reshape(a["self"].shape).to(
+            a["self"].dtype
+        ) / a.get("lambd", 1)
+        return found
 
     def _randint(self, a: dict[str, Any], source: str) -> torch.Tensor:
         shape = a["size"] if "size" in a else a["self"].shape

@@ -15,7 +15,7 @@ from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.trees.shape import levels
-from spechub_lp.typing import Array
+from spechub_lp.typing import NumpyArray
 
 VOCABULARY = 4
 PLAIN = (0, 1)
@@ -43,7 +43,7 @@ class UnlikeRows:
     """Of which row is which."""
     padding: float = float("nan")
     """What fills the rows of p and q that nobody may read."""
-    trees: Array = field(init=False)
+    trees: NumpyArray = field(init=False)
     """[B, N] drafted tokens in the names of the bases; -1 for the root and for padding."""
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class UnlikeRows:
         return levels(*self.branching).parents
 
     @cached_property
-    def depths(self) -> Array:
+    def depths(self) -> NumpyArray:
         """[N] the depth of each node."""
         depths = [0]
         for parent in self.parents[1:]:
@@ -76,7 +76,7 @@ class UnlikeRows:
         return np.asarray(depths)
 
     @cached_property
-    def base(self) -> Array:
+    def base(self) -> NumpyArray:
         """[B] which base each row is."""
         rng = np.random.default_rng([self.seed, 1, self.variant])
         special = [SURE, EQUAL] + [ONE_DRAFT] * (max(self.branching, default=1) == 1 or self.drafts.name == "iid")
@@ -86,14 +86,14 @@ class UnlikeRows:
         return base
 
     @cached_property
-    def names(self) -> Array:
+    def names(self) -> NumpyArray:
         """[B, V] the name in each row of each token of its base."""
         rng = np.random.default_rng([self.seed, 2, self.variant])
         some = np.stack([rng.permutation(VOCABULARY) for _ in range(NAMES)])
         return some[rng.integers(0, NAMES, self.size)]
 
     @cached_property
-    def lengths(self) -> Array:
+    def lengths(self) -> NumpyArray:
         """[B] the levels that each row has."""
         if not self.ragged:
             return np.full(self.size, self.depth)
@@ -101,7 +101,7 @@ class UnlikeRows:
         return np.where(rng.random(self.size) < 0.5, self.depth, rng.integers(0, self.depth + 1, self.size))
 
     @cached_property
-    def laws(self) -> Array:
+    def laws(self) -> NumpyArray:
         """[2, bases, L + 1, V + 1, V] the target and the draft distribution at each depth after each last token."""
         rng = np.random.default_rng([self.seed, 4])
         shape = (5, self.depth + 1, VOCABULARY + 1)
@@ -109,7 +109,7 @@ class UnlikeRows:
         q[0] = 0.02 + 0.92 * np.eye(VOCABULARY)[p[0].argmax(axis=-1)]  # so that equal noise gives equal tokens
         p[SURE], q[ONE_DRAFT] = (np.eye(VOCABULARY)[rng.integers(0, VOCABULARY, shape[1:])] for _ in range(2))
         q[EQUAL] = p[EQUAL]
-        return np.stack([p, q]) / np.stack([p, q]).sum(axis=-1, keepdims=True)
+        return np.asarray(np.stack([p, q]) / np.stack([p, q]).sum(axis=-1, keepdims=True))
 
     def redraw(self, rng: np.random.Generator) -> None:
         """Draft every row afresh."""
@@ -124,10 +124,10 @@ class UnlikeRows:
                 place = np.searchsorted(ends, rng.random(len(rows)), side="right").clip(max=len(ends) - 1)
                 self.trees[rows[:, None], children] = tuples[place]
 
-    def _drafted(self, depth: int) -> dict[tuple[int, int], tuple[Array, Array]]:
+    def _drafted(self, depth: int) -> dict[tuple[int, int], tuple[NumpyArray, NumpyArray]]:
         """For each base and last token: the tuples that may be drafted, and their cumulative masses."""
         if depth not in self._tables:
-            table: dict[tuple[int, int], tuple[Array, Array]] = {}
+            table: dict[tuple[int, int], tuple[NumpyArray, NumpyArray]] = {}
             for base in sorted(set(self.base.tolist())):
                 for last in range(-1, VOCABULARY) if depth else [-1]:
                     p, q = (tuple(row.tolist()) for row in self.laws[:, base, depth, last])
@@ -138,7 +138,7 @@ class UnlikeRows:
         return self._tables[depth]
 
     @cached_property
-    def _tables(self) -> dict[int, dict[tuple[int, int], tuple[Array, Array]]]:
+    def _tables(self) -> dict[int, dict[tuple[int, int], tuple[NumpyArray, NumpyArray]]]:
         return {}
 
     def batch(self, rows: Sequence[int]) -> TreeBatch:
@@ -169,7 +169,7 @@ class UnlikeRows:
             out.append(set(contexts) - {(-2,)})
         return out
 
-    def completed(self, rows: Sequence[int], tokens: Sequence[tuple[int, ...]], rng: np.random.Generator) -> Array:
+    def completed(self, rows: Sequence[int], tokens: Sequence[tuple[int, ...]], rng: np.random.Generator) -> NumpyArray:
         """[B, L + 1] what each row put out, in the names of its base, completed with draws from the target."""
         at = np.asarray(rows, dtype=int)
         out = np.full((len(at), self.depth + 1), -1)

@@ -98,12 +98,13 @@ class Captured:
 
     def distributions(self, position: int, temperature: float) -> tuple[Array, Array]:
         """([V], [V]) p and q in float32."""
-        return self._recent(
+        found: tuple[Array, Array] = self._recent(
             (position, temperature),
             lambda: tuple(
                 distribution.astype(np.float32) for distribution in self.rows.distributions(position, temperature)
             ),
         )
+        return found
 
     @cached_property
     def _recent(self) -> Recent:

@@ -16,7 +16,7 @@ from spechub_lp.gate.problems.node import Problem, check_distributions
 from spechub_lp.gate.problems.tree import Context, TreeProblem
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.optimum.full_vocabulary import cut
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, NumpyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,10 @@ def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
     return min(1.0, float(found.alpha[0] + found.error[0]))
 
 
-def as_distribution(row: Array | Sequence[Any]) -> Array:
+def as_distribution(row: Array | Sequence[Any]) -> NumpyArray:
     distribution = np.asarray(row, dtype=np.float64)
-    return distribution / distribution.sum(axis=-1, keepdims=True)
+    found: NumpyArray = distribution / distribution.sum(axis=-1, keepdims=True)
+    return found
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,11 @@ class CapturedTree(TreeProblem):
 
     def target(self, context: Context) -> np.ndarray:
         """[V] target distribution after these tokens."""
-        return self._rounded[0][self.place(context)]
+        return np.asarray(self._rounded[0][self.place(context)])
 
     def draft(self, context: Context) -> np.ndarray:
         """[V] draft distribution after these tokens."""
-        return self._rounded[1][self.place(context)]
+        return np.asarray(self._rounded[1][self.place(context)])
 
     def place(self, context: Context) -> int:
         """Which row of the pool holds after these tokens."""
@@ -102,7 +103,7 @@ class CapturedTree(TreeProblem):
         return place
 
     @cached_property
-    def _rounded(self) -> tuple[Array, Array]:
+    def _rounded(self) -> tuple[NumpyArray, NumpyArray]:
         return as_distribution([p for p, _ in self.rows]), as_distribution([q for _, q in self.rows])
 
     @cached_property
@@ -130,7 +131,7 @@ class WidePool:
     @cached_property
     def step(self) -> Array:
         """[R, V] how far each token leads on in the pool, less one."""
-        return (_ranks(self.p.numpy()) % len(self.p)).astype(np.int8)
+        return np.asarray(_ranks(self.p.numpy()) % len(self.p), dtype=np.int8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,8 @@ class Problem:
     def target(self) -> Array:
         """[V] the distribution that the output must have: p over its exact sum."""
         p = np.asarray(self.p)
-        return p / p.sum()
+        found: Array = p / p.sum()
+        return found
 
     @cached_property
     def tuples(self) -> tuple[tuple[int, ...], ...]:
@@ -65,7 +66,8 @@ class Problem:
     def mass(self) -> Array:
         """[N] Q(x) of each tuple; sums to 1."""
         mass = np.asarray(self._enumerated[1], dtype=np.float64)
-        return mass / mass.sum()
+        found: Array = mass / mass.sum()
+        return found
 
     @cached_property
     def _enumerated(self) -> tuple[Array, Array]:

@@ -116,10 +116,10 @@ class TreeProblem:
     def _distribution(self, context: Context, side: int) -> np.ndarray:
         if self.shift:
             distribution = np.exp(LOGITS)
-            return distribution / distribution.sum()
+            return np.asarray(distribution / distribution.sum())
         if self.loose is not None:
             if len(context) not in self.loose:
-                return np.eye(self.vocabulary)[(sum(context) + len(context)) % self.vocabulary]
+                return np.asarray(np.eye(self.vocabulary)[(sum(context) + len(context)) % self.vocabulary])
             context = (len(context), *context[-1:])
         if side == 1 and (sum(context) + len(context)) % 2 == 0:
             # The target's numbers in reverse: half of the tokens are drafted too rarely, so a residual has a choice.

@@ -169,7 +169,8 @@ class Watch:
 def _log_mean(logs: Array) -> Array:
     """log of the mean of exp over the last axis."""
     top = logs.max(axis=-1, keepdims=True)
-    return top[..., 0] + np.log(np.exp(logs - top).mean(axis=-1))
+    mean: Array = top[..., 0] + np.log(np.exp(logs - top).mean(axis=-1))
+    return mean
 
 
 def radius(n: int, alpha: float) -> float:

@@ -136,7 +136,7 @@ def merge_levels(axes: Any, race: Race, names: Sequence[str] = (), t: float | No
         if until <= formed:
             continue
         density = race.f[start:end].sum() / race.q[start:end].sum()
-        shade = _shade("viridis", 0.08 + 0.5 * density / densities.max())
+        shade = _shade("viridis", float(0.08 + 0.5 * density / densities.max()))
         pale = 0.4 if t is not None and not formed <= t < until else 1.0
         axes.fill_between([c[start], c[end]], formed, until, color=shade, alpha=pale, ec="white", lw=0.8)
         if until - formed > 0.05 and c[end] - c[start] > 0.06:

@@ -127,4 +127,5 @@ def junit(report: Report) -> str:
     suite.set("failures", str(sum(bool(found) for _, found in cases)))
     suite.set("errors", str(int(report.status is Status.INCONCLUSIVE)))
     # UTF-8 as write_text has it; with encoding="unicode" the declaration would name the locale's
-    return ET.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    result: str = ET.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    return result

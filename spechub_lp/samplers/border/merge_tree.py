@@ -78,7 +78,8 @@ def best_density(p: Array, q: Array, f: Array) -> Array:
     >>> (best_density(p, q, f) * q).round(2).tolist()
     [0.36, 0.3, 0.34]
     """
-    return _raised(*_lowered(p, q, f), p, q)
+    density: Array = _raised(*_lowered(p, q, f), p, q)
+    return density
 
 
 def fairest_density(p: Array, q: Array, f: Array) -> Array:
@@ -108,7 +109,8 @@ def fairest_density(p: Array, q: Array, f: Array) -> Array:
     [0.36, 0.39, 0.25]
     """
     density, cut, _ = _lowered(p, q, f)
-    return _spread(density, cut, p, q, f)
+    fairest: Array = _spread(density, cut, p, q, f)
+    return fairest
 
 
 @compiled

@@ -4,6 +4,7 @@ For each row of (p, q): the order of the tokens, the distribution of the chosen 
 partitions that makes it. The choice then takes O(k log k) a tuple whatever the vocabulary.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +142,8 @@ def prepare_in_classes(p: Array, q: Array, k: int, levels: int, octaves: int) ->
 def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
     """The rows of a batch as one mixture, in the namespace and on the device of `like`."""
     *tables, trees = zip(*done, strict=True)
-    rank, merge_level, odds, distribution = (np.stack(table) for table in tables)
+    stacked: Iterator[Array] = (np.stack(table) for table in tables)
+    rank, merge_level, odds, distribution = stacked
     left = positive(p - distribution)
     accept, residual, acceptance = accept_probability(p, distribution), normalize(left, p), np.sum(p - left, axis=1)
     if like.dtype != object:

@@ -137,7 +137,8 @@ class Row:
 
     def best(self, removed: frozenset[int], r: int) -> Array:
         """Return the distribution of the best of r draws from the pool without `removed`: [n]."""
-        return self.known((removed, r), lambda: self.best_of_rest(removed, r))
+        best: Array = self.known((removed, r), lambda: self.best_of_rest(removed, r))
+        return best
 
     def best_of_rest(self, removed: frozenset[int], r: int) -> Array:
         """Compute what `best` returns."""
