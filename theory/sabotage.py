@@ -87,12 +87,12 @@ def every_target_is_covered(p: Distribution, q: Distribution, k: int) -> bool:
 
 def one_token_is_enough(p: Distribution, q: Distribution, k: int) -> bool:
     call = exact_call(trees.everywhere(p, q), chain(2), trees.GreedyBlock())
-    return call.is_lossless == (call.distance(1) == 0)
+    return bool(call.is_lossless == (call.distance(1) == 0))
 
 
 def tokens_are_enough(p: Distribution, q: Distribution, k: int) -> bool:
     pair = trees.everywhere(p, q)
-    return tree_optimum(pair, chain(2)).value == exact_call(pair, chain(2), NodeByNode("naive")).value
+    return bool(tree_optimum(pair, chain(2)).value == exact_call(pair, chain(2), NodeByNode("naive")).value)
 
 
 class DraftsForB(BorderPath):
