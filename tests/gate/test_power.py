@@ -3,6 +3,7 @@
 The whole zoo takes an hour or more: `python validation/benchmarks/gate_power.py`.
 """
 
+import importlib
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from places import ROOT
 sys.path.insert(0, str(ROOT / "validation" / "benchmarks"))
 from power.all_engines import ENTRIES, Entry
 
+from spechub_lp._util.reading import read_json
 from spechub_lp.gate import Settings
 from spechub_lp.gate.engines.load import load
 from spechub_lp.gate.run import run
@@ -22,7 +24,6 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 OF_BATCHES = ("batch", "chain", "tree", "stream")
 FAILED = (
     "pruned_10",
-    "lucky_draw_skips_test",
     "repeated_sibling_counts",
     "low_entropy_of_q",
     "near_accepts",
@@ -32,14 +33,13 @@ FAILED = (
     "After1000",
     "watches_its_watcher",
     "seeds_4",
-    "race_upside_down",
-    "OneCoin",
+    "NextOffer",
+    "OneHostCoin",
     "BlockStops",
-    "RowAfterRejected",
     "OneCoinForLevels",
     "OffsetIgnored",
 )
-PASSED = ("one_draft", "BySeededStream", "by_loop", "CacheOfBoth", "numpy_of_class", "Chain", "Siblings")
+PASSED = ("one_draft", "BySeededStream", "CacheOfBoth", "Chain", "Siblings")
 
 
 def test_the_zoo_is_large_enough() -> None:
@@ -48,6 +48,12 @@ def test_the_zoo_is_large_enough() -> None:
     assert sum(entry.kind in OF_BATCHES for entry in wrong) >= 20
     assert len(ENTRIES) - len(wrong) >= 60
     assert all(entry.seen and entry.what and entry.where and entry.distance is not None for entry in wrong)
+
+
+def test_the_page_has_the_stored_figures() -> None:
+    gate_power = importlib.import_module("gate_power")
+    page = gate_power.PAGE.read_text(encoding="utf-8")
+    assert gate_power.updated(page, read_json(gate_power.KEPT)) == page
 
 
 def drafts_of(entry: Entry) -> tuple[Any, Any, list[int]]:
@@ -70,20 +76,20 @@ def test_every_function_answers(right: bool) -> None:
         assert int(slot) == -1 or entry.wrong or x[int(slot)] == int(y), entry.address
 
 
-def verdict(name: str) -> Any:
+def verdict(name: str, seconds: float) -> Any:
     entry = BY_NAME[name]
-    return run(entry.address, entry.drafts, entry.k, Settings(seconds=120))
+    return run(entry.address, entry.drafts, entry.k, Settings(seconds=seconds))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAILED)
 def test_a_wrong_engine_fails(name: str) -> None:
-    report = verdict(name)
+    report = verdict(name, seconds=120)
     assert report.exit_code == 1, text(report)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PASSED)
-def test_a_right_engine_passes(name: str) -> None:
-    report = verdict(name)
-    assert report.exit_code == 0, text(report)
+def test_a_right_engine_does_not_fail(name: str) -> None:
+    report = verdict(name, seconds=20)
+    assert report.exit_code in (0, 3), text(report)

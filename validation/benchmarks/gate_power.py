@@ -132,6 +132,15 @@ def table(figures: dict[str, Any]) -> list[str]:
     return lines
 
 
+def shown(entry: Entry, size: dict[str, Any]) -> str:
+    """The distance of a wrong engine: measured where draws show it, else as known from its construction."""
+    if not entry.wrong:
+        return ""
+    if size.get("distance", 0) > 3 * size.get("spread", 1):
+        return f"{size['distance']:.2g}"
+    return f"about {entry.distance}"
+
+
 def missed(figures: dict[str, Any]) -> list[str]:
     """Every engine that got another verdict than it should."""
     rows, known = figures["engines"], figures["sizes"]
@@ -144,8 +153,8 @@ def missed(figures: dict[str, Any]) -> list[str]:
                 f"{entry.address} --drafts {entry.drafts} --k {entry.k}",
                 f"{'wrong' if entry.wrong else 'right'}: {entry.kind}",
                 entry.what,
-                entry.where,
-                f"{size['distance']:.2g}" if "distance" in size else f"about {entry.distance}",
+                entry.where if entry.wrong else "",
+                shown(entry, size),
                 f"{size['measure']:.2g}" if size else "",
                 row["verdict"],
                 " ".join(str(row["says"]).split())[:200].replace("|", "/"),
