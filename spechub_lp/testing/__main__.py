@@ -9,7 +9,23 @@ from spechub_lp.testing.files import ENGINES, text_of
 
 
 def main(words: list[str] | None = None) -> int:
-    """Write one file. Returns the exit code."""
+    """Write one file, as the command does.
+
+    Parameters
+    ----------
+    words
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Examples
+    --------
+    >>> main(["vllm", "--out", "test_vllm.py"])
+    0
+    """
     parser = argparse.ArgumentParser("python -m spechub_lp.testing", description=__doc__)
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("--out", type=Path, help="The file; stdout by default.")

@@ -16,6 +16,11 @@ def text_of(engine: str) -> str:
     engine
         One of `ENGINES`.
 
+    Returns
+    -------
+    str
+        Python, self-contained.
+
     Raises
     ------
     UnknownName
@@ -23,8 +28,8 @@ def text_of(engine: str) -> str:
 
     Examples
     --------
-    >>> text_of("vllm").splitlines()[0][:40]
-    '\"\"\"The exact joint distribution of the to'
+    >>> text_of("vllm").splitlines()[0].strip('"')[:30]
+    'The exact joint distribution o'
     """
     if engine not in ENGINES:
         raise UnknownName("test file", engine, ENGINES)
