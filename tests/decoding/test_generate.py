@@ -18,7 +18,7 @@ from spechub_lp.decoding.readers import CachedReader, WindowReader, cache_argume
 from spechub_lp.replay.measures import Setting
 from spechub_lp.trees.decoding import step_distribution, target_distribution, tokens_per_call
 from spechub_lp.trees.node_by_node import NodeByNode
-from spechub_lp.trees.path import Block
+from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import FloatArray, ObjectArray
@@ -60,6 +60,7 @@ class TabularReader:
         (Shape((Shape((Shape(),)), Shape())), NodeByNode("border_wor")),
         (full(2, 2), Traversal()),
         (chain(3), Block()),
+        (full(2, 2), BorderPath()),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
