@@ -154,7 +154,7 @@ def test_a_hang_is_a_verdict_and_its_input_is_saved_only_when_asked(run: Callabl
     assert result.exit_code == 1, result.output
     assert "--case FILE saves the failing input; run it again with: spechub-lp gate eng" in result.output
     assert set(Path().iterdir()) - before <= {Path("__pycache__")}
-    assert "no answer within 0.5 seconds" in result.output
+    assert "no answer within 6 seconds" in result.output  # twelve time limits: the first call may load and compile
 
 
 @pytest.mark.slow
