@@ -126,6 +126,7 @@ def stand_in(engine: str, accept: str, residual: str) -> str:
     return source + PUT.format(name=MODULES[engine], module="me")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_file_passes_on_a_right_stand_in(engine: str, tmp_path: Path) -> None:
     done = run(tmp_path, engine, stand_in(engine, *RIGHT[engine]))
@@ -135,6 +136,7 @@ def test_the_file_passes_on_a_right_stand_in(engine: str, tmp_path: Path) -> Non
     assert ("XPASS(strict)" in done.stdout) == (engine == "vllm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "name"), [(engine, name) for engine in ENGINES for name in WRONG[engine]])
 def test_the_file_fails_on_a_wrong_stand_in(engine: str, name: str, tmp_path: Path) -> None:
     done = run(tmp_path, engine, stand_in(engine, *WRONG[engine][name]))
@@ -142,12 +144,14 @@ def test_the_file_fails_on_a_wrong_stand_in(engine: str, name: str, tmp_path: Pa
     assert "FAILED test_rejection_distribution.py::test_joint_distribution_is_the_targets" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_without_its_engine_the_file_does_not_pass(engine: str, tmp_path: Path) -> None:
     hidden = f"import sys\nsys.modules[{engine!r}] = None\n"
     assert run(tmp_path, engine, hidden).returncode not in (0, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_file_passes_on_the_installed_engine(engine: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(engine) is None:
