@@ -186,7 +186,7 @@ def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclu
         (["engines_under_test:right", "--baseline", "none.json"], "cannot read"),
         (["--rerun", "engines_under_test.py"], "not JSON"),
         (["flashinfer_chain"], "flashinfer"),
-        (["vllm_v2"], "vllm"),
+        (["vllm_v2"], "vLLM"),
         (["tensorrt_llm"], "tensorrt"),
         (["mcsd"], "PYTHONPATH"),
         (["mcsd/wiht"], "Did you mean 'with'"),
