@@ -19,6 +19,9 @@ from spechub_lp.gate.run import run
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
 from spechub_lp.report.text import gate_report
 
+MOST_SEARCHED = 100_000
+"""Problems of one run."""
+
 
 def gate(
     engine: Annotated[
@@ -31,7 +34,7 @@ def gate(
     ] = None,
     drafts: OwnDrafts = None,
     k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
-    budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "40s",
+    budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "60s",
     distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,
     min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power.")] = 0.99,
     acceptance_floor: Annotated[float | None, typer.Option(help="Least acceptance, as a share of the optimum.")] = None,
@@ -44,6 +47,10 @@ def gate(
     rerun: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
     level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
+    searched: Annotated[int, typer.Option(help="Problems that are searched, for a plain function.")] = 80,
+    require_coverage: Annotated[
+        bool, typer.Option("--require-coverage", help="Code of the engine that never ran makes a pass inconclusive.")
+    ] = False,
     seed: Seed = 0,
     logits: Annotated[
         Path | None,
@@ -68,6 +75,8 @@ def gate(
             acceptance_floor=acceptance_floor,
             time_limit=time_limit,
             seed=seed,
+            searched=searched,
+            require_coverage=require_coverage,
             levels=tuple(level) if level else Settings.levels,
         )
         settings = _checked(_with_budget(settings, budget))
@@ -123,6 +132,8 @@ def _checked(settings: Settings) -> Settings:
         value = getattr(settings, name)
         if value is not None and (not low < value <= high or (name == "min_power" and value == 1)):
             raise SpecHubError(f"--{name.replace('_', '-')} {value} must lie between {low} and {high}")
+    if not 0 <= settings.searched <= MOST_SEARCHED:
+        raise SpecHubError(f"--searched {settings.searched} must lie between 0 and {MOST_SEARCHED:,}")
     if not settings.time_limit > 0:
         raise SpecHubError(f"--time-limit {settings.time_limit} must be positive")
     if not set(settings.levels) <= {0, 1, 2, 3}:

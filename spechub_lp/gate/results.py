@@ -130,10 +130,74 @@ class Row:
     """Mass of the noise that the exact distribution leaves open."""
     draws: int = 0
     """Calls at level 2."""
+    searched: bool = False
+    """Whether the problem was searched, and not built in or given."""
 
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
         return vars(self) | {"acceptance": None if isnan(self.acceptance) else self.acceptance}
+
+
+@dataclass
+class Coverage:
+    """What a run looked at, and what it did not.
+
+    Examples
+    --------
+    >>> Coverage(problems=2, sizes=[2, 5], unvisited=["`verify`, line 4 never ran: `return 0`"]).complete
+    False
+    """
+
+    problems: int = 0
+    """Problems that were looked at."""
+    sizes: list[int] = field(default_factory=list)
+    """Their vocabularies, each once."""
+    policies: list[str] = field(default_factory=list)
+    """Draft policies."""
+    k: list[int] = field(default_factory=list)
+    """Numbers of drafts."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Kinds of distributions, and on how many problems each was met; 0: not met."""
+    batches: list[str] = field(default_factory=list)
+    """Shapes of batches; empty for a plain function."""
+    exact: float | None = None
+    """Smallest distance that an exact distribution on up to four tokens tells from 0; None without one."""
+    draws: int = 0
+    """Calls on real noise against p."""
+    drawn: float | None = None
+    """Smallest distance that those would have caught, with the power that was asked for."""
+    by_draws_only: int = 0
+    """Problems without an exact distribution."""
+    not_reached: int = 0
+    """Problems that were planned and not reached."""
+    left_out: float = 0.0
+    """The largest mass of noise and drafts, over the exact problems, that was not looked at."""
+    lines: tuple[int, int] | None = None
+    """(lines of the engine's own Python code that ran, all of them); None where its code was not watched."""
+    outcomes: tuple[int, int] | None = None
+    """(outcomes of its conditions that were seen, two for each condition)."""
+    unwatched: str = ""
+    """Why its code was not watched."""
+    unvisited: list[str] = field(default_factory=list)
+    """What of its code no call has run, as sentences."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the engine's code was watched and all of it ran."""
+        return self.lines is not None and not self.unvisited
+
+    def document(self) -> dict[str, Any]:
+        """The coverage as JSON."""
+        pairs = {"lines": self.lines, "outcomes": self.outcomes}
+        return vars(self) | {name: None if pair is None else list(pair) for name, pair in pairs.items()}
+
+    @classmethod
+    def read(cls, document: dict[str, Any] | None) -> "Coverage | None":
+        """The inverse of `document`; None of a document without it."""
+        if document is None:
+            return None
+        pairs = {name: tuple(document[name]) for name in ("lines", "outcomes") if document[name] is not None}
+        return cls(**document | pairs)
 
 
 @dataclass
@@ -174,6 +238,10 @@ class Report:
     seconds: float = 0.0
     """Wall time."""
     settings: dict[str, Any] = field(default_factory=dict)
+    confirmed: tuple[int, float | None] = (0, None)
+    """(calls on real noise against p, the smallest distance that they would have caught)."""
+    coverage: Coverage | None = None
+    """What was looked at; None where it was not noted."""
 
     @property
     def door(self) -> str:
@@ -254,4 +322,5 @@ class Report:
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
             "settings": self.settings,
+            "coverage": self.coverage and self.coverage.document(),
         }

@@ -41,7 +41,7 @@ class Settings:
     0.05
     """
 
-    seconds: float = 40.0
+    seconds: float = 60.0
     """Time for the whole run."""
     draws: int | None = None
     """At most so many calls on real noise at level 2."""
@@ -57,6 +57,10 @@ class Settings:
     """Seconds that one call may take."""
     seed: int = 0
     """Of drafts, random problems and the global generators."""
+    searched: int = 80
+    """Problems that are searched beside the built-in ones, for a plain function."""
+    require_coverage: bool = False
+    """Whether lines and conditions of the engine's Python code that no call has run make a pass inconclusive."""
     levels: tuple[int, ...] = (0, 1, 2, 3)
     """The levels that are run: 0 boundaries, 1 exact distributions, 2 draws, 3 streams."""
 

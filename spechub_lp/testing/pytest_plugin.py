@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--spechub-gate", action="append", default=[], metavar="MODULE:OBJECT", help="gate this engine")
     group.addoption("--spechub-gate-drafts", help="its draft policy; by default a sampler's own, and iid")
     group.addoption("--spechub-gate-k", type=int, default=2, help="how many drafts")
-    group.addoption("--spechub-gate-budget", type=float, default=40.0, help="seconds for each engine")
+    group.addoption("--spechub-gate-budget", type=float, default=60.0, help="seconds for each engine")
     group.addoption("--spechub-gate-logits", metavar="DIR", help="gate on captured rows: a folder or .safetensors")
 
 

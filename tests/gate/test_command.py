@@ -92,7 +92,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def go(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments))
+        few = [] if "--searched" in arguments or "--rerun" in arguments else ["--searched", "3"]
+        return CliRunner().invoke(app, [*arguments, *few])
 
     yield go
     sys.modules.pop("engines_under_test", None)
@@ -229,7 +230,7 @@ def test_an_output_that_cannot_be_written_is_misuse(run: Callable[..., Result]) 
 def test_the_pytest_plugin(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "from engines_under_test import Machine, biased\n"
-        "def test_right(spechub_gate):\n    assert spechub_gate(Machine(), k=1).status == 'pass'\n"
+        "def test_right(spechub_gate):\n    assert spechub_gate(Machine(), k=1, searched=3).status == 'pass'\n"
         "def test_wrong(spechub_gate):\n    spechub_gate(biased, k=1)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "spechub_lp.testing.pytest_plugin", "-p", "no:cacheprovider"]

@@ -11,6 +11,7 @@ from gate_mutants import CONTROLS, MUTANTS, Mutant
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.report.text.gate_table import text
 
+FEW = Settings(seconds=60, searched=6)
 SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
 
@@ -22,7 +23,7 @@ def some_slow(row: tuple[Any, ...]) -> ParameterSet:
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
 def test_rejects(mutant: Mutant) -> None:
-    report = check_node(mutant.engine, mutant.drafts, mutant.k, name=mutant.what)
+    report = check_node(mutant.engine, mutant.drafts, mutant.k, name=mutant.what, settings=FEW)
     assert report.exit_code == 1, text(report)
     found = [f for f in report.findings if f.proof and f.kind == mutant.kind]
     assert found, text(report)
@@ -33,7 +34,7 @@ def test_rejects(mutant: Mutant) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
 def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
-    report = check_node(engine, drafts, k, name=name)
+    report = check_node(engine, drafts, k, name=name, settings=FEW)
     assert report.status == "pass", text(report)
     assert report.smallest_caught <= 0.05
 

@@ -215,7 +215,7 @@ def plan() -> Logits:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [ids_from_2_to_15_dropped, half_sums_of_very_wide_rows])
 def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine: Any) -> None:
-    report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60))
+    report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60, searched=4))
     assert report.status == "pass", text(report)
 
 

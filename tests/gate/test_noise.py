@@ -156,7 +156,7 @@ def test_what_cannot_be_controlled_is_remembered_when_the_engine_swallows_the_er
             y = int(torch.multinomial(p, 1))
         return y, drafts.index(y) if y in drafts else -1
 
-    engine_report = check_node(fast_or_right, "iid", 1, settings=Settings(seconds=8))
+    engine_report = check_node(fast_or_right, "iid", 1, settings=Settings(seconds=8, searched=2))
     assert engine_report.exit_code == 1, text(engine_report)
     assert any(f.kind == "not controlled" and "normal" in f.message for f in engine_report.findings)
 

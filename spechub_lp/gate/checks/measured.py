@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from spechub_lp.coupling import Coupling
-from spechub_lp.gate.checks.policy import TOLERANCE
+from spechub_lp.gate.checks.policy import TOLERANCE, tolerance
 from spechub_lp.gate.engines.node import Emitted1, Failure
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem
@@ -23,11 +23,13 @@ class NodeDistribution:
     failed: float
     """The largest probability of a failure, over the tuples."""
     unexplained: float
+    left_out: float = 0.0
+    """Mass of the draft tuples that were not looked at."""
 
     @classmethod
     def build(cls, problem: Problem, found: Distributions) -> "NodeDistribution":
         """The table of what was found for each tuple."""
-        n = len(problem.tuples)
+        n, left_out = len(problem.tuples), problem.left_out
         accept, residual = np.zeros((n, problem.k)), np.zeros((n, problem.vocabulary))
         failed, unexplained = np.zeros(n), np.zeros(n)
         for i, x in enumerate(problem.tuples):
@@ -40,7 +42,7 @@ class NodeDistribution:
                 else:
                     residual[i, outcome.token] += chance
         coupling = Coupling(problem.target, np.asarray(problem.tuples), problem.mass, accept, residual)
-        return cls(problem, coupling, float(failed.max()), float(problem.mass @ unexplained))
+        return cls(problem, coupling, float(failed.max()), float(problem.mass @ unexplained), left_out)
 
     @property
     def output(self) -> np.ndarray:
@@ -49,8 +51,11 @@ class NodeDistribution:
 
     @property
     def distance(self) -> float:
-        """Total variation distance of the output from the target."""
-        return float(self.coupling.distance)
+        """Total variation distance of the output from the target; where tuples were left out, the least that it can be:
+        what they put out can only fill what is missing."""
+        if not self.left_out:
+            return float(self.coupling.distance)
+        return float(np.maximum(self.output - self.problem.target, 0).sum())
 
     @property
     def accepted(self) -> float:
@@ -63,14 +68,24 @@ class NodeDistribution:
         return float(self.problem.alpha)
 
     @property
+    def tolerance(self) -> float:
+        """A distance below this is rounding."""
+        return tolerance(self.problem.vocabulary)
+
+    @property
     def slack(self) -> float:
         """A distance below this proves nothing."""
-        return TOLERANCE + self.unexplained
+        return self.tolerance + self.unexplained
+
+    @property
+    def above(self) -> float:
+        """Acceptance above the optimum."""
+        return self.accepted - self.alpha - self.left_out
 
     @property
     def excess(self) -> float:
         """How much of the probability must be told wrongly if the engine is right after all; <= 0: nothing must."""
-        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.alpha) - self.slack
+        return max(self.distance if self.failed < TOLERANCE else 0.0, self.above) - self.slack
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The gate for plain functions on one node: exact distribution first, then the real noise, and the verdict."""
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -10,17 +11,21 @@ from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.memory import check_memory
-from spechub_lp.gate.checks.node_exact import ENOUGH, exact_distributions, failure_on, node_case, not_controlled
-from spechub_lp.gate.checks.policy import add_floor, seed_everything
+from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
+from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
+from spechub_lp.gate.checks.policy import TOLERANCE, add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, nearly_sure, recycled, watch
 from spechub_lp.gate.checks.wide import draw_nodes
+from spechub_lp.gate.coverage.numbers import numbers
+from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, one_thread
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
+from spechub_lp.gate.problems.searched import Search, kinds
 from spechub_lp.gate.protocols import ProtocolName
-from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
+from spechub_lp.gate.results import Coverage, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
@@ -112,15 +117,24 @@ def check_node(
     report = Report(name or getattr(verify, "__name__", type(verify).__name__), ProtocolName.NODE, policy.name, k)
     report.settings = vars(settings) | {"levels": list(settings.levels)}
     engine = NodeEngine(verify, settings.time_limit, journal)
-    with one_thread():
-        distributions: dict[str, dict[Any, Distribution]] = {}
+    watcher = Watcher(verify)
+    engine.call = watcher.watched(verify)
+    exact = Exact(engine, report, part, start + 0.75 * part.seconds)
+    search = Search([(policy, k)], settings.seed, numbers(seen.routine for seen in watcher.seen.values()))
+    planned = settings.searched if cases is None else 0
+    with one_thread(), watcher:
         why_draws: str | None = None
         if todo:
-            distributions, why_draws = exact_distributions(
-                engine, todo, report, part, start + 0.75 * part.seconds, 2 if rows else ENOUGH
-            )
+            why_draws = exact_distributions(exact, todo, 2 if rows else ENOUGH)
+        done = Searched()
+        if planned and why_draws is None and not report.proved and Level.EXACT in settings.levels:
+            done = search_exactly(exact, search, watcher, planned)
         if todo and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
-            _real(engine, todo, distributions, report, part, start + part.seconds, unknown=why_draws is not None)
+            unknown, deadline = why_draws is not None, start + part.seconds
+            _real(engine, todo, exact.distributions, report, part, deadline, unknown=unknown)
+            drawn = itertools.chain(done.drawn, search.all_drafts(planned) if unknown else ())
+            alpha = settings.false_alarm / (4 * max(1, planned))
+            done.drawn = search_by_draws(engine, drawn, report, alpha, settings.seed, deadline)
             why_draws = None
         if todo and cases is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             check_memory(engine, todo, report, settings, exact=report.exact)
@@ -134,9 +148,42 @@ def check_node(
                 why_draws = None
     if why_draws is not None and report.status is Status.PASS:
         report.inconclusive.append(why_draws)
+    if rows is None:
+        measured = {row.problem for row in report.rows}
+        looked_at = [p for p in (*todo, *done.exact, *done.drawn) if p.name in measured or p in done.drawn]
+        _note_coverage(report, looked_at, done, watcher, planned)
     add_floor(report, settings)
     report.calls, report.seconds = engine.calls, time.monotonic() - start
     return report
+
+
+def _note_coverage(
+    report: Report, looked_at: Sequence[Problem], done: Searched, watcher: Watcher, planned: int
+) -> None:
+    """What the run looked at; with --require-coverage, code that never ran is no pass."""
+    exact = {row.problem for row in report.rows if row.level == Level.EXACT}
+    coverage = report.coverage = Coverage(
+        problems=len(looked_at),
+        sizes=sorted({p.vocabulary for p in looked_at}),
+        policies=sorted({p.drafts.name for p in looked_at}),
+        k=sorted({p.k for p in looked_at}),
+        kinds=kinds(looked_at),
+        exact=TOLERANCE if exact else None,
+        draws=report.confirmed[0] + DRAWN * len(done.drawn),
+        drawn=report.confirmed[1],
+        by_draws_only=sum(p.name not in exact for p in looked_at),
+        not_reached=done.left if planned else 0,
+        left_out=max((row.unexplained for row in report.rows if row.problem in exact), default=0.0),
+        unwatched=watcher.why_not,
+        unvisited=watcher.unvisited(),
+    )
+    if watcher.measured:
+        ran, lines, seen, outcomes = watcher.counts
+        coverage.lines, coverage.outcomes = (ran, lines), (seen, outcomes)
+    if report.settings.get("require_coverage") and not coverage.complete:
+        why = coverage.unvisited or [f"its code was not watched: {coverage.unwatched}"]
+        more = f", and {len(why) - 1} more" if len(why) > 1 else ""
+        report.inconclusive.append(f"coverage was required, and {why[0]}{more}")
 
 
 def _real(
@@ -173,6 +220,7 @@ def _real(
         deadline=deadline, seed=settings.seed, enough=enough,
     )  # fmt: skip
     report.levels = sorted({*report.levels, Level.DRAWS, Level.STREAM})
+    report.confirmed = (stream.calls, _caught(stream, settings))
     if stream.failure:
         report.findings.append(failure_on(*stream.failure))
         return

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from spechub_lp.gate.checks.diagnosis import explain
@@ -11,8 +12,9 @@ from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import DrawKind, Uncontrolled
 from spechub_lp.gate.noise.interception import Generators
 from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.problems.searched import SEARCHED
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
-from spechub_lp.gate.search.thresholds import Distribution, Distributions, Explorer, Node, OutOfTime
+from spechub_lp.gate.search.thresholds import RULES, Distribution, Distributions, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import Settings
 
 ENOUGH = 6
@@ -21,75 +23,138 @@ MOST_UNEXPLAINED = 0.02
 """Of the noise; with more, the regions found say nothing."""
 BIASED_ENOUGH = 3
 """Problems with a bias after which no further one is tried."""
+PROBES = 24
+"""Random calls for each draft tuple, which test the regions that were found."""
+SLOW = 0.004
+"""Seconds of a call from which on the search is coarse: fewer calls for the same problems."""
+TIMED = 5
+"""Calls of which the fastest says how long one takes; others may have waited for the machine."""
+KEPT_POINTS = 8
+"""Starting points of earlier problems, for each uniform, with which a search begins."""
 
 
-def exact_distributions(
-    engine: NodeEngine,
-    todo: Sequence[Problem],
-    report: Report,
-    settings: Settings,
-    deadline: float,
-    enough: int = ENOUGH,
-) -> tuple[dict[str, dict[Any, Distribution]], str | None]:
-    """Levels 0 and 1: the distributions that were found, by problem, and why draws must decide (None: they need not).
+@dataclass
+class Exact:
+    """Level 1 of one engine: problem after problem, and what was found."""
+
+    engine: NodeEngine
+    report: Report
+    settings: Settings
+    deadline: float
+    seconds: float = 0.0
+    """Of one call."""
+    distributions: dict[str, dict[Any, Distribution]] = field(default_factory=dict)
+    generators: Generators = field(default_factory=Generators)
+    points: dict[int, list[float]] = field(default_factory=dict)
+    """Where random calls on earlier problems met a region that the search had not, for each uniform of a call."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether calls take so long that fewer must do."""
+        return self.seconds > SLOW
+
+    def explorer(self, problem: Problem) -> Explorer:
+        """A search over the noise of one problem."""
+
+        def evaluate(calls: list[Any]) -> Any:
+            return self.engine.controlled(problem, calls)
+
+        most = MOST_CALLS * len(problem.tuples)
+        explorer = Explorer(evaluate, deadline=self.deadline, most_calls=most, coarse=self.slow)
+        explorer.guesses = problem.thresholds
+        explorer.extra = {place: points[-KEPT_POINTS:] for place, points in self.points.items()}
+        return explorer
+
+    def look(self, problem: Problem, probes: int = PROBES, thorough: bool = True) -> Look[NodeDistribution] | None:
+        """The exact distribution on one problem, its row and its findings; None when time was too short for a failure.
+
+        thorough: whether what follows a region is compared by two rules; a second look always does.
+
+        Raises
+        ------
+        Hung
+            A call did not end.
+        OutOfTime, Uncontrolled
+            There is no exact distribution; the message says why.
+        """
+        explorer = self.explorer(problem)
+        explorer.rules = explorer.rules if thorough else RULES[1:]
+        _reproducible(explorer.evaluate, problem)
+        found, roots = explorer.distributions(problem.tuples, probes=probes, seed=self.settings.seed)
+        self.points = explorer.extra
+        if moved := self.generators.moved():
+            self.distributions.clear()
+            raise Uncontrolled(f"{', '.join(moved)} moved under controlled noise")
+
+        def build(found: Distributions) -> NodeDistribution:
+            return NodeDistribution.build(problem, found)
+
+        first = Look(build(found), found, roots)
+        if (unexplained := first.measured.unexplained) > MOST_UNEXPLAINED:
+            raise Uncontrolled(
+                f"on {problem.name!r} the regions found leave {unexplained:.2g} of the noise unexplained"
+            )
+        mass, seed = problem.mass.tolist(), self.settings.seed
+        look = second_look(first, explorer, problem.tuples, mass, build, problem.name, self.report, seed)
+        if look is not None:
+            self.distributions[problem.name] = look.found
+            _judge(problem, look, self.report)
+        return look
+
+    @property
+    def failed_enough(self) -> bool:
+        """Whether so many problems failed that no further one is needed."""
+        failed = {f.problem for f in self.report.findings if f.proof and f.problem is not None}
+        return sum(row.problem in failed for row in self.report.rows) >= BIASED_ENOUGH
+
+
+def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENOUGH) -> str | None:
+    """Levels 0 and 1 on these problems; returns why draws must decide (None: they need not).
 
     enough: how many distributions make a pass when the time is up.
     """
-    distributions: dict[str, dict[Any, Distribution]] = {}
-    if Level.EXACT not in settings.levels:
-        return distributions, "level 1 was not asked for"
-    first = engine.warm_up(todo[0])
+    report = exact.report
+    if Level.EXACT not in exact.settings.levels:
+        return "level 1 was not asked for"
+    first = exact.engine.warm_up(todo[0])
     if isinstance(first, Failure):
         report.findings.append(failure_on(todo[0], todo[0].tuples[0], first))
-        return distributions, None
-    generators = Generators()
+        return None
+    exact.seconds = seconds_of(exact.engine, todo[0])
+    exact.generators = Generators()
     for problem in todo:
-
-        def evaluate(calls: list[Any], problem: Problem = problem) -> Any:
-            return engine.controlled(problem, calls)
-
-        def build(found: Distributions, problem: Problem = problem) -> NodeDistribution:
-            return NodeDistribution.build(problem, found)
-
-        explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(problem.tuples))
         try:
-            _reproducible(evaluate, problem)
-            found, roots = explorer.distributions(problem.tuples, seed=settings.seed)
+            exact.look(problem, PROBES // 4 if exact.slow else PROBES)
         except Hung as hung:
             report.findings.append(failure_on(*hung.case))
-            return distributions, None
+            return None
         except OutOfTime as error:
-            if len(report.rows) >= enough and time.monotonic() > deadline:
+            if len(report.rows) >= enough and time.monotonic() > exact.deadline:
                 left = ", ".join(repr(p.name) for p in todo[len(report.rows) :])
                 report.findings.append(Finding(Level.EXACT, Kind.LEFT_OUT, f"for want of time: {left}", proof=False))
                 break
-            why = f"the exact distribution of {problem.name!r} takes too long: {error}; draws instead"
-            report.findings.append(not_controlled(why))
-            return distributions, why
+            why = f"the exact distribution of {problem.name!r} takes too long: {error}"
+            report.findings.append(not_controlled(f"{why}; draws instead"))
+            return why
         except Uncontrolled as error:
             report.findings.append(not_controlled(f"no exact distribution: {error}; draws instead"))
-            return distributions, str(error)
-        if moved := generators.moved():
-            why = f"{', '.join(moved)} moved under controlled noise; no exact distribution, draws instead"
-            report.findings.append(not_controlled(why))
-            return {}, why
-        first_look = Look(build(found), found, roots)
-        if (unexplained := first_look.measured.unexplained) > MOST_UNEXPLAINED:
-            why = f"on {problem.name!r} the regions found leave {unexplained:.2g} of the noise unexplained"
-            report.findings.append(not_controlled(f"{why}; draws instead"))
-            return distributions, why
-        mass = problem.mass.tolist()
-        look = second_look(first_look, explorer, problem.tuples, mass, build, problem.name, report, settings.seed)
-        if look is None:
-            continue
-        distributions[problem.name] = look.found
-        _judge(problem, look, report)
-        if sum(row.distance > TOLERANCE for row in report.rows) >= BIASED_ENOUGH:
+            return str(error)
+        if exact.failed_enough:
             break
     report.level = "level 1: the exact distribution, from controlled noise"
     report.levels = [Level.BOUNDARY, Level.EXACT]
     report.smallest_caught = TOLERANCE
-    return distributions, None
+    return None
+
+
+def seconds_of(engine: NodeEngine, problem: Problem) -> float:
+    """What the fastest of some calls takes; a slow one is called twice only."""
+    taken: list[float] = []
+    while len(taken) < TIMED and sum(taken) < TIMED * SLOW:
+        start = time.monotonic()
+        engine.real(problem, problem.tuples[0])
+        taken.append(time.monotonic() - start)
+    return min(taken)
 
 
 def not_controlled(message: str) -> Finding:
@@ -136,13 +201,19 @@ def _judge(problem: Problem, look: Look[NodeDistribution], report: Report) -> No
     """The row of one problem, and what it proves."""
     found, name, distance, accepted = look.measured, problem.name, look.measured.distance, look.measured.accepted
     unexplained = found.unexplained
-    report.rows.append(Row(name, Level.EXACT, distance, distance + unexplained, accepted, found.alpha, unexplained))
+    open_mass = unexplained + found.left_out
+    report.rows.append(
+        Row(
+            name, Level.EXACT, distance, distance + open_mass, accepted, found.alpha, open_mass,
+            searched=problem.name.startswith(SEARCHED),
+        )
+    )  # fmt: skip
     report.findings += impossible_leaves(name, look.roots, problem.mass, lambda root, leaf: _seen(problem, root, leaf))
     if distance > found.slack and found.failed < TOLERANCE:
         text = f"on {name!r} the output distribution is {distance:.6g} away from p: {explain(found)}{look.reservation}"
         case = node_case(problem, problem.tuples[0])
         report.findings.append(Finding(Level.EXACT, Kind.BIAS, text, True, distance, case, problem=name))
-    if accepted > found.alpha + found.slack:
+    if found.above > found.slack:
         text = (
             f"on {name!r} it accepts {accepted:.6g}, above the optimum {found.alpha:.6g} of {problem.k} "
             f"{problem.drafts.name} drafts: acceptance above the optimum is a proof of bias{look.reservation}"

@@ -69,10 +69,12 @@ class Watcher:
     def __init__(self, engine: Any):
         self.seen = {id(r.code): Seen(r) for r in routines(engine)}
         self.why_not = "" if self.seen else "it has no Python code of its own"
+        if hasattr(engine, "_torchdynamo_orig_callable"):
+            self.why_not = "it is compiled"
         self.finished = not self.seen
         """Whether every line and every way has run."""
         monitoring = getattr(sys, "monitoring", None)
-        self._monitor = Monitor(monitoring, self.seen) if monitoring and self.seen else None
+        self._monitor = Monitor(monitoring, self.seen) if monitoring and not self.why_not else None
 
     def __enter__(self) -> "Watcher":
         if self._monitor is not None:
@@ -137,6 +139,12 @@ class Watcher:
         outcomes = [seen for s in every for seen in s.outcomes.values()]
         ran = sum(len(s.lines & s.routine.lines) for s in every)
         return ran, sum(len(s.routine.lines) for s in every), sum(outcomes), len(outcomes)
+
+    def open_lines(self) -> set[int]:
+        """Lines that have not run, or whose conditions had one outcome only."""
+        every = self.seen.values()
+        lines = {line for seen in every for line in seen.routine.lines - seen.lines}
+        return lines | {line for seen in every for (line, _, _), met in seen.outcomes.items() if not met}
 
     def unvisited(self) -> list[str]:
         """A sentence for each block of lines, and for each outcome of a condition, that no call has shown."""

@@ -98,6 +98,8 @@ class NodeEngine:
 
     def __init__(self, verify: Verify, seconds: float = TIME_LIMIT, journal: Journal = lambda problem, drafts: None):
         self.verify, self.seconds, self.journal = verify, seconds, journal
+        self.call: Verify = verify
+        """What is called: the function itself, or what watches it."""
         self.places = Places(verify)
         self.calls = 0
 
@@ -136,7 +138,7 @@ class NodeEngine:
         self.calls += 1
         given = list(drafts)
         try:
-            result = self.verify(p, q, drafts)
+            result = self.call(p, q, drafts)
         except (Uncontrolled, Hang, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -44,6 +44,8 @@ class Problem:
     """[V] draft distribution, or k distributions [k][V] for product drafts."""
     k: int = 2
     drafts: DraftPolicy = field(default_factory=policies.IID)
+    explored: int | None = field(default=None, kw_only=True)
+    """How many draft tuples are looked at, the likeliest ones; None: all. Only where V^k are too many."""
 
     @property
     def vocabulary(self) -> int:
@@ -59,28 +61,61 @@ class Problem:
 
     @cached_property
     def tuples(self) -> tuple[tuple[int, ...], ...]:
-        """Every draft tuple of positive mass."""
+        """Every draft tuple of positive mass that is looked at."""
         return tuple(tuple(x) for x in self._enumerated[0].tolist())
 
     @cached_property
     def mass(self) -> Array:
-        """[N] Q(x) of each tuple; sums to 1."""
+        """[N] Q(x) of each tuple; sums to 1 where all are looked at."""
         mass = np.asarray(self._enumerated[1], dtype=np.float64)
-        found: Array = mass / mass.sum()
+        found: Array = mass / mass.sum() if self.explored is None else mass
         return found
+
+    @property
+    def left_out(self) -> float:
+        """The mass of the draft tuples that are not looked at."""
+        return 0.0 if self.explored is None else max(0.0, 1 - float(self.mass.sum()))
 
     @cached_property
     def _enumerated(self) -> tuple[Array, Array]:
-        return enumerate_drafts(self.drafts, np.asarray([self.q], dtype=np.float64), self.k)
+        q = np.asarray([self.q], dtype=np.float64)
+        if self.explored is None:
+            return enumerate_drafts(self.drafts, q, self.k)
+        return likely_drafts(self.drafts, q, self.k, self.explored)
+
+    def thresholds(self, drafts: Sequence[int]) -> list[float]:
+        """p/q of each draft: where a rule often compares a uniform."""
+        rows = self.q if self.drafts.different_drafters else (self.q,) * len(drafts)
+        pairs = {(self.p[x], row[x]) for x, row in zip(drafts, rows, strict=True) if row[x] > 0}
+        return [p / q for p, q in pairs]
 
     @cached_property
     def alpha(self) -> Fraction:
-        """The certified optimum of acceptance with these drafts."""
-        return shared_optimum(Instance.parse(self.p, self.q, self.k, self.drafts, normalize=True)).alpha
+        """The certified optimum of acceptance with these drafts; where not all are looked at, of the problem in which
+        the tokens that those lack are one token, which is no smaller but for `left_out`."""
+        p, q = (self.p, self.q) if self.explored is None else self._merged
+        return shared_optimum(Instance.parse(p, q, self.k, self.drafts, normalize=True)).alpha
+
+    @property
+    def _merged(self) -> tuple[tuple[float, ...], tuple[Any, ...]]:
+        kept = sorted({token for x in self.tuples for token in x})
+        others = np.ones(self.vocabulary, dtype=bool)
+        others[kept] = False
+
+        def merged(row: Any, rest: bool = True) -> tuple[float, ...]:
+            numbers = np.asarray(row)
+            return (*numbers[kept].tolist(), float(numbers[others].sum()) if rest else 0.0)
+
+        rest = self.drafts.is_random  # a policy that ranks tokens would rank the merged one
+        q = self.q if self.drafts.different_drafters else (self.q,)
+        rows = tuple(tuple(v / sum(row) for v in row) for row in (merged(row, rest) for row in q))
+        return merged(self.p), rows if self.drafts.different_drafters else rows[0]
 
     def document(self) -> dict[str, Any]:
         """Return the problem as JSON has it; floats survive the journey bit for bit."""
-        return {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": objects.address(self.drafts)}
+        drafts = objects.address(self.drafts)
+        own = {"name": self.name, "p": list(self.p), "q": self.q, "k": self.k, "drafts": drafts}
+        return own if self.explored is None else own | {"explored": self.explored}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Problem":
@@ -88,7 +123,9 @@ class Problem:
         try:
             q = tuple(tuple(map(float, row)) if isinstance(row, list | tuple) else float(row) for row in document["q"])
             p = tuple(float(v) for v in document["p"])
-            read = cls(str(document["name"]), p, q, int(document["k"]), policies.by_name(document["drafts"]))
+            explored = None if document.get("explored") is None else int(document["explored"])
+            policy = policies.by_name(document["drafts"])
+            read = cls(str(document["name"]), p, q, int(document["k"]), policy, explored=explored)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpecHubError):
                 raise
@@ -105,8 +142,20 @@ class Problem:
                 f"{len(rows) - 1} draft distributions for k = {self.k} product drafts; one for each is needed"
             )
         self.drafts.check(np.asarray([self.q]), self.k)
-        if len(self.p) ** self.k > MOST_TUPLES:
+        if self.explored is None and len(self.p) ** self.k > MOST_TUPLES:
             raise SpecHubError(f"V^k = {len(self.p)}^{self.k} draft tuples are too many to enumerate")
+
+
+def likely_drafts(policy: DraftPolicy, q: Array, k: int, most: int) -> tuple[Array, Array]:
+    """The likeliest draft tuples [N, k] and their mass [N], for one distribution q [1, V]: a beam of `most`."""
+    x, mass = np.zeros((1, 0), dtype=np.int64), np.ones(1)
+    for _ in range(k):
+        following = np.asarray(policy.draft(q, x, k), dtype=np.float64)
+        grown = mass[:, None] * (following / following.sum(axis=1, keepdims=True))
+        best = np.argsort(grown, axis=None, kind="stable")[::-1][:most]
+        row, token = np.unravel_index(best[grown.reshape(-1)[best] > 0], grown.shape)
+        x, mass = np.concatenate([x[row], token[:, None]], axis=1), grown[row, token]
+    return x, mass
 
 
 def check_distributions(rows: Sequence[Sequence[Any]], vocabulary: int) -> None:

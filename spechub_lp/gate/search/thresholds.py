@@ -112,8 +112,12 @@ class Explorer:
         self.start: tuple[float, ...] = START
         self.rules: tuple[int, ...] = RULES[1:] if coarse else RULES
         self.finest = 24 if coarse else FINEST
+        self.smallest = SMALLEST_MASS
         self.calls = 0
         self.extra: dict[int, list[float]] = {}
+        """More starting points for each place, where a random call did something that its region does not say."""
+        self.guesses: Callable[[Any], Sequence[float]] = lambda key: ()
+        """Where thresholds may lie for an input; a wrong guess costs a few calls, a right one saves a bisection."""
         self.known: set[tuple[int, int]] = set()
         """Neighbouring places between which some uniform changed what happens: tried first on the next uniform."""
 
@@ -159,10 +163,9 @@ class Explorer:
                 self._split_race(node, node.draw)
         return [child for node in nodes for child in node.children]
 
-    @staticmethod
-    def _adopt(node: Node, shares: list[tuple[float, Value] | None]) -> None:
+    def _adopt(self, node: Node, shares: list[tuple[float, Value] | None]) -> None:
         for share in shares:
-            if share is None or node.mass * share[0] < SMALLEST_MASS <= node.mass:
+            if share is None or node.mass * share[0] < self.smallest <= node.mass:
                 node.owner.append(-1)
                 continue
             node.owner.append(len(node.children))
@@ -187,6 +190,7 @@ class Explorer:
         """Halfway points of the gaps whose two ends behave differently."""
         finest = 2 ** max(0, node.draw.size - self.finest)  # type: ignore[union-attr]
         order = sorted(points)
+        guessed = self._guessed(node)
         changes = [(a, b) for a, b in itertools.pairwise(order) if points[a] != points[b]]
         if len(changes) > MOST_REGIONS:
             raise Uncontrolled(f"what it does changes at more than {MOST_REGIONS} places of one uniform")
@@ -197,9 +201,16 @@ class Explorer:
                 self.known.add((a, b))
                 continue
             near = [place for gap in self.known if a <= gap[0] and gap[1] <= b for place in gap if a < place < b]
+            near += [place for place in guessed if a < place < b]
             ask += near if len(near) <= 8 else [(a + b) // 2]
             ask += [] if near else [(a + b) // 2]
         return ask
+
+    def _guessed(self, node: Node) -> list[int]:
+        """Places around the thresholds that are guessed."""
+        steps = 2.0**node.draw.size  # type: ignore[union-attr]
+        ends = [math.ceil(share * steps) for share in self.guesses(node.key) if 0 < share < 1]
+        return [end + near for end in ends for near in (-2, -1, 0, 1)]
 
     def _regions(self, node: Node, points: dict[int, Any]) -> None:
         size = 2**node.draw.size  # type: ignore[union-attr]
@@ -225,7 +236,7 @@ class Explorer:
             widest = max(members, key=lambda i: node.ends[i] - (node.ends[i - 1] if i else 0))
             inside = regions[widest][1]
             child = Node(node.key, (*node.prefix, inside[len(inside) // 2]), node.mass * width / size)
-            if child.mass < SMALLEST_MASS <= node.mass and width > 1:
+            if child.mass < self.smallest <= node.mass and width > 1:
                 continue
             for i in members:
                 node.owner[i] = len(node.children)

@@ -7,12 +7,12 @@ from dataclasses import fields
 from typing import Any
 
 from spechub_lp.gate.checks.policy import TOLERANCE
-from spechub_lp.gate.results import Finding, Report, Row
+from spechub_lp.gate.results import Coverage, Finding, Report, Row
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
-from spechub_lp.report.text.gate_report import shown, what_was_missed
+from spechub_lp.report.text.gate_report import COVERED, covered, listed, shown, what_was_missed
 from spechub_lp.report.text.replays import Section
 
 MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}
@@ -49,7 +49,7 @@ def content(document: dict[str, Any]) -> Content:
         [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
         seed=report.settings.get("seed"),
     )
-    page.parts += _problems(report) + _findings(report) + _case(report)
+    page.parts += _coverage(report) + _problems(report) + _findings(report) + _case(report)
     return page
 
 
@@ -66,7 +66,7 @@ def read(document: dict[str, Any]) -> Report:
     Report
         The report.
     """
-    apart = ("findings", "protocol")
+    apart = ("findings", "protocol", "coverage")
     same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name not in apart}
     return Report(
         **same,
@@ -74,6 +74,7 @@ def read(document: dict[str, Any]) -> Report:
         rows=[Row(**row | {"acceptance": _measured(row["acceptance"])}) for row in document["problems"]],
         findings=[Finding(**finding) for finding in document["findings"]],
         smallest_caught=document["smallest_distance_caught"],
+        coverage=Coverage.read(document.get("coverage")),
     )
 
 
@@ -102,6 +103,14 @@ def _sentence(report: Report) -> str:
         kept = f"{who} keeps the target distribution on {len(report.rows)} problems"
         return f"{kept}, as far as draws say: within {bound:.2g}."
     return f"{who} passed the boundary probes; no distribution was measured."
+
+
+def _coverage(report: Report) -> list[Part]:
+    rows = [list(row) for row in covered(report)]
+    if not rows:
+        return []
+    columns = ["what", "covered", "not covered, and what could still be wrong"]
+    return [Part(COVERED, tables=[Section("What the run looked at", columns, rows)])]
 
 
 def _findings(report: Report) -> list[Part]:
@@ -176,11 +185,9 @@ def _problems(report: Report) -> list[Part]:
 
 
 def _pictures(report: Report, allowed: float) -> list[Picture]:
-    moods = [_mood(row, report) for row in report.rows]
-    far = [
-        Away(row.problem, row.distance, row.bound, COLOUR_OF[mood])
-        for row, mood in zip(report.rows, moods, strict=True)
-    ]
+    rows, _ = listed(report)
+    moods = [_mood(row, report) for row in rows]
+    far = [Away(row.problem, row.distance, row.bound, COLOUR_OF[mood]) for row, mood in zip(rows, moods, strict=True)]
     out = picture(
         lambda axes: distances(axes, far, allowed),
         "Distance from the target distribution: "
@@ -190,7 +197,7 @@ def _pictures(report: Report, allowed: float) -> list[Picture]:
     )
     known = [
         Range(row.problem, row.acceptance, row.optimum, COLOURS["border_wor"], _verdict(row, mood), mood != FAIL)
-        for row, mood in zip(report.rows, moods, strict=True)
+        for row, mood in zip(rows, moods, strict=True)
         if not math.isnan(row.acceptance)
     ]
     if known:
@@ -205,10 +212,11 @@ def _pictures(report: Report, allowed: float) -> list[Picture]:
 
 def _mood(row: Row, report: Report) -> str:
     """Judge an exact distribution by its distance, and draws by what they proved: frequencies stray by chance."""
-    if row.level == 1:
-        return PASS if row.distance <= TOLERANCE + row.unexplained else FAIL
     if report.failed_on(row.problem):
         return FAIL
+    if row.level == 1:
+        unnamed = report.proved and not any(finding.problem for finding in report.findings)  # in old documents
+        return FAIL if unnamed and row.distance > TOLERANCE + row.unexplained else PASS
     return PASS if row.bound <= report.settings.get("distance", 1.0) else OPEN
 
 

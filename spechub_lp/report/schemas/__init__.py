@@ -138,7 +138,7 @@ def _whole(name: str, version: int, own: dict[str, Any], shared: dict[str, Any])
         "description": own["description"],
         "type": "object",
         "properties": fields | old_fields,
-        "required": list(fields),
+        "required": [field for field in fields if field not in own.get("optional", ())],
         "additionalProperties": False,
         "$defs": shared["$defs"] | own.get("$defs", {}),
     }

@@ -2,8 +2,14 @@
 
 from xml.etree import ElementTree as ET
 
-from spechub_lp.gate.results import Finding, Report, Status
+from spechub_lp.gate.checks.policy import NARROW
+from spechub_lp.gate.results import Finding, Report, Row, Status
 
+COVERED = "What was covered, what was not, what could still be wrong"
+MOST_UNVISITED = 6
+"""Places of unvisited code that the table names."""
+WORST = 3
+"""Searched problems in a table of problems; the rest is counted."""
 WHOLE_RUN = "whole run"
 """The test in JUnit XML of what belongs to no problem."""
 
@@ -23,7 +29,9 @@ def headline(report: Report) -> str:
     """
     decided = f" ({report.decided})" if report.decided else ""
     word = "FAILED" if report.status is Status.BIASED and not report.about_the_output else report.status.upper()
-    return f"{word}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+    unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
+    but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
+    return f"{word}{but}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
 
 
 def what_was_missed(report: Report) -> str:
@@ -48,7 +56,81 @@ def what_was_missed(report: Report) -> str:
     power = report.settings.get("min_power", 0.99)
     rest = "" if report.exact else f" with power {power:g}"
     least = f"{report.smallest_caught:.3g}{report.scope}"
-    return f"any distance above {least} would have been caught{rest}; below it, nothing is claimed"
+    where = f" on these {report.coverage.problems} problems" if report.coverage else ""
+    wider = f" (times V/{NARROW} on V > {NARROW} tokens)" if report.exact and report.coverage else ""
+    return (
+        f"any distance above {least}{wider} would have been caught{rest}{where}; below it, and on other inputs, "
+        "nothing is claimed"
+    )
+
+
+def covered(report: Report) -> list[tuple[str, str, str]]:
+    """Rows of the table (what, covered, not covered); none where it was not noted."""
+    c = report.coverage
+    if c is None:
+        return []
+    met = [f"{name} ({count})" for name, count in c.kinds.items() if count]
+    rows = [
+        ("sizes", f"V = {_ranges(c.sizes)}", "every other size"),
+        ("drafts", f"{', '.join(c.policies)}, k = {_ranges(c.k)}", "other policies, other k"),
+    ]
+    if c.kinds:
+        rows.append(
+            ("kinds of distributions", "; ".join(met), "; ".join(n for n, count in c.kinds.items() if not count))
+        )
+    reached = _count(c.problems, "problem")
+    rows.append(("problems", reached, f"{c.not_reached} planned, and not reached" if c.not_reached else ""))
+    if c.batches:
+        rows.append(("batches", ", ".join(c.batches), "other shapes"))
+    if c.exact is not None:
+        rest = f"noise and drafts of mass up to {c.left_out:.1g} on a problem" if c.left_out > 0 else ""
+        only = f"{_count(c.by_draws_only, 'problem')} by draws only" if c.by_draws_only else ""
+        rows.append(("exact distributions", f"distances above {c.exact:g} times V/{NARROW}, or {c.exact:g}",
+                     "; ".join(filter(None, (rest, only)))))  # fmt: skip
+    if c.draws:
+        least = "none" if c.drawn is None else f"{c.drawn:.2g}"
+        rows.append(("real noise", f"{c.draws:,} calls against p: distances above {least}", "smaller ones"))
+    if c.lines is not None and c.outcomes is not None:
+        ran = f"{c.lines[0]} of {c.lines[1]} lines, {c.outcomes[0]} of {c.outcomes[1]} outcomes of conditions"
+        rows.append(("its code", ran, "; ".join(c.unvisited[:MOST_UNVISITED]) + _more(c.unvisited)))
+    else:
+        rows.append(("its code", "not watched", c.unwatched or "lines that never ran"))
+    return rows
+
+
+def _more(unvisited: list[str]) -> str:
+    left = len(unvisited) - MOST_UNVISITED
+    return f"; and {left} more" if left > 0 else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """2, 3, 4, 7 as "2 to 4, 7"."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs)
+
+
+def listed(report: Report) -> tuple[list[Row], list[Row]]:
+    """The rows to print, and those of searched problems that are only counted."""
+    failed = {f.problem for f in report.findings if f.proof}
+    searched = [row for row in report.rows if row.searched and row.problem not in failed]
+    worst = sorted(searched, key=lambda row: -row.distance)[:WORST]
+    counted = [row for row in searched if row not in worst]
+    return [row for row in report.rows if row not in counted], counted
+
+
+def counted_line(rows: list[Row]) -> str:
+    """The rows that a table leaves out, in a line."""
+    most = max(row.distance for row in rows)
+    return f"and {_count(len(rows), 'searched problem')} more, each at most {most:.3g} away"
 
 
 def shown(report: Report, most: int = 6) -> list[Finding]:
@@ -90,12 +172,16 @@ def markdown(report: Report) -> str:
     lines += [f"- {reason}" for reason in report.inconclusive]
     missed = what_was_missed(report)
     lines += [f"- {missed}"] if missed else []
-    if report.rows:
+    if table := covered(report):
+        lines += ["", f"#### {COVERED}", "", "| | covered | not covered |", "|---|---|---|"]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+    rows, counted = listed(report)
+    if rows:
         lines += ["", "| problem | distance | at most | acceptance | optimum |", "|---|---|---|---|---|"]
         lines += [
-            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {r.acceptance:.6f} | {r.optimum:.6f} |"
-            for r in report.rows
+            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {r.acceptance:.6f} | {r.optimum:.6f} |" for r in rows
         ]
+        lines += ["", f"{counted_line(counted)}."] if counted else []
     lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]
     return "\n".join(lines)
 
@@ -114,6 +200,11 @@ def junit(report: Report) -> str:
         XML.
     """
     suite = ET.Element("testsuite", name=f"spechub-gate {report.engine}", time=f"{report.seconds:.3f}")
+    if table := covered(report):
+        properties = ET.SubElement(suite, "properties")
+        for what, seen, unseen in table:
+            ET.SubElement(properties, "property", name=f"covered: {what}", value=seen)
+            ET.SubElement(properties, "property", name=f"not covered: {what}", value=unseen)
     measured = [row.problem for row in report.rows]
     cases = [(problem, report.failed_on(problem)) for problem in measured]
     cases.append((WHOLE_RUN, [f for f in report.findings if f.proof and f.problem not in measured]))

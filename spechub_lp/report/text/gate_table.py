@@ -1,6 +1,8 @@
 """The table of a gate run."""
 
 import io
+import itertools
+import textwrap
 
 from rich.console import Console
 
@@ -8,6 +10,8 @@ from spechub_lp.gate.results import Report, Status
 from spechub_lp.report.text import PIPED_WIDTH, gate_report
 from spechub_lp.report.text.tables import Sheet
 
+SEEN, UNSEEN = 66, 44
+"""Columns of the cells about what was covered and what was not."""
 VERDICT_STYLE = {Status.PASS: "green", Status.BIASED: "red", Status.INCONCLUSIVE: "yellow"}
 
 
@@ -26,17 +30,32 @@ def show_gate(console: Console, report: Report) -> None:
         console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
     for reason in report.inconclusive if report.status is Status.INCONCLUSIVE else ():
         console.print(f"  ? {reason}")
-    if report.rows:
+    if table := gate_report.covered(report):
+        console.print()
+        console.print(Sheet(gate_report.COVERED, ["", "covered", "not covered"], _wrapped(table)))
+    listed, counted = gate_report.listed(report)
+    if listed:
         console.print()
         rows = [
             [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", f"{r.acceptance:.6f}", f"{r.optimum:.6f}"]
-            for r in report.rows
+            for r in listed
         ]
         title = "Distance from the target and acceptance, problem by problem"
         console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
+    if counted:
+        console.print(gate_report.counted_line(counted))
     if missed := gate_report.what_was_missed(report):
         console.print(missed)
     console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
+
+
+def _wrapped(table: list[tuple[str, str, str]]) -> list[list[str]]:
+    """Rows of several lines where a cell is long."""
+    rows: list[list[str]] = []
+    for what, seen, unseen in table:
+        left, right = (textwrap.wrap(cell, width) for cell, width in ((seen, SEEN), (unseen, UNSEEN)))
+        rows += [list(row) for row in itertools.zip_longest([what], left, right, fillvalue="")]
+    return rows
 
 
 def text(report: Report) -> str:
