@@ -112,7 +112,7 @@ def _groups(problem: Problem) -> Array:
     groups = np.zeros(len(p), dtype=np.int64)
     others = np.flatnonzero(p >= q)
     order = others[np.argsort(-p[others], kind="stable")]
-    before = p[order].cumsum() - p[order]
+    before = p[order].cumsum() - p[order]  # type: ignore[attr-defined]
     groups[order] = 1 + np.minimum(2, (3 * before / max(p[order].sum(), 1e-300)).astype(np.int64))
     return groups
 

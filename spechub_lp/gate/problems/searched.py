@@ -91,9 +91,9 @@ def features(problem: Problem) -> dict[str, str]:
     return {
         "tokens": _bucket(len(p), (2, 5, 8, 16, 33, 50, 64, 70, 130, 260, 1024), "{}", "over {}"),
         "top of p": _bucket(p.max(), (0.3, 0.6, 0.9, 0.99, 0.9999), "up to {:g}", "over {:g}"),
-        "top of q": _bucket(q.max(), (0.3, 0.6, 0.9, 0.97, 0.99, 0.9999), "up to {:g}", "over {:g}"),
+        "top of q": _bucket(q.max(), (0.3, 0.6, 0.9, 0.97, 0.99, 0.9999), "up to {:g}", "over {:g}"),  # type: ignore[arg-type]
         "least of p": _decade(p[p > 0].min()),
-        "least of q": _decade(q[q > 0].min()),
+        "least of q": _decade(q[q > 0].min()),  # type: ignore[arg-type]
         "mass of the residual": _decade(away),
         "tokens that gain": str(gains) if gains < 4 else "4 or more",
         "tokens at the top of p": str(top) if top < 4 else "4 or more",
@@ -183,7 +183,7 @@ class Search:
     def _worth(self, problem: Problem) -> float:
         """How much of it is new, for what it costs."""
         new = sum((4.0 if len(mark) == 2 else 1.0) / (1 + 8 * self.seen[mark]) for mark in _marks(problem))
-        return new / cost(problem) ** 0.5
+        return new / cost(problem) ** 0.5  # type: ignore[no-any-return]
 
     def _wide(self, turn: int) -> int | None:
         wide = [size for size in WIDE if size <= self.widest]

@@ -56,7 +56,7 @@ def pair(rng: Rng, sketch: Sketch, other: Array | None = None) -> tuple[Array, A
 
 
 def normalized(weights: Array) -> Array:
-    return np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    return np.asarray(weights, dtype=np.float64) / np.sum(weights)  # type: ignore[no-any-return]
 
 
 def _narrowed(rng: Rng, q: Array, sketch: Sketch) -> Array:
@@ -102,9 +102,9 @@ def _peak(rng: Rng, V: int, value: float | None) -> Array:
     weights = _plain(rng, V, None)
     at = int(rng.integers(V))
     weights[at] = 0.0
-    weights *= (1 - top) / max(weights.sum(), 1e-300)
+    weights *= (1 - top) / max(weights.sum(), 1e-300)  # type: ignore[operator]
     weights[at] = top if V > 1 else 1.0
-    return weights
+    return weights  # type: ignore[no-any-return]
 
 
 def _tail(rng: Rng, V: int, value: float | None) -> Array:
@@ -118,7 +118,7 @@ def _tail(rng: Rng, V: int, value: float | None) -> Array:
     spread[0] = level
     rest *= 1 - spread.sum()
     rest[rare] = spread
-    return np.maximum(rest, 0.0)
+    return np.maximum(rest, 0.0)  # type: ignore[no-any-return]
 
 
 def _flat(rng: Rng, V: int, value: float | None) -> Array:
