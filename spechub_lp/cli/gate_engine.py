@@ -8,15 +8,18 @@ import typer
 from spechub_lp._util.io import check_outputs, check_writable, write_text
 from spechub_lp.cli.options import Html, Json, one_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.settings import ENGINES
+
+CHECKS = {"joint": "joint distribution", "logprobs": "log-probabilities", "seeds": "seeds"}
 
 
 def gate_engine(
     engine: Annotated[
         str,
         typer.Argument(
-            help=f"module:object, a generate(prompts, params); or one of {', '.join(ENGINES)}.",
+            help=f"module:object, a generate(prompts, params); the URL of a server with /v1/completions; or one of "
+            f"{', '.join(ENGINES)}.",
             autocompletion=one_of(ENGINES),
         ),
     ],
@@ -29,6 +32,16 @@ def gate_engine(
     drafts: Annotated[int, typer.Option(min=1, max=5, help="Drafts a step.")] = 2,
     tokens: Annotated[int, typer.Option(min=1, max=5, help="Tokens of the joint distribution.")] = 3,
     seconds: Annotated[float, typer.Option(help="Time for one setting.")] = 120.0,
+    distance: Annotated[
+        float, typer.Option(help="Where only draws can tell, a pass proves the distance below this.")
+    ] = 0.05,
+    draws: Annotated[int, typer.Option(min=1, help="Answers at most, where only draws can tell.")] = 100_000,
+    plain: Annotated[str | None, typer.Option(metavar="URL", help="The same server without drafts.")] = None,
+    remote: Annotated[bool, typer.Option("--remote", help="Ask a server that is not on this machine.")] = False,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this: joint, logprobs or seeds; again for more.", autocompletion=one_of(tuple(CHECKS))),
+    ] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 10.0,
     jobs: Annotated[int, typer.Option(min=1, help="Settings at the same time.")] = 1,
     resume: Annotated[
@@ -48,6 +61,11 @@ def gate_engine(
     for name, value in (("seconds", seconds), ("time-limit", time_limit)):
         if not 0 < value < 1e6:
             raise SpecHubError(f"--{name} {value} must be positive")
+    if not 0 < distance < 1:
+        raise SpecHubError(f"--distance {distance} must lie between 0 and 1")
+    for name in check or ():
+        if name not in CHECKS:
+            raise UnknownName("check", name, CHECKS)
     check_writable(resume)
     from spechub_lp.gate.generation import settings
     from spechub_lp.gate.generation.exact import Limits
@@ -56,7 +74,10 @@ def gate_engine(
     from spechub_lp.report.text import generation
 
     chosen = [settings.find(name) for name in setting] if setting else settings.matrix(pairs)
-    plan = Plan(tuple(chosen), drafts, tokens, Limits(seconds, time_limit), jobs)
+    checks = tuple(CHECKS[name] for name in check or CHECKS)
+    plan = Plan(
+        tuple(chosen), drafts, tokens, Limits(seconds, time_limit, distance, draws), jobs, checks, plain, remote
+    )
     with ProgressBar() as report:
         result = run(engine, pair, plan, resume, report)
     if markdown:

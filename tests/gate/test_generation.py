@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from spechub_lp.cli.app import app
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.generation import settings
-from spechub_lp.gate.generation.joint import END, Computed, Failed, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.ask import Failed
+from spechub_lp.gate.generation.joint import END, Computed, distance, first_difference, joint_distribution
 from spechub_lp.gate.generation.pair import make_pair, read_pair, write_pair
 from spechub_lp.gate.generation.requests import Failure, Params, read_answer
 from spechub_lp.gate.results import Kind

@@ -2,20 +2,19 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spechub_lp._util.extras import extra
-from spechub_lp.gate.engines.node import Hang, one_thread, time_limit
-from spechub_lp.gate.generation.requests import Engine, Failure, NotOffered, Params, Tokens, read_answer
-from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Uncontrolled, Value
+from spechub_lp.gate.engines.node import one_thread
+from spechub_lp.gate.generation.ask import Failed, ask
+from spechub_lp.gate.generation.requests import Engine, Failure, Params, Tokens
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Value
 from spechub_lp.gate.noise.interception import ControlledTorch, controlled
 from spechub_lp.gate.noise.places import Places
-from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
 from spechub_lp.gate.settings import FALSE_ALARM
 
@@ -32,14 +31,6 @@ AT_ONCE = 16
 """Random calls between two looks."""
 Joint = dict[tuple[Tokens, ...], float]
 """The probability of every answer: the tokens of each completion. An answer that failed is `Failed`."""
-
-
-class Failed(Exception):
-    """The engine failed under some noise; never leaves the gate."""
-
-    def __init__(self, failure: Failure, probability: float):
-        super().__init__(failure.message)
-        self.failure, self.probability = failure, probability
 
 
 @dataclass(frozen=True)
@@ -60,14 +51,10 @@ class Watching(ControlledTorch):
     What was noted is a hint where to look, and nothing rests on it.
     """
 
-    def __init__(self, control: Control):
-        super().__init__(control)
-        self.compared: list[tuple[float, float]] = []
-
     def see(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
             a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
-            self.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
+            self.control.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
         return self.answer(func, types, args, kwargs)
 
 
@@ -103,12 +90,19 @@ class Informed(Explorer):
     def sure(self, roots: list[Node], missing: float) -> bool:
         """Whether random calls meet nothing that their regions do not explain, until a region of mass `missing` would
         have been met but for a chance of FALSE_ALARM."""
+        if all(map(_enumerated, roots)):
+            return True
         rng, made, needed = np.random.default_rng(1), 0, math.log(1 / FALSE_ALARM) / missing
         while made < needed:
             if self._missed(roots, [0] * AT_ONCE, rng):
                 return False
             made += AT_ONCE
         return True
+
+
+def _enumerated(node: Node) -> bool:
+    """Whether everything below is choices among outcomes, each of which was looked at."""
+    return node.draw is None or (node.draw.kind is DrawKind.PICK and all(map(_enumerated, node.children)))
 
 
 class Calls:
@@ -120,51 +114,37 @@ class Calls:
         self.places = Places(engine)
         self.hints: dict[tuple[Any, ...], list[float]] = {}
         self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
+        self.thorough = False
+        """Whether what follows is looked at under two rules; one rule for all lets a call serve many looks."""
         self.made = 0
 
     def evaluate(self, calls: list[Call]) -> list[Run]:
         """Controlled calls. A beginning of noise that an earlier call went on from is not called again."""
-        with one_thread(), self._watched() as watching:
-            return [self._known(watching, tuple(prefix), rule) for _, prefix, rule in calls]
+        with one_thread(), controlled(self.places, Watching) as control:
+            return [self._known(control, tuple(prefix), rule) for _, prefix, rule in calls]
 
-    def _known(self, watching: "Watching", prefix: tuple[Value, ...], rule: Any) -> Run:
+    def _known(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
         if isinstance(rule, np.random.Generator):
-            return self._run(watching, prefix, rule)
-        rule = RULES[1]  # one rule for all, so that a call serves as the first look at what follows it
+            return self._run(control, prefix, rule)
+        rule = rule if self.thorough else RULES[1]
         if (prefix, rule) not in self.runs:
-            run = self._run(watching, prefix, rule)
+            run = self._run(control, prefix, rule)
             self.runs |= {(run.values[:n], rule): run for n in range(len(prefix), len(run.values) + 1)}
         return self.runs[prefix, rule]
 
-    def _run(self, watching: "Watching", prefix: tuple[Value, ...], rule: Any) -> Run:
-        choices = watching.control.choices = ChoiceSequence(prefix, rule)
-        watching.compared.clear()
+    def _run(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
+        choices = control.choices = ChoiceSequence(prefix, rule)
+        control.compared.clear()
         outcome = self.once()
         run = Run(tuple(choices.draws), tuple(choices.values), outcome)
-        self._note(run, watching.compared)
+        self._note(run, control.compared)
         return run
 
     def once(self) -> Any:
         """The tokens of each completion, or a Failure. Raises NotOffered."""
         self.made += 1
-        try:
-            with time_limit(self.seconds):
-                answer = self.engine([list(p) for p in self.prompts], self.params)
-        except (Uncontrolled, KeyboardInterrupt, NotOffered):
-            raise
-        except Hang:
-            return Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")
-        except BaseException as error:
-            return Failure(Kind.CRASH, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-        read = read_answer(answer, len(self.prompts), self.params, self.vocabulary)
+        read = ask(self.engine, self.prompts, self.params, self.vocabulary, self.seconds)
         return read if isinstance(read, Failure) else tuple(part.tokens for part in read)
-
-    @contextmanager
-    def _watched(self) -> Iterator[Watching]:
-        with controlled(self.places) as control:
-            watching = Watching(control)
-            with watching:
-                yield watching
 
     def _note(self, run: Run, compared: list[tuple[float, float]]) -> None:
         """The other side of every comparison of a uniform, by the noise before the uniform."""
@@ -186,6 +166,7 @@ def joint_distribution(
     *,
     seconds: float,
     deadline: float = float("inf"),
+    thorough: bool = False,
 ) -> Computed:
     """The distribution of an engine's answer to one request, from controlled noise.
 
@@ -195,6 +176,9 @@ def joint_distribution(
         What one call may take.
     deadline
         The time of the monotonic clock by which to give up.
+    thorough
+        Whether to look at what follows a uniform under two rules; it is done anyway where one rule leaves something
+        unexplained.
 
     Raises
     ------
@@ -206,7 +190,11 @@ def joint_distribution(
     if isinstance(first, Failure):
         raise Failed(first, 1.0)
     explorer = Informed(calls.evaluate, calls.hints, deadline=deadline)
-    found, roots = explorer.distributions([None], probes=PROBES)
+    if not thorough:
+        found, roots = explorer.distributions([None], probes=PROBES, repairs=0)
+    if thorough or found[None].unexplained:
+        calls.thorough, explorer.rules = True, RULES
+        found, roots = explorer.distributions([None], probes=PROBES)
     whole = found[None]
     return Computed(_sound(whole.chances), whole.unexplained, calls.made, lambda mass: explorer.sure(roots, mass))
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +16,8 @@ from spechub_lp._util.io import write_json
 from spechub_lp._util.parallel import spread
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.engines.guarded import ChildDied, in_child
+from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
+from spechub_lp.gate.generation.engines.openai import OpenAIServer
 from spechub_lp.gate.generation.exact import Limits, check_exact
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
 from spechub_lp.gate.generation.requests import Engine, NotOffered
@@ -26,6 +28,8 @@ from spechub_lp.gate.settings import ENGINES
 GRACE = 30.0
 """Seconds beyond a setting's own limit before its process is given up."""
 PACKAGES = {"transformers": "transformers", "llama_cpp": "llama-cpp-python"}
+JOINT, LOGPROBS, SEEDS = CHECKS = ("joint distribution", "log-probabilities", "seeds")
+Task = tuple[str, Setting]
 Report = Callable[[str, int, int], None]
 
 
@@ -40,12 +44,22 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 1
     """Settings at the same time."""
+    checks: tuple[str, ...] = CHECKS
+    plain: str | None = None
+    """URL of a server without drafts, to stand beside one with drafts."""
+    remote: bool = False
+    """Whether a server that is not on this machine may be asked."""
 
     def document(self) -> dict[str, Any]:
         return {"drafts": self.drafts, "tokens": self.tokens, **asdict(self.limits)}
 
+    def tasks(self) -> list[Task]:
+        """Every check of every setting; log-probabilities and seeds are a matter of the first setting only."""
+        first = [(check, self.settings[0]) for check in self.checks if check != JOINT]
+        return [*((JOINT, setting) for setting in self.settings if JOINT in self.checks), *first]
 
-def open_engine(name: str, folder: Path) -> Engine:
+
+def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
     """The engine of a name or an address `module:object`; a class is made with the pair's folder.
 
     Raises
@@ -53,6 +67,8 @@ def open_engine(name: str, folder: Path) -> Engine:
     SpecHubError
         No such engine, or what it needs is not there.
     """
+    if name.startswith(("http://", "https://")):
+        return OpenAIServer(name, read_pair(folder), plan.limits.time_limit, plan.plain, plan.remote)
     if ":" in name:
         found = objects.resolve(name, example="mymodule:generate", otherwise="not an engine")
         engine = found(folder) if isinstance(found, type) else found
@@ -66,6 +82,10 @@ def open_engine(name: str, folder: Path) -> Engine:
         from spechub_lp.gate.generation.engines.transformers import Transformers
 
         return Transformers(folder, variant or "assistant")
+    if head == "spechub":
+        from spechub_lp.gate.generation.engines.own import OwnLoop
+
+        return OwnLoop(folder, variant)
     raise UnknownName("whole engine", head, ENGINES)
 
 
@@ -108,35 +128,57 @@ def gate_engine(
     start = time.monotonic()
     pair = read_pair(folder)
     store = Store(resume, identity(name, folder, plan))
-    missing = [setting for setting in plan.settings if setting.name not in store.rows]
-    done = len(plan.settings) - len(missing)
-    report("settings", done, len(plan.settings))
+    tasks = plan.tasks()
+    missing = [task for task in tasks if _key(task) not in store.rows]
+    done = len(tasks) - len(missing)
+    report("checks", done, len(tasks))
     work = partial(check_setting, name, folder, plan)
     for row in spread(plan.jobs, work, missing) if plan.jobs > 1 else map(work, missing):
         store.add(row)
         done += 1
-        report("settings", done, len(plan.settings))
-    rows = [store.rows[setting.name] for setting in plan.settings]
+        report("checks", done, len(tasks))
+    rows = [store.rows[_key(task)] for task in tasks]
     return EngineReport(name, _version(name), about(pair), rows, plan.document(), time.monotonic() - start)
 
 
-def check_setting(name: str, folder: Path, plan: Plan, setting: Setting) -> Row:
-    """One setting in a child process of its own: a crash or a hang of the whole process is a verdict."""
-
+def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
+    """One check in a child process of its own: a crash or a hang of the whole process is a verdict."""
+    check, setting = task
     try:
-        engine = None if ":" in name else _adapter(name, folder)  # once a process: a child finds it made
+        engine = None if ":" in name else _adapter(name, folder, plan)  # once a process: a child finds it made
     except NotOffered as error:
-        return Row(setting.name, Verdict.NOT_OFFERED, message=str(error))
+        return Row(setting.name, Verdict.NOT_OFFERED, check, message=str(error))
 
     def work(journal: Any) -> Row:
-        made = engine or open_engine(name, folder)
-        return check_exact(made, read_pair(folder), setting, plan.drafts, plan.tokens, plan.limits)
+        made = engine or open_engine(name, folder, plan)
+        return _checked(made, read_pair(folder), check, setting, plan)
 
     try:
-        row: Row = in_child(work, plan.limits.seconds + plan.limits.time_limit + GRACE)
+        row: Row = in_child(work, 2 * plan.limits.seconds + plan.limits.time_limit + GRACE)
         return row
     except ChildDied as error:
-        return Row(setting.name, Verdict.FAILED, message=str(error))
+        return Row(setting.name, Verdict.FAILED, check, message=str(error))
+
+
+def _checked(engine: Engine, pair: TinyPair, check: str, setting: Setting, plan: Plan) -> Row:
+    ask = (engine, pair, setting, plan.drafts, plan.tokens, plan.limits)
+    if check == LOGPROBS:
+        return check_logprobs(*ask)
+    if check == SEEDS:
+        if getattr(engine, "seeded", True):
+            return check_seeds(*ask)
+        return Row(setting.name, Verdict.NOT_OFFERED, check, message="its requests have no seed of their own")
+    if not engine.controlled:
+        return check_draws(*ask)
+    row = check_exact(*ask)
+    if row.verdict is not Verdict.INCONCLUSIVE:
+        return row
+    drawn = check_draws(*ask)
+    return replace(drawn, message="; ".join(filter(None, [drawn.message, f"not computed: {row.message}"])))
+
+
+def _key(task: Task) -> tuple[str, str]:
+    return task[0], task[1].name
 
 
 def about(pair: TinyPair) -> dict[str, Any]:
@@ -165,16 +207,16 @@ class Store:
 
     def __init__(self, path: Path | None, identity: str):
         self.path, self.identity = path, identity
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[tuple[str, str], Row] = {}
         if path is not None and reading.is_file(path):
             document = reading.read_json(path)
             if not isinstance(document, dict) or document.get("identity") != identity:
                 raise SpecHubError(
                     f"{path} has rows of another engine, version, pair or budget; delete it or name another file"
                 )
-            self.rows = {row["setting"]: Row(**row) for row in document["rows"]}
+            self.rows = {(row["check"], row["setting"]): Row(**row) for row in document["rows"]}
 
     def add(self, row: Row) -> None:
-        self.rows[row.setting] = row
+        self.rows[row.check, row.setting] = row
         if self.path is not None:
             write_json(self.path, {"identity": self.identity, "rows": [asdict(row) for row in self.rows.values()]})

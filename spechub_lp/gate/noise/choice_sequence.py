@@ -1,7 +1,7 @@
 """Controlled randomness: the random draws that a sampler asked for, and the choice sequence that answers them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -163,6 +163,8 @@ class Control:
     calls."""
 
     choices: ChoiceSequence
+    compared: list[tuple[float, float]] = field(default_factory=list)
+    """Both sides of comparisons that were made, where the stand-in of a generator notes them."""
 
 
 class Free(ChoiceSequence):

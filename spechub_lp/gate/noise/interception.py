@@ -149,12 +149,12 @@ def _idle(func: Any, bound: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def controlled(places: Places) -> Iterator[Control]:
+def controlled(places: Places, torch_mode: type[ControlledTorch] = ControlledTorch) -> Iterator[Control]:
     """All host randomness comes from `control.choices` inside this context."""
     control = Control(ChoiceSequence())
     try:
         host = places.replaced(ControlledPython(control), ControlledNumpy(control))
-        with host, controlled_jax(control), ControlledTorch(control):
+        with host, controlled_jax(control), torch_mode(control):
             yield control
     finally:
         control.choices = Free()

@@ -21,6 +21,8 @@ class Transformers:
     """The installed release. Each call starts from the models as they were loaded."""
 
     controlled = True
+    seeded = False
+    """Its noise is torch's global generator."""
 
     def __init__(self, folder: Path, variant: str = "assistant"):
         if variant not in VARIANTS:
@@ -50,12 +52,27 @@ class Transformers:
         }
         ids, mask = self._padded(prompts)
         try:
+            if params.logprobs:
+                return self._with_logprobs(ids, mask, params, given)
             out = self.target.generate(ids, attention_mask=mask, **given)
         except UNSUPPORTED as error:
             if params.drafts and (params.n > 1 or len(prompts) > 1 or params.cache):
                 raise NotOffered(" ".join(str(error).split())) from None
             raise
         return [Completion(self._cut(row[ids.shape[1] :].tolist(), params)) for row in out]
+
+    def _with_logprobs(
+        self, ids: torch.Tensor, mask: torch.Tensor, params: Params, given: dict[str, Any]
+    ) -> list[Completion]:
+        """What `output_logits` says of each token."""
+        given |= {"return_dict_in_generate": True, "output_logits": True}
+        out = self.target.generate(ids, attention_mask=mask, **given)
+        rows = []
+        for n, row in enumerate(out.sequences):
+            tokens = self._cut(row[ids.shape[1] :].tolist(), params)
+            logs = [logits[n].double().log_softmax(-1) for logits in out.logits]
+            rows.append(Completion(tokens, tuple(float(p[t]) for p, t in zip(logs, tokens, strict=False))))
+        return rows
 
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """[prompts, longest] tokens and mask, padded on the left."""

@@ -1,0 +1,68 @@
+"""The joint distribution of plain decoding, stated from a pair's distributions, for settings that have one meaning.
+
+It is the reference of engines that nobody can run plainly beside their fast selves, such as a server. The order is the
+usual one: bias and masks, penalties, temperature, top-k, top-p, min-p.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.distributions import from_logits
+from spechub_lp.gate.generation.joint import Joint
+from spechub_lp.gate.generation.pair import TinyPair
+from spechub_lp.gate.generation.requests import Params, Tokens
+
+KNOWN = frozenset({
+    "temperature", "top_k", "top_p", "min_p", "frequency_penalty", "masked", "logit_bias", "end_tokens", "min_tokens",
+    "greedy", "n", "batch",
+})  # fmt: skip
+"""Arguments that every engine means alike."""
+
+
+def reference_joint(pair: TinyPair, prompts: Sequence[Tokens], params: Params) -> Joint | None:
+    """The distribution of the answer of plain decoding; None where the arguments have more than one meaning."""
+    if params.changed - KNOWN:
+        return None
+    each = [_completions(pair, prompt, params) for prompt in prompts for _ in range(params.n)]
+    joint: Joint = defaultdict(float)
+    for parts in product(*(one.items() for one in each)):
+        joint[tuple(tokens for tokens, _ in parts)] += float(np.prod([mass for _, mass in parts]))
+    return dict(joint)
+
+
+def conditional(pair: TinyPair, prompt: Tokens, before: Tokens, params: Params) -> Any:
+    """[V] the distribution of the next token after what was generated before."""
+    with np.errstate(divide="ignore"):
+        logits = np.log(pair.target_distribution((*prompt, *before)))
+    for token, bias in params.logit_bias:
+        logits[token] += bias
+    for token in before:
+        logits[token] -= params.frequency_penalty
+    logits[list(params.masked)] = -np.inf
+    if len(before) < params.min_tokens:
+        logits[list(params.end_tokens)] = -np.inf
+    if params.greedy:
+        return np.eye(len(logits))[int(logits.argmax())]
+    top_p = None if params.top_p == 1 else params.top_p
+    p = from_logits(logits[None], params.temperature, params.top_k or None, top_p)[0]
+    p = np.where(p >= params.min_p * p.max(), p, 0.0)
+    return p / p.sum()
+
+
+def _completions(pair: TinyPair, prompt: Tokens, params: Params) -> dict[Tokens, float]:
+    done: dict[Tokens, float] = {}
+    growing: dict[Tokens, float] = {(): 1.0}
+    while growing:
+        longer: dict[Tokens, float] = {}
+        for before, mass in growing.items():
+            for token, share in enumerate(conditional(pair, prompt, before, params)):
+                if share > 0:
+                    tokens = (*before, token)
+                    ended = token in params.end_tokens or len(tokens) == params.max_tokens
+                    (done if ended else longer)[tokens] = mass * float(share)
+        growing = longer
+    return done

@@ -1,0 +1,53 @@
+"""Whole engines that are wrong in one place are failed, with the setting and the position; right ones pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spechub_lp.gate.generation import settings
+from spechub_lp.gate.generation.exact import TOLERANCE, Limits, check_exact
+from spechub_lp.gate.generation.pair import TinyPair, make_pair, write_pair
+from spechub_lp.gate.generation.results import Verdict
+
+pytest.importorskip("transformers")
+from wrong_generations import RIGHT, WRONG, Patched
+
+if TYPE_CHECKING:
+    from wrong_generations import Case
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> TinyPair:
+    return write_pair(make_pair(3), tmp_path_factory.mktemp("pair"))
+
+
+def checked(pair: TinyPair, case: Case):  # type: ignore[no-untyped-def]
+    assert isinstance(pair.folder, Path)
+    setting = settings.find(case.setting)
+    return check_exact(Patched(pair.folder, case), pair, setting, case.drafts, case.tokens, Limits(600, 60))
+
+
+def test_there_are_enough() -> None:
+    assert len(WRONG) >= 20
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
+def test_a_wrong_engine_is_failed(pair: TinyPair, case: Case) -> None:
+    row = checked(pair, case)
+    assert row.verdict == Verdict.FAILED, row
+    assert row.setting == case.setting
+    assert row.distance > TOLERANCE
+    place = "position" if case.position is None else f"position {case.position} "
+    assert place in row.message
+
+
+@pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
+def test_a_right_engine_that_looks_wrong_passes(pair: TinyPair, case: Case) -> None:
+    row = checked(pair, case)
+    assert row.verdict == Verdict.EXACT, row
+    assert row.distance < TOLERANCE
