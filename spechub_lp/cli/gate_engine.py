@@ -55,7 +55,7 @@ def gate_engine(
 
     Exit codes: 0 pass, 1 biased, 2 misuse, 3 inconclusive.
 
-    Example: spechub-lp gate-engine transformers --pair pair --setting sampling
+    Example: spechub-lp tiny-pair --out pair && spechub-lp gate-engine transformers --pair pair --setting greedy
     """
     check_outputs(json=json, markdown=markdown, html=html, resume=resume)
     for name, value in (("seconds", seconds), ("time-limit", time_limit)):
