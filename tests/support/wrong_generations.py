@@ -133,19 +133,6 @@ class OneUniform(Verify):
         return torch.rand(1).expand(count)
 
 
-class ResidualByTheSameUniform(Verify):
-    """The token is found with the uniform that rejected the draft."""
-
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, x: int, u: torch.Tensor) -> bool:
-        self.u = u
-        return super().accepts(p, q, x, u)
-
-    def residual(self, p: torch.Tensor, q: torch.Tensor, n: int, drafts: list[int]) -> torch.Tensor:
-        cumulated = super().residual(p, q, n, drafts).cumsum(0)
-        token = int((cumulated / cumulated[-1] > self.u).nonzero()[0])
-        return torch.nn.functional.one_hot(torch.tensor(token), len(p[n])).float()
-
-
 class BonusHotter(Verify):
     """The bonus token comes from the model's own distribution: no temperature."""
 
@@ -283,7 +270,6 @@ WRONG = (
     Case("unlikely drafts are dropped", verified(UnlikelyDraftsDropped), position=0),
     Case("no break after a rejection", verified(NoBreak), tokens=3, drafts=2, position=0),
     Case("one uniform for all drafts", verified(OneUniform), tokens=3, drafts=2, position=1),
-    Case("the residual's noise is the test's", verified(ResidualByTheSameUniform), position=0),
     Case("the bonus token has no temperature", verified(BonusHotter), "temperature 0.6", position=1),
     Case("q before the temperature", verified(RawDraftRows), "temperature 0.6", position=0),
     Case("probabilities for logits", verified(ProbabilitiesAsLogits), position=0),

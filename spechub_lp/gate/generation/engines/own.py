@@ -12,9 +12,10 @@ from spechub_lp.decoding.readers import reader
 from spechub_lp.gate.generation.requests import Completion, NotOffered, Params
 from spechub_lp.replay.measures import Setting
 from spechub_lp.trees.drafted import pick
-from spechub_lp.trees.joint import Block, Traversal
 from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import Shape, chain, full
+from spechub_lp.trees.traversal import Traversal
 
 OFFERED = frozenset({"temperature", "top_k", "top_p", "n", "batch"})
 JOINT_RULES = {"block": Block, "traversal": Traversal}
