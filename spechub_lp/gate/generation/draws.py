@@ -101,7 +101,7 @@ def _row(
     start = time.monotonic()
     asking = Asking(engine, pair, prompts, params, limits, start + limits.seconds)
     try:
-        row = work(asking)
+        row: Row = work(asking)
     except Stopped as stopped:
         row = Row(setting.name, stopped.verdict, message=stopped.message)
     return replace(row, check=check, calls=asking.calls, seconds=time.monotonic() - start)
