@@ -250,7 +250,7 @@ def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
     bets = {p.name: _bets(p) for p in todo}
     alpha = settings.false_alarm / (2 * sum(len(b) for b in bets.values()) + 2)
     last: dict[Any, Any] = defaultdict(lambda: None)
-    calls, limit, size = 0, settings.draws or 10**9, BATCH
+    calls, limit, size, caught, bound = 0, settings.draws or 10**9, BATCH, 1.0, 1.0
     report.levels = [Level.BOUNDARY, Level.DRAWS, Level.STREAM]
     report.level = "levels 2 and 3: draws against the joint distribution, any stopping allowed"
     while calls < limit and time.monotonic() < deadline:
