@@ -31,6 +31,10 @@ FALSE_ALARM = 1e-6
 """Over a whole run of the gate, all its tests and looks together."""
 
 
+NARROW = 4
+"""Tokens up to which a distance of 1e-6 tells at level 1; each further token is a threshold more, with its rounding."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How hard the gate looks.

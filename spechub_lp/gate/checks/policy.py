@@ -10,13 +10,11 @@ import torch
 
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node
-from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.settings import NARROW, Settings
 from spechub_lp.gate.statistics.token_sets import radius
 
 TOLERANCE = 1e-6
 """A distance below this is rounding: a float32 uniform has steps of 2^-24, and a rule compares a few of them."""
-NARROW = 4
-"""Tokens up to which that holds; each further one is a threshold more."""
 MOST_CALLS = 2500
 """For one draft tuple; thresholds on a few uniforms take some hundreds, combined uniforms more."""
 NEVER = 2.0**-40

@@ -147,7 +147,30 @@ class Problem:
 
 
 def likely_drafts(policy: DraftPolicy, q: Array, k: int, most: int) -> tuple[Array, Array]:
-    """The likeliest draft tuples [N, k] and their mass [N], for one distribution q [1, V]: a beam of `most`."""
+    """Find the likeliest draft tuples, by a beam of `most`.
+
+    Parameters
+    ----------
+    policy
+        Draft policy.
+    q
+        [1, V] draft distribution, or [1, k, V] for different drafters.
+    k
+        Number of drafts.
+    most
+        How many tuples are kept, after every draft.
+
+    Returns
+    -------
+    tuple[Array, Array]
+        The tuples [N, k], and their mass [N].
+
+    Examples
+    --------
+    >>> x, mass = likely_drafts(policies.IID(), np.array([[0.75, 0.25]]), 2, 1)
+    >>> x.tolist(), mass.tolist()
+    ([[0, 0]], [0.5625])
+    """
     x, mass = np.zeros((1, 0), dtype=np.int64), np.ones(1)
     for _ in range(k):
         following = np.asarray(policy.draft(q, x, k), dtype=np.float64)

@@ -66,7 +66,24 @@ KINDS: dict[str, Callable[[Problem], Any]] = {
 
 
 def kinds(problems: Sequence[Problem]) -> dict[str, int]:
-    """How many of the problems are of each kind."""
+    """Count the problems of each kind.
+
+    Parameters
+    ----------
+    problems
+        Any problems on one node.
+
+    Returns
+    -------
+    dict[str, int]
+        A number for each of KINDS.
+
+    Examples
+    --------
+    >>> problem = Problem("one", (0.5, 0.5), (0.25, 0.75), 1)
+    >>> kinds([problem])["two tokens"], kinds([problem])["zeros in p"]
+    (1, 0)
+    """
     return {name: sum(bool(of(problem)) for problem in problems) for name, of in KINDS.items()}
 
 
@@ -83,7 +100,24 @@ WEIGHTS /= WEIGHTS.sum()
 
 
 def features(problem: Problem) -> dict[str, str]:
-    """What a problem is like, by which it is told from those before."""
+    """Say what a problem is like, by which it is told from those before.
+
+    Parameters
+    ----------
+    problem
+        On one node.
+
+    Returns
+    -------
+    dict[str, str]
+        A word for each property.
+
+    Examples
+    --------
+    >>> problem = Problem("one", (0.5, 0.5), (0.25, 0.75), 1)
+    >>> features(problem)["tokens at the top of p"]
+    '2'
+    """
     p, q, away = np.asarray(problem.p), _q(problem), _distance(problem)
     gains = int((p > q).sum())
     ratio = float((p[q > 0] / q[q > 0]).max())
@@ -121,6 +155,17 @@ def _decade(value: float) -> str:
 
 class Search:
     """Chooses problems, one after the other; the same seed and the same code give the same ones.
+
+    Parameters
+    ----------
+    claims
+        Draft policies and numbers of drafts, in turn.
+    seed
+        Of all that is drawn.
+    numbers
+        Numbers in the code under test.
+    widest
+        Tokens of the largest problem.
 
     Examples
     --------
@@ -243,7 +288,24 @@ def _support(V: int, policy: DraftPolicy, k: int, most: int) -> int | None:
 
 
 def cost(problem: Problem) -> float:
-    """About how many calls an exact distribution takes."""
+    """Estimate how many calls an exact distribution takes.
+
+    Parameters
+    ----------
+    problem
+        On one node.
+
+    Returns
+    -------
+    float
+        Calls.
+
+    Examples
+    --------
+    >>> problem = Problem("one", (0.5, 0.5), (0.25, 0.75), 1)
+    >>> cost(problem) < 100
+    True
+    """
     every = int(np.count_nonzero(_q(problem))) ** problem.k
     tuples = min(every, problem.explored or every) if problem.drafts.is_random else 1
     return tuples * (20.0 + 10 * problem.k + 0.6 * problem.vocabulary)

@@ -19,7 +19,13 @@ ALPHABET = (1, 1, 2, 3, 5)
 
 @dataclass(frozen=True)
 class Sketch:
-    """What a problem shall be like."""
+    """What a problem shall be like.
+
+    Examples
+    --------
+    >>> Sketch(8, "peak", "near", 0.01, "near").size
+    8
+    """
 
     size: int
     base: str
@@ -41,7 +47,28 @@ class Sketch:
 
 
 def pair(rng: Rng, sketch: Sketch, other: Array | None = None) -> tuple[Array, Array]:
-    """(p, q) [V] each, as sketched; `other` is the p or q of an earlier problem for relations that use one."""
+    """Make two distributions as sketched.
+
+    Parameters
+    ----------
+    rng
+        Of all that is drawn.
+    sketch
+        What they shall be like.
+    other
+        [V] p or q of an earlier problem, to take the place of the base.
+
+    Returns
+    -------
+    tuple[Array, Array]
+        p [V] and q [V].
+
+    Examples
+    --------
+    >>> p, q = pair(np.random.default_rng(0), Sketch(5, "plain", "near", 0.125, "near"))
+    >>> round(float(np.maximum(q - p, 0).sum()), 12)
+    0.125
+    """
     V = sketch.size
     value = sketch.value if sketch.of == sketch.base else None
     base = other if other is not None else normalized(SHAPES[sketch.base](rng, V, value))
@@ -56,6 +83,23 @@ def pair(rng: Rng, sketch: Sketch, other: Array | None = None) -> tuple[Array, A
 
 
 def normalized(weights: Array) -> Array:
+    """Divide weights by their sum.
+
+    Parameters
+    ----------
+    weights
+        [V] not negative.
+
+    Returns
+    -------
+    Array
+        [V] a distribution.
+
+    Examples
+    --------
+    >>> normalized([1, 3]).tolist()
+    [0.25, 0.75]
+    """
     return np.asarray(weights, dtype=np.float64) / np.sum(weights)  # type: ignore[no-any-return]
 
 
@@ -256,7 +300,23 @@ RELATIONS: dict[str, Relation] = {
 
 
 def entropy(distribution: Any) -> float:
-    """In nats."""
+    """Find the entropy of a distribution, in nats.
+
+    Parameters
+    ----------
+    distribution
+        [V].
+
+    Returns
+    -------
+    float
+        Zero for a one-hot.
+
+    Examples
+    --------
+    >>> entropy([1.0, 0.0])
+    0.0
+    """
     a = np.asarray(distribution, dtype=np.float64)
     a = a[a > 0]
-    return float(-(a * np.log(a)).sum())
+    return max(0.0, float(-(a * np.log(a)).sum()))

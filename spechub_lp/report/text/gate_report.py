@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree as ET
 
-from spechub_lp.gate.checks.policy import NARROW
 from spechub_lp.gate.results import Finding, Report, Row, Status
+from spechub_lp.gate.settings import NARROW
 
 COVERED = "What was covered, what was not, what could still be wrong"
 MOST_UNVISITED = 6
@@ -65,7 +65,18 @@ def what_was_missed(report: Report) -> str:
 
 
 def covered(report: Report) -> list[tuple[str, str, str]]:
-    """Rows of the table (what, covered, not covered); none where it was not noted."""
+    """Write the rows of the table of what was covered.
+
+    Parameters
+    ----------
+    report
+        Of a run.
+
+    Returns
+    -------
+    list[tuple[str, str, str]]
+        (what, covered, not covered); none where it was not noted.
+    """
     c = report.coverage
     if c is None:
         return []
@@ -119,7 +130,18 @@ def _ranges(numbers: list[int]) -> str:
 
 
 def listed(report: Report) -> tuple[list[Row], list[Row]]:
-    """The rows to print, and those of searched problems that are only counted."""
+    """Split the rows of a run into those to print and those to count.
+
+    Parameters
+    ----------
+    report
+        Of a run.
+
+    Returns
+    -------
+    tuple[list[Row], list[Row]]
+        The rows to print, and those of searched problems that are only counted.
+    """
     failed = {f.problem for f in report.findings if f.proof}
     searched = [row for row in report.rows if row.searched and row.problem not in failed]
     worst = sorted(searched, key=lambda row: -row.distance)[:WORST]
@@ -128,7 +150,18 @@ def listed(report: Report) -> tuple[list[Row], list[Row]]:
 
 
 def counted_line(rows: list[Row]) -> str:
-    """The rows that a table leaves out, in a line."""
+    """Say in a line what a table leaves out.
+
+    Parameters
+    ----------
+    rows
+        At least one.
+
+    Returns
+    -------
+    str
+        How many they are, and their largest distance.
+    """
     most = max(row.distance for row in rows)
     return f"and {_count(len(rows), 'searched problem')} more, each at most {most:.3g} away"
 
