@@ -284,7 +284,8 @@ def test_everything_from_the_document_is_escaped(
 ) -> None:
     text = page(hostile(documents[kind]))
     seen = Seen(text)
-    assert {tag for tag, _ in seen.elements} <= {tag for tag, _ in Seen(texts[kind]).elements} | {"ul", "li"}
+    of_more_parts = {"ul", "li", "nav"}  # the finding adds a part, and a page with three has a list of them
+    assert {tag for tag, _ in seen.elements} <= {tag for tag, _ in Seen(texts[kind]).elements} | of_more_parts
     assert not [name for _, a in seen.elements for name in a if name.startswith("on")]
     assert "<script" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 4
