@@ -231,7 +231,7 @@ def inverse_cdf(weights: Array, u: Array) -> Array:
     Parameters
     ----------
     weights : [B, C] or [1, C]
-        Not negative; of any sum.
+        Not negative; of any sum that is a normal number of float64, so that u times it is exact to its last bit.
     u : [B]
         Uniforms in [0, 1].
 

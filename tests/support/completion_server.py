@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
+from spechub_lp.typing import FloatArray
 
 DRAFTS = 2
-Array = Any
 Rng = np.random.Generator
 
 
@@ -47,34 +47,34 @@ class Loop:
                 return [*drafts[:n], self.pick(self.residual(p, q), rng)]
         return [*drafts, self.bonus([*text, *drafts], body, rng)]
 
-    def draft(self, text: list[int], body: dict[str, Any], rng: Rng) -> tuple[list[int], list[Array]]:
+    def draft(self, text: list[int], body: dict[str, Any], rng: Rng) -> tuple[list[int], list[FloatArray]]:
         drafts: list[int] = []
         qs = []
         for _ in range(DRAFTS):
-            qs.append(self.processed(self.pair.draft_distribution([*text, *drafts]), body))
+            qs.append(self.processed(np.asarray(self.pair.draft_distribution([*text, *drafts])), body))
             drafts.append(self.pick(qs[-1], rng))
         return drafts, qs
 
-    def target(self, text: list[int], body: dict[str, Any]) -> Array:
-        return self.processed(self.pair.target_distribution(text), body)
+    def target(self, text: list[int], body: dict[str, Any]) -> FloatArray:
+        return self.processed(np.asarray(self.pair.target_distribution(text)), body)
 
     def bonus(self, text: list[int], body: dict[str, Any], rng: Rng) -> int:
         return self.pick(self.target(text, body), rng)
 
-    def accepts(self, p: Array, q: Array, x: int, rng: Rng) -> bool:
+    def accepts(self, p: FloatArray, q: FloatArray, x: int, rng: Rng) -> bool:
         return bool(rng.random() * q[x] < p[x])
 
-    def residual(self, p: Array, q: Array) -> Array:
+    def residual(self, p: FloatArray, q: FloatArray) -> FloatArray:
         rest = np.maximum(p - q, 0)
         return rest if rest.sum() > 0 else p
 
-    def processed(self, p: Array, body: dict[str, Any]) -> Array:
+    def processed(self, p: FloatArray, body: dict[str, Any]) -> FloatArray:
         with np.errstate(divide="ignore"):
             logits = np.log(p)
         for token, bias in body.get("logit_bias", {}).items():
             logits[int(token)] += bias if bias > -100 else -np.inf
         if body["temperature"] == 0:
-            return np.eye(len(p))[int(logits.argmax())]
+            return np.asarray(np.eye(len(p))[int(logits.argmax())])
         logits = logits / body["temperature"]
         if body.get("top_k"):
             logits[logits < np.sort(logits)[-body["top_k"]]] = -np.inf
@@ -84,9 +84,9 @@ class Loop:
             order = np.argsort(-p, kind="stable")
             kept = np.cumsum(p[order]) - p[order] < body["top_p"]
             p = np.where(np.isin(np.arange(len(p)), order[kept]), p, 0.0)
-        return p / p.sum()
+        return np.asarray(p / p.sum())
 
-    def pick(self, p: Array, rng: Rng) -> int:
+    def pick(self, p: FloatArray, rng: Rng) -> int:
         return int(np.searchsorted(np.cumsum(p / p.sum()), rng.random(), side="right").clip(0, len(p) - 1))
 
     def logprobs(self, prompt: Sequence[int], tokens: Sequence[int]) -> list[float]:
@@ -123,12 +123,12 @@ class BonusWithoutMask(Loop):
 
 
 class AlwaysAccepts(Loop):
-    def accepts(self, p: Array, q: Array, x: int, rng: Rng) -> bool:
+    def accepts(self, p: FloatArray, q: FloatArray, x: int, rng: Rng) -> bool:
         return True
 
 
 class ResidualIsTarget(Loop):
-    def residual(self, p: Array, q: Array) -> Array:
+    def residual(self, p: FloatArray, q: FloatArray) -> FloatArray:
         return p
 
 

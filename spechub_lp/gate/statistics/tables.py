@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
-from scipy.special import gammaln
 
+from spechub_lp._util.extras import extra
 from spechub_lp.typing import Array
+
+with extra("gate", "the gate"):
+    from scipy.special import gammaln
 
 
 class TableBet:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from spechub_lp._util.extras import extra
 from spechub_lp.errors import MissingPackage, UnknownName
 from spechub_lp.gate.generation.requests import Completion, NotOffered, Params
+
+with extra("gate", "the gate"):
+    import torch
 
 VARIANTS = ("assistant", "prompt_lookup", "early_exit", "universal", "heuristic", "confidence")
 """Where drafts come from: a draft model; the prompt; the target's first layer; a draft model with another tokenizer;
