@@ -215,12 +215,15 @@ def test_the_command_computes_transformers(folder: Path, tmp_path: Path) -> None
         "bad words",
         "--setting",
         "processor with state",
+        "--seconds",
+        300,
     )
-    result = run(*ask, "--resume", rows, "--json", out, "--html", tmp_path / "page.html", "--seconds", 300)
+    result = run(*ask, "--resume", rows, "--json", out, "--html", tmp_path / "page.html")
     assert result.exit_code == 1, result.output
     document = json.loads(out.read_text())
     jsonschema.validate(document, schemas.of("gate-engine"))
-    good, bad = document["rows"]
+    good, bad = (row for row in document["rows"] if row["check"] == "joint distribution")
+    assert {row["verdict"] for row in document["rows"] if row["check"] != "joint distribution"} == {"not offered"}
     assert (good["verdict"], bad["verdict"]) == ("exact", "failed")
     assert good["distance"] < 1e-6 < bad["distance"]
     assert "position 0 right behind the prompt" in bad["message"]
