@@ -128,7 +128,7 @@ def markdown(report: EngineReport) -> str:
     str
         Markdown.
     """
-    lines = [f"### {headline(report)}", "", covered(report), ""]
+    lines = [f"## {headline(report)}", "", covered(report), ""]
     lines += [f"- **{row.setting}** ({row.check}): {row.message}" for row in report.failed]
     lines += [""] * bool(report.failed)
     lines += [f"| {' | '.join([*HEADS, 'note'])} |", "|---" * (len(HEADS) + 1) + "|"]
