@@ -273,6 +273,8 @@ WRONG = (
     Case("the bonus token has no temperature", verified(BonusHotter), "temperature 0.6", position=1),
     Case("q before the temperature", verified(RawDraftRows), "temperature 0.6", position=0),
     Case("probabilities for logits", verified(ProbabilitiesAsLogits), position=0),
+)
+UNTRIED = (
     Case("q in bfloat16", verified(DraftRowsInBfloat16), position=0),
     Case("drafts are greedy", [(Assisted, "_generate_candidates", greedy_drafts)], position=0),
     Case("the cap looks at the token", [(Assisted, "_generate_candidates", one_draft_less_unless_zero)],
@@ -293,6 +295,7 @@ WRONG = (
     Case("bias on one side", processed(logits_process.SequenceBiasLogitsProcessor, leaves_out), "logit bias",
          position=0),
 )  # fmt: skip
+"""Wrong by construction, but no run has confirmed where they differ, or that a pair of three tokens shows it."""
 RIGHT = (
     Case("a sampled draft as a point mass", [(Assisted, "_generate_candidates", point_mass)], tokens=3, drafts=2),
     Case("the last draft is dropped", [(Assisted, "_generate_candidates", one_draft_less)], tokens=3, drafts=2),
