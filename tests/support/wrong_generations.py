@@ -303,6 +303,7 @@ RIGHT = (
     Case("a test by <=", verified(LessOrEqualAtZero), tokens=3, drafts=2),
     Case("textbook", verified(Verify), tokens=3, drafts=2),
 )
+"""Not run yet: an exact pass with two drafts takes minutes."""
 
 
 class Patched(Transformers):
