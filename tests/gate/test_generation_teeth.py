@@ -1,4 +1,4 @@
-"""Whole engines that are wrong in one place are failed, with the setting and the position: every third one, for time."""
+"""Whole engines wrong in one place are failed, with setting and position: every third of them, for time."""
 
 from __future__ import annotations
 
