@@ -28,10 +28,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from spechub_lp._util.io import write_json, write_text  # noqa: E402
+from validation.pages import with_part  # noqa: E402
 
 RESULTS = ROOT / "validation" / "results" / "engines.json"
 PAGE = ROOT / "docs" / "comparison.md"
-BEGIN, END = "<!-- engines: written by validation/engines.py -->", "<!-- end of engines -->"
 GRACE = 300
 """Seconds beyond an engine's budget, after which it is stopped."""
 
@@ -209,11 +209,13 @@ def _cells(document: dict[str, Any]) -> Iterator[str]:
     yield f"{document['verdict']}: {', '.join(document['proofs'])}".removesuffix(": ")
 
 
+def updated(page: str, documents: Sequence[dict[str, Any]]) -> str:
+    """The page with the table written anew between its marks."""
+    return with_part(page, "engines", "validation/engines.py", table(documents))
+
+
 def write_page(documents: Sequence[dict[str, Any]]) -> None:
-    """Put the table into the page, between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    write_text(PAGE, f"{head}{BEGIN}\n{table(documents)}\n{END}{rest.split(END)[1]}")
+    write_text(PAGE, updated(PAGE.read_text(encoding="utf-8"), documents))
 
 
 def main() -> int:

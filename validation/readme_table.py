@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spechub_lp._util.reading import read_json
-from spechub_lp.report.schemas import of
-
 ROOT = Path(__file__).parent.parent
+
+sys.path.insert(0, str(ROOT))
+from spechub_lp._util.reading import read_json  # noqa: E402
+from spechub_lp.report.schemas import of  # noqa: E402
+from validation.pages import with_part  # noqa: E402
+
 KEPT = ROOT / "validation" / "results" / "audit.json"
-START, END = "<!-- samplers: written by validation/readme_table.py -->", "<!-- end of samplers -->"
 
 
 def keep(audit: dict[str, Any]) -> dict[str, Any]:
@@ -47,8 +49,7 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def updated(readme: str, figures: dict[str, Any]) -> str:
-    head, rest = readme.split(START)
-    return f"{head}{START}\n{table(figures)}\n{END}{rest.split(END)[1]}"
+    return with_part(readme, "samplers", "validation/readme_table.py", table(figures))
 
 
 if __name__ == "__main__":

@@ -62,4 +62,4 @@ def test_the_page_has_the_table_of_the_results() -> None:
     documents = json.loads(engines.RESULTS.read_text(encoding="utf-8"))["engines"] if kept else []
     assert [d["engine"] for d in documents] == [e.name for e in engines.expected() if kept]
     assert not [d for d in documents if d["differences"]]
-    assert f"{engines.BEGIN}\n{engines.table(documents)}\n{engines.END}" in page
+    assert engines.updated(page, documents) == page

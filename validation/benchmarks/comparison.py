@@ -42,8 +42,10 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "validation" / "results" / "comparison.json"
 PAGE = ROOT / "docs" / "comparison.md"
 
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from gate_mutants import CONTROLS, MUTANTS, WIDE_MUTANTS  # noqa: E402
+
+from validation.pages import with_part  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -376,10 +378,7 @@ TABLES = {"tests": table_of_tests, "missed": table_of_missed, "draws": table_of_
 def updated(page: str, figures: dict[str, Any]) -> str:
     """The page with its tables written anew between their markers."""
     for name, table in TABLES.items():
-        start = f"<!-- {name}: written by validation/benchmarks/comparison.py -->\n"
-        end = f"<!-- end of {name} -->"
-        head, rest = page.split(start)
-        page = head + start + "\n".join(table(figures)) + "\n" + end + rest.split(end, 1)[1]
+        page = with_part(page, name, "validation/benchmarks/comparison.py", "\n".join(table(figures)))
     return page
 
 

@@ -46,6 +46,7 @@ from spechub_lp.drafts import by_name  # noqa: E402
 from spechub_lp.gate import Settings  # noqa: E402
 from spechub_lp.gate.engines.load import load  # noqa: E402
 from spechub_lp.gate.run import run as run_gate  # noqa: E402
+from validation.pages import with_part  # noqa: E402
 
 BATCHES = ("batch", "chain", "tree", "stream")
 """The kinds of engines that verify batches."""
@@ -187,10 +188,7 @@ TABLES = {"power": table, "not as it should be": missed, "power beside": table_o
 def updated(page: str, figures: dict[str, Any]) -> str:
     """The page with the tables written anew between their markers."""
     for name, made in TABLES.items():
-        start = f"<!-- {name}: written by validation/benchmarks/gate_power.py -->\n"
-        end = f"<!-- end of {name} -->"
-        before, rest = page.split(start)
-        page = before + start + "\n".join(made(figures)) + "\n" + end + rest.split(end, 1)[1]
+        page = with_part(page, name, "validation/benchmarks/gate_power.py", "\n".join(made(figures)))
     return page
 
 

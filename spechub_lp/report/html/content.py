@@ -10,6 +10,8 @@ from spechub_lp.report.text.replays import Section
 
 PASS, FAIL, OPEN = "pass", "fail", "open"
 """How a page is meant: the claim holds, it does not, or nothing was settled."""
+MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}
+"""How the page of a verdict is meant, and its headline."""
 
 NO_PICTURES = "The pictures of this page need matplotlib: pip install 'spechub-lp[plots]'."
 

@@ -9,13 +9,12 @@ from typing import Any
 from spechub_lp.gate.checks.policy import TOLERANCE
 from spechub_lp.gate.results import Coverage, Finding, Report, Row
 from spechub_lp.gate.serialize import case_document
-from spechub_lp.report.html.content import FAIL, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
+from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
 from spechub_lp.report.text.gate_report import COVERED, covered, listed, shown, what_was_missed
 from spechub_lp.report.text.replays import Section
 
-MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}
 COLOUR_OF = {PASS: GOOD, FAIL: BAD, OPEN: INK}
 CASE = "spechub-gate-case.json"
 WIDEST = 33

@@ -3,11 +3,10 @@
 from typing import Any
 
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
-from spechub_lp.report.html.content import FAIL, OPEN, PASS, Cell, Content, Part
+from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Cell, Content, Part
 from spechub_lp.report.text.generation import HEADS, cells, covered, headline
 from spechub_lp.report.text.replays import Section
 
-MOODS = {"pass": (PASS, "PASS"), "biased": (FAIL, "FAIL"), "inconclusive": (OPEN, "INCONCLUSIVE")}
 MOOD_OF = {Verdict.EXACT: PASS, Verdict.WITHIN: PASS, Verdict.FAILED: FAIL}
 
 

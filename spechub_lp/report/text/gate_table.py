@@ -1,14 +1,13 @@
 """The table of a gate run."""
 
-import io
 import itertools
 import textwrap
 
 from rich.console import Console
 
 from spechub_lp.gate.results import Report, Status
-from spechub_lp.report.text import PIPED_WIDTH, gate_report
-from spechub_lp.report.text.tables import Sheet
+from spechub_lp.report.text import gate_report
+from spechub_lp.report.text.tables import Sheet, piped
 
 SEEN, UNSEEN = 66, 44
 """Columns of the cells about what was covered and what was not."""
@@ -71,6 +70,4 @@ def text(report: Report) -> str:
     str
         The tables.
     """
-    out = io.StringIO()
-    show_gate(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False), report)
-    return out.getvalue()
+    return piped(lambda console: show_gate(console, report))

@@ -1,16 +1,14 @@
 """A run on a whole engine, for people: one table of settings by verdicts."""
 
-import io
 from typing import TYPE_CHECKING
 
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
-from spechub_lp.report.text import PIPED_WIDTH
-from spechub_lp.report.text.tables import Sheet
+from spechub_lp.report.text.gate_table import VERDICT_STYLE
+from spechub_lp.report.text.tables import Sheet, piped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STYLES = {"pass": "green", "biased": "red", "inconclusive": "yellow"}
 HEADS = ["setting", "verdict", "distance", "answers", "calls", "s"]
 
 
@@ -84,7 +82,7 @@ def show(console: "Console", report: EngineReport) -> None:
     report
         Of a whole engine.
     """
-    console.print(headline(report), style=STYLES[report.status])
+    console.print(headline(report), style=VERDICT_STYLE[report.status])
     for row in report.rows:
         if row.message and row.verdict != Verdict.NOT_OFFERED:
             mark = "!" if row.verdict == Verdict.FAILED else "?"
@@ -108,11 +106,7 @@ def text(report: EngineReport) -> str:
     str
         The tables.
     """
-    from rich.console import Console
-
-    out = io.StringIO()
-    show(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False), report)
-    return out.getvalue()
+    return piped(lambda console: show(console, report))
 
 
 def markdown(report: EngineReport) -> str:

@@ -1,8 +1,9 @@
 """What the commands show on a terminal; in a pipe the same without colours, frames and line breaks."""
 
+import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from spechub_lp.certificate import rational_text
 from spechub_lp.coupling import plain
+from spechub_lp.report.text import PIPED_WIDTH
 
 if TYPE_CHECKING:
     from spechub_lp.audit.audit import Audit, Line
@@ -30,6 +32,29 @@ LEAST_PROSE = 24
 
 NUMBERS = re.compile(r"[-+\d.,e/± ]*")
 """Cells that stand to the right."""
+
+
+def piped(show: Callable[[Console], None]) -> str:
+    r"""Return what is shown on a console, as it comes out of a pipe.
+
+    Parameters
+    ----------
+    show
+        Is given the console.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Examples
+    --------
+    >>> piped(lambda console: console.print("verdict", style="red"))
+    'verdict\n'
+    """
+    out = io.StringIO()
+    show(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False))
+    return out.getvalue()
 
 
 @dataclass(frozen=True)
