@@ -56,12 +56,12 @@ class Solution:
     @cached_property
     def basic(self) -> NumpyArray:
         """[n] whether the variable is in the basis."""
-        return _is_basic(self.solver.getBasis().col_status)
+        return is_basic(self.solver.getBasis().col_status)
 
     @cached_property
     def slack(self) -> NumpyArray:
         """[R + V] whether the constraint's slack is in the basis: supply rows first, then tokens."""
-        return _is_basic(self.solver.getBasis().row_status)
+        return is_basic(self.solver.getBasis().row_status)
 
 
 def solve(program: Program, method: str = "primal", threads: int = 1) -> Solution:
@@ -97,17 +97,7 @@ def solve(program: Program, method: str = "primal", threads: int = 1) -> Solutio
     """
     if method not in METHODS:
         raise UnknownName("HiGHS method", method, METHODS)
-    without_banner(highspy.Highs)
-    highs = highspy.Highs()
-    highs.silent()
-    settings: dict[str, Any] = {
-        "threads": threads,
-        "primal_feasibility_tolerance": TOLERANCE,
-        "dual_feasibility_tolerance": TOLERANCE,
-        **METHODS[method],
-    }
-    for key, value in settings.items():
-        highs.setOptionValue(key, value)
+    highs = quiet(threads=threads, **METHODS[method])
     load(highs, program)
     highs.run()
     status = highs.getModelStatus()
@@ -135,21 +125,75 @@ def load(highs: highspy.Highs, program: Program) -> None:
     >>> highs.getNumCol()
     2
     """
-    constraints, n = program.size
-    start, index, value = incidence(program)
-    upper = np.concatenate([program.supply, program.demand]).astype(float) * SCALE
+    pass_columns(highs, program.gain, np.concatenate([program.supply, program.demand]), *incidence(program))
+
+
+def quiet(**settings: Any) -> highspy.Highs:
+    """Return a solver that prints nothing, works on one thread and has our tolerances.
+
+    Parameters
+    ----------
+    settings
+        Options of HiGHS, which go before these.
+
+    Returns
+    -------
+    Highs
+        Without a program.
+
+    Examples
+    --------
+    >>> quiet().getOptionValue("primal_feasibility_tolerance")[1]
+    1e-10
+    """
+    without_banner(highspy.Highs)
+    highs = highspy.Highs()
+    highs.silent()
+    tolerances = dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), TOLERANCE)
+    for key, value in {"threads": 1, **tolerances, **settings}.items():
+        highs.setOptionValue(key, value)
+    return highs
+
+
+def pass_columns(
+    highs: highspy.Highs, gain: NumpyArray, room: NumpyArray, start: NumpyArray, index: NumpyArray, value: NumpyArray
+) -> None:
+    """Pass the program max gain x over A x <= room, x >= 0; the right-hand sides are scaled.
+
+    Parameters
+    ----------
+    highs
+        The solver.
+    gain : [n]
+        The objective.
+    room : [R]
+        Right-hand sides, floats or rationals.
+    start : [n + 1]
+        Where each column of A begins in `index` and `value`.
+    index, value : [nonzeros]
+        Rows and entries of A.
+
+    Examples
+    --------
+    >>> highs = quiet()
+    >>> one, column = np.ones(1), np.array([0, 1], dtype=np.int32)
+    >>> pass_columns(highs, one, one, column, np.zeros(1, dtype=np.int32), one)
+    >>> highs.getNumRow()
+    1
+    """
+    n, rows = len(gain), len(room)
     highs.passModel(
         n,
-        constraints,
-        2 * n,
+        rows,
+        len(index),
         int(highspy.MatrixFormat.kColwise),
         int(highspy.ObjSense.kMaximize),
         0.0,
-        program.gain,
+        gain,
         np.zeros(n),
         np.full(n, highspy.kHighsInf),
-        np.full(constraints, -highspy.kHighsInf),
-        upper,
+        np.full(rows, -highspy.kHighsInf),
+        room.astype(float) * SCALE,
         start[:-1].copy(),
         index,
         value,
@@ -157,5 +201,22 @@ def load(highs: highspy.Highs, program: Program) -> None:
     )
 
 
-def _is_basic(statuses: list[Any]) -> NumpyArray:
+def is_basic(statuses: list[Any]) -> NumpyArray:
+    """Return which variables or rows are in the basis.
+
+    Parameters
+    ----------
+    statuses : [n]
+        HiGHS's.
+
+    Returns
+    -------
+    [n]
+        Bools.
+
+    Examples
+    --------
+    >>> is_basic([highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kLower]).tolist()
+    [True, False]
+    """
     return np.fromiter((s == highspy.HighsBasisStatus.kBasic for s in statuses), dtype=bool, count=len(statuses))

@@ -18,9 +18,8 @@ from typing import Any
 import highspy
 import numpy as np
 
-from spechub_lp._util.stdout import without_banner
 from spechub_lp.errors import SolverError
-from spechub_lp.optimum.highs import SCALE, TOLERANCE
+from spechub_lp.optimum.highs import is_basic, pass_columns, quiet
 from spechub_lp.trees.program import TreeProgram
 from spechub_lp.typing import BoolArray, NumpyArray
 
@@ -287,13 +286,7 @@ def solve_sparse(rows: list[Row], need: list[Any]) -> list[Any]:
 
 def _from_highs(program: TreeProgram) -> BoolArray | None:
     """The optimal basis that HiGHS finds in floats, or None where it finds none."""
-    without_banner(highspy.Highs)
-    solver = highspy.Highs()
-    solver.silent()
-    for key in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-        solver.setOptionValue(key, TOLERANCE)
-    solver.setOptionValue("threads", 1)
-    n, N, M = program.size, len(program.sets), len(program.contexts)
+    solver, N = quiet(), len(program.sets)
     rows = [np.array([*column], dtype=np.int32) + N for column in program.columns]
     entries = [np.array([*column.values()], dtype=float) for column in program.columns]
     length = np.array([1 + len(row) for row in rows], dtype=np.int32)[program.end]
@@ -304,14 +297,10 @@ def _from_highs(program: TreeProgram) -> BoolArray | None:
     inner[start[:-1]] = False
     index[inner] = np.concatenate([rows[v] for v in program.end.tolist()])
     value[inner] = np.concatenate([entries[v] for v in program.end.tolist()])
-    right = np.concatenate([program.mass, program.room]).astype(float) * SCALE
-    solver.passModel(
-        n, N + M, len(index), int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMaximize), 0.0,
-        program.depth[program.end].astype(float), np.zeros(n), np.full(n, highspy.kHighsInf),
-        np.full(N + M, -highspy.kHighsInf), right, start[:-1].copy(), index, value, np.zeros(n, dtype=np.int32),
-    )  # fmt: skip
+    room = np.concatenate([program.mass, program.room])
+    pass_columns(solver, program.depth[program.end].astype(float), room, start, index, value)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     basis = solver.getBasis()
-    return np.array([s == highspy.HighsBasisStatus.kBasic for s in (*basis.col_status, *basis.row_status)])
+    return is_basic([*basis.col_status, *basis.row_status])

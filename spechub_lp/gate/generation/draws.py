@@ -15,10 +15,10 @@ import numpy as np
 
 from spechub_lp.gate.generation.ask import ask
 from spechub_lp.gate.generation.exact import Limits, unlike_prompts
-from spechub_lp.gate.generation.joint import Joint, first_difference
+from spechub_lp.gate.generation.joint import Joint, distance, first_difference
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.reference import KNOWN, conditional, reference_joint
-from spechub_lp.gate.generation.requests import Answer, Engine, Failure, NotOffered, Params, Tokens
+from spechub_lp.gate.generation.requests import Completion, Engine, Failure, NotOffered, Params, Tokens
 from spechub_lp.gate.generation.results import Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
 from spechub_lp.gate.settings import FALSE_ALARM
@@ -54,7 +54,7 @@ class Asking:
     deadline: float
     calls: int = 0
 
-    def __call__(self, params: Params | None = None, prompts: Sequence[Tokens] | None = None) -> Answer:
+    def __call__(self, params: Params | None = None, prompts: Sequence[Tokens] | None = None) -> tuple[Completion, ...]:
         """An answer. Raises Stopped where the engine fails, does not offer this, or the time is over."""
         if time.monotonic() > self.deadline:
             raise Stopped(Verdict.INCONCLUSIVE, f"the time ended after {self.calls:,} requests")
@@ -71,12 +71,8 @@ class Asking:
     def outcomes(self, params: Params) -> list[Outcome]:
         """Answers to the setting; several completions of one prompt are as many answers, where n says nothing else."""
         if params.n > 1 or len(self.prompts) > 1:
-            answer = self(params)
-            assert not isinstance(answer, Failure)
-            return [tuple(part.tokens for part in answer)]
-        answer = self(replace(params, n=AT_ONCE))
-        assert not isinstance(answer, Failure)
-        return [(part.tokens,) for part in answer]
+            return [tuple(part.tokens for part in self(params))]
+        return [(part.tokens,) for part in self(replace(params, n=AT_ONCE))]
 
 
 def check_draws(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits) -> Row:
@@ -129,7 +125,7 @@ def _against_reference(asking: Asking, setting: Setting, params: Params, referen
                 bets[1].update(place[outcome], before % 7)
             before = place[outcome]
         drawn = {outcome: n / counts.sum() for outcome, n in zip(known, counts, strict=True) if n}
-        away = sum(abs(drawn.get(x, 0.0) - reference[x]) for x in known) / 2
+        away = distance(reference, drawn)
         for bet in bets:
             if bet.log_wealth > math.log(1 / alpha):
                 said = _where(reference, drawn) if bet.claim is Claim.OUTPUT else bet.pointing
@@ -160,8 +156,7 @@ def _against_plain(asking: Asking, setting: Setting, plain: Params, drafted: Par
             counts[1][b] += 1
             n += 1
         one, two = ({outcome: c / n for outcome, c in each.items()} for each in counts)
-        known = sorted(one.keys() | two.keys())
-        away = sum(abs(one.get(x, 0.0) - two.get(x, 0.0)) for x in known) / 2
+        known, away = sorted(one.keys() | two.keys()), distance(one, two)
         if log_wealth > math.log(1 / alpha):
             message = f"{_where(one, two)}; {n:,} answers each, {odds(log_wealth)}"
             return Row(setting.name, Verdict.FAILED, distance=away, message=message, outcomes=len(one))
@@ -174,8 +169,7 @@ def _against_plain(asking: Asking, setting: Setting, plain: Params, drafted: Par
 
 def _where(reference: Joint, drawn: Joint) -> str:
     """The first position whose frequencies differ by half of the largest difference at any."""
-    away = sum(abs(drawn.get(x, 0.0) - reference.get(x, 0.0)) for x in reference.keys() | drawn.keys()) / 2
-    return str(first_difference(reference, drawn, away / 4) or "")
+    return str(first_difference(reference, drawn, distance(reference, drawn) / 4) or "")
 
 
 def _impossible(reference: Joint, outcome: Outcome) -> str:
@@ -199,7 +193,6 @@ def check_logprobs(engine: Engine, pair: TinyPair, setting: Setting, drafts: int
         worst: dict[str, tuple[float, str]] = {"the model's": (0.0, ""), "the processed": (0.0, "")}
         for _ in range(LOGPROBS):
             answer = asking()
-            assert not isinstance(answer, Failure)
             if answer[0].logprobs is None:
                 raise Stopped(Verdict.NOT_OFFERED, "it reports no log-probabilities")
             for at, (token, said) in enumerate(zip(answer[0].tokens, answer[0].logprobs, strict=True)):
@@ -224,9 +217,7 @@ def check_seeds(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
     prompts = unlike_prompts(pair, 3)
 
     def answer(asking: Asking, seed: int, prompts: Sequence[Tokens]) -> list[Tokens]:
-        made = asking(replace(params, seed=seed), prompts)
-        assert not isinstance(made, Failure)
-        return [part.tokens for part in made]
+        return [part.tokens for part in asking(replace(params, seed=seed), prompts)]
 
     def work(asking: Asking) -> Row:
         seen: list[Tokens] = []

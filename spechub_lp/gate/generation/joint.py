@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,8 +206,8 @@ def _sound(chances: dict[Any, float]) -> Joint:
     return chances
 
 
-def distance(p: Joint, q: Joint) -> float:
-    """Total variation distance of two joint distributions."""
+def distance(p: Mapping[Any, float], q: Mapping[Any, float]) -> float:
+    """Total variation distance of two distributions; what one leaves out has mass 0."""
     return sum(abs(p.get(x, 0.0) - q.get(x, 0.0)) for x in p.keys() | q.keys()) / 2
 
 
@@ -266,7 +266,7 @@ def _at(
     worst = None
     for context in one.keys() & two.keys():
         p, q = _normalized(one[context]), _normalized(two[context])
-        away = sum(abs(p.get(t, 0.0) - q.get(t, 0.0)) for t in p.keys() | q.keys()) / 2
+        away = distance(p, q)
         weight = away * min(sum(one[context].values()), sum(two[context].values()))
         if weight > tolerance and (worst is None or weight > worst[0]):
             token = max(p.keys() | q.keys(), key=lambda t: abs(p.get(t, 0.0) - q.get(t, 0.0)))
