@@ -15,9 +15,12 @@ from spechub_lp.cli.app import app
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.ask import Failed
+from spechub_lp.gate.generation.draws import check_seeds
+from spechub_lp.gate.generation.exact import Limits
 from spechub_lp.gate.generation.joint import END, Computed, distance, first_difference, joint_distribution
 from spechub_lp.gate.generation.pair import make_pair, read_pair, write_pair
 from spechub_lp.gate.generation.requests import Failure, Params, read_answer
+from spechub_lp.gate.generation.results import Verdict
 from spechub_lp.gate.results import Kind
 from spechub_lp.report import schemas
 
@@ -138,6 +141,21 @@ class Coins:
         tokens = [int(torch.rand(()) < 0.3)]
         tokens.append(int(torch.rand(()) < (self.share if tokens[0] else 0.5)))
         return [[*tokens, 2]]
+
+
+class Shorter:
+    """Its first answer ends one token earlier in company."""
+
+    name, controlled, seeded = "shorter", False, True
+
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+        return [[0, 2]] * len(prompts) if len(prompts) > 1 else [[0, 2, 2]]
+
+
+def test_an_answer_that_is_the_beginning_of_another_depends_on_its_company() -> None:
+    row = check_seeds(Shorter(), make_pair(3), settings.find("end token"), 2, 3, Limits())
+    assert row.verdict == Verdict.FAILED
+    assert "seed 0, position 2: (0, 2, 2) alone and (0, 2) in a batch of 3" in row.message
 
 
 def coins(share: float = 0.3) -> Computed:
