@@ -5,7 +5,6 @@ distance it proves.
 """
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -228,7 +227,8 @@ def check_seeds(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
                 return Row(setting.name, Verdict.FAILED, message=f"seed {seed} gives {alone[0]} and then {again[0]}")
             together = answer(asking, seed, prompts)
             if together[0] != alone[0]:
-                at = len(os.path.commonprefix([alone[0], together[0]]))
+                both = list(zip(alone[0], together[0], strict=False))
+                at = next((i for i, (a, b) in enumerate(both) if a != b), len(both))
                 said = f"seed {seed}, position {at}: {alone[0]} alone and {together[0]} in a batch of {len(prompts)}"
                 return Row(setting.name, Verdict.FAILED, message=f"a seeded answer depends on its company: {said}")
             seen.append(alone[0])
