@@ -13,7 +13,7 @@ from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.problems.searched import Search, cost
+from spechub_lp.gate.problems.searched import MOST_DENSE, Search, cost
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import OutOfTime
 from spechub_lp.gate.statistics.sequential import Bet, Claim, odds
@@ -108,7 +108,7 @@ def search_by_draws(
 
 def _groups(problem: Problem) -> Array:
     """[V] the group of each token: likelier in q than in p, and the others by falling p."""
-    p, q = problem.target, np.asarray(problem.q[0] if problem.drafts.different_drafters else problem.q)
+    p, q = problem.target, problem.drafted
     groups = np.zeros(len(p), dtype=np.int64)
     others = np.flatnonzero(p >= q)
     order = others[np.argsort(-p[others], kind="stable")]
@@ -177,7 +177,7 @@ def _with(problem: Problem, change: Any) -> Iterator[Problem]:
         return
     p, *q = [tuple((row / row.sum()).tolist()) for row in rows]
     drafted = tuple(q) if several else q[0]
-    explored = problem.explored if len(p) ** problem.k > 1200 else None
+    explored = problem.explored if len(p) ** problem.k > MOST_DENSE else None
     yield replace(problem, p=p, q=drafted, explored=explored)
 
 

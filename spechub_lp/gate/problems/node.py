@@ -60,6 +60,11 @@ class Problem:
         return found
 
     @cached_property
+    def drafted(self) -> Array:
+        """[V] the draft distribution; of the first draft where each has its own."""
+        return np.asarray(self.q[0] if self.drafts.different_drafters else self.q)
+
+    @cached_property
     def tuples(self) -> tuple[tuple[int, ...], ...]:
         """Every draft tuple of positive mass that is looked at."""
         return tuple(tuple(x) for x in self._enumerated[0].tolist())

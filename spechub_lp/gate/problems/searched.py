@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,20 +48,20 @@ KINDS: dict[str, Callable[[Problem], Any]] = {
     "more than 1,024 tokens": lambda a: a.vocabulary > 1024,
     "a size that 8 does not divide": lambda a: a.vocabulary > 8 and a.vocabulary % 8,
     "a tie at the top of p": lambda a: a.vocabulary > 1 and a.p.count(max(a.p)) > 1,
-    "a tie at the top of q": lambda a: a.vocabulary > 1 and (_q(a) == _q(a).max()).sum() > 1,
+    "a tie at the top of q": lambda a: a.vocabulary > 1 and (a.drafted == a.drafted.max()).sum() > 1,
     "a token of p above 0.99": lambda a: 0.99 < max(a.p) < 1,
-    "a token of q above 0.99": lambda a: 0.99 < _q(a).max() < 1,
+    "a token of q above 0.99": lambda a: 0.99 < a.drafted.max() < 1,
     "a token of p below 1e-4": lambda a: any(0 < v < 1e-4 for v in a.p),
     "a token of p below 1e-9": lambda a: any(0 < v < 1e-9 for v in a.p),
-    "a token of q below 1e-4": lambda a: bool(((_q(a) > 0) & (_q(a) < 1e-4)).any()),
+    "a token of q below 1e-4": lambda a: bool(((a.drafted > 0) & (a.drafted < 1e-4)).any()),
     "zeros in p": lambda a: 0 in a.p,
-    "zeros in q": lambda a: bool((_q(a) == 0).any()),
+    "zeros in q": lambda a: bool((a.drafted == 0).any()),
     "p = q": lambda a: _distance(a) == 0,
     "p near q, less than 0.1 away": lambda a: _near(a, 0.1),
     "p near q, less than 1e-3 away": lambda a: _near(a, 1e-3),
     "p near q, less than 1e-6 away": lambda a: _near(a, 1e-6),
     "p and q more than 0.9 apart": lambda a: _distance(a) > 0.9,
-    "p/q above 10": lambda a: bool((np.asarray(a.p) > 10 * _q(a)).any()),
+    "p/q above 10": lambda a: bool((np.asarray(a.p) > 10 * a.drafted).any()),
 }
 """Kinds of problems, in the words of the report."""
 
@@ -87,12 +88,8 @@ def kinds(problems: Sequence[Problem]) -> dict[str, int]:
     return {name: sum(bool(of(problem)) for problem in problems) for name, of in KINDS.items()}
 
 
-def _q(problem: Problem) -> Array:
-    return np.asarray(problem.q[0] if problem.drafts.different_drafters else problem.q)
-
-
 def _distance(problem: Problem) -> float:
-    return float(np.maximum(np.asarray(problem.p) - _q(problem), 0).sum())
+    return float(np.maximum(np.asarray(problem.p) - problem.drafted, 0).sum())
 
 
 WEIGHTS = np.asarray([3.0 if name in ("near", "gain") else 1.0 for name in RELATIONS])
@@ -118,7 +115,7 @@ def features(problem: Problem) -> dict[str, str]:
     >>> features(problem)["tokens at the top of p"]
     '2'
     """
-    p, q, away = np.asarray(problem.p), _q(problem), _distance(problem)
+    p, q, away = np.asarray(problem.p), problem.drafted, _distance(problem)
     gains = int((p > q).sum())
     ratio = float((p[q > 0] / q[q > 0]).max())
     top = int((p == p.max()).sum())
@@ -245,13 +242,10 @@ class Search:
     def _make(self, sketch: Sketch, policy: DraftPolicy, k: int, why: str = "") -> Problem:
         rng, V = self.rng, sketch.size
         support = _support(V, policy, k, MOST_TUPLES if rng.random() < 0.25 else USUAL_TUPLES)
-        sketch = Sketch(
-            V, sketch.base, sketch.relation, sketch.value, sketch.of, support, sketch.places, sketch.tail, sketch.turn
-        )
+        sketch = replace(sketch, support=support)
         other = self._earlier(V) if not sketch.of and rng.random() < 0.3 else None
         p, q = pair(rng, sketch, other)
-        rows = tuple(q.tolist())
-        drafted = (rows,) * k if policy.different_drafters else rows
+        drafted = tuple(q.tolist())
         if policy.different_drafters:
             inside = np.flatnonzero(q)
             drafted = tuple(tuple(_rolled(q, inside, j).tolist()) for j in range(k))
@@ -268,7 +262,7 @@ class Search:
         if not same:
             return None
         problem = same[int(self.rng.integers(len(same)))]
-        return np.asarray(problem.p) if self.rng.random() < 0.5 else _q(problem)
+        return np.asarray(problem.p) if self.rng.random() < 0.5 else problem.drafted
 
 
 def _rolled(q: Array, inside: Array, j: int) -> Array:
@@ -306,7 +300,7 @@ def cost(problem: Problem) -> float:
     >>> cost(problem) < 100
     True
     """
-    every = int(np.count_nonzero(_q(problem))) ** problem.k
+    every = int(np.count_nonzero(problem.drafted)) ** problem.k
     tuples = min(every, problem.explored or every) if problem.drafts.is_random else 1
     return tuples * (20.0 + 10 * problem.k + 0.6 * problem.vocabulary)
 
