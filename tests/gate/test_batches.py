@@ -292,8 +292,8 @@ def test_unlike_rows_by_hand() -> None:
         for node in range(nodes):
             assert batch.p[b, node].sum() == pytest.approx(1)
             last = rows.trees[b, node]
-            law = rows.laws[0, rows.base[b], rows.depths[node], last]
-            assert batch.p[b, node][rows.names[b]].tolist() == law.tolist()
+            target = rows.distributions[0, rows.base[b], rows.depths[node], last]
+            assert batch.p[b, node][rows.names[b]].tolist() == target.tolist()
     assert (rows.base == SURE).any()
     y = rows.completed([3, 4], [(2,), (0, 1, 3)], np.random.default_rng(0))
     assert rows.names[3][y[0, 0]] == 2

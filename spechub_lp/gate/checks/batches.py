@@ -247,7 +247,7 @@ def first_failure(
         old = np.argsort(rows.names[b])
         last = -1
         for depth, token in enumerate(outcome.tokens):
-            if rows.laws[0, rows.base[b], depth, last, old[token]] == 0:
+            if rows.distributions[0, rows.base[b], depth, last, old[token]] == 0:
                 message = f"it puts out token {token} at position {depth}, which has p = 0 there"
                 return f"row {place} of {len(outcomes)}", Failure(Kind.IMPOSSIBLE_TOKEN, message)
             last = int(old[token])

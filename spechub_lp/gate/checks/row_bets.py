@@ -58,8 +58,8 @@ class Bets:
         if differ is not None:
             self._pairs(rows, y, kept, plain & np.isin(index, differ), told, "a row that answers differently alone")
         self.before[rows.size] = y[:, 0], kept
-        top = rows.laws[0, rows.base, 0, -1].argmax(axis=1)
-        chance = rows.laws[0, rows.base, 0, -1].max(axis=1)
+        top = rows.distributions[0, rows.base, 0, -1].argmax(axis=1)
+        chance = rows.distributions[0, rows.base, 0, -1].max(axis=1)
         self.scores.append(np.where(plain, (y[:, 0] == top) - chance, 0.0))
         self.variances.append(np.where(plain, chance * (1 - chance), 0.0))
 
@@ -96,8 +96,8 @@ class Bets:
             return
         words = f"{name} do not follow the target at position {depth}, given all that came before"
         key = (Level.DRAWS, words)
-        laws = rows.laws[0, :, depth]  # [bases, V + 1, V]
-        bet = self.tables.get(key) or self.tables.setdefault(key, TableBet(laws.reshape(-1, VOCABULARY), words))
+        targets = rows.distributions[0, :, depth]  # [bases, V + 1, V]
+        bet = self.tables.get(key) or self.tables.setdefault(key, TableBet(targets.reshape(-1, VOCABULARY), words))
         last = y[mask, depth - 1] if depth else np.full(int(mask.sum()), -1)
         bet.update(rows.base[mask] * (VOCABULARY + 1) + last % (VOCABULARY + 1), y[mask, depth])
 
@@ -112,12 +112,12 @@ class Bets:
             return
         words = f"{who} depends on {name}: noise is shared, kept or used again"
         key = (Level.STREAM, words)
-        laws = np.repeat(rows.laws[0, : len(PLAIN), 0, -1], 2 * VOCABULARY, axis=0)
-        bet = self.tables.get(key) or self.tables.setdefault(key, TableBet(laws, words))
+        targets = np.repeat(rows.distributions[0, : len(PLAIN), 0, -1], 2 * VOCABULARY, axis=0)
+        bet = self.tables.get(key) or self.tables.setdefault(key, TableBet(targets, words))
         theirs = tokens[partner[b]]
         bet.update((rows.base[b] * VOCABULARY + theirs) * 2 + kept[partner[b]], y[b])
         same = self.equal.get(key) or self.equal.setdefault(key, EqualBet(words))
-        same.update(rows.laws[0, rows.base[b], 0, -1, theirs], theirs == y[b])
+        same.update(rows.distributions[0, rows.base[b], 0, -1, theirs], theirs == y[b])
 
     def won(self, false_alarm: float) -> tuple[TableBet | EqualBet | None, Level, Kind, str] | None:
         """The richest bet, a few batches after the first one passed its line, so that the cause shows."""

@@ -101,7 +101,7 @@ class UnlikeRows:
         return np.where(rng.random(self.size) < 0.5, self.depth, rng.integers(0, self.depth + 1, self.size))
 
     @cached_property
-    def laws(self) -> NumpyArray:
+    def distributions(self) -> NumpyArray:
         """[2, bases, L + 1, V + 1, V] the target and the draft distribution at each depth after each last token."""
         rng = np.random.default_rng([self.seed, 4])
         shape = (5, self.depth + 1, VOCABULARY + 1)
@@ -130,7 +130,7 @@ class UnlikeRows:
             table: dict[tuple[int, int], tuple[NumpyArray, NumpyArray]] = {}
             for base in sorted(set(self.base.tolist())):
                 for last in range(-1, VOCABULARY) if depth else [-1]:
-                    p, q = (tuple(row.tolist()) for row in self.laws[:, base, depth, last])
+                    p, q = (tuple(row.tolist()) for row in self.distributions[:, base, depth, last])
                     if depth == 0 or last >= 0:
                         node = Problem("", p, q, self.branching[depth], self.drafts)
                         table[base, last] = np.asarray(node.tuples), np.cumsum(np.asarray(node.mass))
@@ -149,8 +149,8 @@ class UnlikeRows:
         inner = self.depths[None, :] < self.lengths[at][:, None]
         old = np.argsort(names, axis=1)[:, None, :]  # [B, 1, V] the base's token of each name
         p, q = (
-            np.take_along_axis(law[base, self.depths[None, :], drafted], np.broadcast_to(old, (*drafted.shape, 4)), 2)
-            for law in self.laws
+            np.take_along_axis(each[base, self.depths[None, :], drafted], np.broadcast_to(old, (*drafted.shape, 4)), 2)
+            for each in self.distributions
         )
         p[~there] = q[~inner] = self.padding
         token = np.where(drafted >= 0, np.take_along_axis(names, drafted.clip(min=0), axis=1), -1)
@@ -178,7 +178,7 @@ class UnlikeRows:
             out[b, : len(emitted)] = old[b, list(emitted)]
         last = np.full(len(at), -1)
         for depth in range(self.depth + 1):
-            ends = self.laws[0, self.base[at], depth, last].cumsum(axis=1)
+            ends = self.distributions[0, self.base[at], depth, last].cumsum(axis=1)
             drawn = (ends <= rng.random((len(at), 1)) * ends[:, -1:]).sum(axis=1)
             last = out[:, depth] = np.where(out[:, depth] < 0, drawn, out[:, depth])
         return out
