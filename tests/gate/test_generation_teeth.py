@@ -32,6 +32,10 @@ def checked(pair: TinyPair, case: Case):  # type: ignore[no-untyped-def]
     return check_exact(Patched(pair.folder, case), pair, setting, case.drafts, case.tokens, Limits(600, 60))
 
 
+def test_there_are_enough() -> None:
+    assert len(WRONG) >= 20
+
+
 @pytest.mark.parametrize("case", WRONG[::3], ids=lambda case: case.name)
 def test_a_wrong_engine_is_failed(pair: TinyPair, case: Case) -> None:
     row = checked(pair, case)
