@@ -1,5 +1,6 @@
 """Batches of unlike rows: what mixes rows, shares noise between them or repeats it fails; what may differ passes."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -8,16 +9,22 @@ import pytest
 import torch
 from gate_chains import Block, Chain, Seeded, by_cdf
 
+from spechub_lp.cli.terminal import about
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Settings, check_tree
 from spechub_lp.gate.checks import batches
 from spechub_lp.gate.checks.batches import check_batches
+from spechub_lp.gate.checks.covered import note_coverage
+from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.problems.batches import SURE, UnlikeRows
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.statistics.tables import EqualBet, TableBet, repeats
+from spechub_lp.report.html.page import page
+from spechub_lp.report.text.gate_report import junit, markdown
+from spechub_lp.report.text.gate_table import text
 
 SETTINGS = Settings(seconds=200)
 
@@ -223,6 +230,30 @@ def test_right_engines_pass(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     report = checked(engine)
     assert report.exit_code == 0, report.findings
     assert "1,088" in report.findings[-1].message
+
+
+def test_every_form_of_a_batch_engines_report_has_the_table_of_what_was_covered() -> None:
+    class NeverWide(Ragged):
+        def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
+            if batch.p.shape[2] > 9000:
+                return batch.p[0]
+            return super().targets(batch, b)
+
+    few = [TreeProblem("one", 3, (1,)), TreeProblem("three", 3, (1,) * 3, loose=(0, 1))]
+    report = check_tree(NeverWide(), "iid", 1, cases=few, settings=Settings(levels=(0, 1)))
+    assert report.coverage is not None
+    report.coverage.batches = ["1x1 (17 rows)"]
+    line = NeverWide.targets.__code__.co_firstlineno + 2
+    report.coverage.unvisited = [u for u in report.coverage.unvisited if f"line {line} never ran" in u]
+    document = json.loads(json.dumps(report.document()))
+    shown = [text(report), markdown(report), junit(report), page({**about("gate"), **document}), json.dumps(document)]
+    for form in (" ".join(each.split()) for each in shown):
+        for words in ("zeros in p", "1x1 (17 rows)", f"line {line} never ran"):
+            assert words in form, words
+    assert document["coverage"]["sizes"] == [3]
+    required = replace(report, inconclusive=[], settings={"require_coverage": True})
+    note_coverage(required, few, Watcher(NeverWide()), draws=0, drawn=None)
+    assert required.exit_code == 3
 
 
 def test_a_rule_that_goes_by_the_number_of_a_row_passes_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,11 @@ DEEPER = ((1,) * 3, (1,) * 8)
 
 def check_batches(
     tried: TreeEngine, policy: DraftPolicy, k: int, report: Report, settings: Settings, deadline: float
-) -> None:
-    """Batches of unlike rows of every shape that the engine takes, and of longer chains; findings go to the report."""
+) -> list[tuple[str, int]]:
+    """Batches of unlike rows of every shape that the engine takes, and of longer chains; findings go to the report.
+
+    Returns what was covered of each shape, in words, and the rows on real noise.
+    """
     stop = min(deadline, time.monotonic() + SHARE * settings.seconds)
     known = [shape for shape in shapes_of(tried.engine, k) if not policy.different_drafters]
     chains = any(set(shape) == {1} for shape in known)
@@ -66,7 +69,7 @@ def check_batches(
     shapes = sorted(known, key=lambda shape: (-len(shape), -math.prod(shape)))
     deeper = [shape for shape in DEEPER if chains and shape not in known and not getattr(tried.engine, "slow", False)]
     todo = [*shapes[:2], *deeper]
-    covered = []
+    covered: list[tuple[str, int]] = []
     for i, shape in enumerate(todo):
         until = time.monotonic() + (stop - time.monotonic()) / (1 if i == len(todo) - 1 else 2)
         if report.proved or time.monotonic() >= stop:
@@ -80,11 +83,12 @@ def check_batches(
             report.findings.append(finding)
         if finding is not None and finding.kind == Kind.ROWS_MIXED and company.drawn < ENOUGH_ROWS and claimed:
             report.inconclusive.append(f"{finding.message}, and these are too few to tell: give it more time")
-        covered.append(f"{'x'.join(map(str, shape))} ({company.seen})")
+        covered.append((f"{'x'.join(map(str, shape))} ({company.seen})", company.drawn))
     if covered:
-        text = f"batches of unlike rows of up to {LARGEST:,}: trees {', '.join(covered)}"
+        text = f"batches of unlike rows of up to {LARGEST:,}: trees {', '.join(words for words, _ in covered)}"
         report.findings.append(Finding(Level.STREAM, Kind.NOTE, text, proof=False))
         report.levels = sorted({*report.levels, Level.STREAM})
+    return covered
 
 
 @dataclass
@@ -186,7 +190,7 @@ class Company:
         """Rows alone and in batches of all sizes and in another order, each with its own noise."""
         size = 17 if self.slow else LARGEST if len(self.shape) <= 3 else 129
         rows = self.rows(size)
-        specs = self.tried.engine.noise(rows.batch([0]))
+        specs = self.tried.noise(rows.batch([0]))
         noise = {spec.name: real_noise(spec, size, self.rng) for spec in specs}
         alone: list[Any] = []
         while len(alone) < size and time.monotonic() < self.deadline:

@@ -10,10 +10,11 @@ from typing import Any
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.memory import check_memory
 from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
-from spechub_lp.gate.checks.policy import TOLERANCE, add_floor, seed_everything
+from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, nearly_sure, recycled, watch
 from spechub_lp.gate.checks.wide import draw_nodes
@@ -23,9 +24,9 @@ from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, o
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
-from spechub_lp.gate.problems.searched import Search, kinds
+from spechub_lp.gate.problems.searched import Search
 from spechub_lp.gate.protocols import ProtocolName
-from spechub_lp.gate.results import Coverage, Finding, Kind, Level, Report, Row, Status
+from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
@@ -151,39 +152,13 @@ def check_node(
     if rows is None:
         measured = {row.problem for row in report.rows}
         looked_at = [p for p in (*todo, *done.exact, *done.drawn) if p.name in measured or p in done.drawn]
-        _note_coverage(report, looked_at, done, watcher, planned)
+        note_coverage(
+            report, looked_at, watcher, draws=report.confirmed[0] + DRAWN * len(done.drawn),
+            drawn=report.confirmed[1], not_reached=done.left if planned else 0,
+        )  # fmt: skip
     add_floor(report, settings)
     report.calls, report.seconds = engine.calls, time.monotonic() - start
     return report
-
-
-def _note_coverage(
-    report: Report, looked_at: Sequence[Problem], done: Searched, watcher: Watcher, planned: int
-) -> None:
-    """What the run looked at; with --require-coverage, code that never ran is no pass."""
-    exact = {row.problem for row in report.rows if row.level == Level.EXACT}
-    coverage = report.coverage = Coverage(
-        problems=len(looked_at),
-        sizes=sorted({p.vocabulary for p in looked_at}),
-        policies=sorted({p.drafts.name for p in looked_at}),
-        k=sorted({p.k for p in looked_at}),
-        kinds=kinds(looked_at),
-        exact=TOLERANCE if exact else None,
-        draws=report.confirmed[0] + DRAWN * len(done.drawn),
-        drawn=report.confirmed[1],
-        by_draws_only=sum(p.name not in exact for p in looked_at),
-        not_reached=done.left if planned else 0,
-        left_out=max((row.unexplained for row in report.rows if row.problem in exact), default=0.0),
-        unwatched=watcher.why_not,
-        unvisited=watcher.unvisited(),
-    )
-    if watcher.measured:
-        ran, lines, seen, outcomes = watcher.counts
-        coverage.lines, coverage.outcomes = (ran, lines), (seen, outcomes)
-    if report.settings.get("require_coverage") and not coverage.complete:
-        why = coverage.unvisited or [f"its code was not watched: {coverage.unwatched}"]
-        more = f", and {len(why) - 1} more" if len(why) > 1 else ""
-        report.inconclusive.append(f"coverage was required, and {why[0]}{more}")
 
 
 def _real(

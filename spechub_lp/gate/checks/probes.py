@@ -189,12 +189,12 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
         with time_limit(20 * tried.seconds):
             if tried.protocol is ProtocolName.UNIFORM:
                 if noise is None:
-                    noise = {s.name: real_noise(s, len(batch.token), rng) for s in tried.engine.noise(batch)}
-                emitted = tried.engine(batch, noise)
+                    noise = {s.name: real_noise(s, len(batch.token), rng) for s in tried.noise(batch)}
+                emitted = tried.call(batch, noise)
             elif tried.protocol is ProtocolName.SEEDED:
-                emitted = tried.engine(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
+                emitted = tried.call(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
             else:
-                emitted = tried.engine(batch)
+                emitted = tried.call(batch)
         tokens, n = torch.as_tensor(emitted.tokens).tolist(), torch.as_tensor(emitted.n).tolist()
         if len(tokens) != len(batch.token) or len(n) != len(tokens):
             return Failure(Kind.SHAPE, f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
@@ -326,7 +326,7 @@ def _order(tried: TreeEngine, problem: TreeProblem, rng: np.random.Generator) ->
     if len(set(turned)) < len(trees):
         turned = list(range(len(trees)))[::-1]
     batch = problem.batch(trees)
-    noise = {s.name: real_noise(s, len(trees), rng) for s in tried.engine.noise(batch)}
+    noise = {s.name: real_noise(s, len(trees), rng) for s in tried.noise(batch)}
     once = call(tried, batch, rng, {name: a.clone() for name, a in noise.items()})
     again = call(tried, problem.batch([trees[i] for i in turned]), rng, {name: a[turned] for name, a in noise.items()})
     if isinstance(once, Failure) or isinstance(again, Failure):

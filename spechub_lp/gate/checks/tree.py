@@ -12,6 +12,7 @@ import numpy as np
 from spechub_lp import drafts as policies
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.batches import check_batches
+from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.measured import JointDistribution
 from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, not_controlled
 from spechub_lp.gate.checks.policy import (
@@ -109,20 +110,29 @@ def check_tree(
         report.findings.append(Finding(Level.BOUNDARY, Kind.NOTE, note, proof=False))
     tried = TreeEngine(engine, settings.time_limit)
     opaque, only_level_0 = protocol is ProtocolName.SEEDED, settings.levels == (0,)
-    with one_thread():
+    covered: list[tuple[str, int]] = []
+    with one_thread(), tried.watcher:
         if todo and not only_level_0:
             exact = not opaque and _exact(tried, todo, report, part, start + EXACT_SHARE * part.seconds)
             if not exact and not report.proved:
                 _draws(tried, todo, report, part, start + DRAWS_SHARE * part.seconds)
         if not cases and rows is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             left = max(start + part.seconds, time.monotonic() + (1 - DRAWS_SHARE) * part.seconds)
-            check_batches(tried, policy, k, report, settings, left)
+            covered = check_batches(tried, policy, k, report, settings, left)
         if rows is not None:
             at_full_vocabulary(draw_trees, tried, rows, policy, report, settings, start)
         if Level.BOUNDARY in settings.levels and cases is None and not report.proved:
             report.findings += tree_probes(tried, todo[0].drafts, k, settings.seed)
             if only_level_0:
                 report.level, report.levels = "level 0: the boundary probes alone", [Level.BOUNDARY]
+    if rows is None:
+        measured = {row.problem: row.draws for row in report.rows}
+        looked_at, draws = [p for p in todo if p.name in measured], sum(measured.values())
+        note_coverage(
+            report, looked_at, tried.watcher, draws=draws + sum(drawn for _, drawn in covered),
+            drawn=report.smallest_caught if draws else None, not_reached=len(todo) - len(looked_at),
+            batches=[words for words, _ in covered],
+        )  # fmt: skip
     add_floor(report, settings)
     report.calls, report.seconds = tried.rows, time.monotonic() - start
     return report

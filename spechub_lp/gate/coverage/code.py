@@ -16,6 +16,10 @@ JUMPS = ("POP_JUMP_", "JUMP_IF_")
 """Beginnings of the names of conditional jumps. The end of a loop is none: what follows it shows as lines."""
 OURS = str(Path(__file__).parents[2])
 """This package: the gate itself is not looked at."""
+MADE = "<string>"
+"""The file of methods that dataclasses write."""
+ASSERTS = "assert "
+"""A condition that an assertion tests has one outcome only, or the call crashes."""
 LONGEST = 72
 
 
@@ -64,6 +68,8 @@ class Routine:
         found, listed = {}, list(dis.get_instructions(self.code))
         for place, step in enumerate(listed[:-1]):
             if step.opname.startswith(JUMPS) and (line := self.line_of.get(step.offset)) is not None:
+                if self.source(line).startswith(ASSERTS):
+                    continue
                 text = self._text(step.positions)
                 after = (self.line_of.get(listed[place + 1].offset), self.line_of.get(step.argval))
                 found[step.offset] = Jump(step.offset, step.argval, line, text, _when(step.opname, text), after)
@@ -128,7 +134,7 @@ def routines(engine: Any) -> list[Routine]:
 def _own(filename: str, entry: set[str]) -> bool:
     if filename in entry:
         return True
-    return not filename.startswith(("<frozen", OURS, *_libraries()))
+    return not filename.startswith(("<frozen", MADE, OURS, *_libraries()))
 
 
 @functools.cache

@@ -37,7 +37,7 @@ class Seen:
         self._known, self.closely = size, NEWS
         left = {offset for offset in self.routine.jumps if {(offset, False), (offset, True)} - self.ways}
         self.inline = bool(left - {jump.offset for jump in self.routine.by_line.values()})
-        self.finished = not left and self.lines >= self.routine.lines
+        self.finished = bool(self.lines) and not left and self.lines >= self.routine.lines
 
     @property
     def outcomes(self) -> dict[tuple[int, str, bool], bool]:

@@ -1,5 +1,6 @@
 """Calls of a batch engine: controlled noise in, one outcome a row out, whatever the engine does."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp._util.extras import extra
+from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
@@ -18,6 +20,12 @@ from spechub_lp.gate.search.thresholds import Call
 
 with extra("gate", "the gate"):
     import torch
+
+
+ADAPTERS = "spechub_lp.gate.adapters"
+WATCHED, WATCHED_OF_MANY = 300, 2
+"""Batches of each size in which an engine's code is watched; few where they have many rows."""
+MANY = 64
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,27 @@ class TreeEngine:
         self.seconds = seconds * (20 if getattr(engine, "slow", False) else 1)
         self.rows = 0
         self.places = Places(engine)
+        self.watcher = Watcher(engine)
+        if type(engine).__module__.startswith(ADAPTERS):
+            self.watcher.why_not = "the code of an installed library is not watched"
+        self._watched = self.watcher.watched(engine)
+        self._sizes: Counter[int] = Counter()
+
+    def call(self, batch: TreeBatch, *args: Any, **kwargs: Any) -> Any:
+        """The engine's answer. Its code is watched in the first batches of each size only, as that takes time."""
+        size = len(batch.token)
+        self._sizes[size] += 1
+        closely = self._sizes[size] <= (WATCHED if size <= MANY else WATCHED_OF_MANY)
+        return (self._watched if closely else self.engine)(batch, *args, **kwargs)
+
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
+        """What arrays of explicit noise one call takes."""
+        specs: tuple[NoiseSpec, ...] = self.watcher.watched(self.engine.noise)(batch)
+        return specs
 
     def warm_up(self, problem: TreeProblem) -> None:
         """One call first, because what is imported at first use may draw noise of its own."""
-        self._call(problem, [0], lambda batch: self.engine(batch))
+        self._call(problem, [0], lambda batch: self.call(batch))
 
     def evaluate(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         """Controlled calls; the key of a call is the index of a drafted tree."""
@@ -50,7 +75,7 @@ class TreeEngine:
         with controlled(self.places) as control:
             for tree, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
-                (outcome,) = self._call(problem, [tree], lambda batch: self.engine(batch))
+                (outcome,) = self._call(problem, [tree], lambda batch: self.call(batch))
                 if choices.refused:
                     raise Uncontrolled(choices.refused)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
@@ -58,16 +83,16 @@ class TreeEngine:
 
     def _uniform(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
         trees = [key for key, _, _ in calls]
-        specs = self.engine.noise(problem.batch(trees[:1]))
+        specs = self.noise(problem.batch(trees[:1]))
         sequences = [ChoiceSequence(prefix, rule) for _, prefix, rule in calls]
         noise = {spec.name: torch.stack([read_noise(spec, each) for each in sequences]) for spec in specs}
-        outcomes = self._call(problem, trees, lambda batch: self.engine(batch, noise))
+        outcomes = self._call(problem, trees, lambda batch: self.call(batch, noise))
         if len(outcomes) > 1 and all(isinstance(o, Failure) for o in outcomes):
             # The batch fell as a whole: find out which rows did it.
             outcomes = []
             for b, tree in enumerate(trees):
                 one = {name: a[b : b + 1] for name, a in noise.items()}
-                outcomes += self._call(problem, [tree], lambda batch, one=one: self.engine(batch, one))
+                outcomes += self._call(problem, [tree], lambda batch, one=one: self.call(batch, one))
         return [Run(tuple(t.draws), tuple(t.values), o) for t, o in zip(sequences, outcomes, strict=True)]
 
     def draw(
@@ -77,7 +102,7 @@ class TreeEngine:
         mass = np.asarray([m for _, m in problem.trees])
         own = getattr(self.engine, "draft", None)
         if own is not None:
-            trees = [int(t) for t in own(problem, size, seed=seed, offset=step)]
+            trees = [int(t) for t in self.watcher.watched(own)(problem, size, seed=seed, offset=step)]
         else:
             trees = rng.choice(len(mass), size=size, p=mass / mass.sum()).tolist()
         return trees, self.verify(problem, trees, lambda spec: real_noise(spec, size, rng), seed=seed, step=step)
@@ -93,11 +118,11 @@ class TreeEngine:
     ) -> list[Any]:
         """The outcome of each of these trees; `noise` makes the arrays [len(trees), *shape] of explicit noise."""
         if self.protocol is ProtocolName.SEEDED:
-            return self._call(problem, trees, lambda batch: self.engine(batch, seed=seed, offset=step))
+            return self._call(problem, trees, lambda batch: self.call(batch, seed=seed, offset=step))
         if self.protocol is ProtocolName.UNIFORM:
-            given = {spec.name: noise(spec) for spec in self.engine.noise(problem.batch(trees[:1]))}
-            return self._call(problem, trees, lambda batch: self.engine(batch, given))
-        return self._call(problem, trees, lambda batch: self.engine(batch))
+            given = {spec.name: noise(spec) for spec in self.noise(problem.batch(trees[:1]))}
+            return self._call(problem, trees, lambda batch: self.call(batch, given))
+        return self._call(problem, trees, lambda batch: self.call(batch))
 
     def _call(self, problem: TreeProblem, trees: Sequence[int], call: Any) -> list[Any]:
         batch = problem.batch(trees)

@@ -1,5 +1,6 @@
 """A report for people, for CI, and for the next run: text, Markdown, JUnit XML, JSON, and a case to run again."""
 
+from math import isnan
 from xml.etree import ElementTree as ET
 
 from spechub_lp.gate.results import Finding, Report, Row, Status
@@ -99,8 +100,8 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
         rows.append(("exact distributions", f"distances above {c.exact:g} times V/{NARROW}, or {c.exact:g}",
                      "; ".join(filter(None, (rest, only)))))  # fmt: skip
     if c.draws:
-        least = "none" if c.drawn is None else f"{c.drawn:.2g}"
-        rows.append(("real noise", f"{c.draws:,} calls against p: distances above {least}", "smaller ones"))
+        least = "" if c.drawn is None else f": distances above {c.drawn:.2g}"
+        rows.append(("real noise", f"{c.draws:,} calls against p{least}", "smaller ones" if least else ""))
     if c.lines is not None and c.outcomes is not None:
         ran = f"{c.lines[0]} of {c.lines[1]} lines, {c.outcomes[0]} of {c.outcomes[1]} outcomes of conditions"
         rows.append(("its code", ran, "; ".join(c.unvisited[:MOST_UNVISITED]) + _more(c.unvisited)))
@@ -147,6 +148,22 @@ def listed(report: Report) -> tuple[list[Row], list[Row]]:
     worst = sorted(searched, key=lambda row: -row.distance)[:WORST]
     counted = [row for row in searched if row not in worst]
     return [row for row in report.rows if row not in counted], counted
+
+
+def number(value: float) -> str:
+    """Write an acceptance.
+
+    Parameters
+    ----------
+    value
+        NaN where it was not measured.
+
+    Returns
+    -------
+    str
+        Six digits, or "" for NaN.
+    """
+    return "" if isnan(value) else f"{value:.6f}"
 
 
 def counted_line(rows: list[Row]) -> str:
@@ -212,7 +229,8 @@ def markdown(report: Report) -> str:
     if rows:
         lines += ["", "| problem | distance | at most | acceptance | optimum |", "|---|---|---|---|---|"]
         lines += [
-            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {r.acceptance:.6f} | {r.optimum:.6f} |" for r in rows
+            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {number(r.acceptance)} | {number(r.optimum)} |"
+            for r in rows
         ]
         lines += ["", f"{counted_line(counted)}."] if counted else []
     lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]

@@ -36,7 +36,7 @@ def show_gate(console: Console, report: Report) -> None:
     if listed:
         console.print()
         rows = [
-            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", f"{r.acceptance:.6f}", f"{r.optimum:.6f}"]
+            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", *map(gate_report.number, (r.acceptance, r.optimum))]
             for r in listed
         ]
         title = "Distance from the target and acceptance, problem by problem"
