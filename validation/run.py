@@ -99,7 +99,7 @@ def replays(everything: bool, jobs: int) -> None:
     }
     for name, (rows, plan) in jobs_of.items():
         result = replay(rows, plan, jobs, progress=_progress)
-        write_json(RESULTS / f"replay_{name}.json", _about() | result.document())
+        write_json(RESULTS / f"replay_{name}.json", about() | result.document())
         _say(f"replay {name}: {result.positions} positions in {result.seconds:.0f} s, {len(result.failures)} failures")
 
 
@@ -143,8 +143,8 @@ def tree_runs(
         "dtype": str(pair.target.model.dtype).removeprefix("torch."),
         "contents": hashlib.sha256(json.dumps([contents, prompts], sort_keys=True).encode()).hexdigest(),
     }
-    about, names = _about(), list(prompts)
-    same = {"asked": asked} | {key: about[key] for key in ("machine", "torch", "gpu")}
+    here, names = about(), list(prompts)
+    same = {"asked": asked} | {key: here[key] for key in ("machine", "torch", "gpu")}
     try:
         document = _read(f"trees_{name}")
     except FileNotFoundError:
@@ -154,7 +154,7 @@ def tree_runs(
             _say(f"trees_{name}.json is of another {differing[0]} ({document.get(differing[0])}): beginning anew")
         costs = call_costs(pair, prompts[names[0]], (1, 2, 4, 8, 16, 31, 63, 121))
         plain = plain_seconds(pair, prompts[names[0]], 32, Setting(1.0))
-        document = about | {"asked": asked, "costs": asdict(costs), "plain_seconds_a_token": plain, "runs": []}
+        document = here | {"asked": asked, "costs": asdict(costs), "plain_seconds_a_token": plain, "runs": []}
     runs = {(run["T"], run["tree"], run["rule"]): run for run in document["runs"]}
     left = [
         (t, tree, prompt)
@@ -176,7 +176,7 @@ def tree_runs(
         _, calls = found.by_prompt[prompt]
         for part, spent in found.seconds.items():
             run["seconds"][part] = run["seconds"].get(part, 0.0) + spent * calls
-        write_json(RESULTS / f"trees_{name}.json", document | {"date": about["date"], "runs": list(runs.values())})
+        write_json(RESULTS / f"trees_{name}.json", document | {"date": here["date"], "runs": list(runs.values())})
     _progress("trees", len(left), len(left))
 
 
@@ -301,7 +301,8 @@ def _interval(mean: float, half: float | None, sign: bool = False) -> str:
     return (f"{mean:+.3f}" if sign else f"{mean:.3f}") + ("" if half is None else f" ± {half:.3f}")
 
 
-def _about() -> dict[str, Any]:
+def about() -> dict[str, Any]:
+    """Where and when a figure is made."""
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),

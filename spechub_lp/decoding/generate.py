@@ -92,7 +92,7 @@ def generate(
     (4, True)
     """
     setting, rng = setting or Setting(), rng or np.random.default_rng()
-    out, clock = Generation(), _Clock()
+    out, clock = Generation(), Clock()
     if len(prompt) > 1:
         for model in (target, draft):
             model.read(prompt[:-1], range(-1, len(prompt) - 2))
@@ -100,7 +100,7 @@ def generate(
     pending = [int(prompt[-1])]
     while len(out.tokens) < length:
         clock.start()
-        drafted = _Drafting(draft, pending, shape, rule, setting, rng, clock)
+        drafted = Drafting(draft, pending, shape, rule, setting, rng, clock)
         logits = target.read([pending[-1], *drafted.tokens[1:]], shape.parents)
         clock.stop("target")
         tree = Drafted(shape.parents, drafted.tokens, _Distributions(logits, setting), drafted.distributions)
@@ -118,14 +118,35 @@ def generate(
     return out
 
 
-class _Drafting:
-    """One tree, drawn level by level; leaves are not read by the draft, whose distribution there nobody asks for."""
+class Drafting:
+    """One tree, drawn level by level; leaves are not read by the draft, whose distribution there nobody asks for.
+
+    Parameters
+    ----------
+    draft
+        The model.
+    pending
+        The tokens that it has not read, one at least.
+    shape
+        Of the tree.
+    rule
+        Has `policy(k)`, how k siblings are drawn.
+    setting
+        Temperature and truncation.
+    rng
+        Source of randomness.
+    clock
+        Adds up the time.
+    """
 
     def __init__(
-        self, draft: Reader, pending: list[int], shape: Shape, rule: Rule, setting: Setting, rng: Any, clock: "_Clock"
-    ):
+        self, draft: Reader, pending: Sequence[int], shape: Shape, rule: Any, setting: Setting, rng: Any,
+        clock: "Clock | None" = None,
+    ):  # fmt: skip
+        clock = clock or Clock()
         self.draft, self.parents = draft, shape.parents
         self.tokens = [pending[-1], *[0] * shape.size]
+        """[N] token of each node; node 0 is the last that was pending."""
         children = children_of(self.parents)
         logits = draft.read(pending, range(-1, len(pending) - 1))[-1:]
         clock.stop("draft")
@@ -149,7 +170,7 @@ class _Drafting:
                 clock.stop("draft")
             level = below
         root = distributions[0]
-        self.distributions = [distributions.get(node, root) for node in range(len(self.parents))]
+        self.distributions: list[Array] = [distributions.get(node, root) for node in range(len(self.parents))]
 
     def keep(self, node: int) -> list[int]:
         """Keep the path to a node; returns the tokens of it that the draft has not read."""
@@ -211,15 +232,19 @@ def _distribution(logits: Any, setting: Setting) -> Array:
     return setting.distribution(row)[0]
 
 
-class _Clock:
+class Clock:
+    """Seconds of each part, from one `stop` to the next."""
+
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self.last = time.perf_counter()
 
     def start(self) -> None:
+        """Begin anew."""
         self.last = time.perf_counter()
 
     def stop(self, what: str) -> None:
+        """Add the time since the last stop to a part."""
         now = time.perf_counter()
         self.seconds[what] += now - self.last
         self.last = now

@@ -1,0 +1,254 @@
+"""Tokens a call of every rule on the same drafted trees: `python validation/paired_trees.py austen smollm2`.
+
+The target continues each prompt. At every few of its tokens one large tree is drafted for each way to draw siblings, of
+which every shape is a part: the first two of three siblings drawn without replacement are two drawn without
+replacement. The rules verify these trees. Nothing is drawn where the drafts are given: a figure is the sum, over the
+nodes of the tree, of the probability that they are accepted. So rules are compared at the same places, on the same
+drafts or on drafts made from the same uniforms, and intervals are those of the paired differences, by prompt.
+
+A stopped run goes on behind the last place of a prompt. `--best` then takes the rates of each rule from the finished
+run and does the same with the best shape of 30 drafts that they allow.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import run as validation
+import torch
+
+from spechub_lp._util.io import write_json
+from spechub_lp._util.reading import read_json, read_text
+from spechub_lp.capture.models import Pair, load_pair
+from spechub_lp.decoding.generate import Drafting
+from spechub_lp.decoding.readers import reader
+from spechub_lp.replay.measures import Setting
+from spechub_lp.replay.tally import Tally
+from spechub_lp.trees.drafted import Drafted, pick
+from spechub_lp.trees.node_by_node import NodeByNode
+from spechub_lp.trees.path import BorderPath, Choice, Place
+from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.traversal import Traversal
+from spechub_lp.typing import Array
+
+BINARY = {f"2^{d}": full(2, d) for d in (2, 3, 4, 5)}
+TERNARY = {f"3^{d}": full(3, d) for d in (3, 4)}
+CHAINS = {f"chain {d}": chain(d) for d in (4, 8)}
+DRAFTS = ("without_replacement", "iid", "hub")
+WITHOUT = ("rrsw", "traversal", "border_wor", "border_path")
+WIDEST = {"2^5": 2, "3^4": 3, "chain 8": 1}
+"""Shapes whose nodes give the rates of 1, 2 and 3 children."""
+SIZE, DEEPEST = 30, 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where trees are drafted."""
+
+    places: int
+    """A prompt."""
+    stride: int
+    """Tokens of the target between two of them."""
+    ternary: int
+    """Every so many places nodes have three children too; what is exact with three is slow at a large vocabulary."""
+    temperatures: tuple[float, ...]
+
+
+PLANS = {"austen": Plan(24, 6, 1, (1.0, 0.6)), "smollm2": Plan(4, 12, 2, (1.0,))}
+
+
+@dataclass(frozen=True)
+class NodesOnce(NodeByNode):
+    """Node by node, each node worked on once for all shapes that have it."""
+
+    seen: dict[Any, Any] = field(default_factory=dict)
+
+    def verdict(self, tree: Drafted, node: int) -> tuple[Array, Array]:
+        """As the rule's."""
+        key = tree.path(node), len(tree.children[node])
+        if key not in self.seen:
+            self.seen[key] = super().verdict(tree, node)
+        verdict: tuple[Array, Array] = self.seen[key]
+        return verdict
+
+
+@dataclass(frozen=True)
+class PathOnce(BorderPath):
+    """BorderPath on drafts without replacement, each choice made once for all shapes that have it."""
+
+    seen: dict[Any, Any] = field(default_factory=dict)
+
+    def choice(self, tree: Drafted, place: Place, w: Any) -> Choice:
+        """As the rule's."""
+        children = tree.children[place[0]]
+        key = tree.path(place[0]), len(children), float(w), tree.branching[place[0]] is None
+        if key not in self.seen:
+            made = super().choice(tree, place, w)
+            self.seen[key] = made.b, [share for _, share in made.children]
+        b, shares = self.seen[key]
+        return Choice(b, [((child,), share) for child, share in zip(children, shares, strict=True)])
+
+
+def rules(drafts: str) -> dict[str, Any]:
+    """The rules for one way to draw siblings, new for each tree."""
+    if drafts == "without_replacement":
+        return {
+            "rrsw": NodesOnce("rrsw"), "traversal": Traversal(), "border_wor": NodesOnce("border_wor"),
+            "border_path": PathOnce(),
+        }  # fmt: skip
+    return {"iid": {"rrs": NodesOnce("rrs")}, "hub": {"spechub": NodesOnce("spechub")}}[drafts]
+
+
+def belongs(name: str, drafts: str) -> bool:
+    """Whether a shape is measured with these drafts: the hub has two children, best shapes are for WITHOUT."""
+    return drafts == "without_replacement" or (not name.startswith("best") and (drafts == "iid" or name in BINARY))
+
+
+def union(*shapes: Shape) -> Shape:
+    """The smallest shape that every one of these is a part of, children from the first on."""
+    width = max(len(shape.children) for shape in shapes)
+    return Shape(tuple(union(*(s.children[i] for s in shapes if i < len(s.children))) for i in range(width)))
+
+
+def part(tree: Drafted, shape: Shape) -> Drafted:
+    """The part of a drafted tree that has this shape."""
+    nodes = [0]
+    for node, parent in enumerate(shape.parents[1:], start=1):
+        older = sum(p == parent for p in shape.parents[1:node])
+        nodes.append(tree.children[nodes[parent]][older])
+    tokens, p, q = ([row[n] for n in nodes] for row in (tree.tokens, tree.p, tree.q))
+    return Drafted(shape.parents, tokens, p, q)
+
+
+def accepted(rule: Any, tree: Drafted) -> list[float]:
+    """[N] the probability that each node is accepted, given the drafted tree."""
+    found = [0.0] * len(tree.parents)
+    for outcome in rule.outcomes(tree):
+        mass, node = float(outcome.weights.sum()), outcome.node
+        while node >= 0:
+            found[node] += mass
+            node = tree.parents[node]
+    return found
+
+
+def drafted_trees(
+    pair: Pair, prompt: Sequence[int], plan: Plan, setting: Setting, shapes: dict[str, Shape], seed: int
+) -> Iterator[tuple[int, str, Drafted]]:
+    """(place, drafts, tree) at every place behind a prompt."""
+    target, draft = reader(pair.target), reader(pair.draft)
+    for model in (target, draft):
+        model.read(prompt[:-1], range(-1, len(prompt) - 2))
+        model.keep(len(prompt) - 2)
+    pending, coin = [int(prompt[-1])], np.random.default_rng((seed, 1))
+    for place in range(plan.places):
+        wanted = {name: shape for name, shape in shapes.items() if name not in TERNARY or not place % plan.ternary}
+        for drafts in DRAFTS:
+            here = [shape for name, shape in wanted.items() if belongs(name, drafts)]
+            if not here:
+                continue
+            whole, rule = union(*here), next(iter(rules(drafts).values()))
+            drafting = Drafting(draft, pending, whole, rule, setting, np.random.default_rng((seed, 2, place)))
+            logits = target.read([pending[-1], *drafting.tokens[1:]], whole.parents)
+            rows = [setting.distribution(row[None])[0] for row in np.asarray(logits.cpu(), dtype=np.float64)]
+            yield place, drafts, Drafted(whole.parents, drafting.tokens, rows, drafting.distributions)
+            target.keep(-1)
+            draft.keep(-1)
+        draft.read(pending, range(-1, len(pending) - 1))
+        draft.keep(len(pending) - 1)
+        last, pending = pending[-1], []
+        for _ in range(plan.stride):
+            row = np.asarray(target.read([last], [-1]).cpu(), dtype=np.float64)
+            target.keep(0)
+            last = pick(setting.distribution(row)[0], float(coin.random()))
+            pending.append(last)
+
+
+def measure(
+    tally: Tally, prompt: str, t: float, tree: Drafted, drafts: str, place: int, plan: Plan, shapes: dict[str, Shape]
+) -> None:
+    """Add what every rule does with every part of a drafted tree."""
+    ready = rules(drafts)
+    for name, shape in shapes.items():
+        if (name in TERNARY and place % plan.ternary) or not belongs(name, drafts):
+            continue
+        piece = part(tree, shape)
+        for rule, verifier in ready.items():
+            if name.startswith("best") and name != f"best for {rule}":
+                continue
+            nodes = accepted(verifier, piece)
+            tally.add(prompt, (t, name, rule), sum(nodes))
+            if name in WIDEST:
+                at = sum(mass for mass, children in zip(nodes, piece.children, strict=True) if children)
+                tally.add(prompt, (t, name, rule, "at"), at)
+                for slot in range(WIDEST[name]):
+                    through = sum(nodes[children[slot]] for children in piece.children if children)
+                    tally.add(prompt, (t, name, rule, "through", slot), through)
+
+
+def rates(tally: Tally, t: float, rule: str) -> dict[int, list[float]]:
+    """Number of children -> how often each is accepted where its parent is."""
+    found = {}
+    for name, k in WIDEST.items():
+        at = tally.mean((t, name, rule, "at"))
+        slots = [tally.mean((t, name, rule, "through", slot)) for slot in range(k)]
+        if at is not None:
+            found[k] = [slot.mean / at.mean for slot in slots if slot is not None]
+    return found
+
+
+def load(name: str) -> tuple[Pair, dict[str, Any]]:
+    """The models and the tokens of the prompts."""
+    if name == "austen":
+        models = [str(validation.MODELS / side) for side in ("target", "draft")]
+        pair = load_pair(*models)
+        texts = validation.train_pair.held_out()[:24]
+        return pair, {f"austen_{n + 1}": pair.tokenizer(text[:32]).input_ids for n, text in enumerate(texts)}
+    pair = load_pair(*validation.SMOLLM2)
+    files = sorted((validation.HERE / "text" / "prompts").glob("*.txt"), key=lambda f: f.stem.split("_")[::-1])
+    return pair, {file.stem: pair.tokenizer(read_text(file)).input_ids[:64] for file in files}
+
+
+def work(name: str, best: bool) -> None:
+    """All prompts of a pair, into paired_trees_NAME.json, written after each."""
+    torch.set_num_threads(1)
+    file, plan = validation.RESULTS / f"paired_trees_{name}.json", PLANS[name]
+    document = read_json(file) if file.exists() else {"done": [], "shapes": {}, "tally": Tally().document()}
+    tally, done = Tally.read(document["tally"]), [tuple(entry) for entry in document["done"]]
+    pair, prompts = load(name)
+    for t in plan.temperatures:
+        shapes = BINARY | TERNARY | CHAINS
+        if best:
+            shapes = {f"best for {rule}": best_shape(SIZE, rates(tally, t, rule), DEEPEST)[0] for rule in WITHOUT}
+            document["shapes"] |= {f"{label}, T = {t}": repr_of(shape) for label, shape in shapes.items()}
+            plan = replace(plan, places=min(plan.places, 3) if name == "smollm2" else plan.places)
+        for number, (prompt, ids) in enumerate(prompts.items()):
+            if (t, best, prompt) in done:
+                continue
+            print(f"{name}, T = {t}, {prompt}", file=sys.stderr, flush=True)
+            for place, drafts, tree in drafted_trees(pair, ids, plan, Setting(t), shapes, number):
+                measure(tally, prompt, t, tree, drafts, place, plan, shapes)
+            done.append((t, best, prompt))
+            document |= validation.about() | {"done": done, "tally": tally.document()}
+            write_json(file, document)
+
+
+def repr_of(shape: Shape) -> list[Any]:
+    """A shape as nested lists."""
+    return [repr_of(child) for child in shape.children]
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pairs", nargs="+", choices=sorted(PLANS))
+    parser.add_argument("--best", action="store_true", help="the best shapes, after a run without it")
+    given = parser.parse_args()
+    for name in given.pairs:
+        work(name, given.best)
+
+
+if __name__ == "__main__":
+    main()
