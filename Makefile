@@ -2,7 +2,7 @@
 # make test    set up, then lint, types, fast tests, slow tests
 # make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
 # make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
-# make validate  replay the captured rows and the token trees into validation/results
+# make validate  evaluate the captured rows and the token trees into validation/results
 # make engines   gate released engines of others that run on a CPU, in an environment of its own (about 1 GB to download)
 # make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
 # make docs    build the pages and the reference as a site in build/docs

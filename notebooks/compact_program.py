@@ -12,13 +12,13 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
+    from notebooks.pictures.few_tokens import transport
     from spechub_lp import certificate, distributions, drafts, optimum
     from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
     from spechub_lp.errors import SpecHubError
     from spechub_lp.instance import enumerate_drafts
     from spechub_lp.optimum import highs, program
-    from spechub_lp.report.plots.few_tokens import transport
     from spechub_lp.report.plots.pictures import TOKENS, canvas, svg
 
     NAMES = "ABCD"

@@ -11,14 +11,14 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
+    from notebooks.pictures.few_tokens import Accepted, bars
     from spechub_lp import cut, distributions, exact, optimum, samplers
     from spechub_lp._util import resources
     from spechub_lp._util.tolerances import DRAW
     from spechub_lp.capture import store
     from spechub_lp.errors import SpecHubError
-    from spechub_lp.replay import measures
+    from spechub_lp.evaluate import measures
     from spechub_lp.report.plots.drawings import ranges
-    from spechub_lp.report.plots.few_tokens import Accepted, bars
     from spechub_lp.report.plots.pictures import COLOURS, canvas, grouped, svg
 
     NAMES = ("iid", "without_replacement", "hub", "greedy", "top_k")

@@ -11,12 +11,12 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
+    from notebooks.pictures.few_tokens import patchwork, triangle
     from spechub_lp import cut, optimum
     from spechub_lp import distributions as distributions
     from spechub_lp._util.tolerances import DRAW
     from spechub_lp.errors import SpecHubError
     from spechub_lp.report.plots.drawings import BAD
-    from spechub_lp.report.plots.few_tokens import patchwork, triangle
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
     from spechub_lp.theorems import checks
     from theory.dominance_map import smallest_winning_mass

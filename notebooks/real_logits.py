@@ -12,13 +12,13 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
+    from notebooks.pictures.positions import accepted, likeliest, text_at, tokens_per_call
     from spechub_lp._util import resources
     from spechub_lp._util.reading import read_json
     from spechub_lp.capture.store import load_rows
-    from spechub_lp.replay.measures import chosen
-    from spechub_lp.replay.replay import Replay
+    from spechub_lp.evaluate.evaluate import Evaluation
+    from spechub_lp.evaluate.measures import chosen
     from spechub_lp.report.plots.drawings import by_temperature, domains, gains, ranges, sharpness
-    from spechub_lp.report.plots.live import accepted, likeliest, text_at, tokens_per_call
     from spechub_lp.report.plots.pictures import INK, canvas, svg
 
     RESULTS = Path(__file__).parents[1] / "validation" / "results"
@@ -46,15 +46,15 @@ def _(k, means, result, t):
 
 @app.cell(hide_code=True)
 def _():
-    _files = sorted(RESULTS.glob("replay_*.json"), key=lambda file: ("smollm2" not in file.stem, file.stem))
-    documents = {file.stem.removeprefix("replay_"): read_json(file) for file in _files}
-    rows = mo.ui.dropdown(list(documents), value=next(iter(documents)), label="replay of")
+    _files = sorted(RESULTS.glob("evaluation_*.json"), key=lambda file: ("smollm2" not in file.stem, file.stem))
+    documents = {file.stem.removeprefix("evaluation_"): read_json(file) for file in _files}
+    rows = mo.ui.dropdown(list(documents), value=next(iter(documents)), label="evaluation of")
     return documents, rows
 
 
 @app.cell(hide_code=True)
 def _(documents, rows):
-    whole = Replay.read(documents[rows.value])
+    whole = Evaluation.read(documents[rows.value])
     _ks, _ts = {f"{k}": k for k in whole.plan.ks}, list(whole.plan.temperatures)
     k = mo.ui.dropdown(_ks, value=next(iter(_ks)), label="drafts k")
     t = mo.ui.slider(steps=_ts, value=min(_ts, key=lambda t: abs(t - 1)), label="temperature", show_value=True)

@@ -21,8 +21,8 @@ from spechub_lp._util.io import write_json
 from spechub_lp.capture.store import Rows, load
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.optimum.full_vocabulary import cut
-from spechub_lp.replay.tally import Tally
 
 HERE = Path(__file__).parent
 STORE, RESULT = HERE / "captured" / "smollm2.safetensors", HERE / "results" / "other_drafts.json"

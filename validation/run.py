@@ -1,8 +1,8 @@
 """Every validation figure and picture: `python validation/run.py`, `--full` for all of it.
 
-    replay   the shipped rows of SmolLM2 and of the small pair through every sampler, at full vocabulary
-    trees    decoding loops with token trees, tokens per target call, on the small pair (and with --smollm2 on SmolLM2)
-    time     the cost model beside the clock
+    evaluate   the shipped rows of SmolLM2 and of the small pair through every sampler, at full vocabulary
+    trees      decoding loops with token trees, tokens per target call, on the small pair (--smollm2: on SmolLM2 too)
+    time       the cost model beside the clock
 
 Results go to validation/results/: report.md, one JSON file a part, pictures.
 """
@@ -33,11 +33,11 @@ from spechub_lp._util.reading import read_json, read_text
 from spechub_lp.capture.models import Pair, load_pair, model_files, sha256
 from spechub_lp.decoding.speed import Costs, call_costs, gain, plain_seconds, run_trees
 from spechub_lp.errors import MissingPackage, SpecHubError
-from spechub_lp.replay.measures import Setting
-from spechub_lp.replay.replay import Plan, Replay, replay
-from spechub_lp.replay.tally import Tally
-from spechub_lp.report.plots.drawings import replay_strip
-from spechub_lp.report.text.replays import Section, markdown, sections
+from spechub_lp.evaluate.evaluate import Evaluation, Plan, evaluate
+from spechub_lp.evaluate.measures import Setting
+from spechub_lp.evaluate.tally import Tally
+from spechub_lp.report.plots.drawings import evaluation_strip
+from spechub_lp.report.text.evaluations import Section, markdown, sections
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
@@ -62,7 +62,7 @@ SHAPES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["replay", "trees"], help="replay, trees, report")
+    parser.add_argument("parts", nargs="*", default=["evaluate", "trees"], help="evaluate, trees, report")
     parser.add_argument("--full", action="store_true", help="k = 2, 3, 4 at every position; all trees; more text")
     parser.add_argument("--smollm2", action="store_true", help="trees on SmolLM2 too (minutes to an hour on a CPU)")
     parser.add_argument("--device", help="a torch device for the models, such as cuda")
@@ -71,8 +71,8 @@ def main() -> None:
     end_on_signals()
     RESULTS.mkdir(exist_ok=True)
     try:
-        if "replay" in given.parts:
-            replays(given.full, given.jobs)
+        if "evaluate" in given.parts:
+            evaluations(given.full, given.jobs)
         if "trees" in given.parts:
             small_trees(given.full)
         if given.smollm2:
@@ -84,8 +84,8 @@ def main() -> None:
         parser.exit(130, "interrupted\n")
 
 
-def replays(everything: bool, jobs: int) -> None:
-    """Replay both shipped sets of rows."""
+def evaluations(everything: bool, jobs: int) -> None:
+    """Evaluate both shipped sets of rows."""
     jobs_of = {
         "smollm2": (HERE / "captured" / "smollm2.safetensors", Plan(temperatures=TEMPERATURES, ks=(2,))),
         "smollm2_more_drafts": (
@@ -98,9 +98,10 @@ def replays(everything: bool, jobs: int) -> None:
         ),
     }
     for name, (rows, plan) in jobs_of.items():
-        result = replay(rows, plan, jobs, progress=_progress)
-        write_json(RESULTS / f"replay_{name}.json", about() | result.document())
-        _say(f"replay {name}: {result.positions} positions in {result.seconds:.0f} s, {len(result.failures)} failures")
+        result = evaluate(rows, plan, jobs, progress=_progress)
+        write_json(RESULTS / f"evaluation_{name}.json", about() | result.document())
+        failures = f"{len(result.failures)} failures"
+        _say(f"{name}: {result.positions} positions in {result.seconds:.0f} s, {failures}")
 
 
 def small_trees(everything: bool) -> None:
@@ -198,8 +199,8 @@ def _chains(depths: tuple[int, ...]) -> list[tuple[str, Shape, Any]]:
 
 
 def _dynamic(rows: str) -> list[tuple[str, Shape, Any]]:
-    """Trees of 30 tokens by dynamic programming, from the acceptance by draft index in the replay of the same rows."""
-    found = Replay.read(_read(f"replay_{rows}"))
+    """Trees of 30 tokens by dynamic programming, from the acceptance by draft index on the same rows."""
+    found = Evaluation.read(_read(f"evaluation_{rows}"))
     out: list[tuple[str, Shape, Any]] = []
     naive = found.tally.mean((1.0, 1, "acceptance", "naive"))
     for rule in ("rrsw", "border_wor"):
@@ -221,10 +222,10 @@ def report() -> None:
         ("The small pair trained on *Northanger Abbey* (characters)", "austen"),
     ):
         with suppress(FileNotFoundError):
-            document = _read(f"replay_{name}")
-            result = Replay.read(document)
+            document = _read(f"evaluation_{name}")
+            result = Evaluation.read(document)
             parts += [
-                f"## Replay: {title}\n",
+                f"## Evaluation: {title}\n",
                 _where(document, f"{result.positions} positions, V = {result.vocabulary:,}"),
             ]
             parts += [markdown(section) + "\n" for section in sections(result)]
@@ -290,11 +291,11 @@ def _tree_row(run: dict[str, Any], rrs: dict[str, Any], costs: Costs, plain: flo
     ]  # fmt: skip
 
 
-def pictures(name: str, result: Replay) -> None:
+def pictures(name: str, result: Evaluation) -> None:
     """The histogram of q(a), and acceptance against temperature; nothing without matplotlib."""
     with suppress(MissingPackage):
         title = "q(a), the draft's largest probability; acceptance against temperature"
-        write_text(RESULTS / f"replay_{name}.svg", replay_strip(result, title))
+        write_text(RESULTS / f"evaluation_{name}.svg", evaluation_strip(result, title))
 
 
 def _interval(mean: float, half: float | None, sign: bool = False) -> str:

@@ -25,7 +25,7 @@ DRAW = 1e-9
 """float64: a difference of two optima below this is a draw. `cut` states errors up to 2e-10 at V = 150,000 (four drafts
 without replacement), 2e-12 for its other drafts."""
 LARGEST_EXCESS = 1e-6
-"""float64: what an acceptance may be above its optimum before a replay calls it wrong. rrsw works on classes of tokens,
-good to 1e-8 (samplers/rejected_mass); a rule that is wrong is wrong by more."""
+"""float64: what an acceptance may be above its optimum before an evaluation calls it wrong. rrsw works on classes of
+tokens, good to 1e-8 (samplers/rejected_mass); a rule that is wrong is wrong by more."""
 AGREEMENT = 1e-9
 """float64: float solvers against the exact optimum. HiGHS is asked for 1e-10; the worst error seen is 1e-14."""

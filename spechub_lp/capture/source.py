@@ -1,4 +1,4 @@
-"""What the replay asks of stored rows, whatever their format."""
+"""What the evaluation asks of stored rows, whatever their format."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

@@ -49,21 +49,21 @@ def evaluate(
     Example: spechub-lp evaluate validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """
     check_outputs(json=json, html=html)
-    require("replay", "evaluating captured rows", "torch", "safetensors", "jsonschema", "scipy")
-    from spechub_lp.replay import replay as replays
-    from spechub_lp.report.text.replays import show_replay
+    require("evaluate", "evaluating captured rows", "torch", "safetensors", "jsonschema", "scipy")
+    from spechub_lp.evaluate import evaluate as evaluation
+    from spechub_lp.report.text.evaluations import show_evaluation
 
-    plan = replays.Plan(
+    plan = evaluation.Plan(
         tuple(samplers.split(",")), numbers(temperatures, "temperatures", float), numbers(k, "k", int), top_k, top_p,
         draws=draws, exact_every=exact_every, positions=positions, seed=seed, device=device,
     )  # fmt: skip
     where = None
     if cluster:
-        from spechub_lp.replay.cluster import runner
+        from spechub_lp.evaluate.cluster import runner
 
         where = runner(cluster)
     with ProgressBar() as report:
-        result = replays.replay(rows or resources.path("captured/smollm2.safetensors"), plan, jobs, report, where)
+        result = evaluation.evaluate(rows or resources.path("captured/smollm2.safetensors"), plan, jobs, report, where)
     save({**about("evaluate"), **result.document()}, json, html)
-    show_replay(console_beside(json, html), result)
+    show_evaluation(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))

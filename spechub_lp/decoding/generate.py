@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.decoding.readers import Reader
-from spechub_lp.replay.measures import Setting
+from spechub_lp.evaluate.measures import Setting
 from spechub_lp.sampling import draw_drafts
 from spechub_lp.trees.drafted import Drafted
 from spechub_lp.trees.node_by_node import NodeByNode

@@ -21,8 +21,8 @@ import numpy as np
 from spechub_lp.capture.models import Pair
 from spechub_lp.decoding.generate import PARTS, Rule, generate
 from spechub_lp.decoding.readers import Reader, reader
-from spechub_lp.replay.measures import Setting
-from spechub_lp.replay.tally import Estimate, Tally
+from spechub_lp.evaluate.measures import Setting
+from spechub_lp.evaluate.tally import Estimate, Tally
 from spechub_lp.trees.drafted import pick
 from spechub_lp.trees.shape import Shape
 

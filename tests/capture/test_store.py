@@ -146,7 +146,7 @@ def test_the_shipped_capture_was_made_from_the_shipped_prompts(shipped: Rows) ->
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0])
-def test_the_shipped_capture_replays_what_its_manifest_measured(shipped: Rows, temperature: float) -> None:
+def test_the_shipped_capture_measures_what_its_manifest_measured(shipped: Rows, temperature: float) -> None:
     measured = shipped.manifest["measured"][f"T={temperature}"]["single_draft_acceptance"]
     single = 0.0
     for start in range(0, len(shipped), 32):

@@ -21,11 +21,11 @@ from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
 from spechub_lp.capture import shards, store
 from spechub_lp.cli.gate import gate
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate.evaluate import Evaluation, Plan, evaluate
 from spechub_lp.gate import check_node, run
 from spechub_lp.gate.problems.captured import captured as opened
 from spechub_lp.gate.serialize import case_document, read_case, read_report
 from spechub_lp.gate.settings import Settings
-from spechub_lp.replay.replay import Plan, Replay, replay
 from spechub_lp.report import schemas
 
 FEW, MANY = 60, 1500
@@ -74,14 +74,14 @@ def compact(path: Path, n: int = 6, v: int = 24) -> Path:
 
 
 def figures(path: Path) -> dict[str, Any]:
-    """What a replay says: its sums, and which rows they are of."""
-    result = replay(path, PLAN, jobs=1)
+    """What an evaluation says: its sums, and which rows they are of."""
+    result = evaluate(path, PLAN, jobs=1)
     return {"tally": result.tally.document(), "domains": result.domains, "vocabulary": result.vocabulary}
 
 
 def in_all(path: Path) -> dict[Any, tuple[int, float]]:
     """The same without the names of documents."""
-    tally = replay(path, PLAN, jobs=1).tally
+    tally = evaluate(path, PLAN, jobs=1).tally
     return {key: (tally.count(key), round(mean.mean, 9)) for key in tally.columns() if (mean := tally.mean(key))}
 
 
@@ -369,7 +369,7 @@ def cases(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 
 def saved(file: Path) -> tuple[Any, ...]:
-    """What a replay would run, far enough that nothing is left to be believed."""
+    """What an evaluation would run, far enough that nothing is left to be believed."""
     document = read_case(file)
     drafts, k, settings, problems, plan = run._saved(document["case"], Settings())
     for problem in problems or ():
@@ -420,12 +420,12 @@ def test_a_baseline_is_checked(tmp_path: Path) -> None:
         read_report(file)
 
 
-def test_a_replay_that_is_read_back_is_checked(tmp_path: Path) -> None:
-    made = json.loads(json.dumps(replay(captured(tmp_path / "rows"), PLAN, jobs=1).document()))
-    assert Replay.read(made).tally.document() == made["tally"]
+def test_an_evaluation_that_is_read_back_is_checked(tmp_path: Path) -> None:
+    made = json.loads(json.dumps(evaluate(captured(tmp_path / "rows"), PLAN, jobs=1).document()))
+    assert Evaluation.read(made).tally.document() == made["tally"]
     for seed in range(FEW):
         try:
             document = parse_json(edited(made, seed)[1].decode("utf-8", "replace"), "x")
         except SpecHubError:
             continue
-        unless_rejected(Replay.read, document)
+        unless_rejected(Evaluation.read, document)

@@ -198,12 +198,12 @@ def test_the_gates_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-@pytest.mark.parametrize("command", ["audit", "replay", "validation"])
+@pytest.mark.parametrize("command", ["audit", "evaluate", "validation"])
 def test_commands_with_workers_leave_none_behind(tmp_path: Path, command: str, number: signal.Signals) -> None:
     words = {
         "audit": ("-m", "spechub_lp", "audit", "--jobs", 2, "--instances", 800),
-        "replay": ("-m", "spechub_lp", "evaluate", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
-        "validation": (ROOT / "validation" / "run.py", "replay", "--jobs", 2),
+        "evaluate": ("-m", "spechub_lp", "evaluate", resources.path("captured/smollm2.safetensors"), "--jobs", 2),
+        "validation": (ROOT / "validation" / "run.py", "evaluate", "--jobs", 2),
     }[command]
     running = Running(tmp_path, *words, workers=0)
     wait_until(lambda: len(in_session(running.process.pid)) >= 4)  # itself, its resource tracker, two workers

@@ -279,7 +279,7 @@ def test_a_folder_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_what_would_be_counted_twice_is_rejected() -> None:
-    from spechub_lp.replay.replay import Plan
+    from spechub_lp.evaluate.evaluate import Plan
 
     for plan in (Plan(temperatures=(1.0, 2.0, 1.0)), Plan(ks=(2, 2)), Plan(samplers=("rrs", "rrs"))):
         with pytest.raises(SpecHubError, match="is there twice"):

@@ -15,7 +15,7 @@ from tabular_models import model
 from spechub_lp.capture.models import Runner, load_pair
 from spechub_lp.decoding.generate import generate
 from spechub_lp.decoding.readers import CachedReader, WindowReader, cache_argument, reader
-from spechub_lp.replay.measures import Setting
+from spechub_lp.evaluate.measures import Setting
 from spechub_lp.trees.decoding import step_distribution, target_distribution, tokens_per_call
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block, BorderPath

@@ -12,7 +12,7 @@ from known import known
 from places import ROOT
 
 from spechub_lp.decoding.speed import Costs, gain, run_trees
-from spechub_lp.replay.tally import Estimate
+from spechub_lp.evaluate.tally import Estimate
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.shape import Shape, chain, full
 
@@ -43,7 +43,7 @@ def test_runs_on_a_real_pair(tmp_path: Path) -> None:
 
     from spechub_lp.capture.models import load_pair
     from spechub_lp.decoding.speed import call_costs, plain_seconds
-    from spechub_lp.replay.measures import Setting
+    from spechub_lp.evaluate.measures import Setting
 
     pair = load_pair(small_model(tmp_path / "model"), "temperature:1")
     prompts: dict[str, Sequence[int]] = {"a": [1, 2, 3], "b": [4, 5]}

@@ -1,4 +1,4 @@
-"""`spechub-lp gate` for CI: exit codes, files, replay, and an engine that misbehaves is a verdict, not a traceback."""
+"""`spechub-lp gate` for CI: exit codes, files, reruns, and an engine that misbehaves is a verdict, not a traceback."""
 
 import json
 import subprocess
@@ -112,7 +112,7 @@ def test_a_right_engine_passes_and_says_what_it_could_have_missed(run: Callable[
     assert "--case" not in result.output
 
 
-def test_a_biased_engine_fails_and_its_case_can_be_replayed(run: Callable[..., Result]) -> None:
+def test_a_biased_engine_fails_and_its_case_can_be_rerun(run: Callable[..., Result]) -> None:
     files = ("--markdown", "out.md", "--junit", "out.xml", "--case", "case.json")
     result = run("engines_under_test:biased", "--k", "1", *files)
     assert result.exit_code == 1, result.output
@@ -201,7 +201,7 @@ def test_misuse_is_exit_code_2_in_one_line(run: Callable[..., Result], arguments
     assert "Traceback" not in result.output
 
 
-def test_a_probe_that_fails_can_be_replayed(run: Callable[..., Result]) -> None:
+def test_a_probe_that_fails_can_be_rerun(run: Callable[..., Result]) -> None:
     result = run("engines_under_test:silent_on_nan", "--k", "1", "--level", "0", "--case", "case.json")
     assert result.exit_code == 1, result.output
     assert "raises no error" in result.output

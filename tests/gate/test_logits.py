@@ -200,7 +200,7 @@ WIDE = Logits(SMOLLM2, positions=8)
 
 
 def whole_rows(kinds: Sequence[str] = KINDS) -> Logits:
-    """A plan for rows at full vocabulary and nothing else, as a replay has it."""
+    """A plan for rows at full vocabulary and nothing else, as an evaluation has it."""
     rows = store.load(SMOLLM2)
     opened = captured(WIDE)
     sha = rows.manifest["data"]["sha256"]
@@ -351,7 +351,7 @@ def test_drafts_are_drawn_from_their_policy(drafts: str) -> None:
     assert np.abs(seen - problem.mass).sum() / 2 < 0.03
 
 
-# -- the command, replay, misuse -----------------------------------------------------------------------------------
+# -- the command, reruns, misuse -----------------------------------------------------------------------------------
 
 ENGINES = """
 import os, torch
@@ -435,7 +435,7 @@ def test_a_wide_case_names_its_rows_and_notices_another_capture(run: Callable[..
     assert "not what it was" in stale.output
 
 
-def test_a_wide_tree_case_is_replayed(run: Callable[..., Result]) -> None:
+def test_a_wide_tree_case_is_rerun(run: Callable[..., Result]) -> None:
     rows = whole_rows(KINDS[:1])
     report = check_tree(
         CrashesOnWideRows(), "iid", 1, name="captured_engines:CrashesOnWideRows", settings=EXACT, logits=rows

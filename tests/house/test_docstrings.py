@@ -41,7 +41,7 @@ EXAMPLE_ELSEWHERE = {
     "spechub_lp.cli.renamed.Group": "typer makes it",
     "spechub_lp.cli.renamed.Renaming": "typer makes it",
     "spechub_lp.cli.terminal.Command": "typer makes it",
-    "spechub_lp.replay.cluster.runner": "needs a cluster",
+    "spechub_lp.evaluate.cluster.runner": "needs a cluster",
     "spechub_lp.capture.capture.capture": MODEL,
     "spechub_lp.capture.capture.plan": MODEL,
     "spechub_lp.capture.models.load_pair": MODEL,

@@ -20,8 +20,8 @@ from spechub_lp._util.extras import extra, require
 from spechub_lp.audit.draws import binomial_tail
 from spechub_lp.cli import terminal
 from spechub_lp.errors import MissingPackage
+from spechub_lp.evaluate import cluster, tally
 from spechub_lp.optimum import cvxpy_model
-from spechub_lp.replay import cluster, tally
 from spechub_lp.report.plots import pictures
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -72,7 +72,7 @@ def test_the_core_is_what_it_is_said_to_be() -> None:
 
 def test_all_has_every_extra() -> None:
     (everything,) = map(Requirement, EXTRAS["all"])
-    assert everything.extras == EXTRAS.keys() - {"all"}
+    assert everything.extras == EXTRAS.keys() - {"all", "replay"}
 
 
 def test_every_module_loads_without_extras_or_names_one() -> None:
@@ -86,14 +86,14 @@ def test_every_module_loads_without_extras_or_names_one() -> None:
         assert "\n" not in text
         assert any(f"pip install 'spechub-lp[{name}]'" in text for name in EXTRAS), text
     rooms = {name.split(".")[1] for name in said}
-    assert rooms <= {"capture", "decoding", "gate", "replay", "report", "sampling_torch", "testing"}
+    assert rooms <= {"capture", "decoding", "gate", "evaluate", "report", "sampling_torch", "testing"}
 
 
 @pytest.mark.parametrize(
     ("missing", "name", "args"),
     [
         ("torch", "capture", ["audit", "--instances", "0", "--positions", "0", "--rows", "1"]),
-        ("safetensors", "replay", ["evaluate", "rows"]),
+        ("safetensors", "evaluate", ["evaluate", "rows"]),
         ("torch", "capture", ["capture", "--target", "m", "--draft", "n", "--text", "t", "--out", "o"]),
         ("torch", "gate", ["gate", "math:sqrt"]),
         ("scipy", "gate", ["gate", "math:sqrt"]),
@@ -119,7 +119,7 @@ def test_a_command_names_the_extra_that_it_lacks(missing: str, name: str, args: 
         ("distributed", "cluster", lambda: cluster.runner("tcp://127.0.0.1:1")),
         ("cvxpy", "cvxpy", cvxpy_model.load_cvxpy),
         ("matplotlib", "plots", lambda: pictures.canvas().__enter__()),
-        ("scipy", "replay", lambda: tally._student(3)),
+        ("scipy", "evaluate", lambda: tally._student(3)),
     ],
 )
 def test_a_function_names_the_extra_that_it_lacks(

@@ -1,6 +1,7 @@
 """Every notebook opens with an answer, runs wherever its controls stand, and leads to its theory and back."""
 
 import ast
+import doctest
 import importlib.util
 import os
 import re
@@ -206,6 +207,12 @@ def test_a_bad_distribution_is_answered_with_the_error_and_an_example(p: str, sa
     assert says in shown(outputs)
     assert "Shown instead" in shown(outputs)
     assert "Traceback" not in shown(outputs)
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "notebooks" / "pictures").glob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_of_its_pictures_print_what_they_say(module: Path) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(f"notebooks.pictures.{module.stem}"))
+    assert tried > failed == 0
 
 
 # What is seen

@@ -15,7 +15,7 @@ import pytest
 import spechub_lp
 from spechub_lp import drafts, gate, samplers
 from spechub_lp.cli import names
-from spechub_lp.replay.measures import chosen
+from spechub_lp.evaluate.measures import chosen
 
 HEAVY = {
     "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",

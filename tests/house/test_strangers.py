@@ -14,9 +14,9 @@ from spechub_lp import audit, cut, drafts, exact, optimum, samplers
 from spechub_lp._util import objects
 from spechub_lp.cli.app import app
 from spechub_lp.errors import MissingMethod, SpecHubError
+from spechub_lp.evaluate.evaluate import Plan, evaluate
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.checks.probes import sure_batch
-from spechub_lp.replay.replay import Plan, replay
 
 RULES = '''
 import torch
@@ -150,7 +150,7 @@ def test_evaluation_of_captures(rules: Path) -> None:
     plan = json.loads((rules / "out.json").read_text())["plan"]
     assert plan["samplers"] == ["rrs", "my_rules:Mine"]
     mine = samplers.by_name("my_rules:Mine")
-    result = replay(ROWS, Plan(samplers=(mine, "rrs"), positions=2, exact_every=1), jobs=1)
+    result = evaluate(ROWS, Plan(samplers=(mine, "rrs"), positions=2, exact_every=1), jobs=1)
     assert not result.failures
     assert result.document()["plan"]["samplers"] == ("my_rules:Mine", "rrs")
 

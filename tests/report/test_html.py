@@ -22,10 +22,10 @@ from spechub_lp.audit import audit
 from spechub_lp.capture import store
 from spechub_lp.cli.terminal import about
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate import evaluate as evaluation
 from spechub_lp.gate import Settings, check_node
 from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.results import Finding, Report, Row
-from spechub_lp.replay import replay
 from spechub_lp.report.html import gate as gate_page
 from spechub_lp.report.html import page as pages
 from spechub_lp.report.html.page import page, write_page
@@ -78,8 +78,8 @@ def gated(engine: Any, name: str) -> dict[str, Any]:
 
 
 def evaluated() -> dict[str, Any]:
-    plan = replay.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
-    result = replay.replay(resources.path("captured/smollm2.safetensors"), plan, 1)
+    plan = evaluation.Plan(("naive", "rrs", "spechub", "border_wor"), (0.6, 1.0), draws=2, exact_every=1, positions=3)
+    result = evaluation.evaluate(resources.path("captured/smollm2.safetensors"), plan, 1)
     return {**about("evaluate"), **result.document()}
 
 

@@ -17,10 +17,10 @@ from stored_rows import stored
 import spechub_lp
 from spechub_lp._util import io
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.evaluate.evaluate import Evaluation
 from spechub_lp.gate import Settings
 from spechub_lp.gate.results import Report, Row
 from spechub_lp.gate.serialize import compare, read_case, read_report
-from spechub_lp.replay.replay import Replay
 from spechub_lp.report import schemas
 from spechub_lp.report.html.page import page
 
@@ -212,7 +212,7 @@ def test_a_script_for_version_1_finds_its_fields_in_version_2(documents: dict[st
 def test_version_1_is_read_where_documents_are_read() -> None:
     stored = {file.stem: file for file in OLD}
     assert read_report(stored["gate"])["problems"]
-    assert Replay.read(json.loads(stored["replay"].read_text())).positions == 4
+    assert Evaluation.read(json.loads(stored["replay"].read_text())).positions == 4
     assert read_case(stored["gate-case"])["engine"] == "json_engine:biased"
     for command in ("audit", "gate", "replay"):
         assert "<html" in page(json.loads(stored[command].read_text()))

@@ -173,7 +173,7 @@ def _gate(rng: random.Random, folder: Path) -> list[Any]:
     return options + _some(rng, 0.1, ("--temperature", ("1", "0", "x")), ("--positions", NUMBERS), ("--top", NUMBERS))
 
 
-def _replay(rng: random.Random, folder: Path) -> list[Any]:
+def _evaluate(rng: random.Random, folder: Path) -> list[Any]:
     options = [rng.choice((cli.ROOT / "validation/captured/smollm2.safetensors", ".", "none", cli.ROOT / "Makefile"))]
     options += [
         "--positions",
@@ -214,7 +214,7 @@ MAKE = {
     "check-certificate": _verify,
     "schema": _schema,
     "gate": _gate,
-    "evaluate": _replay,
+    "evaluate": _evaluate,
     "capture": _capture,
 }
 CERTIFICATE = """{"format": "spechub-lp certificate 1", "claim": {"p": ["1"], "q": ["1"], "drafts": "iid", "k": 2,

@@ -19,10 +19,10 @@ from safetensors.torch import save as save_tensors
 
 from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate.evaluate import Plan, evaluate
 from spechub_lp.gate.problems.node import problems
 from spechub_lp.gate.run import rerun
 from spechub_lp.gate.settings import Settings
-from spechub_lp.replay.replay import Plan, replay
 from spechub_lp.report import schemas
 from validation.torture import Checks, Doing
 from validation.torture.mutations import damaged_text, mutate
@@ -149,12 +149,12 @@ def _same_content(path: Path, truth: Any, what: str) -> Checks:
 
 def _reads(path: Path, what: str) -> Checks:
     try:
-        replay(path, Plan(("rrs",), exact_every=4), jobs=1)
+        evaluate(path, Plan(("rrs",), exact_every=4), jobs=1)
         yield None
     except SpecHubError as error:
         yield None if "\n" not in str(error) else f"the error has lines: {str(error)!r} | {what}"
     except Exception as error:
-        yield f"replay: {type(error).__name__}: {str(error)[:120]} | {what}"
+        yield f"evaluate: {type(error).__name__}: {str(error)[:120]} | {what}"
 
 
 def _bytes(rng: random.Random, data: bytes) -> tuple[bytes, str]:

@@ -133,7 +133,7 @@ def _audit(rng: random.Random, folder: Path, what: str) -> Checks:
     yield from _once(rng, line, folder, files, 25.0, what)
 
 
-def _replay(rng: random.Random, folder: Path, what: str) -> Checks:
+def _evaluate(rng: random.Random, folder: Path, what: str) -> Checks:
     rows = cli.ROOT / "validation/captured/smollm2.safetensors"
     files = [("json", folder / "r.json")]
     line = ["evaluate", rows, "--positions", "64", "--temperatures", "0.6,1", "--jobs", "2", "--json", "r.json"]
@@ -253,7 +253,7 @@ def _manifest(folder: Path, what: str) -> Checks:
 
 
 def _twice(rng: random.Random, folder: Path, what: str) -> Checks:
-    """A replay that was killed leaves nothing that the next one reads: the same result as without."""
+    """An evaluation that was killed leaves nothing that the next one reads: the same result as without."""
     readings.folder_of_rows(folder / "rows")
     line = ["evaluate", "rows", "--temperatures", "1", "--samplers", "rrs,border", "--json", "r.json"]
     code, which, remaining, said = _interrupt(rng, line, folder, 0.5, 6.0)
@@ -268,9 +268,9 @@ def _twice(rng: random.Random, folder: Path, what: str) -> Checks:
 
 TASKS = {
     "audit": _audit,
-    "replay": _replay,
+    "evaluate": _evaluate,
     "gate": _gate,
     "solve": _small,
     "capture": _capture,
-    "replay, then again": _twice,
+    "evaluate, then again": _twice,
 }

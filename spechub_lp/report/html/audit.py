@@ -9,7 +9,7 @@ from spechub_lp.audit.audit import Line
 from spechub_lp.report.html.content import FAIL, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, ROW, Range, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
-from spechub_lp.report.text.replays import Section
+from spechub_lp.report.text.evaluations import Section
 from spechub_lp.report.text.tables import FULL, LINE, PAIR, line_cells, pair_cells
 
 WHOLE = "full vocabulary"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from spechub_lp.errors import MissingPackage
 from spechub_lp.report.plots.pictures import canvas, svg
-from spechub_lp.report.text.replays import Section
+from spechub_lp.report.text.evaluations import Section
 
 PASS, FAIL, OPEN = "pass", "fail", "open"
 """How a page is meant: the claim holds, it does not, or nothing was settled."""

@@ -12,8 +12,8 @@ from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
+from spechub_lp.report.text.evaluations import Section
 from spechub_lp.report.text.gate_report import COVERED, covered, listed, shown, what_was_missed
-from spechub_lp.report.text.replays import Section
 
 COLOUR_OF = {PASS: GOOD, FAIL: BAD, OPEN: INK}
 CASE = "spechub-gate-case.json"

@@ -4,8 +4,8 @@ from typing import Any
 
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Cell, Content, Part
+from spechub_lp.report.text.evaluations import Section
 from spechub_lp.report.text.generation import HEADS, cells, covered, headline
-from spechub_lp.report.text.replays import Section
 
 MOOD_OF = {Verdict.EXACT: PASS, Verdict.WITHIN: PASS, Verdict.FAILED: FAIL}
 

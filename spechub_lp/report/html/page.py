@@ -98,7 +98,7 @@ def _content(document: dict[str, Any]) -> Content:
         case "gate-engine":
             from spechub_lp.report.html.generation import content
         case "evaluate" | "replay":  # version 1
-            from spechub_lp.report.html.replay import content
+            from spechub_lp.report.html.evaluation import content
         case other:
             raise SpecHubError(
                 f"command = {other!r}; a page is made of a document of audit, gate, gate-engine or evaluate"

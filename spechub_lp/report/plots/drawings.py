@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from spechub_lp.replay.measures import BINS, REGIONS, chosen
+from spechub_lp._util import renamed
+from spechub_lp.evaluate.measures import BINS, REGIONS, chosen
 from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg_file
-from spechub_lp.report.text.replays import PLACES
+from spechub_lp.report.text.evaluations import PLACES
 
 if TYPE_CHECKING:
-    from spechub_lp.replay.replay import Replay
+    from spechub_lp.evaluate.evaluate import Evaluation
+
+__getattr__ = renamed.attributes(__name__, {"replay_strip": "evaluation_strip"})
 
 GOOD, BAD = "#008f6a", "#d03031"
 """Good news and bad; a page puts its own two colours in their place."""
@@ -122,7 +125,7 @@ def distances(axes: Any, rows: Sequence[Away], allowed: float) -> None:
     axes.set(xlabel="distance from the target distribution")
 
 
-def by_temperature(axes: Any, result: "Replay", k: int) -> None:
+def by_temperature(axes: Any, result: "Evaluation", k: int) -> None:
     """Draw acceptance of each sampler (dots) and the optimum of each draft policy (a broad band) against temperature.
 
     Parameters
@@ -149,7 +152,7 @@ def by_temperature(axes: Any, result: "Replay", k: int) -> None:
     _legend(axes, 3)
 
 
-def sharpness(axes: Any, result: "Replay") -> None:
+def sharpness(axes: Any, result: "Evaluation") -> None:
     """Draw how often the draft's largest probability q(a) is what, at each temperature.
 
     Parameters
@@ -169,7 +172,7 @@ def sharpness(axes: Any, result: "Replay") -> None:
     _legend(axes, 3)
 
 
-def gains(axes: Any, result: "Replay", k: int, rival: str) -> None:
+def gains(axes: Any, result: "Evaluation", k: int, rival: str) -> None:
     """Draw the hub's optimum less a rival's, in each region of the dominance theorems, with intervals.
 
     Parameters
@@ -199,7 +202,7 @@ def gains(axes: Any, result: "Replay", k: int, rival: str) -> None:
     _legend(axes, 1)
 
 
-def domains(axes: Any, result: "Replay", k: int, t: float) -> None:
+def domains(axes: Any, result: "Evaluation", k: int, t: float) -> None:
     """Draw acceptance of each sampler in each domain, with intervals clustered by document.
 
     Parameters
@@ -226,7 +229,7 @@ def domains(axes: Any, result: "Replay", k: int, t: float) -> None:
     _legend(axes, 3)
 
 
-def replay_strip(result: "Replay", title: str) -> str:
+def evaluation_strip(result: "Evaluation", title: str) -> str:
     """Draw the histogram of q(a) and acceptance against temperature side by side.
 
     Parameters

@@ -9,8 +9,8 @@ import numpy as np
 from spechub_lp.capture.models import Runner, load_model
 from spechub_lp.decoding.generate import Rule, generate
 from spechub_lp.decoding.readers import reader
+from spechub_lp.evaluate.measures import Setting
 from spechub_lp.gate.generation.requests import Completion, NotOffered, Params
-from spechub_lp.replay.measures import Setting
 from spechub_lp.trees.drafted import pick
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block

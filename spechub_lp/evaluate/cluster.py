@@ -15,15 +15,15 @@ from typing import Any
 from spechub_lp._util.extras import extra
 from spechub_lp.capture import store
 from spechub_lp.errors import SpecHubError
-from spechub_lp.replay.replay import Plan, Runner, one_thread, work
-from spechub_lp.replay.tally import Tally
+from spechub_lp.evaluate.evaluate import Plan, Runner, one_thread, work
+from spechub_lp.evaluate.tally import Tally
 
 AHEAD = 4
 """Blocks handed out for each thread of the cluster, so that what is held stays small."""
 
 
 def runner(address: str, patience: int = 30) -> Runner:
-    """Make a runner for `replay(..., runner=...)`.
+    """Make a runner for `evaluate(..., runner=...)`.
 
     Parameters
     ----------

@@ -15,23 +15,25 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spechub_lp._util import objects
+from spechub_lp._util import objects, renamed
 from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import check, load_schema
 from spechub_lp._util.tolerances import LARGEST_EXCESS
 from spechub_lp.capture import store
 from spechub_lp.capture.source import Source
 from spechub_lp.errors import SpecHubError
-from spechub_lp.replay.measures import Setting, chosen, draw_verdicts, losslessness, measure
-from spechub_lp.replay.tally import Tally
+from spechub_lp.evaluate.measures import Setting, chosen, draw_verdicts, losslessness, measure
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.samplers.base import Sampler
+
+__getattr__ = renamed.attributes(__name__, {"Replay": "Evaluation", "replay": "evaluate"})
 
 Progress = Callable[[str, int, int], None]
 
 BLOCK = 16
 """Positions in a block: a few seconds of work at V = 150,000, so that little is lost with a worker."""
 NOT_SHOWN = ("shards", "measured", "checksum")
-"""Parts of a manifest that the result of a replay leaves out."""
+"""Parts of a manifest that the result of an evaluation leaves out."""
 SLAB_NUMBERS = 1 << 16
 """Numbers of one array in work: one row of a large vocabulary, many of a small one, and both stay in cache."""
 
@@ -59,7 +61,7 @@ class Plan:
     exact_every: int = 16
     """The exact distribution is enumerated at every so many positions; 0 never."""
     positions: int | None = None
-    """Positions to replay, spread evenly; None all."""
+    """Positions to evaluate, spread evenly; None all."""
     seed: int = 0
     device: str | None = None
     """A torch device; None is numpy."""
@@ -87,7 +89,7 @@ class Plan:
             if not t > 0:
                 raise SpecHubError(f"temperature = {t}; a distribution needs T > 0 (T = 0 is the argmax)")
         if self.device is not None and self.device.startswith("mps"):
-            raise SpecHubError("device 'mps': a replay works in float64, which mps has not; leave --device out (numpy)")
+            raise SpecHubError("device 'mps' has no float64, which an evaluation needs; leave --device out (numpy)")
         if self.draws < 2:
             raise SpecHubError(f"draws = {self.draws}; at least 2 are needed to measure their noise")
 
@@ -99,14 +101,14 @@ class Runner(Protocol):
 
 
 @dataclass
-class Replay:
+class Evaluation:
     """Everything that `spechub-lp evaluate` shows.
 
     Examples
     --------
     >>> from spechub_lp._util import resources
     >>> rows = resources.path("captured/austen")
-    >>> result = replay(rows, Plan(samplers=("rrs",), positions=2, exact_every=0), jobs=1)
+    >>> result = evaluate(rows, Plan(samplers=("rrs",), positions=2, exact_every=0), jobs=1)
     >>> result.positions, result.failures
     (2, [])
     """
@@ -149,11 +151,11 @@ class Replay:
         }
 
     @classmethod
-    def read(cls, document: dict[str, Any]) -> "Replay":
+    def read(cls, document: dict[str, Any]) -> "Evaluation":
         """Read the inverse of `document`. Raises SpecHubError on a document that is none."""
         schema = load_schema("evaluate")
         own = {"$defs": load_schema("shared")["$defs"] | schema["$defs"], "required": [*schema["properties"]]}
-        check(document, {"type": "object", **schema, **own}, "the document of a replay")
+        check(document, {"type": "object", **schema, **own}, "the document of an evaluation")
         plan: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document["plan"].items()}
         return cls(
             Plan(**plan), document["source"], document["vocabulary"], document["positions"],
@@ -161,9 +163,9 @@ class Replay:
         )  # fmt: skip
 
 
-def replay(
+def evaluate(
     path: str | Path, plan: Plan = Plan(), jobs: int = 2, progress: Progress | None = None, runner: Runner | None = None
-) -> Replay:
+) -> Evaluation:
     """Evaluate samplers on stored rows.
 
     Parameters
@@ -181,13 +183,14 @@ def replay(
 
     Returns
     -------
-    Replay
+    Evaluation
         The sums, and what failed; SpecHubError is raised when the plan or the file is wrong.
 
     Examples
     --------
     >>> from spechub_lp._util import resources
-    >>> result = replay(resources.path("captured/austen"), Plan(samplers=("rrs",), positions=2, exact_every=0), jobs=1)
+    >>> plan = Plan(samplers=("rrs",), positions=2, exact_every=0)
+    >>> result = evaluate(resources.path("captured/austen"), plan, jobs=1)
     >>> 0 < result.tally.mean((1.0, 2, "acceptance", "rrs")).mean < 1
     True
     """
@@ -205,7 +208,7 @@ def replay(
         tally.merge(part)
         if progress:
             progress("blocks", done, len(blocks))
-    return Replay(
+    return Evaluation(
         plan, {k: v for k, v in source.manifest.items() if k not in NOT_SHOWN}, source.vocabulary,
         len(places), tally, time.perf_counter() - start, _domains(source, places),
     )  # fmt: skip
@@ -243,7 +246,7 @@ def work(path: Path, plan: Plan, positions: Sequence[int], expected: str | None 
     """
     found = store.fingerprint(path)
     if expected not in (None, found):
-        raise SpecHubError(f"{path} holds other rows here than where the replay began, or was changed; replay again")
+        raise SpecHubError(f"{path} holds other rows here than where this began, or was changed; evaluate it again")
     source, tally = _load(path, found), Tally()
     names = [d["name"] for d in source.manifest["documents"]]
     rows = max(1, SLAB_NUMBERS // source.vocabulary)

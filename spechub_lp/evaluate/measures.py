@@ -22,9 +22,9 @@ from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.exact import exact, reference
 from spechub_lp.optimum.full_vocabulary import cut
-from spechub_lp.replay.tally import Tally
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.sampling import draw_drafts
 from spechub_lp.typing import Array
@@ -103,7 +103,7 @@ def chosen(asked: Sequence[str | Sampler], k: int) -> list[Sampler]:
                         out[rule.name] = samplers.by_name(rule.name, 1 if rule.name == "naive" else k)
             continue
         if name in SMALL_ONLY:
-            raise SpecHubError(f"{name} solves a program for every position; replay the optimum instead")
+            raise SpecHubError(f"{name} solves a program for every position; evaluate the optimum instead")
         sampler = samplers.by_name(name, 1 if name == "naive" else k)
         if type(out.get(sampler.name, sampler)) is not type(sampler):
             raise SpecHubError(f"two samplers are called {sampler.name!r}; give each a name of its own")

@@ -1,7 +1,7 @@
-"""Replay of every sampler at 1,000 positions of V = 49,152, k = 2, one temperature: seconds and peak memory.
+"""Evaluation of every sampler at 1,000 positions of V = 49,152, k = 2, one temperature: seconds and peak memory.
 
     python validation/benchmarks/capture.py --repeats 1 --out build/thousand
-    python validation/benchmarks/replay.py [--rows build/thousand] [--positions 1000] [--jobs 2]
+    python validation/benchmarks/evaluate.py [--rows build/thousand] [--positions 1000] [--jobs 2]
 
 The aims are 60 seconds and 2 GB on two cores. Memory is the resident set of this process and its workers together,
 looked at ten times a second; pages of one file that several processes map are counted once for each.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from spechub_lp.replay.replay import Plan, replay
+from spechub_lp.evaluate.evaluate import Plan, evaluate
 
 SECONDS, GIGABYTES = 60, 2.0
 
@@ -49,7 +49,7 @@ def main() -> None:
     plan = Plan(tuple(given.samplers.split(",")), (given.temperature,), positions=given.positions)
     peak = Peak()
     peak.start()
-    result = replay(given.rows, plan, given.jobs)
+    result = evaluate(given.rows, plan, given.jobs)
     peak.done.set()
     peak.join()
     memory = peak.most / 1e9

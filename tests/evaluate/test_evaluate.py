@@ -1,5 +1,4 @@
-"""A replay measures what the exact distributions say, its sums merge, its intervals cover, and a wrong rule turns it
-red."""
+"""An evaluation measures what the exact distributions say, its sums merge, its intervals cover; wrong rules are red."""
 
 import json
 import pickle
@@ -17,17 +16,17 @@ from typer.testing import CliRunner
 
 from spechub_lp import reference, samplers
 from spechub_lp.capture import shards
-from spechub_lp.cli.evaluate import evaluate as replay_command
+from spechub_lp.cli.evaluate import evaluate as evaluate_command
 from spechub_lp.cli.names import VARIANTS
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate import measures
+from spechub_lp.evaluate.evaluate import Evaluation, Plan, evaluate
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.optimum.solve import optimum
-from spechub_lp.replay import measures
-from spechub_lp.replay.replay import Plan, Replay, replay
-from spechub_lp.replay.tally import Tally
-from spechub_lp.report.text.replays import markdown, sections
+from spechub_lp.report.text.evaluations import markdown, sections
 from spechub_lp.samplers.base import Verdict
 from spechub_lp.theorems import checks
 from spechub_lp.typing import Array
@@ -40,18 +39,18 @@ LOWEST_FALSE_ALARM = 5.5
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stored(tmp_path_factory.mktemp("replay") / "rows")
+    return stored(tmp_path_factory.mktemp("evaluate") / "rows")
 
 
 @pytest.fixture(scope="module")
-def result(folder: Path) -> Replay:
-    return replay(folder, Plan(EVERY, temperatures=(0.5, 1.0), ks=(2, 3), draws=64, exact_every=8), jobs=1)
+def result(folder: Path) -> Evaluation:
+    return evaluate(folder, Plan(EVERY, temperatures=(0.5, 1.0), ks=(2, 3), draws=64, exact_every=8), jobs=1)
 
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_acceptance_is_that_of_the_enumerated_distribution(
-    result: Replay, folder: Path, temperature: float, k: int
+    result: Evaluation, folder: Path, temperature: float, k: int
 ) -> None:
     rows = shards.load(folder)
     for sampler in measures.chosen(EVERY, k):
@@ -63,7 +62,7 @@ def test_acceptance_is_that_of_the_enumerated_distribution(
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_the_optimum_is_the_certified_one(result: Replay, folder: Path, k: int) -> None:
+def test_the_optimum_is_the_certified_one(result: Evaluation, folder: Path, k: int) -> None:
     rows = shards.load(folder)
     own: dict[str, DraftPolicy] = {"adaptive": Adaptive(), "tempered": Tempered()}
     pairs = [[rationals(row) for row in rows.distributions(i)] for i in range(N)]
@@ -73,7 +72,7 @@ def test_the_optimum_is_the_certified_one(result: Replay, folder: Path, k: int) 
         assert abs(known(result.tally.mean((1.0, k, "optimum", name))).mean - true) < 1e-9, name
 
 
-def test_border_with_other_drafts_reaches_the_optimum_of_those(result: Replay) -> None:
+def test_border_with_other_drafts_reaches_the_optimum_of_those(result: Evaluation) -> None:
     for name, policy in (("border_adaptive", "adaptive"), ("border_tempered", "tempered")):
         for k in (2, 3):
             gap = result.tally.difference((1.0, k, "acceptance", name), (1.0, k, "optimum", policy))
@@ -83,15 +82,15 @@ def test_border_with_other_drafts_reaches_the_optimum_of_those(result: Replay) -
     assert result.tally.mean((1.0, 2, "acceptance", "border_tempered")) != wor
 
 
-def test_one_draft_can_be_replayed(folder: Path) -> None:
-    found = replay(folder, Plan(EVERY, ks=(1,), draws=2, exact_every=8), jobs=1)
+def test_one_draft_can_be_evaluated(folder: Path) -> None:
+    found = evaluate(folder, Plan(EVERY, ks=(1,), draws=2, exact_every=8), jobs=1)
     assert found.failures == []
     for name in ("rrs", "border", "border_adaptive"):
         mean = known(found.tally.mean((1.0, 1, "acceptance", name))).mean
         assert mean == pytest.approx(known(found.tally.mean((1.0, 1, "acceptance", "naive"))).mean, abs=1e-12)
 
 
-def test_drawn_verdicts_agree_with_the_closed_forms(result: Replay) -> None:
+def test_drawn_verdicts_agree_with_the_closed_forms(result: Evaluation) -> None:
     compared = 0
     for sampler in measures.chosen(["all"], 2):
         gap = result.tally.mean((1.0, 2, "drawn - closed", sampler.name))
@@ -102,7 +101,7 @@ def test_drawn_verdicts_agree_with_the_closed_forms(result: Replay) -> None:
     assert compared == len(measures.chosen(["all"], 2)) - 1  # naive alone needs no draws
 
 
-def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result: Replay) -> None:
+def test_every_rule_is_exactly_lossless_and_none_beats_its_optimum(result: Evaluation) -> None:
     assert result.failures == []
     checked = [key for key in result.tally.columns() if key[2] == "lossless"]
     assert {key[3] for key in checked} == {s.name for k in (2, 3) for s in measures.chosen(EVERY, k)}
@@ -121,37 +120,37 @@ def test_a_biased_rule_and_a_closed_form_that_promises_too_much_are_found(
         return samplers.Verdict(verdict.accept[:, ::-1] if p.dtype == object else verdict.accept, verdict.residual)
 
     monkeypatch.setattr(samplers.SpecHub, "verify", tilted)
-    assert any("biased" in failure for failure in replay(folder, plan, jobs=1).failures)
+    assert any("biased" in failure for failure in evaluate(folder, plan, jobs=1).failures)
     monkeypatch.setattr(samplers.SpecHub, "verify", right)
     honest = samplers.SpecHub.acceptance
     monkeypatch.setattr(samplers.SpecHub, "acceptance", lambda self, p, q: known(honest(self, p, q)) + 1e-3)
-    assert any("more than the optimum" in failure for failure in replay(folder, plan, jobs=1).failures)
+    assert any("more than the optimum" in failure for failure in evaluate(folder, plan, jobs=1).failures)
 
 
 @pytest.mark.slow
 def test_blocks_in_processes_give_the_same_bits(folder: Path) -> None:
     plan = Plan(samplers=("rrs", "rrsw"), ks=(3,), draws=4, exact_every=0)
-    one, two = (replay(folder, plan, jobs) for jobs in (1, 2))
+    one, two = (evaluate(folder, plan, jobs) for jobs in (1, 2))
     assert one.tally.document() == two.tally.document()
 
 
 def test_torch_gives_the_same_numbers(folder: Path) -> None:
     names = ("rrs", "rrsw", "spechub", "greedy_hubs", "kseq", "nss")
     plan = Plan(samplers=names, draws=4, exact_every=0, positions=8)
-    one = replay(folder, plan, 1)
-    two = replay(folder, Plan(**{**plan.__dict__, "device": "cpu"}), 1)
+    one = evaluate(folder, plan, 1)
+    two = evaluate(folder, Plan(**{**plan.__dict__, "device": "cpu"}), 1)
     assert one.tally.columns() == two.tally.columns()
     for key in one.tally.columns():
         assert abs(known(one.tally.mean(key)).mean - known(two.tally.mean(key)).mean) < 1e-9, key
     with pytest.raises(SpecHubError, match="cannot be used"):
-        replay(folder, Plan(device="cuda:99" if torch.cuda.is_available() else "cuda", exact_every=0), 1)
+        evaluate(folder, Plan(device="cuda:99" if torch.cuda.is_available() else "cuda", exact_every=0), 1)
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(1, None), (2, None), (None, 0.5), (3, 0.9)])
 def test_truncated_distributions_with_disjoint_supports_are_measured(
     folder: Path, top_k: int | None, top_p: float | None
 ) -> None:
-    result = replay(folder, Plan(top_k=top_k, top_p=top_p, draws=4, exact_every=6, ks=(2,)), jobs=1)
+    result = evaluate(folder, Plan(top_k=top_k, top_p=top_p, draws=4, exact_every=6, ks=(2,)), jobs=1)
     assert result.failures == []
     assert all(0 <= known(result.tally.mean((1.0, 2, "optimum", name))).mean <= 1 for name in measures.POLICIES)
 
@@ -188,7 +187,7 @@ def test_an_interval_is_that_of_documents_and_not_of_positions() -> None:
     assert tally.mean(("y",)) is None
 
 
-def test_a_tally_survives_merging_pickling_and_json(result: Replay) -> None:
+def test_a_tally_survives_merging_pickling_and_json(result: Evaluation) -> None:
     parts = [Tally(), Tally()]
     whole = Tally()
     for n in range(20):
@@ -198,12 +197,12 @@ def test_a_tally_survives_merging_pickling_and_json(result: Replay) -> None:
     parts[0].merge(parts[1])
     assert parts[0].mean((1.0, 2, "x")) == whole.mean((1.0, 2, "x"))
     assert parts[0].worst == whole.worst
-    again = Replay.read(json.loads(json.dumps(result.document())))
+    again = Evaluation.read(json.loads(json.dumps(result.document())))
     assert pickle.loads(pickle.dumps(result.tally)).document() == result.tally.document() == again.tally.document()
     assert again.plan == result.plan
 
 
-def test_tables_hold_what_was_measured(result: Replay) -> None:
+def test_tables_hold_what_was_measured(result: Evaluation) -> None:
     found = {section.title: section for section in sections(result)}
     table = found["Acceptance with 2 drafts (naive: one)"]
     spechub = result.tally.mean((1.0, 2, "acceptance", "spechub"))
@@ -216,27 +215,27 @@ def test_tables_hold_what_was_measured(result: Replay) -> None:
 def test_bad_plans_are_rejected(folder: Path) -> None:
     for plan, text in (
         (Plan(samplers=("spechib",)), "Did you mean 'spechub'"),
-        (Plan(samplers=("lp_table",)), "replay the optimum"),
+        (Plan(samplers=("lp_table",)), "evaluate the optimum"),
         (Plan(samplers=("spechub",), ks=(3,)), "two drafts"),
         (Plan(temperatures=(0.0,)), "temperature = 0.0"),
         (Plan(ks=(0,)), "k = 0"),
         (Plan(draws=1), "draws = 1"),
-        (Plan(device="mps"), "float64, which mps has not"),
+        (Plan(device="mps"), "has no float64"),
     ):
         with pytest.raises(SpecHubError, match=text):
-            replay(folder, plan, 1)
+            evaluate(folder, plan, 1)
 
 
 def test_the_command_shows_tables_and_writes_the_sums(folder: Path, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(replay_command)
-    out = tmp_path / "replay.json"
+    app.command()(evaluate_command)
+    out = tmp_path / "evaluation.json"
     arguments = [str(folder), "--temperatures", "0.5,1", "--k", "2", "--samplers", "rrs,spechub", "--positions", "8"]
     shown = CliRunner().invoke(app, [*arguments, "--jobs", "1", "--json", str(out)])
     assert shown.exit_code == 0, shown.output
     for title in ("Acceptance with 2 drafts", "By domain", "SpecHub against", "Losslessness"):
         assert title in shown.output
-    again = Replay.read(json.loads(out.read_text(encoding="utf-8")))
+    again = Evaluation.read(json.loads(out.read_text(encoding="utf-8")))
     assert again.plan.samplers == ("rrs", "spechub")
     assert again.positions == 8
     wrong = CliRunner().invoke(app, [str(folder), "--k", "two"])
@@ -245,9 +244,9 @@ def test_the_command_shows_tables_and_writes_the_sums(folder: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_shipped_rows_replay_at_full_vocabulary() -> None:
+def test_the_shipped_rows_are_evaluated_at_full_vocabulary() -> None:
     plan = Plan(draws=4, positions=16, exact_every=0)
-    result = replay(VALIDATION / "captured" / "smollm2.safetensors", plan, jobs=1)
+    result = evaluate(VALIDATION / "captured" / "smollm2.safetensors", plan, jobs=1)
     assert result.vocabulary == 49152
     assert result.failures == []
     mean = {name: known(result.tally.mean((1.0, 2, "acceptance", name))).mean for name in ("rrs", "rrsw", "spechub")}
@@ -259,15 +258,15 @@ def rationals(distribution: np.ndarray) -> list[Fraction]:
     return [m / sum(exact) for m in exact]
 
 
-def test_a_block_is_of_the_rows_that_the_replay_began_with(tmp_path: Path) -> None:
+def test_a_block_is_of_the_rows_that_the_evaluation_began_with(tmp_path: Path) -> None:
     from spechub_lp.capture import store
-    from spechub_lp.replay.replay import work
+    from spechub_lp.evaluate.evaluate import work
 
     plan, folder = Plan(("rrs",), draws=2, exact_every=0), stored(tmp_path / "rows", v=6)
     began = store.fingerprint(folder)
     before = work(folder, plan, [0, 1], began).document()
     stored(folder, v=7)
-    with pytest.raises(SpecHubError, match="holds other rows here than where the replay began, or was changed"):
+    with pytest.raises(SpecHubError, match="holds other rows here than where this began, or was changed"):
         work(folder, plan, [0, 1], began)
     after = work(folder, plan, [0, 1]).document()  # not what a cache keeps under the same name
     assert after["sums"] != before["sums"]

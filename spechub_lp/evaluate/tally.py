@@ -1,4 +1,4 @@
-"""Sums that can be merged: what a replay keeps of millions of positions, and the intervals made from it.
+"""Sums that can be merged: what an evaluation keeps of millions of positions, and the intervals made from it.
 
 Positions of one document resemble each other, so an interval treats documents as the independent unit. A mean is a
 ratio of sums over documents, m = sum S_d / sum n_d, and its variance, to first order (Cochran, Sampling Techniques,
@@ -156,7 +156,7 @@ class Tally:
 
 def _student(freedom: int) -> float:
     """The 97.5 % point of Student's t."""
-    with extra("replay", "a confidence interval"):
+    with extra("evaluate", "a confidence interval"):
         from scipy.stats import t
 
     return float(t.ppf(0.975, freedom))

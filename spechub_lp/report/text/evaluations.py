@@ -1,17 +1,20 @@
-"""A replay as tables: for the terminal and, the same ones, as Markdown."""
+"""An evaluation as tables: for the terminal and, the same ones, as Markdown."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
+from spechub_lp._util import renamed
 from spechub_lp._util.tolerances import DRAW
-from spechub_lp.replay.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
-from spechub_lp.replay.tally import Estimate
+from spechub_lp.evaluate.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
+from spechub_lp.evaluate.tally import Estimate
 from spechub_lp.report.text.tables import Sheet
 
 if TYPE_CHECKING:
-    from spechub_lp.replay.replay import Replay
+    from spechub_lp.evaluate.evaluate import Evaluation
+
+__getattr__ = renamed.attributes(__name__, {"show_replay": "show_evaluation"})
 
 
 class Section(NamedTuple):
@@ -38,7 +41,7 @@ PLACES = {
 }
 
 
-def show_replay(console: Console, result: "Replay") -> None:
+def show_evaluation(console: Console, result: "Evaluation") -> None:
     """Show every table, then what failed.
 
     Parameters
@@ -57,7 +60,7 @@ def show_replay(console: Console, result: "Replay") -> None:
         console.print(f"FAIL  {failure}", style="red")
 
 
-def sections(result: "Replay") -> Iterator[Section]:
+def sections(result: "Evaluation") -> Iterator[Section]:
     """Yield the tables of an evaluation; which of them there are depends on what was measured.
 
     Parameters
@@ -83,7 +86,7 @@ def sections(result: "Replay") -> Iterator[Section]:
         yield losslessness(result)
 
 
-def acceptance(result: "Replay", k: int) -> Section:
+def acceptance(result: "Evaluation", k: int) -> Section:
     """Tabulate the mean acceptance of each sampler and the optimum of each draft policy, at every temperature.
 
     Parameters
@@ -113,7 +116,7 @@ def acceptance(result: "Replay", k: int) -> Section:
     return Section(f"Acceptance with {k} drafts (naive: one)", columns, rows, INTERVAL)
 
 
-def by_domain(result: "Replay", k: int, t: float) -> Section:
+def by_domain(result: "Evaluation", k: int, t: float) -> Section:
     """Tabulate the acceptance of each sampler and the optima in each domain.
 
     Parameters
@@ -140,7 +143,7 @@ def by_domain(result: "Replay", k: int, t: float) -> Section:
     return Section(f"By domain, {k} drafts, T = {t}", ["", *result.domains], rows, INTERVAL)
 
 
-def by_index(result: "Replay", k: int, t: float) -> Section:
+def by_index(result: "Evaluation", k: int, t: float) -> Section:
     """Tabulate which draft was accepted, from drawn verdicts; and the drawn total against the closed form.
 
     Parameters
@@ -170,7 +173,7 @@ def by_index(result: "Replay", k: int, t: float) -> Section:
     return Section(f"Acceptance by draft index, {k} drafts, T = {t}", columns, rows, INTERVAL)
 
 
-def hub_against(result: "Replay", k: int) -> Section:
+def hub_against(result: "Evaluation", k: int) -> Section:
     """Tabulate where hub drafts, at their optimum, win and lose.
 
     Parameters
@@ -211,7 +214,7 @@ def hub_against(result: "Replay", k: int) -> Section:
     return Section(f"{hub} against the optimum of other drafts, k = {k}", columns, rows, f"{INTERVAL}{same}")
 
 
-def shares(result: "Replay") -> Section:
+def shares(result: "Evaluation") -> Section:
     """Tabulate how sharp the draft distribution is: the histogram of q(a), and the regions of the dominance theorems.
 
     Parameters
@@ -241,7 +244,7 @@ def shares(result: "Replay") -> Section:
     return Section("q(a), the draft's largest probability: share of positions", columns, rows, INTERVAL)
 
 
-def losslessness(result: "Replay") -> Section:
+def losslessness(result: "Evaluation") -> Section:
     """Tabulate exact losslessness at the top tokens, and what float32 and bfloat16 lose; worst over temperatures.
 
     Parameters

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.capture.store import Rows
-from spechub_lp.replay.measures import chosen, measure
-from spechub_lp.replay.tally import Tally
+from spechub_lp.evaluate.measures import chosen, measure
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.report.plots.drawings import Range
 from spechub_lp.report.plots.pictures import COLOURS, INK, grouped
 from spechub_lp.typing import Array

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from spechub_lp.replay.measures import chosen
-from spechub_lp.replay.replay import Replay
+from spechub_lp.evaluate.evaluate import Evaluation
+from spechub_lp.evaluate.measures import chosen
 from spechub_lp.report.html.content import FAIL, OPEN, PASS, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import ROW, Range, by_temperature, domains, gains, ranges, sharpness
 from spechub_lp.report.plots.pictures import COLOURS, INK
-from spechub_lp.report.text.replays import (
+from spechub_lp.report.text.evaluations import (
     PLACES,
     Section,
     acceptance,
@@ -32,7 +32,7 @@ def content(document: dict[str, Any]) -> Content:
     Content
         The page.
     """
-    result = Replay.read(document)
+    result = Evaluation.read(document)
     failures, checked = document["failures"], _checked(result)
     held = (
         f"{checked[0]:,} of {checked[1]:,} exact distributions are the target distribution"
@@ -43,7 +43,7 @@ def content(document: dict[str, Any]) -> Content:
     page = Content(
         FAIL if failures else PASS,
         "FAIL" if failures else "PASS",
-        f"Replay: {model(result)}",
+        f"Evaluation: {model(result)}",
         f"{'Some samplers accept' if over else 'No sampler accepts'} more than the certified optimum of its drafts on "
         f"{result.positions:,} positions of {model(result)} (V = {result.vocabulary:,}), and {held}.",
         [*_best(result), f"{result.seconds:.0f} s; {_documents(result)}."],
@@ -63,7 +63,7 @@ def content(document: dict[str, Any]) -> Content:
     return page
 
 
-def model(result: Replay) -> str:
+def model(result: Evaluation) -> str:
     """Return the target's name, as the terminal gives it.
 
     Parameters
@@ -80,7 +80,7 @@ def model(result: Replay) -> str:
     return str(name if isinstance(name, str) else name.get("name", "captured rows"))
 
 
-def _acceptance(result: Replay, k: int) -> Part:
+def _acceptance(result: Evaluation, k: int) -> Part:
     t, text = nearest_to_one(result), [_verdicts(result, k)]
     pictures = _against_optimum(result, k, t)
     if len(result.plan.temperatures) > 1:
@@ -98,7 +98,7 @@ def _acceptance(result: Replay, k: int) -> Part:
     return Part(f"Acceptance with {k} drafts", text, pictures, tables, [by_index(result, k, t)])
 
 
-def _hubs(result: Replay, k: int) -> Part:
+def _hubs(result: Evaluation, k: int) -> Part:
     """Where hub drafts win and lose."""
     hub = "SpecHub" if k == 2 else "Greedy hubs"
     wins: list[Picture] = []
@@ -118,7 +118,7 @@ def _hubs(result: Replay, k: int) -> Part:
     return Part(f"{heading}, {k} drafts", text, wins, folded=[hub_against(result, k)])
 
 
-def _positions(result: Replay) -> Part:
+def _positions(result: Evaluation) -> Part:
     t, tables = nearest_to_one(result), [shares(result)]
     charts = picture(
         lambda axes: sharpness(axes, result),
@@ -139,7 +139,7 @@ def _positions(result: Replay) -> Part:
     return Part(heading, text, charts, folded=tables)
 
 
-def _judged(table: Section, result: Replay, k: int) -> Section:
+def _judged(table: Section, result: Evaluation, k: int) -> Section:
     """The table with the verdict of each sampler behind its name."""
     rows = []
     for name, *rest in table.rows:
@@ -149,7 +149,7 @@ def _judged(table: Section, result: Replay, k: int) -> Section:
     return table._replace(columns=[table.columns[0], "exactly lossless", *table.columns[1:]], rows=rows)
 
 
-def _against_optimum(result: Replay, k: int, t: float) -> list[Picture]:
+def _against_optimum(result: Evaluation, k: int, t: float) -> list[Picture]:
     rows = []
     for sampler in chosen(result.plan.samplers, k):
         mean = result.tally.mean((t, sampler.k, "acceptance", sampler.name))
@@ -176,7 +176,7 @@ def _against_optimum(result: Replay, k: int, t: float) -> list[Picture]:
     )
 
 
-def _verdicts(result: Replay, k: int) -> str:
+def _verdicts(result: Evaluation, k: int) -> str:
     wrong = []
     for sampler in chosen(result.plan.samplers, k):
         held, tried = _lossless(result, k, sampler.name)
@@ -188,18 +188,18 @@ def _verdicts(result: Replay, k: int) -> str:
     return "Every sampler below kept the target distribution exactly wherever its distribution was enumerated."
 
 
-def _lossless(result: Replay, k: int, sampler: str) -> tuple[int, int]:
+def _lossless(result: Evaluation, k: int, sampler: str) -> tuple[int, int]:
     """(exactly lossless, enumerated) distributions of a sampler over all temperatures."""
     means = [result.tally.mean((t, k, "lossless", sampler)) for t in result.plan.temperatures]
     return sum(round(m.mean * m.n) for m in means if m), sum(m.n for m in means if m)
 
 
-def _checked(result: Replay) -> tuple[int, int]:
+def _checked(result: Evaluation) -> tuple[int, int]:
     pairs = [_lossless(result, k, s.name) for k in result.plan.ks for s in chosen(result.plan.samplers, k)]
     return sum(held for held, _ in pairs), sum(tried for _, tried in pairs)
 
 
-def _best(result: Replay) -> list[str]:
+def _best(result: Evaluation) -> list[str]:
     """Which sampler accepts most, for each k, at the temperature nearest to 1."""
     out, t = [], nearest_to_one(result)
     for k in result.plan.ks:
@@ -215,12 +215,12 @@ def _best(result: Replay) -> list[str]:
     return out
 
 
-def _documents(result: Replay) -> str:
+def _documents(result: Evaluation) -> str:
     texts = sum(map(len, result.domains.values()))
     return f"{texts} document{'s' * (texts != 1)} in {len(result.domains)} domain{'s' * (len(result.domains) != 1)}"
 
 
-def nearest_to_one(result: Replay) -> float:
+def nearest_to_one(result: Evaluation) -> float:
     """Return the temperature that tables of one temperature are for.
 
     Parameters
