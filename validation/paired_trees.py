@@ -25,8 +25,8 @@ from spechub_lp._util.reading import read_json, read_text
 from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.decoding.generate import Drafting
 from spechub_lp.decoding.readers import reader
-from spechub_lp.replay.measures import Setting
-from spechub_lp.replay.tally import Tally
+from spechub_lp.evaluate.measures import Setting
+from spechub_lp.evaluate.tally import Tally
 from spechub_lp.trees.drafted import Drafted, pick
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import BorderPath, Choice, Place
