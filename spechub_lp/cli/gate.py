@@ -11,8 +11,9 @@ from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
 from spechub_lp.cli.options import Html, Json, OwnDrafts, Seed, one_of
 from spechub_lp.cli.terminal import Command, about, complaint, console_beside, save
 from spechub_lp.cli.terminal import run as run_app
-from spechub_lp.errors import SpecHubError
+from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate import serialize
+from spechub_lp.gate.clock import CLOCKS
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.run import rerun as rerun_case
 from spechub_lp.gate.run import run
@@ -35,6 +36,10 @@ def gate(
     drafts: OwnDrafts = None,
     k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
     budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "60s",
+    clock: Annotated[
+        str,
+        typer.Option(help="What seconds are: wall, or cpu for CPU time.", autocompletion=one_of(tuple(CLOCKS))),
+    ] = "wall",
     distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,
     min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power.")] = 0.99,
     acceptance_floor: Annotated[float | None, typer.Option(help="Least acceptance, as a share of the optimum.")] = None,
@@ -70,6 +75,7 @@ def gate(
     """
     try:
         settings = Settings(
+            clock=clock,
             distance=distance,
             min_power=min_power,
             acceptance_floor=acceptance_floor,
@@ -132,6 +138,8 @@ def _checked(settings: Settings) -> Settings:
         value = getattr(settings, name)
         if value is not None and (not low < value <= high or (name == "min_power" and value == 1)):
             raise SpecHubError(f"--{name.replace('_', '-')} {value} must lie between {low} and {high}")
+    if settings.clock not in CLOCKS:
+        raise UnknownName("clock", settings.clock, CLOCKS)
     if not 0 <= settings.searched <= MOST_SEARCHED:
         raise SpecHubError(f"--searched {settings.searched} must lie between 0 and {MOST_SEARCHED:,}")
     if not settings.time_limit > 0:

@@ -47,6 +47,8 @@ class Settings:
 
     seconds: float = 60.0
     """Time for the whole run."""
+    clock: str = "wall"
+    """What that time is read from: wall, or cpu for the CPU time of the process that runs the engine."""
     draws: int | None = None
     """At most so many calls on real noise at level 2."""
     distance: float = 0.05

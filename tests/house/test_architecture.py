@@ -15,8 +15,8 @@ PACKAGE = Path(spechub_lp.__file__).parent
 JOURNEY = """
 errors  typing  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
 exact  sampling  sampling_torch  trees  theorems  testing.strategies  capture  evaluate  decoding  audit
-gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search  gate.problems
-gate.engines  gate.statistics  gate.checks  gate.adapters  gate.source  gate.generation  gate  report
+gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search
+gate.problems  gate.engines  gate.statistics  gate.checks  gate.adapters  gate.source  gate.generation  gate  report
 testing.pytest_plugin
 gate.pytest_plugin  testing  cli
 """.split()  # noqa: SIM905

@@ -1,6 +1,7 @@
 """How much the gate catches, and whom it wrongs: engines of validation/benchmarks/power/, run as a user runs the gate.
 
     python validation/benchmarks/gate_power.py                       every engine that has no verdict yet
+    python validation/benchmarks/gate_power.py --share 1/2           every second one of them, beside --share 2/2
     python validation/benchmarks/gate_power.py --again missed        those that were missed, failed or left open
     python validation/benchmarks/gate_power.py --only from_8 rrs     these, again
     python validation/benchmarks/gate_power.py --sizes               how wrong the wrong functions are, and how often
@@ -9,11 +10,15 @@
     python validation/benchmarks/gate_power.py --page                write them into docs/comparison.md
 
 Each engine is one `spechub-lp gate` in a process of its own with default options (the draft policy and k that it is
-made for are named); with --quick it is the library's call in a fork, which saves three seconds an engine. A verdict is
-stored as soon as it is there, so the run can be stopped and taken up again.
+made for are named), whose time is CPU time, so that other work on the machine changes no verdict; with --quick it is
+the library's call in a fork, which saves three seconds an engine. A verdict is stored as soon as it is there, so the
+run can be stopped and taken up again. Engines come in an order that mixes their kinds, and several runs may store into
+one file.
 """
 
 import argparse
+import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
@@ -79,7 +84,8 @@ def gate(entry: Entry, budget: str | None, quick: bool) -> dict[str, Any]:
 def by_command(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
     """`spechub-lp gate` in a process of its own: its exit code and stderr."""
     command = [sys.executable, "-m", "spechub_lp", "gate", entry.address, "--drafts", entry.drafts]
-    command += ["--k", str(entry.k), "--json", str(kept), *entry.options, *(["--budget", budget] if budget else [])]
+    command += ["--k", str(entry.k), "--json", str(kept), "--clock", "cpu"]
+    command += [*entry.options, *(["--budget", budget] if budget else [])]
     paths = {"PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=os.environ | paths, cwd=HERE, text=True, capture_output=True, check=False)
     return done.returncode, done.stderr
@@ -89,7 +95,7 @@ def by_library(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
     """The same in a fork of this process, where torch is loaded already: its exit code."""
 
     def work() -> None:
-        settings = Settings() if budget is None else Settings(seconds=float(budget.rstrip("s")))
+        settings = Settings(clock="cpu", seconds=Settings.seconds if budget is None else float(budget.rstrip("s")))
         report = run_gate(entry.address, entry.drafts, entry.k, settings)
         write_json(kept, report.document())
         os._exit(report.exit_code)
@@ -97,7 +103,7 @@ def by_library(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
     child = multiprocessing.get_context("fork").Process(target=work)
     child.start()
     child.join()
-    return child.exitcode or 0, ""
+    return (child.exitcode or 0, "") if kept.exists() else (70, f"no report, exit code {child.exitcode}")
 
 
 def revision() -> str:
@@ -200,6 +206,9 @@ def chosen(options: argparse.Namespace, rows: dict[str, dict[str, Any]]) -> list
             sys.exit(f"no engine of the zoo is called {', '.join(sorted(unknown))}")
         return [e for e in ENTRIES if e.name in options.only]
     entries = [e for e in ENTRIES if not options.kind or e.kind in options.kind]
+    entries.sort(key=lambda e: hashlib.sha256(e.address.encode()).digest())
+    part, of = map(int, options.share.split("/"))
+    entries = entries[part - 1 :: of]
     if options.again == "missed":
         return [e for e in entries if e.address in rows and not as_it_should(e, rows[e.address])]
     if options.again == "all":
@@ -214,6 +223,7 @@ def main() -> None:
     parser.add_argument("--again", choices=("missed", "all"))
     parser.add_argument("--budget", help="passed on to the gate")
     parser.add_argument("--quick", action="store_true", help="the library's call in a fork, which loads nothing anew")
+    parser.add_argument("--share", default="1/1", metavar="I/N", help="only this part of them, for several processes")
     parser.add_argument("--kept", type=Path, default=KEPT)
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--page", action="store_true", help="run nothing, and write docs/comparison.md")
@@ -222,8 +232,7 @@ def main() -> None:
     )
     parser.add_argument("--sizes", action="store_true", help="call the wrong functions themselves, not the gate")
     options = parser.parse_args()
-    figures = {"reference": WHAT, "engines": {}, "sizes": {}, "rivals": {}}
-    figures |= read_json(options.kept) if options.kept.exists() else {}
+    figures = read(options.kept)
     if options.sizes:
         measure(figures, options.kept)
     elif options.rivals:
@@ -231,21 +240,37 @@ def main() -> None:
     elif options.page:
         write_text(PAGE, updated(PAGE.read_text(encoding="utf-8"), figures))
     elif not options.table:
-        run(chosen(options, figures["engines"]), figures, options)
+        run(chosen(options, figures["engines"]), options)
+        figures = read(options.kept)
     print("\n\n".join("\n".join(made(figures)) for made in TABLES.values()))
 
 
-def run(todo: Sequence[Entry], figures: dict[str, Any], options: argparse.Namespace) -> None:
+def read(kept: Path) -> dict[str, Any]:
+    """The stored figures."""
+    figures = {"reference": WHAT, "engines": {}, "sizes": {}, "rivals": {}}
+    return figures | (read_json(kept) if kept.exists() else {})
+
+
+def store(kept: Path, part: str, address: str, row: dict[str, Any]) -> None:
+    """Put the figures of one engine into the file, which other processes write too."""
+    with open(f"{kept}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        figures = read(kept)
+        figures[part][address] = row
+        write_json(kept, figures)
+
+
+def run(todo: Sequence[Entry], options: argparse.Namespace) -> None:
     """The gate on each of these; every verdict is stored at once."""
     for n, entry in enumerate(todo, 1):
-        row = figures["engines"][entry.address] = gate(entry, options.budget, options.quick)
+        row = gate(entry, options.budget, options.quick)
+        store(options.kept, "engines", entry.address, row)
         good = "as it should" if as_it_should(entry, row) else "NOT as it should"
         side = "wrong" if entry.wrong else "right"
         print(
             f"{n}/{len(todo)} {entry.address} ({side}): {row['verdict']}, {good}, {row['seconds']:.0f} s",
             file=sys.stderr, flush=True,
         )  # fmt: skip
-        write_json(options.kept, figures)
 
 
 def measure(figures: dict[str, Any], kept: Path) -> None:

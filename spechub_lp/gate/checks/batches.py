@@ -7,7 +7,6 @@ the rows above included. So the comparison under equal noise says where to look,
 
 import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.checks.row_bets import STEP, Bets
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Failure
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
 from spechub_lp.gate.problems.batches import VOCABULARY, UnlikeRows
@@ -62,7 +62,7 @@ def check_batches(
 
     Returns what was covered of each shape, in words, and the rows on real noise.
     """
-    stop = min(deadline, time.monotonic() + SHARE * settings.seconds)
+    stop = min(deadline, now() + SHARE * settings.seconds)
     known = [shape for shape in shapes_of(tried.engine, k) if not policy.different_drafters]
     chains = any(set(shape) == {1} for shape in known)
     longest = getattr(tried.engine, "deepest", max(map(len, known), default=0))
@@ -71,8 +71,8 @@ def check_batches(
     todo = [*shapes[:2], *deeper]
     covered: list[tuple[str, int]] = []
     for i, shape in enumerate(todo):
-        until = time.monotonic() + (stop - time.monotonic()) / (1 if i == len(todo) - 1 else 2)
-        if report.proved or time.monotonic() >= stop:
+        until = now() + (stop - now()) / (1 if i == len(todo) - 1 else 2)
+        if report.proved or now() >= stop:
             break
         claimed = shape in known or len(shape) <= longest
         company = Company(
@@ -144,7 +144,7 @@ class Company:
             self.deadline = self.last
         bets = Bets(self.shape, self.settings.seed)
         for size, seed, offset, told in self._plan():
-            if time.monotonic() > self.deadline or self.drawn > MOST_ROWS * (MORE if bets.promising else 1):
+            if now() > self.deadline or self.drawn > MOST_ROWS * (MORE if bets.promising else 1):
                 break
             rows = bets.layout(size, lambda size=size: self.rows(size, self.calls))
             rows.redraw(self.rng)
@@ -193,7 +193,7 @@ class Company:
         specs = self.tried.noise(rows.batch([0]))
         noise = {spec.name: real_noise(spec, size, self.rng) for spec in specs}
         alone: list[Any] = []
-        while len(alone) < size and time.monotonic() < self.deadline:
+        while len(alone) < size and now() < self.deadline:
             alone += self.verify(rows, [len(alone)], noise=noise)
         self.compared = size = len(alone)
         if wrong := first_failure(rows, alone):
@@ -203,7 +203,7 @@ class Company:
         small = [(n, int(self.rng.integers(size - n))) for n in SIZES if n < min(size, 40) for _ in range(WINDOWS)]
         batches += [range(start, start + n) for n, start in small]
         for which in batches:
-            if time.monotonic() > self.deadline:
+            if now() > self.deadline:
                 break
             rows.padding = float("nan") if rows.padding == 1 / VOCABULARY else 1 / VOCABULARY
             together = self.verify(rows, which, noise=noise)

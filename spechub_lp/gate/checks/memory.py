@@ -4,7 +4,6 @@ Problems so far came one after the other, each with numbers of its own. A cache 
 buffer that is not cleared, a penalty that grows show when calls of several problems alternate, or after many calls.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, failure_on, node_case
 from spechub_lp.gate.checks.policy import MOST_CALLS, Look, second_look
 from spechub_lp.gate.checks.streams import watch
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import Run, Uncontrolled
 from spechub_lp.gate.problems.node import Problem
@@ -52,7 +52,7 @@ def check_memory(
 ) -> None:
     """Crossed problems in turn: their exact distributions, bets on real noise, and the first problem again, late."""
     todo = crossed(problems)
-    deadline = time.monotonic() + SHARE * settings.seconds
+    deadline = now() + SHARE * settings.seconds
     if not todo:
         return
     if exact:

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, nearly_sure, recycled, watch
 from spechub_lp.gate.checks.wide import draw_nodes
+from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.coverage.numbers import numbers
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, one_thread
@@ -110,7 +110,16 @@ def check_node(
         raise SpecHubError(f"{name or verify!r} is not callable; the gate needs verify(p, q, drafts) -> (token, slot)")
     drafts, k = "iid" if drafts is None else drafts, 2 if k is None else k
     settings = settings or Settings()
-    start = time.monotonic()
+    with chosen(settings.clock):
+        return _checked(verify, drafts, k, name, settings, cases, logits, journal)
+
+
+def _checked(
+    verify: Verify, drafts: str | DraftPolicy, k: int, name: str, settings: Settings, cases: Sequence[Problem] | None,
+    logits: Logits | str | Path | None, journal: Journal,
+) -> Report:  # fmt: skip
+    """The report of `check_node`, by the clock that is chosen."""
+    start = now()
     rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))
     cases = rows.narrow(policies.by_name(drafts), k) if rows else cases
     todo = list(cases) if cases is not None else problems(drafts, k, seed=settings.seed)
@@ -157,7 +166,7 @@ def check_node(
             drawn=report.confirmed[1], not_reached=done.left if planned else 0,
         )  # fmt: skip
     add_floor(report, settings)
-    report.calls, report.seconds = engine.calls, time.monotonic() - start
+    report.calls, report.seconds = engine.calls, now() - start
     return report
 
 
@@ -174,24 +183,24 @@ def _real(
     """Levels 2 and 3: the engine on its own noise. unknown: whether there is no exact distribution to compare with."""
     if unknown:
         deadline += settings.seconds  # an exact distribution was tried in vain, and draws alone must decide
-    began, before = time.monotonic(), engine.calls
-    chosen = [p for p in todo if p.name in HARDEST] or list(todo[:4])
-    others = [p for p in todo if p not in chosen]
+    began, before = now(), engine.calls
+    hardest = [p for p in todo if p.name in HARDEST] or list(todo[:4])
+    others = [p for p in todo if p not in hardest]
     seed_everything(settings.seed)
     failure = next(filter(None, (_try(engine, p) for p in others)), None)
     if failure:
         report.findings.append(failure_on(*failure))
         return
     limit = settings.draws or (10**9 if unknown else CHEAP)
-    quick = time.monotonic() + CHEAP_SHARE * settings.seconds
+    quick = now() + CHEAP_SHARE * settings.seconds
 
     def enough(stream: Stream) -> bool:
         if unknown or stream.differs:
             return stream.bound() < settings.distance and _caught(stream, settings) <= settings.distance
-        return stream.calls >= CONFIRMING and time.monotonic() > quick
+        return stream.calls >= CONFIRMING and now() > quick
 
     stream = watch(
-        engine, chosen, {} if unknown else distributions, false_alarm=settings.false_alarm, calls=limit,
+        engine, hardest, {} if unknown else distributions, false_alarm=settings.false_alarm, calls=limit,
         deadline=deadline, seed=settings.seed, enough=enough,
     )  # fmt: skip
     report.levels = sorted({*report.levels, Level.DRAWS, Level.STREAM})
@@ -208,13 +217,13 @@ def _real(
         case = node_case(w.problem, w.problem.tuples[0])
         report.findings.append(Finding(level, kind, text, case=case, problem=w.problem.name))
     else:
-        _recycled(engine, chosen[0], report, stream.alpha, deadline)
+        _recycled(engine, hardest[0], report, stream.alpha, deadline)
     if stream.differs and not report.proved:
         text = f"on {stream.differs.problem.name!r}, {RESEEDED}, or fixed choices are made; draws decide"
         report.findings.append(not_controlled(text))
         report.rows.clear()
     if (unknown or stream.differs) and not report.proved:
-        _pass_by_draws(report, stream, settings, (time.monotonic() - began) / max(1, engine.calls - before))
+        _pass_by_draws(report, stream, settings, (now() - began) / max(1, engine.calls - before))
 
 
 def _try(engine: NodeEngine, problem: Problem) -> tuple[Problem, tuple[int, ...], Failure] | None:

@@ -1,6 +1,5 @@
 """Level 1 of a plain function: its exact distribution on one problem after the other."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from spechub_lp.gate.checks.diagnosis import explain
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.policy import MOST_CALLS, NEVER, TOLERANCE, Look, Seen, impossible_leaves, second_look
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import DrawKind, Uncontrolled
 from spechub_lp.gate.noise.interception import Generators
@@ -129,7 +129,7 @@ def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENO
             report.findings.append(failure_on(*hung.case))
             return None
         except OutOfTime as error:
-            if len(report.rows) >= enough and time.monotonic() > exact.deadline:
+            if len(report.rows) >= enough and now() > exact.deadline:
                 left = ", ".join(repr(p.name) for p in todo[len(report.rows) :])
                 report.findings.append(Finding(Level.EXACT, Kind.LEFT_OUT, f"for want of time: {left}", proof=False))
                 break
@@ -151,9 +151,9 @@ def seconds_of(engine: NodeEngine, problem: Problem) -> float:
     """What the fastest of some calls takes; a slow one is called twice only."""
     taken: list[float] = []
     while len(taken) < TIMED and sum(taken) < TIMED * SLOW:
-        start = time.monotonic()
+        start = now()
         engine.real(problem, problem.tuples[0])
-        taken.append(time.monotonic() - start)
+        taken.append(now() - start)
     return min(taken)
 
 

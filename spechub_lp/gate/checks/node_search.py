@@ -1,7 +1,6 @@
 """The search for a problem on which a plain function fails, and for the smallest one like it."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.gate.checks.node_exact import Exact, failure_on, node_case
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
@@ -50,7 +50,7 @@ def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int)
     """Look for a problem with a wrong exact distribution; the first failure is shrunk, and ends the search."""
     report, done = exact.report, Searched()
     for turn in range(planned):
-        left = exact.deadline - time.monotonic()
+        left = exact.deadline - now()
         if left < 0:
             done.left += planned - turn
             break
@@ -81,7 +81,7 @@ def search_by_draws(
     """Few calls on real noise for each problem: a gross bias shows, a small one does not."""
     rng, done = np.random.default_rng([seed, 31]), []
     for problem in problems:
-        if time.monotonic() > deadline or report.proved:
+        if now() > deadline or report.proved:
             break
         groups = _groups(problem)
         target = np.bincount(groups, weights=problem.target, minlength=GROUPS)
@@ -119,7 +119,7 @@ def _groups(problem: Problem) -> Array:
 
 def _shrink(exact: Exact, problem: Problem) -> None:
     """Look for fewer tokens and simpler numbers on which it still fails, and report them too."""
-    report, deadline = exact.report, time.monotonic() + SHRINKING
+    report, deadline = exact.report, now() + SHRINKING
     if report.failed_on(problem.name) == []:
         return
     trial = replace(exact, report=Report("", "", "", 0), deadline=deadline, points=dict(exact.points))

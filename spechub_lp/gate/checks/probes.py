@@ -3,7 +3,6 @@
 Targets are one-hots where they can be, so that what must come out is known whatever the noise.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from scipy.stats import binomtest
 from spechub_lp import drafts as policies
 from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, DrawKind, RandomDraw, Uncontrolled, Value
@@ -47,10 +47,10 @@ class End(ChoiceSequence):
 
 def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
     """Wide rows at the ends of every uniform and on real noise, then rows of NaN."""
-    stop = time.monotonic() + SECONDS
+    stop = now() + SECONDS
     found: dict[Kind, Finding] = {}
     for problem, x in _node_cases(policy, k, seed):
-        if time.monotonic() > stop:
+        if now() > stop:
             break
         for outcome, where in _node_outcomes(engine, problem, x):
             if isinstance(outcome, Failure):
@@ -156,13 +156,13 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
     if policy.different_drafters or not shapes:
         return []
     rng = np.random.default_rng([seed, 13])
-    stop = time.monotonic() + SECONDS
+    stop = now() + SECONDS
     slow = getattr(tried.engine, "slow", False)
     found: dict[Kind, Finding] = {}
     for V in (5, 1025) if slow else (5, *WIDE):
         for shape in shapes:
             for ragged in (False, True) if getattr(tried.engine, "ragged", False) else (False,):
-                if time.monotonic() < stop:
+                if now() < stop:
                     batch = sure_batch(V, shape, policy, ragged)
                     title = f"V = {V}, tree {'x'.join(map(str, shape))}{', ragged rows' if ragged else ''}"
                     _note(found, policy, k, V, _sure(call(tried, batch, rng), batch, title))

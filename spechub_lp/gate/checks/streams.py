@@ -6,7 +6,6 @@ from call to call, reseeded, shared with the drafts or recycled makes one of the
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.drafts import DraftPolicy
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Distribution
@@ -141,7 +141,7 @@ def watch(
     tests = sum(len(w.bets) for w in watches) + 1
     stream = Stream(watches, false_alarm / (2 * tests))
     line = math.log(1 / stream.alpha)
-    while (stream.calls < calls or stream.differs) and time.monotonic() < deadline:
+    while (stream.calls < calls or stream.differs) and now() < deadline:
         for w in watches:
             drawn = rng.choice(len(w.problem.tuples), size=block, p=w.problem.mass)
             for place in drawn:
@@ -183,7 +183,7 @@ def recycled(engine: NodeEngine, problem: Problem, alpha: float, deadline: float
     chance = float(problem.target[top])
     for place in rng.choice(len(problem.tuples), size=RECYCLED, p=problem.mass):
         outcome = engine.real(problem, problem.tuples[place])
-        if time.monotonic() > deadline or not isinstance(outcome, Emitted1):
+        if now() > deadline or not isinstance(outcome, Emitted1):
             break
         scores.append((outcome.token == top) - chance)
     return repeats(np.asarray(scores), np.full(len(scores), chance * (1 - chance)), alpha)

@@ -1,7 +1,6 @@
 """The gate for engines that verify batches: the joint distribution of all emitted tokens, completed with draws from the
 target."""
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from spechub_lp.gate.checks.policy import (
 )
 from spechub_lp.gate.checks.probes import tree_probes
 from spechub_lp.gate.checks.wide import draw_trees
+from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.engines.node import Failure, one_thread
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
@@ -99,7 +99,16 @@ def check_tree(
     if protocol not in BATCHES:
         raise SpecHubError(f"{name or engine!r} has no attribute protocol; it must be one of {', '.join(BATCHES)}")
     settings = settings or Settings()
-    start = time.monotonic()
+    with chosen(settings.clock):
+        return _checked(engine, protocol, drafts, k, name, settings, cases, logits)
+
+
+def _checked(
+    engine: Any, protocol: ProtocolName, drafts: str, k: int, name: str, settings: Settings,
+    cases: Sequence[TreeProblem] | None, logits: Logits | str | Path | None,
+) -> Report:  # fmt: skip
+    """The report of `check_tree`, by the clock that is chosen."""
+    start = now()
     rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))
     cases = rows.narrow_trees(engine, policies.by_name(drafts), k) if rows else cases
     todo = list(cases) if cases is not None else tree_problems(engine, drafts, k, settings.seed)
@@ -117,7 +126,7 @@ def check_tree(
             if not exact and not report.proved:
                 _draws(tried, todo, report, part, start + DRAWS_SHARE * part.seconds)
         if not cases and rows is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
-            left = max(start + part.seconds, time.monotonic() + (1 - DRAWS_SHARE) * part.seconds)
+            left = max(start + part.seconds, now() + (1 - DRAWS_SHARE) * part.seconds)
             covered = check_batches(tried, policy, k, report, settings, left)
         if rows is not None:
             at_full_vocabulary(draw_trees, tried, rows, policy, report, settings, start)
@@ -134,7 +143,7 @@ def check_tree(
             batches=[words for words, _ in covered],
         )  # fmt: skip
     add_floor(report, settings)
-    report.calls, report.seconds = tried.rows, time.monotonic() - start
+    report.calls, report.seconds = tried.rows, now() - start
     return report
 
 
@@ -250,7 +259,7 @@ def first_wrong(problem: TreeProblem, out: np.ndarray) -> str:
 
 def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings: Settings, deadline: float) -> None:
     """Levels 2 and 3: whole batches with fresh drafts, consecutive seeds and offsets."""
-    if time.monotonic() >= deadline:
+    if now() >= deadline:
         report.inconclusive.append("the time ended before the first draw: give it more time")
         return
     rng = np.random.default_rng([settings.seed, 5])
@@ -263,7 +272,7 @@ def _draws(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
     calls, limit, size, caught, bound = 0, settings.draws or 10**9, BATCH, 1.0, 1.0
     report.levels = [Level.BOUNDARY, Level.DRAWS, Level.STREAM]
     report.level = "levels 2 and 3: draws against the joint distribution, any stopping allowed"
-    while calls < limit and time.monotonic() < deadline:
+    while calls < limit and now() < deadline:
         for problem in todo:
             trees, outcomes = tried.draw(problem, rng, size, settings.seed, calls // size)
             calls += size

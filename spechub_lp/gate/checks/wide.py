@@ -7,7 +7,6 @@ shown.
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from spechub_lp import drafts as policies
 from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.checks.probes import ENDS, End
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.engines.tree import TreeEngine, read_noise, real_noise
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
@@ -87,7 +87,7 @@ class Drawn:
     @property
     def over(self) -> bool:
         """Whether time, calls or findings say stop."""
-        late = self.calls >= self.limit or time.monotonic() > self.deadline
+        late = self.calls >= self.limit or now() > self.deadline
         return late or self.report.proved
 
     def failed(self, row: Any, drafts: Any, failure: Failure, where: str = "") -> None:

@@ -13,7 +13,6 @@ still disagrees at the end is reported as the unexplained measure.
 import bisect
 import itertools
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.noise.choice_sequence import FAR, DrawKind, RandomDraw, Run, Uncontrolled, Value
 from spechub_lp.gate.settings import FALSE_ALARM
 
@@ -123,7 +123,7 @@ class Explorer:
 
     def run(self, calls: list[Call]) -> list[Run]:
         """Evaluate, with the budget kept."""
-        if time.monotonic() > self.deadline or self.calls + len(calls) > self.most_calls:
+        if now() > self.deadline or self.calls + len(calls) > self.most_calls:
             raise OutOfTime(f"the budget ended after {self.calls} calls")
         self.calls += len(calls)
         return self.evaluate(calls) if calls else []
