@@ -3,7 +3,6 @@
 import functools
 import os
 import random
-import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import pytest
 import torch
 from gate_mutants import Answer, left_over
 
-from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate import Settings, check_node, clock, problems
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
+from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
 EXACT = Settings(levels=(0, 1))
@@ -223,13 +223,54 @@ def test_an_integer_has_every_outcome_alike(outcomes: int) -> None:
         assert abs(value / outcomes - share) <= 1 / outcomes + 1e-9
 
 
-def test_a_slow_engine_is_told_what_a_verdict_takes() -> None:
-    def slow(p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
-        time.sleep(0.02)  # the exact distribution takes over 200 calls, so one second is too little on any machine
-        return naive(p, q, drafts, random.random)
+@dataclass
+class Slow:
+    """An engine whose calls take so many seconds of a clock of its own."""
 
-    report = check_node(slow, "iid", 1, cases=CASE, settings=Settings(seconds=1))
-    assert report.status == "inconclusive", text(report)
-    (why,) = report.inconclusive
-    assert "that takes about" in why
-    assert "ms each; give it more time (--budget" in why
+    verify: Callable[[Any, Any, list[int]], Answer]
+    a_call: float
+    clock: float = 0.0
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+        self.clock += self.a_call
+        return self.verify(p, q, drafts)
+
+    def report(self, monkeypatch: pytest.MonkeyPatch) -> Report:
+        monkeypatch.setitem(clock.CLOCKS, "its own", lambda: self.clock)
+        return check_node(self, "iid", 2, settings=Settings(clock="its own"))
+
+
+def looked_up(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+    token = int(torch.multinomial(p, 1))
+    return token, drafts.index(token) if token in drafts else -1
+
+
+def gumbel(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+    token = int((p.log() - torch.log(-torch.log(torch.rand(p.shape, dtype=p.dtype)))).argmax())
+    return token, drafts.index(token) if token in drafts else -1
+
+
+def from_the_system(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+    ends = p.cumsum(0)
+    token = min(int(torch.searchsorted(ends, random.SystemRandom().random(), right=True)), int(p.nonzero()[-1]))
+    return token, drafts.index(token) if token in drafts else -1
+
+
+def mixed_up(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+    return gumbel(q, p, drafts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verify", [looked_up, gumbel, from_the_system, mixed_up])
+def test_20_ms_a_call_give_a_verdict_or_say_what_is_missing_within_two_minutes(
+    verify: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Slow(verify, 0.02).report(monkeypatch)
+    assert report.seconds <= 120
+    if report.status == "inconclusive":
+        assert verify in (gumbel, from_the_system)
+        (why,) = report.inconclusive
+        assert "that takes about" in why
+        assert "at 20 ms each; give it more time (--budget" in why
+    else:
+        assert report.status == ("biased" if verify is mixed_up else "pass"), text(report)

@@ -38,6 +38,8 @@ CONFIRMING, CHEAP = 3200, 20_000
 """Calls on real noise after an exact distribution, and where a call is cheap."""
 CHEAP_SHARE = 0.05
 """Of the time, in which cheap calls are made."""
+DRAWS_END, UNKNOWN_END = 1.0, 1.7
+"""Budgets after which draws end; without an exact distribution, so that the whole run ends within two of them."""
 REFUTED = {
     Claim.OUTPUT: (Level.DRAWS, Kind.BIAS),
     Claim.ACCEPTANCE: (Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM),
@@ -140,7 +142,8 @@ def _checked(
         if planned and why_draws is None and not report.proved and Level.EXACT in settings.levels:
             done = search_exactly(exact, search, watcher, planned)
         if todo and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
-            unknown, deadline = why_draws is not None, start + part.seconds
+            unknown = why_draws is not None
+            deadline = start + (UNKNOWN_END if unknown else DRAWS_END) * part.seconds
             _real(engine, todo, exact.distributions, report, part, deadline, unknown=unknown)
             drawn = itertools.chain(done.drawn, search.all_drafts(planned) if unknown else ())
             alpha = settings.false_alarm / (4 * max(1, planned))
@@ -181,8 +184,6 @@ def _real(
     unknown: bool,
 ) -> None:
     """Levels 2 and 3: the engine on its own noise. unknown: whether there is no exact distribution to compare with."""
-    if unknown:
-        deadline += settings.seconds  # an exact distribution was tried in vain, and draws alone must decide
     began, before = now(), engine.calls
     hardest = [p for p in todo if p.name in HARDEST] or list(todo[:4])
     others = [p for p in todo if p not in hardest]

@@ -1,5 +1,6 @@
 """Level 1 of a plain function: its exact distribution on one problem after the other."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ SLOW = 0.004
 """Seconds of a call from which on the search is coarse: fewer calls for the same problems."""
 TIMED = 5
 """Calls of which the fastest says how long one takes; others may have waited for the machine."""
+LARGEST_SHARE = 0.4
+"""Of the time, for one problem: with more, there can be no exact distributions on ENOUGH of them."""
 KEPT_POINTS = 8
 """Starting points of earlier problems, for each uniform, with which a search begins."""
 
@@ -41,6 +44,8 @@ class Exact:
     report: Report
     settings: Settings
     deadline: float
+    until: float = math.inf
+    """The time of the problem that is being looked at."""
     seconds: float = 0.0
     """Of one call."""
     distributions: dict[str, dict[Any, Distribution]] = field(default_factory=dict)
@@ -60,7 +65,7 @@ class Exact:
             return self.engine.controlled(problem, calls)
 
         most = MOST_CALLS * len(problem.tuples)
-        explorer = Explorer(evaluate, deadline=self.deadline, most_calls=most, coarse=self.slow)
+        explorer = Explorer(evaluate, deadline=min(self.deadline, self.until), most_calls=most, coarse=self.slow)
         explorer.guesses = problem.thresholds
         explorer.extra = {place: points[-KEPT_POINTS:] for place, points in self.points.items()}
         return explorer
@@ -122,7 +127,9 @@ def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENO
         return None
     exact.seconds = seconds_of(exact.engine, todo[0])
     exact.generators = Generators()
+    most = LARGEST_SHARE * (exact.deadline - now())
     for problem in todo:
+        exact.until = now() + most
         try:
             exact.look(problem, PROBES // 4 if exact.slow else PROBES)
         except Hung as hung:
@@ -141,6 +148,7 @@ def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENO
             return str(error)
         if exact.failed_enough:
             break
+    exact.until = math.inf
     report.level = "level 1: the exact distribution, from controlled noise"
     report.levels = [Level.BOUNDARY, Level.EXACT]
     report.smallest_caught = TOLERANCE

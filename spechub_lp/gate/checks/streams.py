@@ -143,6 +143,8 @@ def watch(
     line = math.log(1 / stream.alpha)
     while (stream.calls < calls or stream.differs) and now() < deadline:
         for w in watches:
+            if now() >= deadline:
+                break
             drawn = rng.choice(len(w.problem.tuples), size=block, p=w.problem.mass)
             for place in drawn:
                 drafts = w.problem.tuples[place]
