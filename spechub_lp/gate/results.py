@@ -65,6 +65,10 @@ ABOUT_THE_OUTPUT = (Kind.BIAS, Kind.ABOVE_OPTIMUM, Kind.KEPT_NOISE, Kind.IMPOSSI
 """Proofs that what comes out is not the target's; the others are about answers that no verification may give."""
 
 
+NO_TOKEN = 1e-9
+"""A smaller probability that a call gives no token is rounding."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something the gate saw.
@@ -200,6 +204,51 @@ class Coverage:
         return cls(**document | pairs)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What an engine does on the smallest problem on which its exact distribution is wrong.
+
+    Examples
+    --------
+    >>> shown = Evidence("mine", [0.5, 0.5], [[0.25, 0.75]], [0.25, 0.75], nearest="as RRS, but reversed")
+    >>> shown.off_by, shown.no_token
+    ([-0.25, 0.25], 0.0)
+    """
+
+    problem: str
+    """Its name."""
+    p: list[float]
+    """[V] target distribution."""
+    q: list[list[float]]
+    """[1, V] draft distribution; [k, V] where each draft has its own."""
+    output: list[float]
+    """[V] the distribution that came out; its sum is below 1 where a call gave no token."""
+    tuples: list[list[int]] = field(default_factory=list)
+    """[N, k] draft tuples; empty where there are too many to read."""
+    accept: list[list[float]] = field(default_factory=list)
+    """[N, k] probability that the draft is accepted, for each tuple."""
+    residual: list[list[float]] = field(default_factory=list)
+    """[N, V] probability of a token after all drafts were rejected, for each tuple."""
+    nearest: str = ""
+    """The known wrong rule that does the same on every problem that was measured, in words; "" where none does."""
+
+    @property
+    def off_by(self) -> list[float]:
+        """[V] what came out, less p."""
+        return [came - asked for came, asked in zip(self.output, self.p, strict=True)]
+
+    @property
+    def no_token(self) -> float:
+        """The probability that a call gives no token."""
+        missing = 1 - sum(self.output)
+        return missing if missing > NO_TOKEN else 0.0
+
+    @classmethod
+    def read(cls, document: dict[str, Any] | None) -> "Evidence | None":
+        """The inverse of `vars`; None of a document without it."""
+        return None if document is None else cls(**document)
+
+
 @dataclass
 class Report:
     """The outcome of one gate run.
@@ -242,6 +291,8 @@ class Report:
     """(calls on real noise against p, the smallest distance that they would have caught)."""
     coverage: Coverage | None = None
     """What was looked at; None where it was not noted."""
+    evidence: Evidence | None = None
+    """What a plain function with a wrong exact distribution does, on the smallest problem; else None."""
 
     @property
     def door(self) -> str:
@@ -323,4 +374,5 @@ class Report:
             "seconds": round(self.seconds, 3),
             "settings": self.settings,
             "coverage": self.coverage and self.coverage.document(),
+            "evidence": self.evidence and vars(self.evidence),
         }

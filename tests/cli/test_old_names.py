@@ -71,7 +71,7 @@ def test_a_document_asked_for_by_the_old_name_takes_stdout_alone(folder: Path) -
 def test_a_case_of_the_first_release_is_run_again(folder: Path) -> None:
     done = run("gate", "--replay", CASE, "--level", "1", cwd=folder)
     assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("BIASED: json_engine:biased")
+    assert done.stdout.startswith("FAIL (bias): json_engine:biased")
 
 
 def test_the_schema_of_an_old_document(tmp_path: Path) -> None:

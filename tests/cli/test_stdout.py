@@ -112,7 +112,7 @@ def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy: Callable[
     gate = ("gate", "noisy_engine:biased", "--k", 1, "--level", 0, "--level", 1)
     assert json.loads(noisy(*gate, "--json", "-", code=1))["status"] == "biased"
     assert ET.fromstring(noisy(*gate, "--junit", "-", code=1)).get("errors") == "0"
-    assert noisy(*gate, "--markdown", "-", code=1).startswith("### BIASED")
+    assert noisy(*gate, "--markdown", "-", code=1).startswith("### FAIL (bias)")
     assert json.loads(noisy(*gate, "--case", "-", code=1))["case"]
     assert noisy(*gate, "--html", "-", code=1).rstrip().endswith("</html>")
 

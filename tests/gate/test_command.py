@@ -120,7 +120,7 @@ def test_a_biased_engine_fails_and_its_case_can_be_rerun(run: Callable[..., Resu
         result.output
     )
     assert "p itself, not (p - q)+" in result.output
-    assert "BIASED" in Path("out.md").read_text()
+    assert "FAIL (bias)" in Path("out.md").read_text()
     assert int(ET.parse("out.xml").getroot().attrib["failures"]) >= 1
     again = run("--rerun", "case.json")
     assert again.exit_code == 1, again.output

@@ -93,11 +93,15 @@ BIAS = Finding(Level.EXACT, Kind.BIAS, "x", distance=0.1)
 @pytest.mark.parametrize(
     ("findings", "begins", "level"),
     [
-        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x")], "FAILED: ", "level 0: shape"),
-        ([Finding(Level.BOUNDARY, Kind.HANG, "x"), Finding(Level.EXACT, Kind.NOTE, "", False)], "FAILED", "0: hang"),
-        ([Finding(Level.BOUNDARY, Kind.IMPOSSIBLE_TOKEN, "x")], "BIASED: ", "level 0: zero-probability token"),
-        ([Finding(Level.STREAM, Kind.KEPT_NOISE, "x")], "BIASED: ", "level 3: kept noise"),
-        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x"), BIAS], "BIASED: ", "level 1: exact"),
+        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x")], "FAIL (shape): ", "level 0: shape"),
+        (
+            [Finding(Level.BOUNDARY, Kind.HANG, "x"), Finding(Level.EXACT, Kind.NOTE, "", False)],
+            "FAIL (hang)",
+            "0: hang",
+        ),
+        ([Finding(Level.BOUNDARY, Kind.IMPOSSIBLE_TOKEN, "x")], "FAIL (bias): ", "level 0: zero-probability token"),
+        ([Finding(Level.STREAM, Kind.KEPT_NOISE, "x")], "FAIL (bias): ", "level 3: kept noise"),
+        ([Finding(Level.BOUNDARY, Kind.SHAPE, "x"), BIAS], "FAIL (bias): ", "level 1: exact"),
         ([], "PASS: ", "level 1: exact"),
     ],
 )

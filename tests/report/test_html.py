@@ -172,8 +172,8 @@ def test_the_page_has_a_language_a_title_headings_in_order_and_words_for_its_pic
     [
         ("audit", "PASS", "output distributions are the target distribution"),
         ("audit failed", "FAIL", "rrs with its own iid drafts is biased"),
-        ("gate", "PASS", "keeps the target distribution on 3 problems"),
-        ("gate rejected", "FAIL", "does not keep the target distribution: its output distribution is up to 0.2"),
+        ("gate", "PASS", "keeps the target distribution: exact distance at most"),
+        ("gate rejected", "FAIL (bias)", "does not keep the target distribution: on 'q is p reversed' its output"),
         ("evaluate", "PASS", "No sampler accepts more than the certified optimum of its drafts on 3 positions"),
     ],
 )
@@ -182,6 +182,46 @@ def test_the_page_opens_with_its_verdict(texts: dict[str, str], kind: str, verdi
     body = words.partition(verdict + ":")[2]
     assert verdict in body[:200]
     assert says in body[:700]
+
+
+def numbers_of(document: Any) -> set[str]:
+    """Every number of a document, as a headline writes it, and how many there are of what."""
+    if isinstance(document, dict):
+        found = set().union(*(numbers_of(value) for value in document.values()))
+    elif isinstance(document, list):
+        found = set().union({str(len(document))}, *(numbers_of(value) for value in document))
+    else:
+        is_number = isinstance(document, int | float) and not isinstance(document, bool)
+        found = {f"{document:.3g}", str(document)} if is_number else set()
+    return found
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [Row("a", 1, 3.2e-8, 4e-8, 0.5, 0.6)],
+        [Row("a", 1, 3.2e-8, 4e-8, 0.5, 0.6), Row("full", 2, 0.055, 0.198, 0.5, 0.6, draws=768)],
+        [Row("full", 2, 0.055, 0.198, 0.5, 0.6, draws=768)],
+        [Row("wrong", 1, 0.0313, 0.0313, 0.5, 0.6), Row("crashes", 1, 0.0938, 0.0938, 0.5, 0.6)],
+        [Row("crashes", 1, 0.0938, 0.0938, 0.5, 0.6)],
+        [Row("right", 1, 3e-9, 4e-9, 0.5, 0.6), Row("full", 2, 0.3, 0.4, 0.5, 0.6, draws=768)],
+    ],
+)
+def test_every_number_of_a_gate_s_headline_is_one_of_its_document(rows: list[Row]) -> None:
+    findings = {
+        "wrong": Finding(1, "bias", "x", distance=0.0313, problem="wrong"),
+        "crashes": Finding(0, "crash", "x", problem="crashes"),
+        "full": Finding(2, "bias", "x", problem="full"),
+    }
+    for found in ([], [findings[row.problem] for row in rows if row.problem in findings]):
+        report = Report("mine:verify", "node", "iid", 2, rows=rows, findings=found)
+        lead = gate_page.content(report.document()).lead
+        numbers = re.findall(r"(?<![\w.])\d[\d.]*(?:e-?\d+)?", lead.replace("mine:verify with 2 iid drafts", ""))
+        known = {str(n) for n in range(1, len(rows) + 1)} | numbers_of(report.document())
+        assert [n for n in (text.rstrip(".") for text in numbers) if n not in known] == [], lead
+        exact = [row.distance for row in rows if row.level == 1]
+        if not found and exact:
+            assert f"exact distance at most {max(exact):.3g} on {len(exact)} problems" in lead
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,6 +10,7 @@ from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.covered import note_coverage
+from spechub_lp.gate.checks.evidence import evidence_of
 from spechub_lp.gate.checks.memory import check_memory
 from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
@@ -168,6 +169,7 @@ def _checked(
             report, looked_at, watcher, draws=report.confirmed[0] + DRAWN * len(done.drawn),
             drawn=report.confirmed[1], not_reached=done.left if planned else 0,
         )  # fmt: skip
+    report.evidence = evidence_of(report, exact.measured)
     add_floor(report, settings)
     report.calls, report.seconds = engine.calls, now() - start
     return report

@@ -52,6 +52,8 @@ class Exact:
     generators: Generators = field(default_factory=Generators)
     points: dict[int, list[float]] = field(default_factory=dict)
     """Where random calls on earlier problems met a region that the search had not, for each uniform of a call."""
+    measured: list[NodeDistribution] = field(default_factory=list)
+    """What the engine does on each problem that has an exact distribution."""
 
     @property
     def slow(self) -> bool:
@@ -103,6 +105,7 @@ class Exact:
         look = second_look(first, explorer, problem.tuples, mass, build, problem.name, self.report, seed)
         if look is not None:
             self.distributions[problem.name] = look.found
+            self.measured.append(look.measured)
             _judge(problem, look, self.report)
         return look
 

@@ -122,7 +122,7 @@ def _shrink(exact: Exact, problem: Problem) -> None:
     report, deadline = exact.report, now() + SHRINKING
     if report.failed_on(problem.name) == []:
         return
-    trial = replace(exact, report=Report("", "", "", 0), deadline=deadline, points=dict(exact.points))
+    trial = replace(exact, report=Report("", "", "", 0), deadline=deadline, points=dict(exact.points), measured=[])
     small = problem
     try:
         while (smaller := next((c for c in _smaller(small) if _fails(trial, c)), None)) is not None:

@@ -7,13 +7,24 @@ from dataclasses import fields
 from typing import Any
 
 from spechub_lp.gate.checks.policy import TOLERANCE
-from spechub_lp.gate.results import Coverage, Finding, Report, Row
+from spechub_lp.gate.results import Coverage, Evidence, Finding, Kind, Level, Report, Row
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK
 from spechub_lp.report.text.evaluations import Section
-from spechub_lp.report.text.gate_report import COVERED, covered, listed, shown, what_was_missed
+from spechub_lp.report.text.gate_report import (
+    COVERED,
+    covered,
+    drafts_table,
+    evidence_title,
+    listed,
+    nearest_line,
+    shown,
+    tokens_table,
+    verdict,
+    what_was_missed,
+)
 
 COLOUR_OF = {PASS: GOOD, FAIL: BAD, OPEN: INK}
 CASE = "spechub-gate-case.json"
@@ -35,7 +46,7 @@ def content(document: dict[str, Any]) -> Content:
         The page.
     """
     report = read(document)
-    status, word = MOODS[report.status]
+    status, word = MOODS[report.status][0], verdict(report)
     missed = what_was_missed(report)
     page = Content(
         status,
@@ -48,7 +59,7 @@ def content(document: dict[str, Any]) -> Content:
         [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
         seed=report.settings.get("seed"),
     )
-    page.parts += _coverage(report) + _problems(report) + _findings(report) + _case(report)
+    page.parts += _evidence(report) + _coverage(report) + _problems(report) + _findings(report) + _case(report)
     return page
 
 
@@ -65,7 +76,7 @@ def read(document: dict[str, Any]) -> Report:
     Report
         The report.
     """
-    apart = ("findings", "protocol", "coverage")
+    apart = ("findings", "protocol", "coverage", "evidence")
     same = {f.name: document[f.name] for f in fields(Report) if f.name in document and f.name not in apart}
     return Report(
         **same,
@@ -74,6 +85,7 @@ def read(document: dict[str, Any]) -> Report:
         findings=[Finding(**finding) for finding in document["findings"]],
         smallest_caught=document["smallest_distance_caught"],
         coverage=Coverage.read(document.get("coverage")),
+        evidence=Evidence.read(document.get("evidence")),
     )
 
 
@@ -83,24 +95,28 @@ def _measured(value: float | None) -> float:
 
 def _sentence(report: Report) -> str:
     who = f"{report.engine} with {report.k} {report.drafts.replace('_', ' ')} drafts"
-    proofs = [f for f in report.findings if f.proof]
     if report.status == "biased":
-        far = max((f.distance for f in proofs if f.kind == "bias" and f.distance), default=0.0)
-        if far:
+        proofs = [f for f in report.findings if f.proof]
+        biased = {f.problem for f in proofs if f.kind == Kind.BIAS and f.level == Level.EXACT}
+        wrong = [row for row in report.rows if row.problem in biased]
+        if report.about_the_output and wrong:
+            far = max(wrong, key=lambda row: row.distance)
             return (
-                f"{who} does not keep the target distribution: its output distribution is up to {far:.3g} away from it."
+                f"{who} does not keep the target distribution: on {far.problem!r} its output distribution is "
+                f"{far.distance:.3g} away from it."
             )
+        if report.about_the_output:
+            return f"{who} does not keep the target distribution: {', '.join(dict.fromkeys(f.kind for f in proofs))}."
         return f"{who} is rejected: {', '.join(dict.fromkeys(f.kind for f in proofs))}."
     if report.status == "inconclusive":
         return f"{who}: no bias was found, and not enough was seen for a pass."
-    exact = [row for row in report.rows if row.level == 1]
-    if exact:
-        kept = f"{who} keeps the target distribution on {len(exact)} problems"
-        return f"{kept}: exact distance at most {report.distance:.2g}."
-    if report.rows:
-        bound = max(row.bound for row in report.rows)
-        kept = f"{who} keeps the target distribution on {len(report.rows)} problems"
-        return f"{kept}, as far as draws say: within {bound:.2g}."
+    said = []
+    if exact := [row.distance for row in report.rows if row.level == Level.EXACT]:
+        said.append(f"exact distance at most {max(exact):.3g} on {len(exact)} problems")
+    if drawn := [row.bound for row in report.rows if row.level == Level.DRAWS]:
+        said.append(f"by draws within {max(drawn):.3g} on {len(drawn)}{'' if exact else ' problems'}")
+    if said:
+        return f"{who} keeps the target distribution: {', and '.join(said)}."
     return f"{who} passed the boundary probes; no distribution was measured."
 
 
@@ -110,6 +126,14 @@ def _coverage(report: Report) -> list[Part]:
         return []
     columns = ["what", "covered", "not covered, and what could still be wrong"]
     return [Part(COVERED, tables=[Section("What the run looked at", columns, rows)])]
+
+
+def _evidence(report: Report) -> list[Part]:
+    if (evidence := report.evidence) is None:
+        return []
+    tables = [Section("Token by token", *tokens_table(evidence))]
+    folded = [Section("What it does with each draft tuple", *drafts_table(evidence))] * bool(evidence.tuples)
+    return [Part(evidence_title(evidence), [nearest_line(evidence)], tables=tables, folded=folded)]
 
 
 def _findings(report: Report) -> list[Part]:

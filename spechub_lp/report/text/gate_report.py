@@ -3,7 +3,7 @@
 from math import isnan
 from xml.etree import ElementTree as ET
 
-from spechub_lp.gate.results import Finding, Report, Row, Status
+from spechub_lp.gate.results import Evidence, Finding, Kind, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
 COVERED = "What was covered, what was not, what could still be wrong"
@@ -13,6 +13,38 @@ WORST = 3
 """Searched problems in a table of problems; the rest is counted."""
 WHOLE_RUN = "whole run"
 """The test in JUnit XML of what belongs to no problem."""
+
+
+BELOW = {Kind.FLOOR: "below the floor", Kind.REGRESSION: "below the baseline"}
+"""What a verdict says of acceptance that is too small."""
+
+
+def verdict(report: Report) -> str:
+    """Return the verdict in a word, and of a failure in brackets what kind of failure it is.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        PASS, INCONCLUSIVE, FAIL (bias), or FAIL with what the engine did instead of a right answer.
+
+    Examples
+    --------
+    >>> report = Report("mymodule:verify", "node", "iid", 2)
+    >>> report.findings.append(Finding(Level.BOUNDARY, Kind.CRASH, "on 'ties': it died"))
+    >>> verdict(report)
+    'FAIL (crash)'
+    """
+    if report.status is not Status.BIASED:
+        return str(report.status).upper()
+    if report.about_the_output:
+        return "FAIL (bias)"
+    kinds = dict.fromkeys(finding.kind for finding in report.findings if finding.proof)
+    return f"FAIL ({next(BELOW.get(Kind(kind), kind) for kind in kinds)})"
 
 
 def headline(report: Report) -> str:
@@ -29,10 +61,9 @@ def headline(report: Report) -> str:
         The line.
     """
     decided = f" ({report.decided})" if report.decided else ""
-    word = "FAILED" if report.status is Status.BIASED and not report.about_the_output else report.status.upper()
     unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
     but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
-    return f"{word}{but}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+    return f"{verdict(report)}{but}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
 
 
 def what_was_missed(report: Report) -> str:
@@ -204,6 +235,93 @@ def shown(report: Report, most: int = 6) -> list[Finding]:
     return list(first.values())[:most]
 
 
+def tokens_table(evidence: Evidence) -> tuple[list[str], list[list[str]]]:
+    """Write the table of what came out, token by token.
+
+    Parameters
+    ----------
+    evidence
+        Of a failure.
+
+    Returns
+    -------
+    tuple of list of str, and list of list of str
+        The heads and the rows; a last row for calls that gave no token.
+    """
+    names = ["q"] if len(evidence.q) == 1 else [f"q {slot + 1}" for slot in range(len(evidence.q))]
+    rows = [
+        [f"{token}", f"{p:.6g}", *(f"{row[token]:.6g}" for row in evidence.q), f"{came:.6g}", _signed(off)]
+        for token, (p, came, off) in enumerate(zip(evidence.p, evidence.output, evidence.off_by, strict=True))
+    ]
+    if evidence.no_token:
+        rows.append(["none", "0", *("0" for _ in evidence.q), f"{evidence.no_token:.6g}", _signed(evidence.no_token)])
+    return ["token", "p", *names, "came out", "off by"], rows
+
+
+def drafts_table(evidence: Evidence) -> tuple[list[str], list[list[str]]]:
+    """Write the table of what the engine does with each draft tuple.
+
+    Parameters
+    ----------
+    evidence
+        Of a failure.
+
+    Returns
+    -------
+    tuple of list of str, and list of list of str
+        The heads and the rows; no rows where there are too many tuples.
+    """
+    k, V = len(evidence.tuples[0]) if evidence.tuples else 0, len(evidence.p)
+    heads = ["drafts", *(f"accepts draft {slot + 1}" for slot in range(k)), *(f"residual {y}" for y in range(V))]
+    rows = [
+        [", ".join(map(str, x)), *(f"{value:.4g}" for value in (*accept, *residual))]
+        for x, accept, residual in zip(evidence.tuples, evidence.accept, evidence.residual, strict=True)
+    ]
+    return heads, rows
+
+
+def nearest_line(evidence: Evidence) -> str:
+    """Say which known wrong rule the engine is.
+
+    Parameters
+    ----------
+    evidence
+        Of a failure.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    if not evidence.nearest:
+        return "No known wrong rule does the same with every draft tuple that was measured."
+    return f"The known wrong rule that does the same on every problem that was compared: {evidence.nearest}."
+
+
+def evidence_title(evidence: Evidence) -> str:
+    """Name the problem of the tables.
+
+    Parameters
+    ----------
+    evidence
+        Of a failure.
+
+    Returns
+    -------
+    str
+        A title.
+    """
+    return f"What came out on {evidence.problem!r}, the smallest problem whose exact distribution is wrong"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}" if abs(value) > 1e-12 else "0"
+
+
+def _piped(heads: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
 def markdown(report: Report) -> str:
     """Write a summary for a pull request or a job page.
 
@@ -222,6 +340,12 @@ def markdown(report: Report) -> str:
     lines += [f"- {reason}" for reason in report.inconclusive]
     missed = what_was_missed(report)
     lines += [f"- {missed}"] if missed else []
+    if (evidence := report.evidence) is not None:
+        lines += ["", f"#### {evidence_title(evidence)}", "", *_piped(*tokens_table(evidence)), ""]
+        lines += [nearest_line(evidence)]
+        if evidence.tuples:
+            lines += ["", "<details><summary>What it does with each draft tuple</summary>", ""]
+            lines += [*_piped(*drafts_table(evidence)), "", "</details>"]
     if table := covered(report):
         lines += ["", f"#### {COVERED}", "", "| | covered | not covered |", "|---|---|---|"]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
@@ -235,6 +359,13 @@ def markdown(report: Report) -> str:
         lines += ["", f"{counted_line(counted)}."] if counted else []
     lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]
     return "\n".join(lines)
+
+
+def _plain(evidence: Evidence) -> str:
+    """The tables with tabs, for a reader of XML."""
+    tables = [tokens_table(evidence)] + [drafts_table(evidence)] * bool(evidence.tuples)
+    texts = ["\n".join("\t".join(row) for row in (heads, *rows)) for heads, rows in tables]
+    return "\n\n".join([texts[0], nearest_line(evidence), *texts[1:]])
 
 
 def junit(report: Report) -> str:
@@ -263,6 +394,8 @@ def junit(report: Report) -> str:
         case = ET.SubElement(suite, "testcase", classname=f"spechub-gate.{report.engine}", name=name)
         for finding in found:
             ET.SubElement(case, "failure", type=finding.kind, message=finding.message)
+        if report.evidence is not None and name == report.evidence.problem:
+            ET.SubElement(case, "system-out").text = _plain(report.evidence)
         if name == WHOLE_RUN and report.status is Status.INCONCLUSIVE:
             ET.SubElement(case, "error", type=Status.INCONCLUSIVE, message="; ".join(report.inconclusive))
     suite.set("tests", str(len(cases)))

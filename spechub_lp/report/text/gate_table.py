@@ -29,6 +29,13 @@ def show_gate(console: Console, report: Report) -> None:
         console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
     for reason in report.inconclusive if report.status is Status.INCONCLUSIVE else ():
         console.print(f"  ? {reason}")
+    if (evidence := report.evidence) is not None:
+        console.print()
+        console.print(Sheet(gate_report.evidence_title(evidence), *gate_report.tokens_table(evidence)))
+        console.print(gate_report.nearest_line(evidence))
+        if evidence.tuples:
+            console.print()
+            console.print(Sheet("What it does with each draft tuple", *gate_report.drafts_table(evidence)))
     if table := gate_report.covered(report):
         console.print()
         console.print(Sheet(gate_report.COVERED, ["", "covered", "not covered"], _wrapped(table)))

@@ -27,7 +27,8 @@ def headline(report: EngineReport) -> str:
     """
     counts = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := report.count(verdict)))
     version = f" {report.version}" if report.version else ""
-    return f"{report.status.upper()}: {report.engine}{version}, {len(report.rows)} settings: {counts}"
+    word = "FAIL" if report.failed else report.status.upper()
+    return f"{word}: {report.engine}{version}, {len(report.rows)} settings: {counts}"
 
 
 def covered(report: EngineReport) -> str:
