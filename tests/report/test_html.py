@@ -215,7 +215,7 @@ def test_every_number_of_a_gate_s_headline_is_one_of_its_document(rows: list[Row
     }
     for found in ([], [findings[row.problem] for row in rows if row.problem in findings]):
         report = Report("mine:verify", "node", "iid", 2, rows=rows, findings=found)
-        lead = gate_page.content(report.document()).lead
+        lead = gate_page.content(report.document()).sentence
         numbers = re.findall(r"(?<![\w.])\d[\d.]*(?:e-?\d+)?", lead.replace("mine:verify with 2 iid drafts", ""))
         known = {str(n) for n in range(1, len(rows) + 1)} | numbers_of(report.document())
         assert [n for n in (text.rstrip(".") for text in numbers) if n not in known] == [], lead

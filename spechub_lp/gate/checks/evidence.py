@@ -33,10 +33,11 @@ def evidence_of(report: Report, measured: Sequence[NodeDistribution]) -> Evidenc
     least = min(failed, key=lambda m: (m.problem.vocabulary, len(m.problem.tuples)))
     problem, coupling = least.problem, least.coupling
     q = problem.q if problem.drafts.different_drafters else (problem.q,)
-    tables = ()
-    if len(problem.tuples) <= MOST_TUPLES:
-        tables = (coupling.tuples.tolist(), coupling.accept.tolist(), coupling.residual.tolist())
+    readable = len(problem.tuples) <= MOST_TUPLES
     return Evidence(
-        problem.name, problem.target.tolist(), [list(row) for row in q], least.output.tolist(), *tables,
-        nearest=nearest_rule(measured) or "",
+        problem.name, problem.target.tolist(), [list(row) for row in q], least.output.tolist(),
+        coupling.tuples.tolist() if readable else [],
+        coupling.accept.tolist() if readable else [],
+        coupling.residual.tolist() if readable else [],
+        nearest_rule(measured) or "",
     )  # fmt: skip

@@ -16,7 +16,6 @@ import numpy as np
 from spechub_lp.coupling import Coupling
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.typing import Array
 
 NEAR = 1e-5
 """Probabilities that differ by less are taken for equal."""
@@ -31,47 +30,48 @@ RIGHT = ""
 class _At:
     """Where the loop stands: rows of N draft tuples, before one draft is verified or after all were."""
 
-    left: Array
+    left: np.ndarray
     """[N, V] what is left over, r."""
-    q: Array
+    q: np.ndarray
     """[N, V] the distribution of this draft given the earlier ones, as the rule takes it."""
-    p: Array
+    p: np.ndarray
     """[N, V] the target, as the rule takes it."""
-    drafts: Array
+    drafts: np.ndarray
     """[N] this draft, x."""
 
-    def of_draft(self, rows: Array) -> Array:
+    def of_draft(self, rows: np.ndarray) -> np.ndarray:
         """[N] the entry of the draft in each row."""
-        found: Array = np.take_along_axis(rows, self.drafts[:, None], axis=1)[:, 0]
+        found: np.ndarray = np.take_along_axis(rows, self.drafts[:, None], axis=1)[:, 0]
         return found
 
 
-Step = Callable[[_At], Array]
+Step = Callable[[_At], np.ndarray]
 
 
-def _normalized(rows: Array) -> Array:
+def _normalized(rows: np.ndarray) -> np.ndarray:
     total = rows.sum(axis=-1, keepdims=True)
-    found: Array = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
+    found: np.ndarray = np.divide(rows, total, out=np.zeros(rows.shape), where=total > 0)
     return found
 
 
-def _over(a: Array, b: Array) -> Array:
+def _over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[N] a/b, where b = 0 large."""
-    return np.divide(a, b, out=np.full_like(a, 2.0), where=b > 0)
-
-
-def _top(rows: Array) -> Array:
-    found: Array = np.eye(rows.shape[-1])[rows.argmax(axis=-1)]
+    found: np.ndarray = np.divide(a, b, out=np.full(a.shape, 2.0), where=b > 0)
     return found
 
 
-def _without_draft(at: _At) -> Array:
+def _top(rows: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.eye(rows.shape[-1])[rows.argmax(axis=-1)]
+    return found
+
+
+def _without_draft(at: _At) -> np.ndarray:
     rows = at.left.copy()
     np.put_along_axis(rows, at.drafts[:, None], 0.0, axis=1)
     return _normalized(rows)
 
 
-def _filled_up(rows: Array) -> Array:
+def _filled_up(rows: np.ndarray) -> np.ndarray:
     full = rows.copy()
     full[:, -1] += 1 - rows.sum(axis=1)
     return full
@@ -79,7 +79,7 @@ def _filled_up(rows: Array) -> Array:
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2.0)
 
-TARGETS: Mapping[str, Callable[[Array], Array]] = {
+TARGETS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     RIGHT: lambda p: p,
     **{
         f"p is taken at {t:g} times its temperature": lambda p, t=t: _normalized(p ** (1 / t))  # type: ignore[misc]
@@ -88,7 +88,7 @@ TARGETS: Mapping[str, Callable[[Array], Array]] = {
     "p goes through a softmax again": lambda p: _normalized(np.exp(p)),
     "p is taken as its most likely token alone": _top,
 }
-CONDITIONALS: Mapping[str, Callable[[Array, Array], Array]] = {
+CONDITIONALS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     RIGHT: lambda q, drafts: q,
     "each draft is taken as drawn from the first draft's q": lambda q, drafts: np.broadcast_to(q[:1, :1], q.shape),
     **{
@@ -115,7 +115,7 @@ ACCEPTS: Mapping[str, Step] = {
         at.of_draft(at.left), at.of_draft(at.left) + at.of_draft(at.q)
     ),
 }
-ENDS: Mapping[str, Callable[[_At, Array], Array]] = {
+ENDS: Mapping[str, Callable[[_At, np.ndarray], np.ndarray]] = {
     RIGHT: lambda at, before: at.left,
     "the last token is drawn from p, not from the residual": lambda at, before: at.p,
     "the last token is drawn from q": lambda at, before: at.q,
@@ -212,7 +212,7 @@ class KnownRule:
         return Coupling(problem.target, tuples, problem.mass, accepted, reached[:, None] * last)
 
 
-def _conditionals(problem: Problem) -> Array:
+def _conditionals(problem: Problem) -> np.ndarray:
     """[N, k, V] the distribution of each draft given the earlier ones of its tuple, from the masses of the tuples."""
     tuples, V = np.asarray(problem.tuples), problem.vocabulary
     rows = np.zeros((*tuples.shape, V))
