@@ -12,7 +12,7 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
 from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
-from spechub_lp.theorems import checks, hockey_stick, trees
+from spechub_lp.theorems import checks, different_drafters, hockey_stick, trees
 from spechub_lp.theorems.checks import Distribution, Theorem, accepts, hit, max_acceptance
 from spechub_lp.theorems.instances import Instance, family
 from spechub_lp.trees import BorderPath, Drafted, NodeByNode, chain, exact_call, tree_optimum
@@ -161,6 +161,13 @@ TWINS: tuple[Theorem, ...] = (
         lambda p, q, k: len(p) <= 3 and k == 2,
     ),
     Theorem("T19", "Border's own b is best for every concave G", "fairness dropped", own_b_is_best),
+    Theorem(
+        "T20",
+        "different drafters: an optimal H is the prefix by p over the mix in which q_j has the weight q_j(H)",
+        "own masses in the place of the others'",
+        lambda p, q, k: different_drafters.set_is_a_prefix(p, q, k, list),
+        lambda p, q, k: k == 2,
+    ),
 )
 
 

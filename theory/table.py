@@ -35,6 +35,7 @@ PAGES = {
     "T17": "trees",
     "T18": "trees",
     "T19": "trees",
+    "T20": "T20_different_drafters",
 }
 """Theorem -> the folder with its statement and proof to read."""
 ROCQ = {

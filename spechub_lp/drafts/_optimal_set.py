@@ -14,8 +14,9 @@ from spechub_lp._array.convert import as_numpy
 from spechub_lp._array.ops import argmax, is_token, one, without, zero
 from spechub_lp._util.tolerances import UNIT
 from spechub_lp.drafts._best_draft import best_draft_error, falling
+from spechub_lp.drafts._different import search_error
 from spechub_lp.drafts.base import Cut, left
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, BoolArray, NumpyArray
 
 UP = 2.0**200
 """Ratios are p / (2^200 q): no q > 0 is too faint for that to be finite and exact to a rounding. They are 0 only where
@@ -186,6 +187,40 @@ def by_race(p: Array, q: Array, k: int, best_draft: Callable[[Array, int], Array
         error[b] = _rounding(covered, missed[at], len(draft), k) + missed[at] * searched / 2 + searched
     xp = array_namespace(p)
     return Cut(*(xp.asarray(a, device=device(p)) for a in (alpha, H, error)))
+
+
+def by_rows(p: Array, q: Array, search: Callable[[NumpyArray, NumpyArray], BoolArray]) -> Cut:
+    """Find the best set for different drafters, row by row on the CPU.
+
+    Parameters
+    ----------
+    p : [B, V]
+        Target distributions in float64.
+    q : [B, k, V]
+        Draft distributions in float64.
+    search
+        (p [V], q [k, V]) -> H [V], within `search_error` of the best.
+
+    Returns
+    -------
+    Cut
+        alpha [B], H [B, V], error [B].
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts._different import optimal_tokens
+    >>> p, q = np.array([[0.0, 0.2, 0.8]]), np.array([[[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]]])
+    >>> by_rows(p, q, optimal_tokens).alpha.round(3).tolist()
+    [0.39]
+    """
+    targets, drafts = as_numpy(_over_sum(p)), as_numpy(q / q.sum(axis=-1)[..., None])
+    H = np.stack([search(*row) for row in zip(targets, drafts, strict=True)])
+    covered = np.where(H, targets, 0).sum(axis=1)
+    inside = np.where(H[:, None], drafts, 0).sum(axis=2).prod(axis=1)
+    vocabulary, k = drafts.shape[2], drafts.shape[1]
+    error = _rounding(covered, inside, vocabulary, k) + search_error(vocabulary)
+    xp = array_namespace(p)
+    return Cut(*(xp.asarray(a, device=device(p)) for a in (1 + covered - inside, H, error)))
 
 
 def _over_sum(a: Array) -> Array:

@@ -6,7 +6,8 @@ from array_api_compat import array_namespace
 
 from spechub_lp._array.ops import total, zero
 from spechub_lp.distributions import count
-from spechub_lp.drafts.base import DraftPolicy, drafter
+from spechub_lp.drafts import _different, _optimal_set
+from spechub_lp.drafts.base import Cut, DraftPolicy, drafter
 from spechub_lp.errors import SpecHubError
 from spechub_lp.typing import Array
 
@@ -45,6 +46,11 @@ class Product(DraftPolicy):
         for j in range(1, k):
             missed = missed * (1 - drafter(q, j))
         return 1 - missed
+
+    def optimal_set(self, p: Array, q: Array, k: int) -> Cut:
+        """Branch and bound over the k masses q_j(H), row by row on the CPU (theory/T20_different_drafters)."""
+        xp = array_namespace(q)
+        return _optimal_set.by_rows(p, xp.stack([drafter(q, j) for j in range(k)], axis=1), _different.optimal_tokens)
 
     def check(self, q: Array, k: int) -> None:
         count(k, hint="a sampler needs at least one draft")

@@ -40,11 +40,12 @@ def cut(
     Parameters
     ----------
     p, q : [V] or [B, V]
-        Distributions, numpy or torch; a batch of one goes with every row of the other.
+        Distributions, numpy or torch; a batch of one goes with every row of the other. Product drafts: q [k, V] or
+        [B, k, V], which are worked on one row at a time.
     k
         Number of drafts.
     drafts
-        A policy that defines `optimal_set`: iid, without_replacement, hub, greedy, top_k, or one of your own.
+        A policy that defines `optimal_set`: every one that ships does, and one of your own may.
     sort
         Sort even where the buckets would do; the plain way, to compare with.
     memory
@@ -66,7 +67,7 @@ def cut(
 
     References
     ----------
-    Hu et al., arXiv 2502.18779 (the prefix and its convexity).
+    Hu et al., arXiv 2502.18779 (the prefix and its convexity); theory/T20_different_drafters.
 
     Examples
     --------
@@ -79,8 +80,10 @@ def cut(
     distributions.same_library(p=p, q=q)
     if type(policy).optimal_set is DraftPolicy.optimal_set:
         raise _no_set(policy)
-    for name, a in (("p", p), ("q", q)):
-        if a.ndim != 2:
+    if policy.different_drafters and q.ndim == 2:
+        q = q[None]
+    for name, a, axes in (("p", p, 2), ("q", q, 3 if policy.different_drafters else 2)):
+        if a.ndim != axes:
             raise SpecHubError(
                 f"{name} has shape {tuple(a.shape)}; cut takes [V] or [B, V]: {name}.reshape(-1, {a.shape[-1]})"
             )
@@ -92,7 +95,7 @@ def cut(
     if summed and p.shape[-1] >= SHORT and _on_cpu(p) and _on_cpu(q) and has_numba():
         return _by_buckets(p, q, *summed, rows)
     p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
-    step = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[1]))
+    step = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[1] * (q.ndim - 1)))
     xp = array_namespace(p, q)
     parts = [_slice(_rows(p, at, step), _rows(q, at, step), k, policy) for at in range(0, rows, step)]
     parts = parts or [_none(p)]
@@ -113,7 +116,9 @@ def _no_set(policy: DraftPolicy) -> MissingMethod:
 
 def _slice(p: Array, q: Array, k: int, policy: DraftPolicy) -> Cut:
     xp = array_namespace(p, q)
-    p, q = xp.broadcast_arrays(*(xp.astype(a, xp.float64) for a in (p, q)))
+    p, q = (xp.astype(a, xp.float64) for a in (p, q))
+    count = max(p.shape[0], q.shape[0])
+    p, q = (xp.broadcast_to(a, (count, *a.shape[1:])) for a in (p, q))
     found = policy.optimal_set(p, q, k)
     if found is None:
         raise _no_set(policy)

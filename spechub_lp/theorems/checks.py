@@ -20,7 +20,7 @@ from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.solve import optimum
-from spechub_lp.theorems import hockey_stick, trees
+from spechub_lp.theorems import different_drafters, hockey_stick, trees
 
 __getattr__ = renamed.attributes(__name__, {"alpha": "max_acceptance"})
 
@@ -528,6 +528,12 @@ ALL: tuple[Theorem, ...] = (
         "the fairest b maximizes sum p G(b/p) over Border's polymatroid for every concave G that is linear up to 1",
         "this project, theory/trees",
         trees.fairest_is_best,
+    ),
+    Theorem(
+        "T20",
+        "different drafters: an optimal H is the prefix by p over a mix of the q_j, whose weights are the other q_i(H)",
+        "this project, theory/T20_different_drafters",
+        different_drafters.set_is_a_prefix,
     ),
 )
 

@@ -1,6 +1,7 @@
 """The optimum of a whole vocabulary equals the certified one, its set proves it, and bad rows are named."""
 
 import tracemalloc
+from math import prod
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ from hypothesis import given, settings
 from rows_of_all_kinds import random_distributions
 
 from spechub_lp import distributions, optimum
+from spechub_lp._array.rational import rational_row
+from spechub_lp.drafts._different import optimal_tokens
 from spechub_lp.errors import InvalidDistribution, SpecHubError
 from spechub_lp.optimum import bucket_scan
 from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.testing import strategies
+from spechub_lp.theorems.different_drafters import drafters
 from spechub_lp.typing import Distribution
 
 POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
@@ -110,10 +114,37 @@ def test_a_bad_row_is_named(sort: bool) -> None:
         cut(q, q[:, :-1], sort=sort)
 
 
-def test_product_drafts_have_no_full_vocabulary_cut() -> None:
-    p, q = random_distributions(10, 0)
-    with pytest.raises(SpecHubError, match="product"):
-        cut(p, q, 2, "product")
+@settings(deadline=None, max_examples=60)
+@given(pqk=strategies.instances(max_tokens=5, drafts=(1, 2, 3, 4)))
+def test_different_drafters_reach_the_certified_optimum(pqk: tuple[Distribution, Distribution, int]) -> None:
+    p, q, k = pqk
+    rows = drafters(q, k)
+    alpha = optimum(p, rows, k, "product").alpha
+    exactly = optimal_tokens(rational_row(p)[0], rational_row(rows)[0])
+    inside = [y for y, held in enumerate(exactly) if held]
+    assert alpha == 1 + sum(p[y] for y in inside) - prod(sum(row[y] for y in inside) for row in rows)
+    target, drafts = np.asarray([*map(float, p)]), np.asarray([[*map(float, row)] for row in rows])
+    for a, b in ((target, drafts), (target, drafts[None]), (torch.asarray(target), torch.asarray(drafts))):
+        found = cut(a, b, k, "product")
+        assert abs(float(found.alpha[0]) - float(alpha)) <= float(found.error[0]) < 1e-11
+
+
+@pytest.mark.parametrize("tokens", [24, 3000])
+@pytest.mark.parametrize("k", [2, 3])
+def test_equal_drafters_are_one(tokens: int, k: int) -> None:
+    """Also where many tokens tie, so that no half of a box ever decides them."""
+    p, q = random_distributions(tokens, 3, rows=2)
+    for target, draft in ((p, q), (q, q), (np.full_like(q, 1 / tokens), q)):
+        one, several = cut(target, draft, k), cut(target, np.stack([draft] * k, axis=1), k, "product")
+        assert np.abs(one.alpha - several.alpha).max() <= (one.error + several.error).max()
+
+
+def test_different_drafters_need_a_row_each() -> None:
+    p, q = random_distributions(10, 0, rows=3)
+    with pytest.raises(SpecHubError, match="3 distributions"):
+        cut(p[:1], q, 2, "product")
+    with pytest.raises(SpecHubError, match=r"q has shape \(1, 3, 10\)"):
+        cut(p[:1], q[None], 3, "iid")
 
 
 @pytest.mark.slow
