@@ -39,10 +39,19 @@ class KSeq(Sampler):
 
     Notes
     -----
-    As a program (the helpers are explained in `spechub_lp.samplers`), with the rho of step 1::
+    As a program (the helpers are explained in `spechub_lp.samplers`)::
 
-        def kseq(p, q, k, rho):
+        def kseq(p, q, k):
             drafts = [choose(q) for _ in range(k)]
+
+            def valid(rho):
+                beta = sum(min(a / rho, b) for a, b in zip(p, q))
+                return 1 - (1 - beta) ** k <= rho * beta
+
+            low, rho = Fraction(1), Fraction(1 if valid(1) else k)
+            for _ in range(24):  # step 1
+                middle = (low + rho) / 2
+                low, rho = (low, middle) if valid(middle) else (middle, rho)
             for x in drafts:
                 if flip(p[x] / (rho * q[x])):  # step 2
                     return drafts, x

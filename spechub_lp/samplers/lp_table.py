@@ -21,7 +21,8 @@ class LPTable(Sampler):
 
     Notes
     -----
-    As a program (the helpers are explained in `spechub_lp.samplers`), with the Q and S of step 1::
+    As a program (the helpers are explained in `spechub_lp.samplers`) after step 1: given are Q, the distribution of the
+    draft tuples, and S, a solution of the program above, one mass for each draft of each tuple::
 
         def lp_table(p, Q, S):
             x = choose(Q)

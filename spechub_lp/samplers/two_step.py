@@ -23,7 +23,8 @@ class TwoStep(Sampler):
 
     Notes
     -----
-    As a program (the helpers are explained in `spechub_lp.samplers`), with the Q and the solved beta::
+    As a program (the helpers are explained in `spechub_lp.samplers`): given are Q, the distribution of the pairs of
+    drafts, and beta, the two weights of each pair, which solve the program above::
 
         def two_step(p, Q, beta):
             b = [sum(Q[x] * beta[x][j] for x in Q for j in (0, 1) if x[j] == y) for y in range(len(p))]

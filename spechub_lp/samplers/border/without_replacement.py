@@ -30,6 +30,70 @@ class BorderWor(Border):
     3. Accept the chosen token y with probability min(1, p(y) / b(y)).
     4. Else draw from (p - b)+, normalized.
 
+    Notes
+    -----
+    As a program for any k (the helpers are explained in `spechub_lp.samplers`)::
+
+        def border_wor(p, q, k):
+            drafts = []
+            for _ in range(k):
+                drafts.append(choose(without(q, drafts)))
+
+            def hit(A, gone, r):  # Pr[one of r further drafts is in A], after the drafts that are gone
+                pool = {y: m for y, m in enumerate(q) if m and y not in gone}
+                if not r or not pool:
+                    return Fraction(0)
+                found = sum(m * (1 if y in A else hit(A, gone | {y}, r - 1)) for y, m in pool.items())
+                return found / sum(pool.values())
+
+            order = sorted((y for y in range(len(q)) if q[y]), key=lambda y: -p[y] / q[y])
+            n, N = len(order), range(len(order) + 1)
+            P, Q = ([sum((a[y] for y in order[:j]), Fraction(0)) for j in N] for a in (p, q))
+            P = [m + sum(a for a, b in zip(p, q) if not b) for m in P]  # what q cannot draft comes first
+            F = [hit(set(order[:j]), frozenset(), k) for j in N]
+            cut = max(N, key=lambda j: P[j] - F[j])
+            high = max([(F[cut] - P[cut] + P[j]) / Q[j] for j in N if 0 < j <= cut], default=0)
+            low = min([(1 - F[cut] - P[j] + P[cut]) / (1 - Q[j]) for j in N if cut <= j < n], default=0)
+            b = [0 for _ in q]
+            for j, y in enumerate(order):
+                b[y] = min(p[y], high * q[y]) if j < cut else max(p[y], low * q[y])
+            B = [sum((b[y] for y in order[:j]), Fraction(0)) for j in N]
+
+            def drop(G, i, j, l):
+                return (G[j] - G[i]) / (Q[j] - Q[i]) - (G[l] - G[j]) / (Q[l] - Q[j])
+
+            level = {0: 1, n: 1}  # up to this t the boundary before token j of the order parts two blocks
+            for j in range(1, n):
+                ways = [(drop(B, i, j, l), drop(F, i, j, l)) for i in range(j) for l in range(j + 1, n + 1)]
+                level[j] = min([1, *(down / fall for down, fall in ways if down < fall)])
+            ends = sorted({0, 1, *level.values()})
+            t = choose({t: end - t for t, end in zip(ends, ends[1:])})  # step 2: the blocks change at `ends` only
+            block = {y: sum(level[i] > t for i in range(1, j + 1)) for j, y in enumerate(order)}
+            best = min(block[y] for y in drafts)
+            A, G = {y for y in order if block[y] < best}, {y for y in order if block[y] == best}
+            chosen, gone = min(drafts, key=block.get), frozenset()
+            if k == 2 and len(G & set(drafts)) == 2:
+                x, y = drafts
+                rho = sum(q[z] for z in A) / sum(q[z] for z in G)
+                chosen = x if flip((1 - q[y] + rho * (q[x] - q[y])) / (2 - q[x] - q[y])) else y
+            for j, y in enumerate(drafts if k > 2 else []):
+                if y in G - gone:
+                    chosen, r = y, k - 1 - j
+                    if not (G - gone) & set(drafts[j + 1 :]) - {y}:
+                        break
+                    heaviest = max(G - gone, key=lambda z: q[z])
+                    more = hit(A, gone | {heaviest}, r) - hit(A, gone | {y}, r)
+                    others = sum(q[z] for z in G - gone - {y}) / sum(q[z] for z in G - gone)
+                    if not flip(others * more / (hit(A | G, gone | {y}, r) - hit(A, gone | {y}, r))):  # theta
+                        break
+                gone |= {y}
+            if flip(p[chosen] / b[chosen]):  # step 3
+                return drafts, chosen
+            return drafts, choose(normalized(excess(p, b)))  # step 4
+
+    The code finds the levels with one heap (merge_tree.py), and the mean over t in closed form for two drafts
+    (`choose`). For more drafts it computes each distribution of hits once (selection.py).
+
     References
     ----------
     theory/border, section 6; that Pr[.] is submodular here: Hu et al., arXiv 2502.18779.
