@@ -62,6 +62,7 @@ TOLD = [
     Told("gate", "findings.items", results.Finding),
     Told("gate", "problems.items", results.Row, written={"acceptance": float | None}),  # NaN is null
     Told("gate", "coverage", results.Coverage),
+    Told("gate", "evidence", results.Evidence),
     Told("gate", "settings", settings.Settings, added=frozenset({"logits"})),
     Told("gate-engine", "", generation.EngineReport),
     Told("gate-engine", "rows.items", generation.Row),
