@@ -7,6 +7,13 @@ An engine is a callable with an attribute `protocol`:
     protocol = "host"      engine(batch) -> Emitted             noise from torch's, python's or numpy's generators
 
 A callable without that attribute is a plain function on one node, `verify(p, q, drafts) -> (token, slot)`.
+
+More attributes say what an engine is handed and gives:
+
+    arrays = "torch", "numpy" or "jax"              the library of the arrays that it takes; plain functions too
+    row_parameters = ("temperature", "seed")        batch.temperature [B] and batch.seed [B]; logits in the place of p
+    logprobs = "processed" or "raw"                 Emitted.logprobs are given: of the target, or before the temperature
+    branchings, deepest, ragged, slow, takes_logits   shapes and layouts: README.md
 """
 
 from dataclasses import dataclass
@@ -33,6 +40,8 @@ class ProtocolName(StrEnum):
     """A batch, and a seed and an offset of the device's own noise."""
     HOST = "host"
     """A batch; noise comes from the host's generators."""
+    PROCESSOR = "processor"
+    """A logits processor, called step after step: `spechub_lp.gate.processors.protocol`."""
 
 
 BATCHES = (ProtocolName.UNIFORM, ProtocolName.SEEDED, ProtocolName.HOST)
@@ -70,7 +79,7 @@ def protocol_of(engine: Any, name: str = "") -> ProtocolName:
     try:
         return ProtocolName.NODE if said is None else ProtocolName(said)
     except ValueError:
-        known = ", ".join(BATCHES)
+        known = ", ".join((*BATCHES, ProtocolName.PROCESSOR))
         raise SpecHubError(f"{name or engine!r} has protocol = {said!r}; it must be one of {known}") from None
 
 
@@ -81,6 +90,24 @@ class NoiseKind(StrEnum):
     """On a grid in [0, 1)."""
     EXPONENTIAL = "exponential"
     """Independent Exp(1) times that race along the last axis."""
+
+
+class RowParameter(StrEnum):
+    """What may differ from row to row of a batch."""
+
+    TEMPERATURE = "temperature"
+    """0 for a greedy row."""
+    SEED = "seed"
+    """Of the row's own noise."""
+
+
+class Logprobs(StrEnum):
+    """Of what the log-probabilities are that an engine reports beside its tokens."""
+
+    PROCESSED = "processed"
+    """The target that tokens are drawn from."""
+    RAW = "raw"
+    """The softmax of the logits before the temperature."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +130,21 @@ class TreeBatch:
     token: torch.Tensor
     """[B, N] the drafted token of each node; -1 for the root and for padding."""
     p: torch.Tensor
-    """[B, N, V] target distribution after each node, float64."""
+    """[B, N, V] target distribution after each node, float64; NaN for an engine that takes temperatures."""
     q: torch.Tensor | None
     """[B, N, V] distribution from which the children of each node were drawn (NaN at leaves), or None for drafts
     without one."""
     draft_distribution: str
     """The draft policy of siblings, by name."""
     logits_of_p: torch.Tensor | None = None
-    """[B, N, V] float32 with softmax p, where the problem is about logits; `logits` has them or log p."""
+    """[B, N, V] float32 with softmax p, where the problem is about logits; `logits` has them or log p. With
+    temperatures, softmax(logits / temperature) is p, and a greedy row's target is its largest logit."""
     logits_of_q: torch.Tensor | None = None
+    temperature: torch.Tensor | None = None
+    """[B] float32, 0 for a greedy row; None unless the engine takes it."""
+    seed: torch.Tensor | None = None
+    """[B] int64, -1 for a row without a seed; None unless the engine takes it. The tokens of a row with a seed are a
+    function of its inputs, its seed and the call's offset, in whatever company."""
 
     def logits(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Float32 logits of p and q, -inf where they are 0; known up to a constant in each row."""
@@ -145,6 +178,8 @@ class Emitted:
     """[B] how many tokens were emitted, at least 1."""
     node: Any = None
     """[B, L] the accepted nodes, padded with -1, or None."""
+    logprobs: Any = None
+    """[B, L+1] the log-probability of each emitted token, or None; whatever stands beside padding is not read."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     HANG = "hang"
     NAN_ROW = "NaN row"
     ROWS_MIXED = "rows mixed"
+    LOGPROBS = "log-probabilities"
     FLOOR = "acceptance floor"
     REGRESSION = "acceptance regression"
     NOT_CONTROLLED = "not controlled"
@@ -103,9 +104,15 @@ class Finding:
 def _size(case: dict[str, Any]) -> int:
     if "probe" in case:
         return int(case["vocabulary"])
+    if "requests" in case:
+        return int(case["requests"]["vocabulary"])
     if "problem" in case:
         return case["problem"].get("vocabulary") or len(case["problem"]["p"])
     return len(case.get("tree") or ())
+
+
+MAY_BE_NAN = ("acceptance", "optimum")
+"""Fields of a row that JSON has as null."""
 
 
 @dataclass
@@ -129,7 +136,7 @@ class Row:
     acceptance: float
     """NaN where it was not measured: draws of a tree are about its output."""
     optimum: float
-    """The certified optimum of acceptance with the same drafts."""
+    """The certified optimum of acceptance with the same drafts; NaN where nothing is drafted."""
     unexplained: float = 0.0
     """Mass of the noise that the exact distribution leaves open."""
     draws: int = 0
@@ -139,7 +146,7 @@ class Row:
 
     def document(self) -> dict[str, Any]:
         """The row as JSON."""
-        return vars(self) | {"acceptance": None if isnan(self.acceptance) else self.acceptance}
+        return vars(self) | {name: None if isnan(vars(self)[name]) else vars(self)[name] for name in MAY_BE_NAN}
 
 
 @dataclass

@@ -128,7 +128,10 @@ def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings
     from spechub_lp.gate.problems.captured_rows import CapturedTree
     from spechub_lp.gate.problems.node import Problem, problems
     from spechub_lp.gate.problems.tree import TreeProblem
+    from spechub_lp.gate.processors.requests import Requests
 
+    if "requests" in case:
+        return "iid", 1, settings, [Requests.read(case["requests"])], None
     if "tree_problem" in case:
         kind = CapturedTree if "rows" in case["tree_problem"] else TreeProblem
         tree = kind.read(case["tree_problem"])

@@ -77,9 +77,11 @@ def spechub_gate() -> Callable[..., Any]:
     """
 
     def gate(engine: Any, drafts: str | None = None, k: int = 2, logits: Any = None, **settings: Any) -> Any:
-        from spechub_lp.gate import Settings, check_node, check_tree
+        from spechub_lp.gate import Settings, check_node, check_processor, check_tree
         from spechub_lp.gate.protocols import ProtocolName, protocol_of
 
+        if protocol_of(engine) is ProtocolName.PROCESSOR:
+            return _judge(check_processor(engine, settings=Settings(**settings)))
         if protocol_of(engine) is ProtocolName.NODE:
             return _judge(check_node(engine, drafts, k, settings=Settings(**settings), logits=logits))
         return _judge(check_tree(engine, drafts or "iid", k, settings=Settings(**settings), logits=logits))

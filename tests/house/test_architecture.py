@@ -16,7 +16,8 @@ JOURNEY = """
 errors  typing  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
 exact  sampling  sampling_torch  trees  theorems  testing.strategies  capture  evaluate  decoding  audit
 gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search
-gate.problems  gate.engines  gate.statistics  gate.checks  gate.adapters  gate.source  gate.generation  gate  report
+gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters  gate.source  gate.generation
+gate  report
 testing.pytest_plugin
 gate.pytest_plugin  testing  cli
 """.split()  # noqa: SIM905

@@ -8,6 +8,7 @@ from typing import Any
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate.checks.node import check_node
 from spechub_lp.gate.checks.tree import check_tree
+from spechub_lp.gate.processors.check import check_processor
 from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.settings import ADAPTERS as NAMES
@@ -93,7 +94,10 @@ def check(
         engine = load(name)
     else:
         engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts or "iid", k)
-    if protocol_of(engine, name) is ProtocolName.NODE:
+    protocol = protocol_of(engine, name)
+    if protocol is ProtocolName.PROCESSOR:
+        return check_processor(engine, name=name, settings=settings, cases=cases)
+    if protocol is ProtocolName.NODE:
         return check_node(
             engine, drafts, k, name=name, settings=settings, cases=cases, logits=logits,
             journal=lambda problem, x: journal(pickle.dumps({"problem": problem.document(), "tuple": list(x)})),

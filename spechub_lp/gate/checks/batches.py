@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from spechub_lp.gate.checks.row_bets import STEP, Bets
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Failure
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
+from spechub_lp.gate.problems.batches import SEED_BITS as ROW_SEED_BITS
 from spechub_lp.gate.problems.batches import VOCABULARY, UnlikeRows
 from spechub_lp.gate.problems.tree import shapes_of
-from spechub_lp.gate.protocols import NoiseSpec, ProtocolName
+from spechub_lp.gate.protocols import NoiseSpec, ProtocolName, RowParameter
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
@@ -53,6 +54,24 @@ ENOUGH_ROWS = 3000
 SEED_BITS, OFFSET_BITS = (0, 8, 16, 31, 32, 62), (1, 4, 8, 16, 31, 32)
 DEEPER = ((1,) * 3, (1,) * 8)
 """Chains that are tried whether an engine names them or not."""
+BELOW = ((1, 1), (1,) * 5)
+"""Levels below the first one of trees that are tried whether an engine names them or not."""
+SEEDED_ROWS = 33
+"""Rows of the batches in which rows with seeds are looked at in other company."""
+SEEDED_ALONE = 6
+"""Of those, rows that are looked at alone."""
+
+
+class Step(NamedTuple):
+    """One call on real noise."""
+
+    size: int
+    seed: int
+    offset: int
+    told: str
+    """What its rows are compared with of the call before; "": nothing."""
+    bit: int | None = None
+    """Of the rows' own seeds: those of the call before, with this bit turned."""
 
 
 def check_batches(
@@ -64,10 +83,9 @@ def check_batches(
     """
     stop = min(deadline, now() + SHARE * settings.seconds)
     known = [shape for shape in shapes_of(tried.engine, k) if not policy.different_drafters]
-    chains = any(set(shape) == {1} for shape in known)
     longest = getattr(tried.engine, "deepest", max(map(len, known), default=0))
     shapes = sorted(known, key=lambda shape: (-len(shape), -math.prod(shape)))
-    deeper = [shape for shape in DEEPER if chains and shape not in known and not getattr(tried.engine, "slow", False)]
+    deeper = [] if getattr(tried.engine, "slow", False) else _deeper(known)
     todo = [*shapes[:2], *deeper]
     covered: list[tuple[str, int]] = []
     for i, shape in enumerate(todo):
@@ -89,6 +107,14 @@ def check_batches(
         report.findings.append(Finding(Level.STREAM, Kind.NOTE, text, proof=False))
         report.levels = sorted({*report.levels, Level.STREAM})
     return covered
+
+
+def _deeper(known: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Longer chains, and deeper trees, than an engine names."""
+    chains = DEEPER if any(set(shape) == {1} for shape in known) else ()
+    widest = max((shape[0] for shape in known), default=1)
+    trees = tuple((widest, *below) for below in BELOW) if widest > 1 else ()
+    return [shape for shape in (*chains, *trees) if shape not in known]
 
 
 @dataclass
@@ -142,41 +168,84 @@ class Company:
             if failure or not self.differ:
                 return self._failed(*failure) if failure else None
             self.deadline = self.last
+        elif RowParameter.SEED in self.tried.declared.rows and (found := self.seeded()):
+            return found
         bets = Bets(self.shape, self.settings.seed)
-        for size, seed, offset, told in self._plan():
+        for step in self._plan():
             if now() > self.deadline or self.drawn > MOST_ROWS * (MORE if bets.promising else 1):
                 break
+            size = step.size
             rows = bets.layout(size, lambda size=size: self.rows(size, self.calls))
-            rows.redraw(self.rng)
+            self._redraw(rows, step.bit)
             rows.padding = (float("nan"), 1 / VOCABULARY)[self.calls % 2]
-            outcomes = self.verify(rows, range(size), seed=seed, offset=offset)
+            outcomes = self.verify(rows, range(size), seed=step.seed, offset=step.offset)
             self.calls += 1
             self.drawn += size
             if wrong := first_failure(rows, outcomes):
-                if seed != self.settings.seed or offset >= 2**31:
+                if step.seed != self.settings.seed or step.offset >= 2**31:
                     break  # a seed or an offset that it does not take
                 return self._failed(*wrong)
             y = rows.completed(range(size), [o.tokens for o in outcomes], self.rng)
-            bets.update(rows, y, [len(o.tokens) > 1 for o in outcomes], self.differ.get(size), told)
+            bets.update(rows, y, [len(o.tokens) > 1 for o in outcomes], self.differ.get(size), step.told)
             if won := bets.won(self.false_alarm):
                 return self._finding(*won)
         return self._note()
 
-    def _plan(self) -> Iterator[tuple[int, int, int, str]]:
-        """(rows, seed, offset, what the rows are compared with of the call before) of each call on real noise."""
-        base, sizes = self.settings.seed, SLOW if self.slow else DRAWN
+    def _redraw(self, rows: UnlikeRows, bit: int | None) -> None:
+        """Draft afresh, with fresh seeds of rows, or with those of the call before and a bit of them turned."""
+        before = rows.seeds.copy()
+        rows.redraw(self.rng)
+        if bit is not None:
+            rows.seeds[:] = np.where(before >= 0, before ^ 1 << bit, before)
+
+    def _plan(self) -> Iterator[Step]:
+        """Each call on real noise."""
+        base, sizes = self.settings.seed, SLOW if self.slow else (*DRAWN, *((size, 1) for size in SIZES))
         if self.differ:
             most = max(self.differ, key=lambda size: len(self.differ[size]) / (size + OVERHEAD))
             sizes = ((most, max(1, MORE * MOST_ROWS // most)),)
         offset = itertools.count()
-        yield from ((size, base, next(offset), STEP) for size, batches in sizes[:1] for _ in range(batches))
+        yield from (Step(size, base, next(offset), STEP) for size, batches in sizes[:1] for _ in range(batches))
         if self.tried.protocol is ProtocolName.SEEDED and not self.slow:
             for field_, bits in (("a seed", SEED_BITS), ("an offset", OFFSET_BITS)):
                 for bit in bits:
                     at, other = next(offset), f"with {field_} that differs in bit {bit}"
-                    yield PAIRED, base, at, ""
-                    yield PAIRED, *((base ^ 1 << bit, at) if field_ == "a seed" else (base, at ^ 1 << bit)), other
-        yield from ((size, base, next(offset), STEP) for size, batches in sizes[1:] for _ in range(batches))
+                    yield Step(PAIRED, base, at, "")
+                    yield Step(PAIRED, *((base ^ 1 << bit, at) if field_ == "a seed" else (base, at ^ 1 << bit)), other)
+        if RowParameter.SEED in self.tried.declared.rows and not self.slow:
+            for bit in (bit for bit in SEED_BITS if bit < ROW_SEED_BITS):
+                at = next(offset)
+                yield Step(PAIRED, base, at, "")
+                yield Step(PAIRED, base, at, f"with a seed of the row that differs in bit {bit}", bit)
+        yield from (Step(size, base, next(offset), STEP) for size, batches in sizes[1:] for _ in range(batches))
+
+    def seeded(self) -> Finding | None:
+        """Rows with seeds of their own: the same tokens in any order, in other company, alone, and once again."""
+        rows = self.rows(SEEDED_ROWS)
+        every = list(range(SEEDED_ROWS))
+        own = [b for b in every if rows.seeds[b] >= 0]
+        first = self.verify(rows, every, seed=self.settings.seed)
+        if wrong := first_failure(rows, first):
+            return self._failed(*wrong)
+        others = [
+            ("in another order", self.rng.permutation(every).tolist()),
+            ("in other company", [*own, *every[1:8:2]]),
+            *(("alone", [b]) for b in own[:SEEDED_ALONE]),
+            ("once again", every),
+        ]
+        for how, which in others:
+            again = self.verify(rows, which, seed=self.settings.seed + 1)
+            self.compared += len(which)
+            if wrong := first_failure(rows, again, which):
+                return self._failed(*wrong)
+            for place, b in enumerate(which):
+                if rows.seeds[b] >= 0 and again[place] != first[b]:
+                    text = (
+                        f"{self.where}, row {b} of {SEEDED_ROWS}, which has a seed of its own, puts out "
+                        f"{first[b].tokens}, and {how} {again[place].tokens}"
+                    )
+                    return Finding(Level.STREAM, Kind.ROWS_MIXED, text, self.claimed, case=self._case())
+        return None
 
     def verify(self, rows: UnlikeRows, which: Sequence[int], seed: int = 0, offset: int = 0, noise: Any = None) -> Any:
         """The outcomes of these rows in one batch."""

@@ -14,6 +14,7 @@ from spechub_lp import drafts as policies
 from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.clock import now
+from spechub_lp.gate.engines.declared import returned
 from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, DrawKind, RandomDraw, Uncontrolled, Value
@@ -195,7 +196,7 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
                 emitted = tried.call(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
             else:
                 emitted = tried.call(batch)
-        tokens, n = torch.as_tensor(emitted.tokens).tolist(), torch.as_tensor(emitted.n).tolist()
+        tokens, n = returned(emitted.tokens).tolist(), returned(emitted.n).tolist()
         if len(tokens) != len(batch.token) or len(n) != len(tokens):
             return Failure(Kind.SHAPE, f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
         return [tuple(row[:count]) for row, count in zip(tokens, n, strict=True)]

@@ -13,11 +13,11 @@ from spechub_lp.gate.statistics.tables import EqualBet, TableBet, repeats
 from spechub_lp.typing import Array
 
 APART = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512, 1024)
-CLASSES = 17
+CLASSES = 19
 """Kinds of rows that are bet on together."""
 PATIENCE = 2
 """Batches after a bet was won, before the richest bet is believed to name the cause."""
-OTHERS = 12
+OTHERS = 18
 """Bets on the same row under other seeds and offsets, at most."""
 STEP = "in the batch before"
 """What the rows of a batch are compared with when it is the next step of the one before."""
@@ -89,6 +89,8 @@ class Bets:
         yield "rows that are shorter than others", plain & (rows.lengths < self.depth)
         yield "rows whose draft was sure", rows.base == ONE_DRAFT
         yield "rows with p = q", rows.base == EQUAL
+        yield "every second row, which has a seed where the engine takes seeds", plain & (rows.seeds >= 0)
+        yield "every second row, which has no seed", plain & (rows.seeds < 0)
         yield "rows of full length", plain & (rows.lengths == self.depth)
 
     def _law(self, rows: UnlikeRows, y: Array, mask: Array, depth: int, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp._util.extras import extra
+from spechub_lp.gate.engines.declared import Arrays, Declared, handed
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
@@ -100,6 +101,7 @@ class NodeEngine:
         self.verify, self.seconds, self.journal = verify, seconds, journal
         self.call: Verify = verify
         """What is called: the function itself, or what watches it."""
+        self.arrays = Declared.of(verify).arrays
         self.places = Places(verify)
         self.calls = 0
 
@@ -125,7 +127,7 @@ class NodeEngine:
 
     def real(self, problem: Problem, drafts: Sequence[int], seconds: float | None = None) -> Outcome:
         """One call with whatever noise is in place."""
-        p, q = rows(problem)
+        p, q = (handed(row, self.arrays) for row in rows(problem))
         self.journal(problem, drafts)
         limit = seconds or self.seconds
         try:
@@ -144,7 +146,9 @@ class NodeEngine:
         except BaseException as error:
             return Failure(Kind.CRASH, crashed(error))
         for name, after, before in (("p", p, problem.p), ("q", q, problem.q)):
-            if not np.array_equal(after.numpy(), np.asarray(before), equal_nan=True):
+            if self.arrays is not Arrays.JAX and not np.array_equal(
+                np.asarray(after), np.asarray(before), equal_nan=True
+            ):
                 return Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")
         if drafts != given:
             return Failure(Kind.OVERWRITTEN, "the list of drafts was changed by the call")

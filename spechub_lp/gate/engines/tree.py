@@ -9,6 +9,8 @@ import numpy as np
 
 from spechub_lp._util.extras import extra
 from spechub_lp.gate.coverage.watch import Watcher
+from spechub_lp.gate.engines.declared import Declared, handed, returned, with_parameters
+from spechub_lp.gate.engines.logprobs import with_logprobs
 from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
@@ -42,6 +44,7 @@ class TreeEngine:
         self.engine, self.protocol = engine, protocol_of(engine)
         self.seconds = seconds * (20 if getattr(engine, "slow", False) else 1)
         self.rows = 0
+        self.declared = Declared.of(engine)
         self.places = Places(engine)
         self.watcher = Watcher(engine)
         if type(engine).__module__.startswith(ADAPTERS):
@@ -54,11 +57,13 @@ class TreeEngine:
         size = len(batch.token)
         self._sizes[size] += 1
         closely = self._sizes[size] <= (WATCHED if size <= MANY else WATCHED_OF_MANY)
-        return (self._watched if closely else self.engine)(batch, *args, **kwargs)
+        arrays = self.declared.arrays
+        given = [handed(each, arrays) for each in (with_parameters(batch, self.declared.rows), *args)]
+        return (self._watched if closely else self.engine)(*given, **kwargs)
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
         """What arrays of explicit noise one call takes."""
-        specs: tuple[NoiseSpec, ...] = self.watcher.watched(self.engine.noise)(batch)
+        specs: tuple[NoiseSpec, ...] = self.watcher.watched(self.engine.noise)(handed(batch, self.declared.arrays))
         return specs
 
     def warm_up(self, problem: TreeProblem) -> None:
@@ -143,7 +148,11 @@ class TreeEngine:
         for name, after, before in zip(names, now, given, strict=True):
             if not torch.equal(after.nan_to_num(-7), before.nan_to_num(-7)):
                 return [Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")] * len(trees)
-        return read_emitted(problem, trees, batch, emitted)
+        outcomes = read_emitted(problem, trees, emitted)
+        if self.declared.logprobs is None:
+            return outcomes
+        shown = with_parameters(batch, self.declared.rows)
+        return with_logprobs(outcomes, batch, shown, getattr(emitted, "logprobs", None), self.declared.logprobs)
 
 
 def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
@@ -164,10 +173,10 @@ def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Te
     return torch.from_numpy(rng.integers(0, 2**spec.bits, size=shape) * 2.0**-spec.bits).to(spec.dtype)
 
 
-def read_emitted(problem: TreeProblem, trees: Sequence[int], batch: TreeBatch, emitted: Any) -> list[Any]:
+def read_emitted(problem: TreeProblem, trees: Sequence[int], emitted: Any) -> list[Any]:
     """One outcome a row: Tokens, or what is wrong with the answer."""
     try:
-        tokens, n = torch.as_tensor(emitted.tokens).cpu(), torch.as_tensor(emitted.n).cpu()
+        tokens, n = returned(emitted.tokens), returned(emitted.n)
     except (AttributeError, TypeError, ValueError) as error:
         return [Failure(Kind.SHAPE, f"the answer is not an Emitted: {error}")] * len(trees)
     if tokens.ndim != 2 or tokens.shape[0] != len(trees) or tuple(n.shape) != (len(trees),):

@@ -22,6 +22,9 @@ PLAIN = (0, 1)
 """Bases that are like any two rows of a model."""
 SURE, ONE_DRAFT, EQUAL = 2, 3, 4
 """Bases in between: p is one-hot (a greedy row), q is one-hot, p = q."""
+TEMPERATURE_OF = (1.0, 0.5, 0.0, 2.0, 0.7)
+"""Of each base, for engines that take temperatures: its target is what comes out after the temperature."""
+SEED_BITS = 62
 NAMES = 5
 """Renamings of the tokens; five, so that equal rows are no power of two apart."""
 
@@ -43,11 +46,14 @@ class UnlikeRows:
     """Of which row is which."""
     padding: float = float("nan")
     """What fills the rows of p and q that nobody may read."""
+    seeds: NumpyArray = field(init=False)
+    """[B] the seed of each row, -1 for every other one, which has none."""
     trees: NumpyArray = field(init=False)
     """[B, N] drafted tokens in the names of the bases; -1 for the root and for padding."""
 
     def __post_init__(self) -> None:
         self.trees = np.full((self.size, len(self.parents)), -1)
+        self.seeds = np.full(self.size, -1)
 
     @property
     def name(self) -> str:
@@ -114,6 +120,7 @@ class UnlikeRows:
     def redraw(self, rng: np.random.Generator) -> None:
         """Draft every row afresh."""
         self.trees[:] = -1
+        self.seeds[::2] = rng.integers(0, 2**SEED_BITS, self.seeds[::2].shape)
         self.__dict__.pop("paths", None)
         for node, depth in enumerate(self.depths):
             if depth == self.depth:
@@ -156,7 +163,11 @@ class UnlikeRows:
         token = np.where(drafted >= 0, np.take_along_axis(names, drafted.clip(min=0), axis=1), -1)
         parent = np.where(there, np.asarray(self.parents)[None, :], -1)
         tensors = [torch.from_numpy(a) for a in (parent, token, p, q)]
-        return TreeBatch(tensors[0], tensors[1], tensors[2], tensors[3], self.drafts.name)
+        return TreeBatch(
+            tensors[0], tensors[1], tensors[2], tensors[3], self.drafts.name,
+            temperature=torch.tensor(TEMPERATURE_OF)[torch.from_numpy(self.base[at])],
+            seed=torch.from_numpy(self.seeds[at]),
+        )  # fmt: skip
 
     @cached_property
     def paths(self) -> list[set[tuple[int, ...]]]:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from spechub_lp.gate.checks.policy import TOLERANCE
-from spechub_lp.gate.results import Coverage, Evidence, Finding, Kind, Level, Report, Row
+from spechub_lp.gate.results import MAY_BE_NAN, Coverage, Evidence, Finding, Kind, Level, Report, Row
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.content import FAIL, MOODS, OPEN, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, GOOD, ROW, Away, Range, distances, ranges
@@ -81,7 +81,7 @@ def read(document: dict[str, Any]) -> Report:
     return Report(
         **same,
         protocol=document["protocol"] if "protocol" in document else document["door"],  # its name in version 1
-        rows=[Row(**row | {"acceptance": _measured(row["acceptance"])}) for row in document["problems"]],
+        rows=[Row(**row | {name: _measured(row[name]) for name in MAY_BE_NAN}) for row in document["problems"]],
         findings=[Finding(**finding) for finding in document["findings"]],
         smallest_caught=document["smallest_distance_caught"],
         coverage=Coverage.read(document.get("coverage")),
@@ -94,6 +94,8 @@ def _measured(value: float | None) -> float:
 
 
 def _sentence(report: Report) -> str:
+    if report.protocol == "processor":
+        return _of_processors(report)
     who = f"{report.engine} with {report.k} {report.drafts.replace('_', ' ')} drafts"
     if report.status == "biased":
         proofs = [f for f in report.findings if f.proof]
@@ -118,6 +120,13 @@ def _sentence(report: Report) -> str:
     if said:
         return f"{who} keeps the target distribution: {', and '.join(said)}."
     return f"{who} passed the boundary probes; no distribution was measured."
+
+
+def _of_processors(report: Report) -> str:
+    if report.status == "biased":
+        return f"{report.engine} processes some rows wrongly: {shown(report)[0].message}."
+    kept = f"{report.engine} processes every row that was looked at as it should"
+    return f"{kept}: exact distance at most {report.distance:.2g}."
 
 
 def _coverage(report: Report) -> list[Part]:
@@ -185,7 +194,7 @@ def _problems(report: Report) -> list[Part]:
         [
             row.problem, "exact distribution" if row.level == 1 else f"{row.draws:,} draws",
             Cell(f"{row.distance:.3g}", _mood(row, report)),
-            f"{row.bound:.3g}", _number(row.acceptance), f"{row.optimum:.6f}", _share(row),
+            f"{row.bound:.3g}", _number(row.acceptance), _number(row.optimum), _share(row),
         ]
         for row in report.rows
     ]  # fmt: skip

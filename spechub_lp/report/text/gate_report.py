@@ -63,7 +63,8 @@ def headline(report: Report) -> str:
     decided = f" ({report.decided})" if report.decided else ""
     unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
     but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
-    return f"{verdict(report)}{but}: {report.engine}, {report.k} {report.drafts} drafts{decided}"
+    what = "a logits processor" if report.protocol == "processor" else f"{report.k} {report.drafts} drafts"
+    return f"{verdict(report)}{but}: {report.engine}, {what}{decided}"
 
 
 def what_was_missed(report: Report) -> str:
@@ -89,7 +90,8 @@ def what_was_missed(report: Report) -> str:
     rest = "" if report.exact else f" with power {power:g}"
     least = f"{report.smallest_caught:.3g}{report.scope}"
     where = f" on these {report.coverage.problems} problems" if report.coverage else ""
-    wider = f" (times V/{NARROW} on V > {NARROW} tokens)" if report.exact and report.coverage else ""
+    scaled = report.exact and report.coverage and report.coverage.exact is not None
+    wider = f" (times V/{NARROW} on V > {NARROW} tokens)" if scaled else ""
     return (
         f"any distance above {least}{wider} would have been caught{rest}{where}; below it, and on other inputs, "
         "nothing is claimed"
@@ -115,8 +117,9 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     met = [f"{name} ({count})" for name, count in c.kinds.items() if count]
     rows = [
         ("sizes", f"V = {_ranges(c.sizes)}", "every other size"),
-        ("drafts", f"{', '.join(c.policies)}, k = {_ranges(c.k)}", "other policies, other k"),
     ]
+    if c.policies:
+        rows.append(("drafts", f"{', '.join(c.policies)}, k = {_ranges(c.k)}", "other policies, other k"))
     if c.kinds:
         rows.append(
             ("kinds of distributions", "; ".join(met), "; ".join(n for n, count in c.kinds.items() if not count))

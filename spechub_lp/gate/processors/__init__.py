@@ -1,0 +1,4 @@
+"""Logits processors over several steps: which row is processed how, against the exact processed distributions.
+
+Start with `protocol.py`.
+"""
