@@ -6,7 +6,7 @@ replacement. The rules verify these trees. Nothing is drawn where the drafts are
 nodes of the tree, of the probability that they are accepted. So rules are compared at the same places, on the same
 drafts or on drafts made from the same uniforms, and intervals are those of the paired differences, by prompt.
 
-A stopped run goes on behind the last place of a prompt. `--best` then takes the rates of each rule from the finished
+A stopped run goes on behind its last prompt. `--best` then takes the rates of each rule from the finished
 run and does the same with the best shape of 30 drafts that they allow.
 """
 
@@ -20,13 +20,14 @@ import numpy as np
 import run as validation
 import torch
 
-from spechub_lp._util.io import write_json
+from spechub_lp._util.io import write_json, write_text
 from spechub_lp._util.reading import read_json, read_text
 from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.decoding.generate import Drafting
 from spechub_lp.decoding.readers import reader
 from spechub_lp.evaluate.measures import Setting
 from spechub_lp.evaluate.tally import Tally
+from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
 from spechub_lp.trees.drafted import Drafted, pick
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import BorderPath, Choice, Place
@@ -34,12 +35,16 @@ from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
 
+sys.path.insert(0, str(validation.HERE.parent))
+
+from validation.pages import with_part
+
 BINARY = {f"2^{d}": full(2, d) for d in (2, 3, 4, 5)}
 TERNARY = {f"3^{d}": full(3, d) for d in (3, 4)}
-CHAINS = {f"chain {d}": chain(d) for d in (4, 8)}
+CHAINS = {"chain 4": chain(4)}
 DRAFTS = ("without_replacement", "iid", "hub")
 WITHOUT = ("rrsw", "traversal", "border_wor", "border_path")
-WIDEST = {"2^5": 2, "3^4": 3, "chain 8": 1}
+WIDEST = {"2^5": 2, "3^4": 3, "chain 4": 1}
 """Shapes whose nodes give the rates of 1, 2 and 3 children."""
 SIZE, DEEPEST = 30, 8
 
@@ -53,8 +58,12 @@ class Plan:
     stride: int
     """Tokens of the target between two of them."""
     ternary: int
-    """Every so many places nodes have three children too; what is exact with three is slow at a large vocabulary."""
+    """Every so many places nodes have three children too, 0: never; three are slow at a large vocabulary."""
     temperatures: tuple[float, ...]
+
+    def has(self, shape: str, place: int) -> bool:
+        """Whether a shape is measured at a place."""
+        return shape not in TERNARY or (self.ternary > 0 and place % self.ternary == 0)
 
 
 PLANS = {"austen": Plan(24, 6, 1, (1.0, 0.6)), "smollm2": Plan(4, 12, 2, (1.0,))}
@@ -144,7 +153,7 @@ def drafted_trees(
         model.keep(len(prompt) - 2)
     pending, coin = [int(prompt[-1])], np.random.default_rng((seed, 1))
     for place in range(plan.places):
-        wanted = {name: shape for name, shape in shapes.items() if name not in TERNARY or not place % plan.ternary}
+        wanted = {name: shape for name, shape in shapes.items() if plan.has(name, place)}
         for drafts in DRAFTS:
             here = [shape for name, shape in wanted.items() if belongs(name, drafts)]
             if not here:
@@ -156,6 +165,8 @@ def drafted_trees(
             yield place, drafts, Drafted(whole.parents, drafting.tokens, rows, drafting.distributions)
             target.keep(-1)
             draft.keep(-1)
+        if place == plan.places - 1:
+            return
         draft.read(pending, range(-1, len(pending) - 1))
         draft.keep(len(pending) - 1)
         last, pending = pending[-1], []
@@ -172,7 +183,7 @@ def measure(
     """Add what every rule does with every part of a drafted tree."""
     ready = rules(drafts)
     for name, shape in shapes.items():
-        if (name in TERNARY and place % plan.ternary) or not belongs(name, drafts):
+        if not (plan.has(name, place) and belongs(name, drafts)):
             continue
         piece = part(tree, shape)
         for rule, verifier in ready.items():
@@ -211,10 +222,10 @@ def load(name: str) -> tuple[Pair, dict[str, Any]]:
     return pair, {file.stem: pair.tokenizer(read_text(file)).input_ids[:64] for file in files}
 
 
-def work(name: str, best: bool) -> None:
+def work(name: str, plan: Plan, best: bool) -> None:
     """All prompts of a pair, into paired_trees_NAME.json, written after each."""
     torch.set_num_threads(1)
-    file, plan = validation.RESULTS / f"paired_trees_{name}.json", PLANS[name]
+    file = validation.RESULTS / f"paired_trees_{name}.json"
     document = read_json(file) if file.exists() else {"done": [], "shapes": {}, "tally": Tally().document()}
     tally, done = Tally.read(document["tally"]), [tuple(entry) for entry in document["done"]]
     pair, prompts = load(name)
@@ -235,6 +246,84 @@ def work(name: str, best: bool) -> None:
             write_json(file, document)
 
 
+RULES = {
+    "rrs": "RRS", "rrsw": "RRSw", "spechub": "SpecHub", "traversal": "traversal", "border_wor": "Border, node by node",
+    "border_path": "Border on a path",
+}  # fmt: skip
+TITLES = {"austen": "The small pair", "smollm2": "SmolLM2-135M, draft with four layers skipped"}
+
+
+def table(name: str, t: float, documents: dict[str, Any]) -> str:
+    """Tokens a call of every rule, and below it the difference to RRSw; as Markdown."""
+    tally = Tally.read(documents[name]["tally"])
+    lines = [f"| tree | {' | '.join(RULES.values())} |", "|---" * (len(RULES) + 1) + "|"]
+    for shape in [*BINARY, *TERNARY, *CHAINS]:
+        cells, gains = [], []
+        for rule in RULES:
+            mean, gain = tally.mean((t, shape, rule)), tally.difference((t, shape, rule), (t, shape, "rrsw"))
+            cells.append("" if mean is None else f"{1 + mean.mean:.3f}")
+            missing = mean is None or gain is None or gain.half_width is None or rule == "rrsw"
+            gains.append("" if missing else f"{gain.mean:+.3f} ± {gain.half_width:.3f}")
+        if any(cells):
+            lines += [f"| {shape} | {' | '.join(cells)} |", f"| | {' | '.join(gains)} |"]
+    prompts = [prompt for at, best, prompt in documents[name]["done"] if at == t and not best]
+    counted = {shape: tally.count((t, shape, "rrsw")) for shape in ("2^2", "3^3")}
+    ternary = f"{counted['3^3']} with three children"
+    about = f"{TITLES[name]}, T = {t}: {len(prompts)} prompts, {counted['2^2']} places ({ternary})."
+    return "\n".join([about, "", *lines, *best_lines(tally, t, documents[name])])
+
+
+def best_lines(tally: Tally, t: float, document: dict[str, Any]) -> list[str]:
+    """The best shapes of each rule, where they were measured."""
+    lines = []
+    for rule in WITHOUT:
+        mean = tally.mean((t, f"best for {rule}", rule))
+        if mean is not None:
+            found = rates(tally, t, rule)
+            shape, value = best_shape(SIZE, found, DEEPEST)
+            width = len(shape.children)
+            measured = f"{1 + mean.mean:.3f} ± {mean.half_width or 0:.3f}"
+            lines.append(f"| {RULES[rule]} | {width} | {shape.depth} | {value:.3f} | {measured} |")
+    if lines:
+        head = f"| best tree of {SIZE} drafts for | children of the root | levels | by its rates | measured |"
+        return ["", head, "|---|---|---|---|---|", *lines]
+    return []
+
+
+def picture(name: str, t: float, document: dict[str, Any]) -> str:
+    """The difference to RRSw of every rule on every tree, with its interval, as SVG."""
+    tally = Tally.read(document["tally"])
+    shown = [shape for shape in [*BINARY, *TERNARY] if tally.mean((t, shape, "border_path")) is not None]
+    colours = COLOURS | {"traversal": "#c2569a", "border_path": "#8c8ce0"}
+    with canvas(width=7, height=3) as (figure, axes):
+        others = [rule for rule in RULES if rule != "rrsw"]
+        for number, rule in enumerate(others):
+            for at, shape in enumerate(shown):
+                gain = tally.difference((t, shape, rule), (t, shape, "rrsw"))
+                if gain is None or tally.mean((t, shape, rule)) is None:
+                    continue
+                x, half = at + (number - 2) * 0.15, gain.half_width or 0.0
+                axes.plot([x, x], [gain.mean - half, gain.mean + half], color=colours[rule], lw=2)
+                label = RULES[rule] if at == 0 else None
+                axes.plot(x, gain.mean, marker="o", ms=5, color=colours[rule], label=label, ls="")
+        axes.axhline(0, color=COLOURS["rrsw"], lw=1)
+        axes.set_xticks(range(len(shown)), shown)
+        axes.set(xlabel="tree", ylabel="tokens a call more than RRSw")
+        axes.legend(ncols=3, loc="upper left")
+        axes.margins(y=0.25)
+    return svg(figure, f"{TITLES[name]}, T = {t}: tokens a call more than RRSw, with 95 % intervals")
+
+
+def report() -> None:
+    """The tables into docs/trees.md, the picture beside the figures."""
+    page, root = validation.HERE.parent / "docs" / "trees.md", validation.RESULTS
+    documents = {name: read_json(file) for name in PLANS if (file := root / f"paired_trees_{name}.json").exists()}
+    text = "\n\n".join(table(name, t, documents) for name in documents for t in PLANS[name].temperatures)
+    write_text(page, with_part(read_text(page), "real", "validation/paired_trees.py", text))
+    for name, document in documents.items():
+        write_text(root / f"paired_trees_{name}.svg", picture(name, PLANS[name].temperatures[0], document))
+
+
 def repr_of(shape: Shape) -> list[Any]:
     """A shape as nested lists."""
     return [repr_of(child) for child in shape.children]
@@ -243,11 +332,18 @@ def repr_of(shape: Shape) -> list[Any]:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("pairs", nargs="+", choices=sorted(PLANS))
+    parser.add_argument("pairs", nargs="*", help=f"{', '.join(PLANS)}; none: the tables of what is there")
     parser.add_argument("--best", action="store_true", help="the best shapes, after a run without it")
+    parser.add_argument("--places", type=int, help="a prompt")
+    parser.add_argument("--ternary", type=int, help="every so many places also trees of three children; 0: never")
     given = parser.parse_args()
+    if unknown := set(given.pairs) - set(PLANS):
+        parser.error(f"unknown pair {unknown.pop()!r}; known: {', '.join(PLANS)}")
     for name in given.pairs:
-        work(name, given.best)
+        plan = PLANS[name]
+        places, ternary = (given.places or plan.places), plan.ternary if given.ternary is None else given.ternary
+        work(name, replace(plan, places=places, ternary=ternary), given.best)
+    report()
 
 
 if __name__ == "__main__":

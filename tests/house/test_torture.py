@@ -57,6 +57,11 @@ def test_a_checker_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert any("accepted although" in failure for failure in trial("certificates", 1))
 
 
+def test_a_checker_of_trees_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "_prove_tree", lambda claim, coupling: None)
+    assert any("accepted although" in failure for seed in range(3) for failure in trial("trees", seed))
+
+
 def test_a_checker_that_accepts_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def reject(source: Any) -> None:
         raise spechub_lp.SpecHubError("no")

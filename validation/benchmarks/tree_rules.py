@@ -1,7 +1,9 @@
 """What every rule reaches of the certified optimum of small trees: `python validation/benchmarks/tree_rules.py`.
 
 The models are random tables of V tokens: p and q independent ("far"), or q moved half-way to p ("near"). Numbers are
-accepted drafts a call, by enumeration of every filled shape; the optimum is exact and certified.
+accepted drafts a call, by enumeration of every filled shape; the optimum is exact and certified. Every number goes to
+validation/results/tree_rules.json as soon as it is known, so that a stopped run goes on behind it; the tables go to
+docs/trees.md at the end. `--report` writes the tables of what is there.
 """
 
 import itertools
@@ -9,19 +11,39 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import highspy
 import numpy as np
 from gmpy2 import mpq
 
-from spechub_lp import tree_optimum
+from spechub_lp import samplers, tree_optimum
+from spechub_lp._util.io import write_json, write_text
+from spechub_lp._util.reading import read_json, read_text
 from spechub_lp.drafts import IID, DraftPolicy, Greedy, WithoutReplacement
-from spechub_lp.trees import BorderPath, Drafted, GreedyPaths, NodeByNode, Shape, Traversal, exact_call, full, paths
+from spechub_lp.trees import (
+    BorderPath,
+    Drafted,
+    GreedyPaths,
+    NodeByNode,
+    Shape,
+    Traversal,
+    exact_call,
+    full,
+    levels,
+    paths,
+)
 from spechub_lp.trees.drafted import Outcome
 
-SEEDS = 6
+HERE = Path(__file__).parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+from validation.pages import with_part  # noqa: E402
+
+RESULT, PAGE = HERE / "results" / "tree_rules.json", HERE.parent / "docs" / "trees.md"
+SEEDS, PRUNED_SEEDS = 6, 3
 WOR = WithoutReplacement()
 
 
@@ -94,18 +116,14 @@ def best_by_siblings(pair: Any, shape: Shape, policy: DraftPolicy) -> float:
     return lp.getInfo().objective_function_value
 
 
-def shares(vocabulary: int, shape: Shape, near: bool, policy: DraftPolicy) -> dict[str, float]:
-    """Mean optimum, and mean share of it that each rule reaches."""
-    found: dict[str, list[float]] = {}
-    for seed in range(SEEDS):
-        pair = model(vocabulary, seed, near)
-        best = float(tree_optimum(model(vocabulary, seed, near, mpq), shape, policy).value)
-        found.setdefault("optimum", []).append(best)
-        if len({len(node.children) for node in _inner(shape)}) == 1:
-            found.setdefault("best by siblings", []).append(best_by_siblings(pair, shape, policy) / best)
-        for name, rule in rules(policy, shape):
-            found.setdefault(name, []).append(float(exact_call(pair, shape, rule).value) / best)
-    return {name: sum(values) / SEEDS for name, values in found.items()}
+def entries(vocabulary: int, shape: Shape, near: bool, policy: DraftPolicy, seed: int) -> Iterator[tuple[str, Any]]:
+    """Yield (name, how to get its accepted drafts a call), the optimum first."""
+    pair = model(vocabulary, seed, near)
+    yield "optimum", lambda: tree_optimum(model(vocabulary, seed, near, mpq), shape, policy).value
+    if len({len(node.children) for node in _inner(shape)}) == 1:
+        yield "best by siblings", lambda: best_by_siblings(pair, shape, policy)
+    for name, rule in rules(policy, shape):
+        yield name, lambda rule=rule: exact_call(pair, shape, rule).value
 
 
 def _inner(shape: Shape) -> Iterator[Shape]:
@@ -145,33 +163,166 @@ class Pruned:
             yield Outcome(keep[outcome.node], outcome.weights)
 
 
-def main() -> None:
-    """Print the tables."""
-    cases = [
-        (3, full(2, 2), "2^2", False, WOR), (3, full(2, 2), "2^2", True, WOR), (4, full(2, 2), "2^2", False, WOR),
-        (3, full(2, 2), "2^2", False, IID()),
-        (3, paths(2, 2), "2 paths of 2", False, IID()), (3, paths(3, 2), "3 paths of 2", False, IID()),
-        (2, paths(2, 4), "2 paths of 4", False, IID()), (3, paths(2, 1, 1), "2 behind 1", False, IID()),
-    ]  # fmt: skip
-    for vocabulary, shape, name, near, policy in cases:
-        print(f"... {name}, V = {vocabulary}", file=sys.stderr)
-        found = shares(vocabulary, shape, near, policy)
-        rest = ", ".join(f"{rule} {100 * share:.1f}" for rule, share in found.items() if rule != "optimum")
-        distance = "near" if near else "far"
-        print(f"V = {vocabulary}, {name}, {policy.name}, {distance}: optimum {found['optimum']:.4f}; per cent: {rest}")
-    print("\nthe optimum by draft policy, 2^2, V = 3")
+@dataclass(frozen=True)
+class Ranked:
+    """Trees of the likeliest child and one drawn from the rest, cut to their best nodes, then greedy hubs.
+
+    A reading of RheoSampling (arXiv 2609.21827) from its description: nodes are kept by the product of q along their
+    paths; a drawn child has a proxy in the place of its q, the mean of q over the rest, which is the same for all
+    of them. `by_proxy` off: the drawn token's own q.
+    """
+
+    keep: int
+    by_proxy: bool
+
+    def policy(self, k: int) -> DraftPolicy:
+        """One drawn child beside the likeliest."""
+        return Greedy()
+
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
+        """The ends on what is left."""
+        scores = [tree.q[0][0] * 0 + 1]
+        for node in range(1, len(tree.parents)):
+            parent, q = tree.parents[node], tree.q[tree.parents[node]]
+            top, rest = int(np.argmax(q)), 1 - q.max()
+            own = q[int(tree.tokens[node])]
+            if node != tree.children[parent][0] and self.by_proxy:
+                own = sum(a * a for y, a in enumerate(q) if y != top) / rest if rest else rest
+            scores.append(scores[parent] * own)
+        best = sorted(range(1, len(tree.parents)), key=lambda node: (-scores[node], node))[: self.keep]
+        reach = {0: scores[0]}
+        for node in range(len(tree.parents)):
+            if node not in reach:
+                continue
+            children = [child for child in tree.children[node] if child in best]
+            accept, residual = self._verdict(tree, node, children)
+            for child, share in zip(children, accept, strict=True):
+                reach[child] = reach[node] * share
+            yield Outcome(node, reach[node] * residual)
+
+    @staticmethod
+    def _verdict(tree: Drafted, node: int, children: list[int]) -> tuple[list[Any], Any]:
+        p = tree.p[node]
+        if len(children) == 2:
+            x = np.array([[int(tree.tokens[child]) for child in children]])
+            verdict = samplers.by_name("greedy_hubs", 2).verify(p[None], tree.q[node][None], x)
+            return list(verdict.accept[0]), verdict.residual[0]
+        chosen = {
+            int(tree.tokens[child]) for child in children
+        }  # a child that is there for sure is the target's choice
+        return [p[y] for y in chosen], np.array([a * (y not in chosen) for y, a in enumerate(p)], dtype=p.dtype)
+
+
+CASES = [
+    (3, full(2, 2), "2^2", False, WOR), (3, full(2, 2), "2^2", True, WOR),
+    (3, levels(3, 1), "3, then 1", False, WOR), (2, full(2, 2), "2^2", False, IID()),
+    (3, paths(2, 2), "2 paths of 2", False, IID()), (2, paths(2, 4), "2 paths of 4", False, IID()),
+    (3, paths(2, 1, 1), "2 behind 1", False, IID()),
+]  # fmt: skip
+LARGER = [
+    (2, paths(2, 3, 1), "2 of 3 behind 1", False, IID()),
+    (2, paths(3, 3), "3 paths of 3", False, IID()), (3, full(2, 2), "2^2", False, IID()),
+    (4, full(2, 2), "2^2", False, WOR),
+]  # fmt: skip
+PRUNED = {
+    "three drafts cut to two by their order, RRSw": (full(3, 1), Pruned(NodeByNode("rrsw"), by_token=False)),
+    "three drafts cut to the two likeliest, RRSw": (full(3, 1), Pruned(NodeByNode("rrsw"), by_token=True)),
+    "2^2 cut to four nodes by q and a proxy, greedy hubs": (full(2, 2), Ranked(4, by_proxy=True)),
+    "2^2 cut to four nodes by q, greedy hubs": (full(2, 2), Ranked(4, by_proxy=False)),
+}
+
+
+def numbers() -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield every number's key and how to get it, the quick ones first."""
+    yield from _shares(CASES)
     for near in (False, True):
-        values = {
-            policy.name: sum(tree_optimum(model(3, s, near, mpq), full(2, 2), policy).value for s in range(SEEDS))
-            / SEEDS
+        for policy in (IID(), WOR, Greedy()):
+            for seed in range(SEEDS):
+                key = f"policy | {'near' if near else 'far'} | {policy.name} | {seed}"
+                yield key, partial(_optimum, model(3, seed, near, mpq), policy)
+    for name in PRUNED:
+        yield f"pruned | {name}", partial(_pruned, *PRUNED[name])
+    yield from _shares(LARGER)
+
+
+def _shares(cases: list[tuple[int, Shape, str, bool, DraftPolicy]]) -> Iterator[tuple[str, Callable[[], Any]]]:
+    for vocabulary, shape, name, near, policy in cases:
+        for seed in range(SEEDS):
+            for rule, compute in entries(vocabulary, shape, near, policy, seed):
+                distance = "near" if near else "far"
+                yield f"{vocabulary} | {name} | {policy.name} | {distance} | {rule} | {seed}", compute
+
+
+def _optimum(pair: Any, policy: DraftPolicy) -> Any:
+    return tree_optimum(pair, full(2, 2), policy).value
+
+
+def _pruned(shape: Shape, rule: Any) -> list[Any]:
+    """Whether it is lossless on every table, the largest distance from the target, accepted drafts a call."""
+    calls = [exact_call(model(3, seed, False, mpq), shape, rule) for seed in range(PRUNED_SEEDS)]
+    distance = max(float(call.distance(shape.depth + 1)) for call in calls)
+    return [all(call.is_lossless for call in calls), distance, sum(float(call.value) for call in calls) / len(calls)]
+
+
+def work() -> None:
+    """Every number that is not there yet, the quick ones first."""
+    found = read_json(RESULT) if RESULT.exists() else {}
+    for key, compute in numbers():
+        if key not in found:
+            print(key, file=sys.stderr, flush=True)
+            value = compute()
+            found[key] = value if isinstance(value, list) else float(value)
+            write_json(RESULT, found)
+
+
+def tables(found: dict[str, Any]) -> dict[str, str]:
+    """The parts of the page, as Markdown."""
+    means: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for key, value in found.items():
+        *case, rule, _ = key.split(" | ")
+        if not key.startswith(("policy", "pruned")):
+            means.setdefault(tuple(case), {}).setdefault(rule, []).append(value)
+    columns = [
+        "best by siblings", "border_path", "not pooled", "b as Border's", "Border node by node", "greedy paths",
+        "traversal", "kseq node by node", "rrs(w) node by node",
+    ]  # fmt: skip
+    lines = ["| V | tree | drafts | q | optimum | " + " | ".join(columns) + " |", "|---" * (5 + len(columns)) + "|"]
+    for case, values in means.items():
+        if len(values[[*values][-1]]) < SEEDS:
+            continue  # not finished
+        optimum = values["optimum"]
+        cells = [
+            f"{100 * sum(a / b for a, b in zip(values[c], optimum, strict=False)) / len(values[c]):.1f}"
+            if c in values
+            else ""
+            for c in columns
+        ]
+        lines.append(f"| {' | '.join(case)} | {sum(optimum) / len(optimum):.4f} | {' | '.join(cells)} |")
+    policies = [f"| q | {' | '.join(p.name for p in (IID(), WOR, Greedy()))} |", "|---|---|---|---|"]
+    for near in ("far", "near"):
+        own = [
+            [v for key, v in found.items() if key.startswith(f"policy | {near} | {policy.name} |")]
             for policy in (IID(), WOR, Greedy())
-        }
-        print("near" if near else "far", {name: round(float(value), 4) for name, value in values.items()})
-    print("\npruning three drafts without replacement to two, then RRSw: distance from the target")
-    for by_token in (False, True):
-        call = exact_call(model(3, 0, False, mpq), full(3, 1), Pruned(NodeByNode("rrsw"), by_token))
-        print("by the drawn token" if by_token else "the last drawn", call.is_lossless, call.distance(2))
+        ]
+        if all(own):
+            policies.append(f"| {near} | {' | '.join(f'{sum(v) / len(v):.4f}' for v in own)} |")
+    pruned = ["| drafts and rule | lossless | largest distance | accepted a call |", "|---|---|---|---|"]
+    for key, value in found.items():
+        if key.startswith("pruned"):
+            lossless, distance, accepted = value
+            pruned.append(f"| {key[9:]} | {'yes' if lossless else 'no'} | {distance:.4f} | {accepted:.4f} |")
+    return {"shares": "\n".join(lines), "policies": "\n".join(policies), "pruned": "\n".join(pruned)}
+
+
+def report() -> None:
+    """Put the tables into the page."""
+    page = read_text(PAGE)
+    for part, text in tables(read_json(RESULT)).items():
+        page = with_part(page, part, "validation/benchmarks/tree_rules.py", text)
+    write_text(PAGE, page)
 
 
 if __name__ == "__main__":
-    main()
+    if "--report" not in sys.argv:
+        work()
+    report()

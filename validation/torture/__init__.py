@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))  # the ora
 
 ATTACKS = (
     "certificates",
+    "trees",
     "exact",
     "cuts",
     "closed_forms",
