@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.node import check_node
 from spechub_lp.gate.checks.policy import MOST_CALLS
 from spechub_lp.gate.engines.guarded import ChildDied, died, in_child
-from spechub_lp.gate.engines.node import Hung, NodeEngine, crashed, one_thread
+from spechub_lp.gate.engines.node import Hung, NodeEngine, check_signature, crashed, one_thread
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import ProtocolName
@@ -81,6 +82,10 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         verify = room["verify"]
         if not callable(verify):
             return Checked(_rejected(empty, f"verify is {verify!r}, which cannot be called"), first, None)
+        try:
+            check_signature(verify, "verify")
+        except SpecHubError as error:
+            return Checked(_rejected(empty, str(error)), first, None)
         report = check_node(verify, first.drafts.name, first.k, name=NAME, settings=settings, cases=cases, journal=tell)
         problem = Problem.read(report.case["problem"]) if report.case else first
         return Checked(report, problem, output_distribution(verify, problem, settings))

@@ -53,6 +53,9 @@ def crashes(p, q, drafts):
 def shape(p, q, drafts):
     return right(p, q, drafts)[0]
 
+def two_arguments(p, drafts):
+    return drafts[0], 0
+
 def floats(p, q, drafts):
     return float(drafts[0]), 0
 
@@ -178,6 +181,7 @@ def test_noise_that_cannot_be_controlled_is_named_and_too_few_draws_are_inconclu
         (["nosuchmodule_:f"], "cannot import"),
         (["engines_under_test:rigth"], "Did you mean 'right'"),
         (["engines_under_test:number"], "not callable"),
+        (["engines_under_test:two_arguments"], "two_arguments(p, drafts) is called as verify(p, q, drafts)"),
         (["transformer"], "Did you mean 'transformers'"),
         (["engines_under_test:right", "--drafts", "idd"], "Did you mean 'iid'"),
         (["engines_under_test:right", "--k", "0"], "k = 0"),

@@ -21,7 +21,7 @@ from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.coverage.numbers import numbers
 from spechub_lp.gate.coverage.watch import Watcher
-from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, one_thread
+from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, check_signature, one_thread
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import Problem, problems
@@ -91,7 +91,7 @@ def check_node(
     Raises
     ------
     SpecHubError
-        verify cannot be called, the policy does not make k drafts, or `logits` is no capture.
+        verify cannot be called, or not with three arguments; the policy does not make k drafts, or `logits` is no capture.
 
     Examples
     --------
@@ -111,6 +111,7 @@ def check_node(
         verify = Own(rule.with_drafts(drafts))
     if not callable(verify):
         raise SpecHubError(f"{name or verify!r} is not callable; the gate needs verify(p, q, drafts) -> (token, slot)")
+    check_signature(verify, name)
     drafts, k = "iid" if drafts is None else drafts, 2 if k is None else k
     settings = settings or Settings()
     with chosen(settings.clock):

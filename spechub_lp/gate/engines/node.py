@@ -1,5 +1,6 @@
 """The simplest protocol: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
 
+import inspect
 import operator
 import signal
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp._util.extras import extra
+from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.engines.declared import Arrays, Declared, handed
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
@@ -62,6 +64,21 @@ class Hung(Exception):
     def __init__(self, problem: Problem, drafts: tuple[int, ...], failure: Failure):
         super().__init__(failure.message)
         self.case = (problem, drafts, failure)
+
+
+def check_signature(verify: Verify, name: str | None) -> None:
+    """Refuse what cannot be called with p, q and drafts; where Python knows no signature, the first call tells."""
+    try:
+        signature = inspect.signature(verify)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError as error:
+        called = name or getattr(verify, "__name__", type(verify).__name__)
+        raise SpecHubError(
+            f"{called}{signature} is called as verify(p, q, drafts): {error}; wrap it in a function of these three"
+        ) from None
 
 
 @contextmanager
