@@ -91,7 +91,8 @@ def check_node(
     Raises
     ------
     SpecHubError
-        verify cannot be called, or not with three arguments; the policy does not make k drafts, or `logits` is no capture.
+        verify cannot be called, or not with three arguments; the policy does not make k drafts; `logits` is no
+        capture.
 
     Examples
     --------
