@@ -8,6 +8,7 @@ from spechub_lp._util.lazy import public
 if TYPE_CHECKING:
     from spechub_lp import certificate, drafts, samplers
     from spechub_lp._array import ops
+    from spechub_lp.acceptance import Acceptance, acceptance
     from spechub_lp.coupling import Coupling
     from spechub_lp.drafts.base import Cut
     from spechub_lp.errors import SpecHubError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Acceptance",
     "Coupling",
     "Cut",
     "Draw",
@@ -31,6 +33,7 @@ __all__ = [
     "SpecHubError",
     "TreeOptimum",
     "Verdict",
+    "acceptance",
     "certificate",
     "cut",
     "drafts",
@@ -50,6 +53,7 @@ public(
         "certificate": "certificate",
         "drafts": "drafts",
         "samplers": "samplers",
+        "Acceptance": "acceptance",
         "Coupling": "coupling",
         "Cut": "drafts.base",
         "Draw": "sampling",
@@ -59,6 +63,7 @@ public(
         "SpecHubError": "errors",
         "TreeOptimum": "trees.optimum",
         "Verdict": "samplers.base",
+        "acceptance": "acceptance",
         "cut": "optimum.full_vocabulary",
         "draw": "sampling",
         "exact": "exact",

@@ -1,0 +1,112 @@
+"""The acceptance of a sampler at any vocabulary: in closed form, by enumeration, or averaged over drawn drafts."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from spechub_lp import distributions
+from spechub_lp._array.convert import as_float64
+from spechub_lp.errors import SpecHubError
+from spechub_lp.exact import float_pair, reference
+from spechub_lp.samplers.base import Sampler
+from spechub_lp.sampling import draw_drafts
+from spechub_lp.typing import Array, ArrayLike
+
+MOST_ENUMERATED = 4096
+"""Draft tuples V^k of a row up to which they are all taken."""
+AT_ONCE = 2**22
+"""Entries of the residuals that are in work at once."""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Round acceptance of rows, each with its error.
+
+    Examples
+    --------
+    >>> Acceptance(np.array([0.5, 0.75]), np.array([0.0, 0.0]), 0).mean
+    (0.625, 0.0)
+    """
+
+    value: Array
+    """[B] Pr[the output is an accepted draft]."""
+    error: Array
+    """[B] standard error over the drawn drafts; 0 where the value is in closed form or of all drafts."""
+    draws: int
+    """Draft tuples that were drawn for each row; 0 where none were."""
+
+    @property
+    def mean(self) -> tuple[float, float]:
+        """The mean of the rows, and the standard error that it has from the draws."""
+        n = len(self.value)
+        return float(self.value.mean()), math.sqrt(float((self.error**2).sum())) / n
+
+
+def acceptance(sampler: Sampler, p: ArrayLike, q: ArrayLike, *, draws: int = 1024, seed: int = 0) -> Acceptance:
+    """Compute how often a sampler accepts a draft, for any pair of a rule and a draft policy.
+
+    A closed form is taken where the rule has one for its drafts. Else all draft tuples are enumerated where they are
+    few, and drawn where they are many; the conditional acceptance of each tuple is averaged, not its outcome, so the
+    error is that of the drafts alone.
+
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [V] or [B, V]
+        Target distributions, numpy or torch.
+    q : [V] or [B, V]
+        Draft distributions; for product drafts [B, k, V], or [k, V] beside one p.
+    draws
+        Draft tuples to draw for a row that has too many; at least 2.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    Acceptance
+        Value and standard error [B], float64 in numpy.
+
+    Raises
+    ------
+    InvalidDistribution
+        p or q is not a distribution.
+    SpecHubError
+        Shapes or kinds of array do not fit, k drafts cannot be made from q, or fewer than two draws.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> acceptance(samplers.RRS(), [0.0, 0.2, 0.8], [0.6, 0.3, 0.1]).value.round(3).tolist()
+    [0.37]
+    >>> rows = np.random.default_rng(0).dirichlet(np.ones(5000), size=2)
+    >>> drawn = acceptance(samplers.RRS().with_drafts("without_replacement"), rows[:1], rows[1:], draws=64)
+    >>> drawn.draws, bool(0 < drawn.error[0] < 0.1)
+    (64, True)
+    """
+    p, q = float_pair(sampler, p, q)
+    n = distributions.batch(p=p, q=q)
+    if (closed := sampler.acceptance(p, q)) is not None:
+        value = np.broadcast_to(as_float64(closed), (n,))
+        return Acceptance(value, np.zeros(n), 0)
+    pairs = [(p[b % p.shape[0]], q[b % q.shape[0]]) for b in range(n)]
+    if p.shape[-1] ** sampler.k <= MOST_ENUMERATED:
+        return Acceptance(np.array([reference(sampler, *pair).acceptance for pair in pairs]), np.zeros(n), 0)
+    if draws < 2:
+        raise SpecHubError(f"draws = {draws}; an error needs at least 2 drawn tuples")
+    rng = np.random.default_rng(seed)
+    drawn = np.array([_drawn(sampler, *pair, rng.random((draws, sampler.k))) for pair in pairs]).reshape(n, draws)
+    return Acceptance(drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(draws), draws)
+
+
+def _drawn(sampler: Sampler, p: Array, q: Array, u: np.ndarray) -> np.ndarray:
+    """[n] the conditional acceptance of each drawn tuple."""
+    rows = max(1, AT_ONCE // p.shape[-1])
+    parts = []
+    for start in range(0, len(u), rows):
+        uniforms = array_namespace(q).asarray(u[start : start + rows], device=device(q))
+        x = draw_drafts(sampler.drafts, q[None], uniforms)
+        parts.append(as_float64(sampler.verify(p[None], q[None], x).accept).sum(axis=1))
+    return np.concatenate(parts)
