@@ -71,13 +71,16 @@ PLANS = {"austen": Plan(24, 6, 1, (1.0, 0.6)), "smollm2": Plan(4, 12, 2, (1.0,))
 
 @dataclass(frozen=True)
 class NodesOnce(NodeByNode):
-    """Node by node, each node worked on once for all shapes that have it."""
+    """Node by node, each node worked on once for all shapes that have it (equal siblings are two nodes)."""
 
     seen: dict[Any, Any] = field(default_factory=dict)
 
     def verdict(self, tree: Drafted, node: int) -> tuple[Array, Array]:
         """As the rule's."""
-        key = tree.path(node), len(tree.children[node])
+        key = (
+            tree.path(node),
+            *(int(tree.tokens[child]) for child in tree.children[node]),
+        )
         if key not in self.seen:
             self.seen[key] = super().verdict(tree, node)
         verdict: tuple[Array, Array] = self.seen[key]
