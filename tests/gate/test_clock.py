@@ -11,6 +11,7 @@ from spechub_lp.cli.app import app
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate import Settings, check_node, problems
 from spechub_lp.gate.clock import CLOCKS, chosen, now
+from spechub_lp.gate.engines.node import Hang, time_limit
 
 
 def test_an_unknown_clock_is_refused() -> None:
@@ -35,3 +36,12 @@ def test_checks_read_no_other_clock() -> None:
     for folder in ("checks", "search", "problems"):
         for path in (ROOT / "spechub_lp" / "gate" / folder).glob("*.py"):
             assert not re.search(r"\b(monotonic|perf_counter|process_time|time\.time)\(", path.read_text()), path.name
+
+
+def test_a_call_that_hardly_had_the_cpu_is_no_hang_yet() -> None:
+    with time_limit(0.75):
+        time.sleep(1.2)
+    with pytest.raises(Hang), time_limit(0.1):
+        time.sleep(60)
+    with pytest.raises(Hang), time_limit(0.1):
+        sum(iter(int, 1))

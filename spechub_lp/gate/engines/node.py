@@ -4,6 +4,7 @@ import inspect
 import operator
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ class Failure:
 
 Outcome = Emitted1 | Failure
 
+PATIENCE = 4
+"""How many times the time limit a call may take that had less than half of it as CPU time: others have the machine."""
 LOADING = 12
 """How many times the time limit the first call may take, which loads modules and compiles."""
 
@@ -83,13 +86,19 @@ def check_signature(verify: Verify, name: str | None) -> None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Hang in the main thread after so many seconds; elsewhere (or without SIGALRM) there is no limit."""
+    """Raise Hang in the main thread after so many seconds, and after PATIENCE times that if the process hardly had the
+    CPU meanwhile; elsewhere (or without SIGALRM) there is no limit."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
+    started, worked = time.monotonic(), time.process_time()
+
     def ring(*_: Any) -> None:
-        raise Hang
+        starved = time.process_time() - worked < seconds / 2
+        if not starved or time.monotonic() - started >= PATIENCE * seconds:
+            raise Hang
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
     old = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
