@@ -185,6 +185,22 @@ class OffsetHalved(Device):
         return seed, offset // 2
 
 
+class ResidualIsPFrom8(Ragged):
+    branchings: Any = [(1,)]
+
+    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+        return p if len(p) >= 8 else super().residual(p, q, token)
+
+
+class IdsIn8Bits(ResidualIsPFrom8):
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        out = Ragged.__call__(self, batch, noise)
+        return Emitted(torch.where(out.tokens >= 0, out.tokens % 256, -1), out.n)
+
+    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+        return Ragged.residual(self, p, q, token)
+
+
 def checked(engine: Any, policy: str = "iid", k: int = 1) -> Report:
     report = Report("engine", engine.protocol, policy, k)
     check_batches(TreeEngine(engine, 5.0), by_name(policy), k, report, SETTINGS, float("inf"))
@@ -200,6 +216,8 @@ WRONG = (
     (PaddingLeaks(), "p = 0"),
     (LastOfAnOddBatch(), "1 above it"),
     (GreedyIsCatching(), "follow"),
+    (ResidualIsPFrom8(), "V from 9 to 1,030"),
+    (IdsIn8Bits(), "V from 9 to 1,030"),
     (HostNoiseOf32Rows(), "noise is"),
     (HostPool(), "noise is"),
     (SeedIn8Bits(), "seed that differs in bit"),
@@ -329,6 +347,20 @@ def test_unlike_rows_by_hand() -> None:
     y = rows.completed([3, 4], [(2,), (0, 1, 3)], np.random.default_rng(0))
     assert rows.names[3][y[0, 0]] == 2
     assert rows.names[4][y[1]].tolist() == [0, 1, 3]
+
+
+def test_wide_unlike_rows_by_hand() -> None:
+    rows = UnlikeRows((1, 1), by_name("iid"), 30, ragged=True, vocabulary=70)
+    rows.redraw(np.random.default_rng(0))
+    batch = rows.batch(range(30))
+    assert batch.p.shape == (30, 3, 70)
+    assert (rows.names == 69).any(axis=1).all()
+    for b in range(30):
+        target = rows.distributions[0, rows.base[b], 0, -1]
+        assert batch.p[b, 0][rows.names[b]].tolist() == target.tolist()
+        assert batch.p[b, 0].sum() == pytest.approx(1)
+        assert (rows.tokens[b] < 4).sum() == 4
+        assert rows.tokens[b][rows.names[b]].tolist() == [0, 1, 2, 3]
 
 
 def test_right_outcomes_win_no_bet() -> None:

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,10 @@ MORE = 4
 ENOUGH_ROWS = 3000
 """Rows on real noise that settle whether rows which answer differently alone are biased."""
 SEED_BITS, OFFSET_BITS = (0, 8, 16, 31, 32, 62), (1, 4, 8, 16, 31, 32)
+WIDE = (9, 33, 70, 300, 1030)
+"""Vocabularies of wide rows, in turn."""
+WIDE_DRAWN: tuple[tuple[int, int], ...] = ((257, 5), (65, 200))
+"""(rows, batches) of wide rows on real noise."""
 DEEPER = ((1,) * 3, (1,) * 8)
 """Chains that are tried whether an engine names them or not."""
 BELOW = ((1, 1), (1,) * 5)
@@ -86,22 +91,23 @@ def check_batches(
     longest = getattr(tried.engine, "deepest", max(map(len, known), default=0))
     shapes = sorted(known, key=lambda shape: (-len(shape), -math.prod(shape)))
     deeper = [] if getattr(tried.engine, "slow", False) else _deeper(known)
-    todo = [*shapes[:2], *deeper]
+    wide = [(shape, True) for shape in shapes[-1:] if not getattr(tried.engine, "slow", False)]
+    todo = [*((shape, False) for shape in shapes[:2]), *wide, *((shape, False) for shape in deeper)]
     covered: list[tuple[str, int]] = []
-    for i, shape in enumerate(todo):
+    for i, (shape, is_wide) in enumerate(todo):
         until = now() + (stop - now()) / (1 if i == len(todo) - 1 else 2)
         if report.proved or now() >= stop:
             break
         claimed = shape in known or len(shape) <= longest
         company = Company(
-            tried, shape, policy, k, settings, until, deadline, claimed, settings.false_alarm / (4 * len(todo))
+            tried, shape, policy, k, settings, until, deadline, claimed, settings.false_alarm / (4 * len(todo)), is_wide
         )
         finding = company.finding()
         if finding is not None:
             report.findings.append(finding)
         if finding is not None and finding.kind == Kind.ROWS_MIXED and company.drawn < ENOUGH_ROWS and claimed:
             report.inconclusive.append(f"{finding.message}, and these are too few to tell: give it more time")
-        covered.append((f"{'x'.join(map(str, shape))} ({company.seen})", company.drawn))
+        covered.append((f"{'x'.join(map(str, shape))}{company.how_wide} ({company.seen})", company.drawn))
     if covered:
         text = f"batches of unlike rows of up to {LARGEST:,}: trees {', '.join(words for words, _ in covered)}"
         report.findings.append(Finding(Level.STREAM, Kind.NOTE, text, proof=False))
@@ -132,6 +138,8 @@ class Company:
     claimed: bool
     """Whether the engine says that it takes this shape; else what is found is advice."""
     false_alarm: float
+    wide: bool = False
+    """Whether the rows have many tokens, all but a few of probability 0."""
     compared: int = 0
     drawn: int = 0
     differ: dict[int, list[int]] = field(default_factory=dict)
@@ -153,29 +161,36 @@ class Company:
     def where(self) -> str:
         """The shape, in words."""
         kind = f"chains of {len(self.shape)}" if set(self.shape) == {1} else f"trees {'x'.join(map(str, self.shape))}"
-        return f"on batches of unlike rows ({kind}{', ragged' if self.ragged else ''})"
+        return f"on batches of unlike rows ({kind}{', ragged' if self.ragged else ''}{self.how_wide})"
+
+    @property
+    def how_wide(self) -> str:
+        """The vocabularies of wide rows, in words."""
+        return f", V from {min(WIDE)} to {max(WIDE):,}" if self.wide else ""
 
     def rows(self, size: int, variant: int = 0) -> UnlikeRows:
         """So many unlike rows, drafted afresh."""
         rows = UnlikeRows(self.shape, self.policy, size, self.ragged, self.settings.seed, variant)
+        if self.wide:
+            rows.vocabulary = WIDE[variant % len(WIDE)]
         rows.redraw(self.rng)
         return rows
 
     def finding(self) -> Finding | None:
         """What is wrong, or what is to be noted."""
-        if self.tried.protocol is ProtocolName.UNIFORM:
+        if self.tried.protocol is ProtocolName.UNIFORM and not self.wide:
             failure = self.compare()
             if failure or not self.differ:
                 return self._failed(*failure) if failure else None
             self.deadline = self.last
-        elif RowParameter.SEED in self.tried.declared.rows and (found := self.seeded()):
+        elif not self.wide and RowParameter.SEED in self.tried.declared.rows and (found := self.seeded()):
             return found
         bets = Bets(self.shape, self.settings.seed)
         for step in self._plan():
             if now() > self.deadline or self.drawn > MOST_ROWS * (MORE if bets.promising else 1):
                 break
-            size = step.size
-            rows = bets.layout(size, lambda size=size: self.rows(size, self.calls))
+            made = partial(self.rows, step.size, self.calls)
+            rows, size = made() if self.wide else bets.layout(step.size, made), step.size
             self._redraw(rows, step.bit)
             rows.padding = (float("nan"), 1 / VOCABULARY)[self.calls % 2]
             outcomes = self.verify(rows, range(size), seed=step.seed, offset=step.offset)
@@ -201,6 +216,10 @@ class Company:
     def _plan(self) -> Iterator[Step]:
         """Each call on real noise."""
         base, sizes = self.settings.seed, SLOW if self.slow else (*DRAWN, *((size, 1) for size in SIZES))
+        if self.wide:
+            calls = (size for size, batches in WIDE_DRAWN for _ in range(batches))
+            yield from (Step(size, base, offset, "") for offset, size in enumerate(calls))
+            return
         if self.differ:
             most = max(self.differ, key=lambda size: len(self.differ[size]) / (size + OVERHEAD))
             sizes = ((most, max(1, MORE * MOST_ROWS // most)),)
@@ -262,7 +281,8 @@ class Company:
         specs = self.tried.noise(rows.batch([0]))
         noise = {spec.name: real_noise(spec, size, self.rng) for spec in specs}
         alone: list[Any] = []
-        while len(alone) < size and now() < self.deadline:
+        halfway = (now() + self.deadline) / 2
+        while len(alone) < size and now() < halfway:
             alone += self.verify(rows, [len(alone)], noise=noise)
         self.compared = size = len(alone)
         if wrong := first_failure(rows, alone):
@@ -317,10 +337,10 @@ def first_failure(
         b = place if which is None else int(which[place])
         if isinstance(outcome, Failure):
             return f"row {place} of {len(outcomes)}", outcome
-        old = np.argsort(rows.names[b])
+        old = rows.tokens[b]
         last = -1
         for depth, token in enumerate(outcome.tokens):
-            if rows.distributions[0, rows.base[b], depth, last, old[token]] == 0:
+            if old[token] == VOCABULARY or rows.distributions[0, rows.base[b], depth, last, old[token]] == 0:
                 message = f"it puts out token {token} at position {depth}, which has p = 0 there"
                 return f"row {place} of {len(outcomes)}", Failure(Kind.IMPOSSIBLE_TOKEN, message)
             last = int(old[token])

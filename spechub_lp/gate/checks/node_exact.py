@@ -30,7 +30,7 @@ SLOW = 0.004
 """Seconds of a call from which on the search is coarse: fewer calls for the same problems."""
 TIMED = 5
 """Calls of which the fastest says how long one takes; others may have waited for the machine."""
-LARGEST_SHARE = 0.4
+LARGEST_SHARE = 0.6
 """Of the time, for one problem: with more, there can be no exact distributions on ENOUGH of them."""
 KEPT_POINTS = 8
 """Starting points of earlier problems, for each uniform, with which a search begins."""

@@ -1,7 +1,8 @@
 """Batches whose rows all differ: in targets, draft distributions, drafts, length, padding, and where a rejection falls.
 
 Every row is one of a few *bases* with its tokens renamed. A row that reads its neighbour's numbers reads them under
-other names; and since names can be taken back, the outputs of all rows of one base count together.
+other names; and since names can be taken back, the outputs of all rows of one base count together. In a wide
+vocabulary the names are ids anywhere in it, and all other ids have probability 0.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from spechub_lp.trees.shape import levels
 from spechub_lp.typing import NumpyArray
 
 VOCABULARY = 4
+"""Tokens of a base."""
 PLAIN = (0, 1)
 """Bases that are like any two rows of a model."""
 SURE, ONE_DRAFT, EQUAL = 2, 3, 4
@@ -46,6 +48,8 @@ class UnlikeRows:
     """Of which row is which."""
     padding: float = float("nan")
     """What fills the rows of p and q that nobody may read."""
+    vocabulary: int = VOCABULARY
+    """V of the rows: ids that the tokens of the bases are named with."""
     seeds: NumpyArray = field(init=False)
     """[B] the seed of each row, -1 for every other one, which has none."""
     trees: NumpyArray = field(init=False)
@@ -59,10 +63,6 @@ class UnlikeRows:
     def name(self) -> str:
         shape = "x".join(map(str, self.branching))
         return f"{self.size} unlike rows, tree {shape}{', ragged' if self.ragged else ''}"
-
-    @property
-    def vocabulary(self) -> int:
-        return VOCABULARY
 
     @property
     def depth(self) -> int:
@@ -93,10 +93,20 @@ class UnlikeRows:
 
     @cached_property
     def names(self) -> NumpyArray:
-        """[B, V] the name in each row of each token of its base."""
+        """[B, 4] the name in each row of each token of its base."""
         rng = np.random.default_rng([self.seed, 2, self.variant])
-        some = np.stack([rng.permutation(VOCABULARY) for _ in range(NAMES)])
+        some = np.stack([rng.permutation(self.vocabulary)[:VOCABULARY] for _ in range(NAMES)])
+        for i, names in enumerate(some):
+            if self.vocabulary - 1 not in names:  # the last id is in what a kernel's whole blocks leave over
+                names[i % VOCABULARY] = self.vocabulary - 1
         return some[rng.integers(0, NAMES, self.size)]
+
+    @cached_property
+    def tokens(self) -> NumpyArray:
+        """[B, V] the base's token of each name; 4 where an id is no name."""
+        out = np.full((self.size, self.vocabulary), VOCABULARY)
+        np.put_along_axis(out, self.names, np.arange(VOCABULARY)[None, :], axis=1)
+        return out
 
     @cached_property
     def lengths(self) -> NumpyArray:
@@ -152,13 +162,12 @@ class UnlikeRows:
         """These rows as one batch of fresh tensors."""
         at = np.asarray(rows, dtype=int)
         drafted, base, names = self.trees[at], self.base[at][:, None], self.names[at]
+        shape = (*drafted.shape, self.vocabulary)
         there = self.depths[None, :] <= self.lengths[at][:, None]
         inner = self.depths[None, :] < self.lengths[at][:, None]
-        old = np.argsort(names, axis=1)[:, None, :]  # [B, 1, V] the base's token of each name
-        p, q = (
-            np.take_along_axis(each[base, self.depths[None, :], drafted], np.broadcast_to(old, (*drafted.shape, 4)), 2)
-            for each in self.distributions
-        )
+        old = np.broadcast_to(self.tokens[at][:, None, :], shape)
+        rows_of = np.concatenate([self.distributions, np.zeros((*self.distributions.shape[:-1], 1))], axis=-1)
+        p, q = (np.take_along_axis(each[base, self.depths[None, :], drafted], old, 2) for each in rows_of)
         p[~there] = q[~inner] = self.padding
         token = np.where(drafted >= 0, np.take_along_axis(names, drafted.clip(min=0), axis=1), -1)
         parent = np.where(there, np.asarray(self.parents)[None, :], -1)
@@ -184,7 +193,7 @@ class UnlikeRows:
         """[B, L + 1] what each row put out, in the names of its base, completed with draws from the target."""
         at = np.asarray(rows, dtype=int)
         out = np.full((len(at), self.depth + 1), -1)
-        old = np.argsort(self.names[at], axis=1)
+        old = self.tokens[at]
         for b, emitted in enumerate(tokens):
             out[b, : len(emitted)] = old[b, list(emitted)]
         last = np.full(len(at), -1)
