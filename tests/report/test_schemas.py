@@ -22,6 +22,7 @@ from spechub_lp.gate.generation import exact, run
 from spechub_lp.gate.generation import results as generation
 from spechub_lp.gate.problems.captured_rows import CapturedTree
 from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.processors.requests import Requests
 from spechub_lp.optimum.compare import Solutions, Solve
 from spechub_lp.report import schemas
 from spechub_lp.samplers.base import Sampler
@@ -60,7 +61,10 @@ TOLD = [
         kept=frozenset({"level", "confirmed"}),
     ),
     Told("gate", "findings.items", results.Finding),
-    Told("gate", "problems.items", results.Row, written={"acceptance": float | None}),  # NaN is null
+    Told(
+        "gate", "problems.items", results.Row,
+        written={"acceptance": float | None, "optimum": float | None},  # NaN is null
+    ),
     Told("gate", "coverage", results.Coverage),
     Told("gate", "evidence", results.Evidence),
     Told("gate", "settings", settings.Settings, added=frozenset({"logits"})),
@@ -73,6 +77,7 @@ TOLD = [
     ),
     Told("gate-case", "$defs.on_a_node.problem", Problem, written={"explored": int}),  # absent for None
     Told("gate-case", "$defs.on_a_tree.tree_problem", CapturedTree),
+    Told("gate-case", "$defs.requests.requests", Requests),
     Told("evaluate", "", Evaluation, {"source": "manifest"}),
     Told("evaluate", "plan", Plan, written={"samplers": list[str]}),
     Told("audit", "", audit.Audit),
@@ -124,6 +129,7 @@ BY_HAND = {
     ("gate-case", "$defs.on_captured_rows.problem"): "rows by their place",
     ("gate-case", "$defs.on_captured_rows.problem.captured"): "rows by their place",
     ("gate-case", "$defs.on_captured_rows.problem.captured.rows.items"): "rows by their place",
+    ("gate-case", "$defs.requests"): "the requests",
     ("gate-case", "$defs.probe"): "the name of a probe and its size",
     ("manifest", "$defs.shard"): "of the manifest",
 }
