@@ -39,7 +39,7 @@ from spechub_lp.evaluate.tally import Tally
 from spechub_lp.report.plots.drawings import evaluation_strip
 from spechub_lp.report.text.evaluations import Section, markdown, sections
 from spechub_lp.trees.node_by_node import NodeByNode
-from spechub_lp.trees.path import Block
+from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 
@@ -122,7 +122,11 @@ def smollm2_trees(everything: bool, device: str) -> None:
     files = sorted((HERE / "text" / "prompts").glob("*.txt"), key=lambda file: file.stem.split("_")[::-1])
     prompts = {file.stem: pair.tokenizer(read_text(file)).input_ids[:64] for file in files}
     names = SHAPES if everything else {name: SHAPES[name] for name in ("2^2", "2^5")}
-    trees = [tree for tree in _trees(names) if everything or tree[2].name in ("rrs", "rrsw", "spechub", "border_wor")]
+    trees = [
+        tree
+        for tree in _trees(names)
+        if everything or tree[2].name in ("rrs", "rrsw", "spechub", "border_wor", "border_path")
+    ]
     trees += _chains((4,)) if everything else []
     tree_runs("smollm2", pair, SMOLLM2, prompts, trees, 128 if everything else 24, (1.0, 0.6) if everything else (1.0,))
 
@@ -190,7 +194,7 @@ def _trees(shapes: dict[str, Shape]) -> list[tuple[str, Shape, Any]]:
     for name, shape in shapes.items():
         rules = BINARY if name[0] == "2" else tuple(r if r != "spechub" else "greedy_hubs" for r in BINARY)
         out += [(name, shape, NodeByNode(rule)) for rule in rules]
-        out.append((name, shape, Traversal()))
+        out += [(name, shape, Traversal()), (name, shape, BorderPath())]
     return out
 
 
@@ -210,6 +214,8 @@ def _dynamic(rows: str) -> list[tuple[str, Shape, Any]]:
             rates[k] = [slot.mean if slot else 0.0 for slot in slots]
         shape, _ = best_shape(30, rates, depth=8)
         out.append(("best of 30", shape, NodeByNode(rule)))
+        if rule == "border_wor":
+            out.append(("best of 30", shape, BorderPath()))
     return out
 
 
