@@ -35,7 +35,7 @@ def verdict(report: Report) -> str:
     Examples
     --------
     >>> report = Report("mymodule:verify", "node", "iid", 2)
-    >>> report.findings.append(Finding(Level.BOUNDARY, Kind.CRASH, "on 'ties': it died"))
+    >>> report.findings.append(Finding(0, Kind.CRASH, "on 'ties': it died"))
     >>> verdict(report)
     'FAIL (crash)'
     """
