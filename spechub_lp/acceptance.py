@@ -8,9 +8,10 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp import distributions
 from spechub_lp._array.convert import as_float64
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair, reference
-from spechub_lp.samplers.base import Sampler
+from spechub_lp.samplers import Sampler, by_name
 from spechub_lp.sampling import draw_drafts
 from spechub_lp.typing import Array, ArrayLike
 
@@ -37,6 +38,8 @@ class Acceptance:
     draws: int
     """Draft tuples that were drawn for each row; 0 where none were."""
 
+    __eq__ = equal_fields
+
     @property
     def mean(self) -> tuple[float, float]:
         """The mean of the rows, and the standard error that it has from the draws."""
@@ -44,7 +47,9 @@ class Acceptance:
         return float(self.value.mean()), math.sqrt(float((self.error**2).sum())) / n
 
 
-def acceptance(sampler: Sampler, p: ArrayLike, q: ArrayLike, *, draws: int = 1024, seed: int = 0) -> Acceptance:
+def acceptance(
+    sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, *, draws: int = 1024, seed: int = 0
+) -> Acceptance:
     """Compute how often a sampler accepts a draft, for any pair of a rule and a draft policy.
 
     A closed form is taken where the rule has one for its drafts. Else all draft tuples are enumerated where they are
@@ -54,7 +59,7 @@ def acceptance(sampler: Sampler, p: ArrayLike, q: ArrayLike, *, draws: int = 102
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p : [V] or [B, V]
         Target distributions, numpy or torch.
     q : [V] or [B, V]
@@ -86,6 +91,7 @@ def acceptance(sampler: Sampler, p: ArrayLike, q: ArrayLike, *, draws: int = 102
     >>> drawn.draws, bool(0 < drawn.error[0] < 0.1)
     (64, True)
     """
+    sampler = by_name(sampler)
     p, q = float_pair(sampler, p, q)
     n = distributions.batch(p=p, q=q)
     if (closed := sampler.acceptance(p, q)) is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._util import renamed
 from spechub_lp.errors import SpecHubError
 from spechub_lp.typing import Array
@@ -39,6 +40,13 @@ class Coupling:
     """[N, k] probability to output draft j as an accepted draft, given the tuple."""
     residual: Array
     """[N, V] probability to output token y after all drafts were rejected, given the tuple."""
+
+    __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        tuples, k = self.tuples.shape
+        kept = "lossless" if self.is_exact and self.is_lossless else f"distance={self.distance}"
+        return f"Coupling(acceptance={self.acceptance}, {kept}, {tuples} draft tuples, k={k}, V={len(self.p)})"
 
     @property
     def is_exact(self) -> bool:

@@ -1,7 +1,7 @@
 """Every error of the package: what is wrong, where, which value, and a hint."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -39,9 +39,22 @@ class UnknownName(SpecHubError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str]):
         known = sorted(known)
-        near = get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = _nearest(str(name).lower().replace("-", "_"), known)
+        hint = f" Did you mean {near!r}?" if near else ""
         super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """The word that looks like the name, or the one that it abbreviates: "wor" stands for without_replacement."""
+    if near := get_close_matches(name, known, n=1):
+        return near[0]
+    longer = [word for word in known if word[:1] == name[:1] and _in_order(name, word)]
+    return longer[0] if len(longer) == 1 else None
+
+
+def _in_order(letters: str, word: str) -> bool:
+    rest = iter(word)
+    return all(letter in rest for letter in letters)
 
 
 class CertificateError(SpecHubError):

@@ -13,7 +13,7 @@ from spechub_lp.coupling import Coupling
 from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError, TooLarge
 from spechub_lp.instance import Instance, enumerate_drafts
-from spechub_lp.samplers.base import Sampler
+from spechub_lp.samplers import Sampler, by_name
 from spechub_lp.typing import Array, ArrayLike
 
 LARGEST_TABLE = 4_000_000
@@ -21,13 +21,13 @@ LARGEST_TABLE = 4_000_000
 
 
 @renamed.argument(normalise="normalize")
-def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -> Coupling:
+def exact(sampler: str | Sampler | type[Sampler], p: Any, q: Any = None, *, normalize: bool = False) -> Coupling:
     """Compute the exact distribution of a sampler, by enumeration of every draft tuple in rationals.
 
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p : [V]
         Target distribution, as rationals, strings or floats (see `distributions.parse`); or an `Instance` with the
         sampler's drafts.
@@ -57,6 +57,7 @@ def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -
     >>> coupling.is_lossless, coupling.acceptance
     (True, Fraction(37, 100))
     """
+    sampler = by_name(sampler)
     instance = Instance.parse(p, q, sampler.k, sampler.drafts, normalize)
     if (instance.policy, instance.k) != (sampler.drafts, sampler.k):
         raise SpecHubError(
@@ -70,7 +71,7 @@ def exact(sampler: Sampler, p: Any, q: Any = None, *, normalize: bool = False) -
     return Coupling(p[0].copy(), x.copy(), instance.mass.copy(), accept, residual)
 
 
-def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
+def reference(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike) -> Coupling:
     """Compute the distribution of a sampler as rounding leaves it, by the same enumeration.
 
     The verdicts are computed in the dtype of p and q, as a draw computes them, then summed in float64.
@@ -78,7 +79,7 @@ def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p : [V]
         Target distribution in floats, numpy or torch, on any device.
     q : [V] or [k, V]
@@ -104,6 +105,7 @@ def reference(sampler: Sampler, p: ArrayLike, q: ArrayLike) -> Coupling:
     >>> reference(samplers.RRS(), np.array([0.0, 0.2, 0.8]), np.array([0.6, 0.3, 0.1])).distance < 1e-15
     True
     """
+    sampler = by_name(sampler)
     p, q = float_pair(sampler, p, q)
     if (rows := distributions.batch(p=p, q=q)) != 1:
         raise SpecHubError(

@@ -9,12 +9,13 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp import distributions
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import halvings, pick, zero
 from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
-from spechub_lp.samplers.base import Sampler, Verdict
+from spechub_lp.samplers import Sampler, Verdict, by_name
 from spechub_lp.typing import Array, ArrayLike, FloatArray
 
 MEMORY = 64 * 2**20
@@ -43,8 +44,10 @@ class Draw:
     drafts: Array
     """[B, k] the drafts."""
 
+    __eq__ = equal_fields
 
-def draw(sampler: Sampler, p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
+
+def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
     """Draw drafts and output from explicit uniforms; the same u gives the same tokens in numpy and torch.
 
     Both ends of [0, 1] are legal in every dtype, because rounding to float32, float16 or bfloat16 makes uniforms of
@@ -59,7 +62,7 @@ def draw(sampler: Sampler, p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p : [V] or [B, V]
         Target distributions, numpy or torch.
     q : [V] or [B, V]
@@ -85,6 +88,7 @@ def draw(sampler: Sampler, p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:
     >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
     [0]
     """
+    sampler = by_name(sampler)
     return draw_in_slices(sampler, *inputs(sampler, p, q, u))
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
 from spechub_lp._util import renamed
 from spechub_lp.distributions import count
@@ -31,6 +32,8 @@ class Cut:
     """[B, V] the token set, True where it holds the token."""
     error: Array
     """[B] bound on |alpha - optimum|, of rounding and search: no lossless rule accepts more than alpha + error."""
+
+    __eq__ = equal_fields
 
 
 class DraftPolicy:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.typing import NumpyArray
 
 
@@ -41,6 +42,8 @@ class Program:
     """[n] token of each variable."""
     gain: NumpyArray
     """[n] 1 where the token was drafted, else 0."""
+
+    __eq__ = equal_fields
 
     @property
     def size(self) -> tuple[int, int]:

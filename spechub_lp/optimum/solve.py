@@ -12,6 +12,7 @@ import gmpy2
 import numpy as np
 
 from spechub_lp import drafts as policies
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util import renamed
 from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
@@ -56,6 +57,13 @@ class Optimum:
     """[N, k] every draft tuple of positive mass."""
     weights: NumpyArray
     """[N] their mass Q(x)."""
+
+    __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        instance = self.instance
+        tokens = ", ".join(map(str, sorted(self.H)))
+        return f"Optimum(alpha={self.alpha}, H={{{tokens}}}, k={instance.k}, {instance.policy.name}, V={len(self.p)})"
 
     @property
     def p(self) -> tuple[Fraction, ...]:

@@ -57,13 +57,13 @@ _ITS_OWN: Any = object()
 """Stands for the k that is not given: None is no number of drafts."""
 
 
-def by_name(name: str | Sampler, k: int = _ITS_OWN) -> Sampler:
+def by_name(name: str | Sampler | type[Sampler], k: int = _ITS_OWN) -> Sampler:
     """Find a sampler.
 
     Parameters
     ----------
     name
-        A sampler's name, or `module:object`; a sampler passes through.
+        A sampler's name, or `module:object`; a sampler passes through, and a rule's class is made with its defaults.
     k
         Number of drafts: 2 where none is given, or those of the sampler that was passed or found at an address.
 
@@ -87,6 +87,8 @@ def by_name(name: str | Sampler, k: int = _ITS_OWN) -> Sampler:
     if isinstance(name, str) and ":" in name:
         found = objects.find(name, Sampler, "sampler")
         return objects.at(name, found if k is _ITS_OWN else replace(found, k=k))
+    if isinstance(name, type) and issubclass(name, Sampler):
+        name = name()
     if isinstance(name, Sampler):
         return name if k is _ITS_OWN else objects.at(objects.kept(name), replace(name, k=k))
     k = 2 if k is _ITS_OWN else k
