@@ -9,7 +9,7 @@ import numpy as np
 
 from spechub_lp.decoding.readers import Reader
 from spechub_lp.evaluate.measures import Setting
-from spechub_lp.sampling import draw_drafts
+from spechub_lp.sampling import descend, sums
 from spechub_lp.trees.drafted import Drafted
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import PathThenBlock
@@ -207,7 +207,10 @@ def draw_children(policy: Any, q: Array, k: int, rng: np.random.Generator) -> li
     >>> draw_children(TopK(), np.array([0.25, 0.75]), 2, np.random.default_rng(0))
     [1, 0]
     """
-    drafts: list[int] = draw_drafts(policy, q[None], rng.random((1, k)))[0].tolist()
+    drafts: list[int] = []
+    for u in rng.random(k).tolist():
+        weights = policy.draft(q[None], np.asarray([drafts], dtype=np.int64), k)
+        drafts.append(descend(sums(weights[0]), u))
     return drafts
 
 

@@ -21,7 +21,7 @@ ADAPTERS = (
 )
 """The engines that have an adapter for the gate; `name/variant` passes the variant on (spechub/rrs)."""
 
-ENGINES = ("transformers", "spechub")
+ENGINES = ("transformers", "spechub", "llama.cpp")
 """The whole engines that have an adapter; `name/variant` passes the variant on (transformers/prompt_lookup)."""
 
 TIME_LIMIT = 5.0

@@ -1,4 +1,4 @@
-"""Whole engines wrong in one place are failed, with setting and position: every third of them, for time."""
+"""Whole engines wrong in one place are failed, with setting and position (every third, for time); right ones pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spechub_lp.gate.generation.pair import TinyPair, make_pair, write_pair
 from spechub_lp.gate.generation.results import Verdict
 
 pytest.importorskip("transformers")
-from wrong_generations import WRONG, Patched
+from wrong_generations import RIGHT, WRONG, Patched
 
 if TYPE_CHECKING:
     from wrong_generations import Case
@@ -44,3 +44,9 @@ def test_a_wrong_engine_is_failed(pair: TinyPair, case: Case) -> None:
     assert row.distance > TOLERANCE
     place = "position" if case.position is None else f"position {case.position} "
     assert place in row.message
+
+
+@pytest.mark.parametrize("case", RIGHT[:3], ids=lambda case: case.name)
+def test_a_right_engine_that_looks_wrong_passes(pair: TinyPair, case: Case) -> None:
+    row = checked(pair, case)
+    assert row.verdict == Verdict.EXACT, row

@@ -277,14 +277,17 @@ WRONG = (
     Case("bias on one side", processed(logits_process.SequenceBiasLogitsProcessor, leaves_out), "logit bias",
          position=0),
 )  # fmt: skip
-RIGHT = (
-    Case("a sampled draft as a point mass", [(Assisted, "_generate_candidates", point_mass)], tokens=3, drafts=2),
-    Case("the last draft is dropped", [(Assisted, "_generate_candidates", one_draft_less)], tokens=3, drafts=2),
-    Case("drawn from the target and looked up", verified(LookedUp), tokens=3, drafts=2),
-    Case("a test by <=", verified(LessOrEqualAtZero), tokens=3, drafts=2),
-    Case("textbook", verified(Verify), tokens=3, drafts=2),
+RIGHT = tuple(
+    Case(name, patches, "top-k 2", tokens=3, drafts=2)
+    for name, patches in (
+        ("a sampled draft as a point mass", [(Assisted, "_generate_candidates", point_mass)]),
+        ("the last draft is dropped", [(Assisted, "_generate_candidates", one_draft_less)]),
+        ("drawn from the target and looked up", verified(LookedUp)),
+        ("a test by <=", verified(LessOrEqualAtZero)),
+        ("textbook", verified(Verify)),
+    )
 )
-"""Not run yet: an exact pass with two drafts takes minutes."""
+"""Two drafts a step; of two tokens to choose from, so that all is enumerated in seconds."""
 
 
 class Patched(Transformers):

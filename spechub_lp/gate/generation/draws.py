@@ -82,7 +82,8 @@ def check_draws(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
     prompts = unlike_prompts(pair, plain.batch)
 
     def work(asking: Asking) -> Row:
-        reference = reference_joint(pair, prompts, plain)
+        own = plain.changed & getattr(engine, "own_meanings", frozenset())
+        reference = None if own else reference_joint(pair, prompts, plain)
         if reference is not None:
             return _against_reference(asking, setting, drafted, reference)
         return _against_plain(asking, setting, plain, drafted)

@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp._util.extras import extra
 from spechub_lp.gate.engines.node import one_thread
 from spechub_lp.gate.generation.ask import Failed, ask
 from spechub_lp.gate.generation.requests import Engine, Failure, Params, Tokens
+from spechub_lp.gate.generation.watching import Watching
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Value
-from spechub_lp.gate.noise.interception import ControlledTorch, controlled
+from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
+from spechub_lp.gate.noise.watched_floats import WATCHED
 from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
 from spechub_lp.gate.settings import FALSE_ALARM
-
-with extra("gate", "the gate"):
-    import torch
 
 END = -1
 """What follows the last token of a text that ended before its time."""
 ENDS = (0.0, 1.0)
 """Where a uniform is looked at that was seen in a comparison, beside the other side of the comparison."""
+DIGITS = 6
+"""Thresholds that differ beyond these digits are one."""
 PROBES = 32
 """Random calls that the regions must explain."""
 AT_ONCE = 16
@@ -45,47 +45,33 @@ class Computed:
     """sure(mass): whether no region of that mass was overlooked, but for a chance of FALSE_ALARM; makes calls."""
 
 
-class Watching(ControlledTorch):
-    """Notes the numbers with which uniforms are compared: a threshold is then found in two calls, not in twenty-four.
-
-    What was noted is a hint where to look, and nothing rests on it.
-    """
-
-    def see(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
-            a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
-            self.control.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
-        return self.answer(func, types, args, kwargs)
-
-
-_COMPARISONS = {
-    op for name in ("le", "lt", "ge", "gt") for op in (getattr(torch.ops.aten, name).Tensor,
-                                                       getattr(torch.ops.aten, name).Scalar)
-}  # fmt: skip
-Watching.__torch_dispatch__ = Watching.see  # type: ignore[assignment]
-
-
-def _few(x: Any) -> bool:
-    return isinstance(x, float) or (isinstance(x, torch.Tensor) and x.is_floating_point() and x.numel() <= 64)
-
-
 class Informed(Explorer):
     """An explorer that tries the hints first."""
 
     def __init__(self, evaluate: Any, hints: dict[tuple[Any, ...], list[float]], **options: Any):
         super().__init__(evaluate, coarse=True, **options)
         self.hints = hints
+        self.quick = True
+        """Whether a uniform that tells with what it is compared, and told nothing, is looked at from its ends only."""
 
     def _split_uniforms(self, nodes: list[Node]) -> None:
         wide = self.start
         for node in nodes:
             assert node.draw is not None
-            grid, hints = 2**node.draw.size, self.hints.get(node.prefix, ())
-            self.start = ENDS if hints else wide
-            places = {int(hint * grid) - below for hint in hints if 0 < hint < 1 for below in (0, 1)}
-            self.known = {(at, at + 1) for at in places if 0 <= at < grid - 1}
+            told = self.hints.get(node.prefix) or (self.quick and node.draw.source in WATCHED)
+            self.start = ENDS if told else wide
             super()._split_uniforms([node])
         self.start = wide
+
+    def _middles(self, node: Node, points: dict[int, Any]) -> list[int]:
+        assert node.draw is not None
+        grid, reach = 2**node.draw.size, 2 ** max(0, node.draw.size - self.finest) // 2
+        hints = {int(hint * grid) for hint in self.hints.get(node.prefix, ()) if 0 < hint < 1}
+        around = (
+            [(h - reach, h + reach) for h in hints] if reach else [(h - b, h - b + 1) for h in hints for b in (0, 1)]
+        )
+        self.known = {gap for gap in around if 0 <= gap[0] and gap[1] < grid}
+        return super()._middles(node, points)
 
     def sure(self, roots: list[Node], missing: float) -> bool:
         """Whether random calls meet nothing that their regions do not explain, until a region of mass `missing` would
@@ -103,6 +89,18 @@ class Informed(Explorer):
 def _enumerated(node: Node) -> bool:
     """Whether everything below is choices among outcomes, each of which was looked at."""
     return node.draw is None or (node.draw.kind is DrawKind.PICK and all(map(_enumerated, node.children)))
+
+
+@dataclass(frozen=True)
+class WatchedRun(Run):
+    """A run whose uniforms told with what they were compared."""
+
+    thresholds: tuple[tuple[float, ...], ...] = ()
+
+    def signature(self, start: int) -> tuple[Any, ...]:
+        """Two runs that compare later uniforms with unlike numbers go on differently, whatever came out this time."""
+        later = [[round(x, DIGITS) for x in found] for found in self.thresholds[start:]]
+        return (*super().signature(start), str(later))
 
 
 class Calls:
@@ -135,8 +133,17 @@ class Calls:
     def _run(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
         choices = control.choices = ChoiceSequence(prefix, rule)
         control.compared.clear()
+        control.thresholds.clear()
         outcome = self.once()
-        run = Run(tuple(choices.draws), tuple(choices.values), outcome)
+        told: dict[int, list[float]] = defaultdict(list)
+        for place, threshold in control.thresholds:
+            told[place].append(threshold)
+        run = WatchedRun(
+            tuple(choices.draws),
+            tuple(choices.values),
+            outcome,
+            tuple(tuple(told[n]) for n in range(len(choices.draws))),
+        )
         self._note(run, control.compared)
         return run
 
@@ -146,16 +153,17 @@ class Calls:
         read = ask(self.engine, self.prompts, self.params, self.vocabulary, self.seconds)
         return read if isinstance(read, Failure) else tuple(part.tokens for part in read)
 
-    def _note(self, run: Run, compared: list[tuple[float, float]]) -> None:
+    def _note(self, run: WatchedRun, compared: list[tuple[float, float]]) -> None:
         """The other side of every comparison of a uniform, by the noise before the uniform."""
         sides: dict[float, list[float]] = defaultdict(list)
         for a, b in compared:
             sides[a].append(b)
             sides[b].append(a)
-        for place, (draw, value) in enumerate(zip(run.draws, run.values, strict=True)):
+        for place, (draw, value, told) in enumerate(zip(run.draws, run.values, run.thresholds, strict=True)):
             if draw.kind is DrawKind.UNIFORM:
                 found = self.hints.setdefault(run.values[:place], [])
-                found += [x for x in sides.get(value * 2.0**-draw.size, ()) if x not in found]  # type: ignore[operator]
+                seen = sides.get(value * 2.0**-draw.size, ())  # type: ignore[operator]
+                found += [x for x in (*seen, *told) if x not in found]
 
 
 def joint_distribution(
@@ -193,7 +201,7 @@ def joint_distribution(
     if not thorough:
         found, roots = explorer.distributions([None], probes=PROBES, repairs=0)
     if thorough or found[None].unexplained:
-        calls.thorough, explorer.rules = True, RULES
+        calls.thorough, explorer.rules, explorer.quick = True, RULES, False
         found, roots = explorer.distributions([None], probes=PROBES)
     whole = found[None]
     return Computed(_sound(whole.chances), whole.unexplained, calls.made, lambda mass: explorer.sure(roots, mass))

@@ -27,7 +27,7 @@ from spechub_lp.gate.settings import ENGINES
 
 GRACE = 30.0
 """Seconds beyond a setting's own limit before its process is given up."""
-PACKAGES = {"transformers": "transformers", "llama_cpp": "llama-cpp-python"}
+PACKAGES = {"transformers": "transformers", "llama.cpp": "xllamacpp"}
 JOINT, LOGPROBS, SEEDS = CHECKS = ("joint distribution", "log-probabilities", "seeds")
 Task = tuple[str, Setting]
 Report = Callable[[str, int, int], None]
@@ -84,6 +84,10 @@ def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
         from spechub_lp.gate.generation.engines.own import OwnLoop
 
         return OwnLoop(folder, variant)
+    if head == "llama.cpp":
+        from spechub_lp.gate.generation.engines.llama_cpp import LlamaCpp
+
+        return LlamaCpp(folder, variant)
     raise UnknownName("whole engine", head, ENGINES)
 
 
@@ -172,6 +176,8 @@ def _checked(engine: Engine, pair: TinyPair, check: str, setting: Setting, plan:
     if row.verdict is not Verdict.INCONCLUSIVE:
         return row
     drawn = check_draws(*ask)
+    if drawn.verdict is Verdict.NOT_OFFERED:  # a batch for the draws, which is not what the setting asks for
+        return row
     return replace(drawn, message="; ".join(filter(None, [drawn.message, f"not computed: {row.message}"])))
 
 

@@ -165,6 +165,10 @@ class Control:
     choices: ChoiceSequence
     compared: list[tuple[float, float]] = field(default_factory=list)
     """Both sides of comparisons that were made, where the stand-in of a generator notes them."""
+    watched: bool = False
+    """Whether python's and numpy's uniforms tell with what they are compared."""
+    thresholds: list[tuple[int, float]] = field(default_factory=list)
+    """What they told: the place of a uniform in the sequence, and the number at which a comparison turns."""
 
 
 class Free(ChoiceSequence):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control
+from spechub_lp.gate.noise.watched_floats import uniform, watched_array
 
 # The legacy functions under the names of the Generator's methods.
 LEGACY = {"rand": "_rand", "random_sample": "random", "ranf": "random", "sample": "random", "randint": "integers"}
@@ -49,11 +50,19 @@ class ControlledNumpy:
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         bits = 24 if np.dtype(dtype) == np.float32 else 53
-        values = self._many(size, lambda: self._choices.uniform(bits, "numpy.random.random"), dtype)
+        values = self._uniforms(size, bits, dtype)
         if out is None:
             return values
         out[...] = values
         return out
+
+    def _uniforms(self, size: Any, bits: int, dtype: Any) -> Any:
+        def one() -> float:
+            return uniform(self._control, bits, "numpy.random.random")
+
+        if self._control.watched and size is not None and bits == 53:
+            return watched_array([one() for _ in range(int(np.prod(size, dtype=int)))], size)
+        return self._many(size, one, dtype)
 
     def _rand(self, *size: int) -> Any:
         return self.random(size or None)

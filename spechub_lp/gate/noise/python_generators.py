@@ -3,6 +3,7 @@
 from typing import Any
 
 from spechub_lp.gate.noise.choice_sequence import Control
+from spechub_lp.gate.noise.watched_floats import uniform
 
 
 class ControlledPython:
@@ -12,7 +13,7 @@ class ControlledPython:
         self.control = control
 
     def random(self, *instance: Any) -> float:
-        return self.control.choices.uniform(53, "random.random")
+        return uniform(self.control, 53, "random.random")
 
     def getrandbits(self, *bits: Any) -> int:
         return self.control.choices.integer(2 ** bits[-1], "random.getrandbits")

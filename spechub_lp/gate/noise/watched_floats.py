@@ -1,0 +1,175 @@
+"""Uniforms that tell with what they are compared: python floats and small numpy arrays.
+
+What they tell is a hint where a threshold may lie. Arithmetic with plain numbers is followed as long as it is affine;
+whatever else is done with such a number gives a plain one, as it would have.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.gate.noise.choice_sequence import Control
+
+LARGEST = 64
+"""Numbers of an array that one uniform is compared with, at most."""
+
+WATCHED = ("random.random", "numpy.random.random")
+"""Sources of uniforms that tell."""
+
+
+class _Compared:
+    """What both kinds of scalars do when they are compared."""
+
+    control: Control
+    place: int
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def _compared(self, compare: Callable[[Any, Any], Any], other: Any) -> Any:
+        note_comparison(self, other)
+        return compare(self.bare(), other)  # type: ignore[attr-defined]
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(operator.ge, other)
+
+
+class WatchedFloat(_Compared, float):
+    """slope * u + offset, of the uniform u at a place of the choice sequence."""
+
+    bare = float.__float__
+
+    def __new__(cls, value: float, control: Control, place: int, slope: float = 1.0, offset: float = 0.0) -> Any:
+        made: Any = super().__new__(cls, value)
+        made.control, made.place, made.slope, made.offset = control, place, slope, offset
+        return made
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
+
+    def _line(self, value: Any, slope: float, offset: float) -> Any:
+        known = type(value) is float and slope
+        return WatchedFloat(value, self.control, self.place, slope, offset) if known else value
+
+    def __add__(self, other: Any) -> Any:
+        value = float(self) + other
+        return self._line(value, self.slope, self.offset + other) if _plain(other) else value
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        value = float(self) - other
+        return self._line(value, self.slope, self.offset - other) if _plain(other) else value
+
+    def __rsub__(self, other: Any) -> Any:
+        value = other - float(self)
+        return self._line(value, -self.slope, other - self.offset) if _plain(other) else value
+
+    def __mul__(self, other: Any) -> Any:
+        value = float(self) * other
+        return self._line(value, self.slope * other, self.offset * other) if _plain(other) else value
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        value = float(self) / other
+        return self._line(value, self.slope / other, self.offset / other) if _plain(other) else value
+
+
+class WatchedEntry(_Compared, np.float64):
+    """A uniform that was taken from an array."""
+
+    def bare(self) -> np.float64:
+        return np.float64(float(self))
+
+    def __reduce__(self) -> Any:
+        return np.float64, (float(self),)
+
+
+class WatchedArray(np.ndarray[Any, Any]):
+    """Uniforms in an array; what is made of it is a plain array, but for its entries and lists of them."""
+
+    entries: Any = None
+    """[same shape] of WatchedFloat."""
+
+    def tolist(self) -> Any:
+        return super().tolist() if self.entries is None else self.entries.tolist()
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if self.entries is None:
+            return found
+        return _watched(self.entries[key]) if isinstance(found, np.ndarray) else _entry(self.entries[key])
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and ufunc in _COMPARISONS:
+            _note_pairs(*inputs)
+        if (out := kwargs.get("out")) is not None:
+            kwargs["out"] = tuple(map(_bare, out))
+        return getattr(ufunc, method)(*map(_bare, inputs), **kwargs)
+
+
+_COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal)
+
+
+def uniform(control: Control, bits: int, source: str) -> float:
+    """The next uniform of the choice sequence, watched where that is asked for."""
+    value = control.choices.uniform(bits, source)
+    return WatchedFloat(value, control, len(control.choices.draws) - 1) if control.watched else value
+
+
+def watched_array(values: list[float], shape: Any) -> WatchedArray:
+    """An array of watched uniforms."""
+    entries = np.empty(len(values), dtype=object)
+    entries[:] = values
+    return _watched(entries.reshape(shape))
+
+
+def _watched(entries: Any) -> WatchedArray:
+    made: WatchedArray = entries.astype(np.float64).view(WatchedArray)
+    made.entries = entries
+    return made
+
+
+def _entry(uniform: WatchedFloat) -> WatchedEntry:
+    made = WatchedEntry(float(uniform))
+    made.control, made.place = uniform.control, uniform.place
+    return made
+
+
+def note_comparison(uniform: Any, other: Any) -> None:
+    """Note the thresholds of the uniform itself."""
+    for number in np.ravel(other) if np.size(other) <= LARGEST else ():
+        if isinstance(number, float | int | np.floating) and not isinstance(number, _Compared):
+            uniform.control.thresholds.append((uniform.place, float((number - uniform.offset) / uniform.slope)))
+
+
+def _note_pairs(a: Any, b: Any) -> None:
+    one, two = (x.entries if isinstance(x, WatchedArray) and x.entries is not None else np.asarray(x) for x in (a, b))
+    if max(one.size, two.size) > LARGEST:
+        return
+    for x, y in np.broadcast(one, two):
+        for uniform, other in ((x, y), (y, x)):
+            if isinstance(uniform, WatchedFloat):
+                note_comparison(uniform, other)
+
+
+def _bare(x: Any) -> Any:
+    return x.view(np.ndarray) if isinstance(x, WatchedArray) else x
+
+
+def _plain(other: Any) -> bool:
+    return type(other) in (float, int)
