@@ -46,7 +46,7 @@ def test_a_wrong_engine_is_failed(pair: TinyPair, case: Case) -> None:
     assert place in row.message
 
 
-@pytest.mark.parametrize("case", RIGHT[:3], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", RIGHT[:1], ids=lambda case: case.name)
 def test_a_right_engine_that_looks_wrong_passes(pair: TinyPair, case: Case) -> None:
     row = checked(pair, case)
     assert row.verdict == Verdict.EXACT, row
