@@ -51,6 +51,7 @@ def _(k, policy, sharp_p, sharp_q):
     p = distributions.parse([w**sharp_p.value for w in TARGET], normalize=True)
     q = distributions.parse([w**sharp_q.value for w in DRAFT], normalize=True)
     sampler, _rival = (samplers.by_name(name, k.value) for name in RULES[policy.value])
+    assert isinstance(sampler, samplers.Border)
     _rows = rational_row(p), rational_row(q)
     race, mixture = Race.of(sampler, *_rows), sampler.prepare(*_rows)
     distribution, rival, best = exact(sampler, p, q), exact(_rival, p, q), optimum(p, q, k.value, sampler.drafts)

@@ -8,6 +8,7 @@ app = marimo.App(app_title="What is the compact program, and what proves its val
 with app.setup(hide_code=True):
     import timeit
     from functools import partial
+    from typing import Any
 
     import marimo as mo
     import numpy as np
@@ -23,7 +24,7 @@ with app.setup(hide_code=True):
 
     NAMES = "ABCD"
     POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
-    PROGRAMS = {
+    PROGRAMS: dict[str, Any] = {
         "full coupling": program.full,
         "compact": partial(program.compact, merged=False),
         "compact, merged": program.compact,
@@ -157,13 +158,13 @@ def _():
 @app.cell(hide_code=True)
 def _(largest, policy):
     vocabularies = [v for v in (4, 6, 8, 12, 16, 24, 32, 40) if v <= largest.value]
-    solved = {name: [] for name in PROGRAMS}
+    solved: dict[str, Any] = {name: [] for name in PROGRAMS}
     for _v in vocabularies:
         _p, _q = np.random.default_rng(_v).dirichlet(np.ones(_v), size=2)
         _x, _mass = enumerate_drafts(drafts.by_name(policy.value), _q[None], 2)
         for _name, _make in PROGRAMS.items():
             _parts = _make(_p, _x, _mass)
-            _seconds = min(timeit.repeat(lambda parts=_parts: highs.solve(parts), number=1, repeat=3))
+            _seconds = min(timeit.repeat(partial(highs.solve, _parts), number=1, repeat=3))
             solved[_name].append((_parts.size[1], _seconds, highs.solve(_parts).value))
     return solved, vocabularies
 

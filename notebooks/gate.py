@@ -6,6 +6,8 @@ __generated_with = "0.25.2"
 app = marimo.App(app_title="Does your sampler pass the gate?")
 
 with app.setup(hide_code=True):
+    from typing import Any
+
     import marimo as mo
 
     from spechub_lp.gate import Settings, problems
@@ -13,7 +15,11 @@ with app.setup(hide_code=True):
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, grouped, svg
     from spechub_lp.report.text.gate_report import shown, what_was_missed
 
-    KINDS = {"pass": ("PASSED", "success"), "biased": ("REFUSED", "danger"), "inconclusive": ("UNDECIDED", "warn")}
+    KINDS: dict[str, Any] = {
+        "pass": ("PASSED", "success"),
+        "biased": ("FAILED", "danger"),
+        "inconclusive": ("UNDECIDED", "warn"),
+    }
     POLICIES = ["iid", "without_replacement", "top_k"]
 
 
@@ -103,11 +109,11 @@ def _(bug, code, deep, k, mended_code, policy):
 @app.function(hide_code=True)
 def card(report):
     """The verdict on a coloured ground."""
-    word, kind = KINDS[report.status]
+    word, _ = KINDS[report.status]
     lines = [f"**{f.kind}** (level {f.level}): {f.message}" for f in shown(report, 3)]
     lines += [*report.inconclusive, *filter(None, [what_was_missed(report)])]
     listed = "\n".join(f"- {line}" for line in lines)
-    return mo.callout(mo.md(f"**{word}** after {report.calls:,} calls.\n\n{listed}"), kind=kind)
+    return mo.callout(mo.md(f"**{word}** after {report.calls:,} calls.\n\n{listed}"), kind=KINDS[report.status][1])
 
 
 @app.cell(hide_code=True)

@@ -7,6 +7,7 @@ app = marimo.App(app_title="How far is each sampler from the optimum?")
 
 with app.setup(hide_code=True):
     from fractions import Fraction
+    from typing import Any
 
     import marimo as mo
     import numpy as np
@@ -55,7 +56,7 @@ def _(rows):
     heat = mo.ui.slider(0.3, 1.5, 0.1, value=1.0, label="temperature", show_value=True)
     whole = mo.ui.checkbox(label=f"all {rows.vocabulary:,} tokens (else the few that matter most, exactly)")
     _by_hand, _drawn, _real = ([p_text, q_text, divide], [seed, spread, tokens], [position, heat, whole])
-    _tabs = {"by hand": _by_hand, "drawn at random": _drawn, "SmolLM2": _real}
+    _tabs: dict[str, Any] = {"by hand": _by_hand, "drawn at random": _drawn, "SmolLM2": _real}
     source = mo.ui.tabs({name: mo.vstack(controls) for name, controls in _tabs.items()})
     k = mo.ui.slider(1, 4, value=2, label="drafts k", show_value=True)
     wrong = mo.ui.checkbox(label="also a wrong pair: rrs fed with drafts without replacement")
@@ -76,11 +77,12 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
     try:
         if source.value == "by hand":
             p, q = distributions.pair(p_text.value, q_text.value, divide.value)
-        elif source.value == "SmolLM2":
+        elif real is not None:
             p, q = distributions.restrict(real, measures.TOP_TOKENS[k.value])
         else:
             _drawn = np.random.default_rng(seed.value).dirichlet([spread.value] * tokens.value, size=2)
-            p, q = distributions.pair(*np.rint(1000 * _drawn).astype(int).tolist(), normalize=True)
+            _p, _q = np.rint(1000 * _drawn).astype(int).tolist()
+            p, q = distributions.pair(_p, _q, normalize=True)
         measured = accepted(p, q, full, k.value, wrong.value)
     except SpecHubError as error:
         p, q = distributions.pair("4/10, 3/10, 2/10, 1/10", "1/10, 2/10, 3/10, 4/10")
@@ -94,7 +96,10 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
 @app.function(hide_code=True)
 def best_of(p, q, full, k: int, policy):
     """alpha* of k drafts: exact, or of the two distributions `full` at all tokens."""
-    return float(cut(*full, k, policy).alpha[0]) if full else optimum(p, q, k, policy).alpha
+    if full is None:
+        return optimum(p, q, k, policy).alpha
+    p, q = full
+    return float(cut(p, q, k, policy).alpha[0])
 
 
 @app.function(hide_code=True)

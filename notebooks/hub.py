@@ -142,11 +142,11 @@ def _(p, q):
     _p, _q = (np.asarray([distribution], dtype=float) for distribution in (p, q))
     with canvas(width=3.5, height=3.3) as (_targets, _axes):
         _place = triangle(_axes, ("p on 0", "1", "2"))
-        patchwork(_axes, _place, lambda distributions: kinds(distributions, _q), KINDS.values())
+        patchwork(_axes, _place, lambda distributions: kinds(distributions, _q), list(KINDS.values()))
         _axes.plot(*_place(_p), "o", mfc="white", mec="black", ms=8)
     with canvas(width=3.5, height=3.3) as (_drafts, _axes):
         _place = triangle(_axes, ("q on 0", "1", "2"))
-        patchwork(_axes, _place, lambda distributions: kinds(_p, distributions), KINDS.values())
+        patchwork(_axes, _place, lambda distributions: kinds(_p, distributions), list(KINDS.values()))
         borders(_axes, _place)
         _axes.plot(*_place(_q), "o", mfc="white", mec="black", ms=8)
     _titles = "Targets p by what the hub beats", "Draft distributions q by what the hub beats"

@@ -170,7 +170,8 @@ def _(captured, heat, position, words):
     SmolLM2-135M reads this; the draft skips four of its layers. Bold: the token that came. In the picture _ is a space.
     """)
     with canvas(width=6.4, height=3.2) as (_figure, _axes):
-        likeliest(_axes, *captured.distributions(position.value, heat.value), words)
+        _p, _q = captured.distributions(position.value, heat.value)
+        likeliest(_axes, _p, _q, words)
     mo.vstack([_said, position, heat, mo.Html(_text), mo.Html(svg(_figure, "The likeliest tokens of p and q"))])
     return
 
@@ -178,7 +179,8 @@ def _(captured, heat, position, words):
 @app.cell(hide_code=True)
 def _(captured, heat, k, position):
     with canvas(width=6.4, height=3.4) as (_figure, _axes):
-        ranges(_axes, accepted(*captured.batch(position.value, heat.value), k.value))
+        _p, _q = captured.batch(position.value, heat.value)
+        ranges(_axes, accepted(_p, _q, k.value))
     _words = mo.md(f"What each sampler accepts there with {k.value} drafts, beside the optimum of these drafts:")
     mo.vstack([_words, mo.Html(svg(_figure, "Acceptance of each sampler at this position"))])
     return

@@ -71,7 +71,8 @@ def at_temperature(rows: Rows, which: np.ndarray, t: float, k: int) -> dict[str,
                 samplers.BorderAdaptive(k, Adaptive(threshold)),
                 samplers.BorderTempered(k, Tempered(power)),
             )
-            out.append([rule.acceptance(p[b : b + 1], q[b : b + 1])[0] for rule in rules])
+            known = [rule.acceptance(p[b : b + 1], q[b : b + 1]) for rule in rules]
+            out.append([float(row[0]) for row in known if row is not None])
         return np.asarray(out)
 
     wor, adaptive, tempered = by_slab(rows, which, t, accepted).T

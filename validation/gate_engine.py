@@ -9,6 +9,7 @@ import argparse
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from spechub_lp._util.io import write_text
 from spechub_lp.gate.generation import settings
@@ -18,7 +19,7 @@ from spechub_lp.gate.generation.results import EngineReport
 from spechub_lp.gate.generation.run import JOINT, Plan, gate_engine
 from spechub_lp.report.text.generation import markdown
 
-PAIRS = {"": {}, "own_tokens": {"own_tokens": True}, "layers": {"layers": 2}}
+PAIRS: dict[str, dict[str, Any]] = {"": {}, "own_tokens": {"own_tokens": True}, "layers": {"layers": 2}}
 VARIANTS = {
     "assistant": "", "prompt_lookup": "", "heuristic": "", "confidence": "", "universal": "own_tokens",
     "early_exit": "layers",

@@ -14,10 +14,12 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
-import run as validation
 import torch
 
 from spechub_lp._util.io import write_json, write_text
@@ -34,9 +36,8 @@ from spechub_lp.trees.path import BorderPath, Choice, Place
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
-
-sys.path.insert(0, str(validation.HERE.parent))
-
+from validation import run as validation
+from validation import train_pair
 from validation.pages import with_part
 
 BINARY = {f"2^{d}": full(2, d) for d in (2, 3, 4, 5)}
@@ -131,8 +132,8 @@ def part(tree: Drafted, shape: Shape) -> Drafted:
     for node, parent in enumerate(shape.parents[1:], start=1):
         older = sum(p == parent for p in shape.parents[1:node])
         nodes.append(tree.children[nodes[parent]][older])
-    tokens, p, q = ([row[n] for n in nodes] for row in (tree.tokens, tree.p, tree.q))
-    return Drafted(shape.parents, tokens, p, q)
+    p, q = ([row[n] for n in nodes] for row in (tree.p, tree.q))
+    return Drafted(shape.parents, [tree.tokens[n] for n in nodes], p, q)
 
 
 def accepted(rule: Any, tree: Drafted) -> list[float]:
@@ -216,9 +217,8 @@ def rates(tally: Tally, t: float, rule: str) -> dict[int, list[float]]:
 def load(name: str) -> tuple[Pair, dict[str, Any]]:
     """The models and the tokens of the prompts."""
     if name == "austen":
-        models = [str(validation.MODELS / side) for side in ("target", "draft")]
-        pair = load_pair(*models)
-        texts = validation.train_pair.held_out()[:24]
+        pair = load_pair(str(validation.MODELS / "target"), str(validation.MODELS / "draft"))
+        texts = train_pair.held_out()[:24]
         return pair, {f"austen_{n + 1}": pair.tokenizer(text[:32]).input_ids for n, text in enumerate(texts)}
     pair = load_pair(*validation.SMOLLM2)
     files = sorted((validation.HERE / "text" / "prompts").glob("*.txt"), key=lambda f: f.stem.split("_")[::-1])
@@ -229,7 +229,9 @@ def work(name: str, plan: Plan, best: bool) -> None:
     """All prompts of a pair, into paired_trees_NAME.json, written after each."""
     torch.set_num_threads(1)
     file = validation.RESULTS / f"paired_trees_{name}.json"
-    document = read_json(file) if file.exists() else {"done": [], "shapes": {}, "tally": Tally().document()}
+    document: dict[str, Any] = (
+        read_json(file) if file.exists() else {"done": [], "shapes": {}, "tally": Tally().document()}
+    )
     tally, done = Tally.read(document["tally"]), [tuple(entry) for entry in document["done"]]
     pair, prompts = load(name)
     for t in plan.temperatures:

@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import border_on_captured
 import torch
-import train_pair
 
 from spechub_lp._util.io import write_json, write_text
 from spechub_lp._util.parallel import end_on_signals
@@ -42,6 +40,7 @@ from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
+from validation import border_on_captured, train_pair
 
 HERE = Path(__file__).parent
 RESULTS, MODELS = HERE / "results", HERE.parent / "build" / "austen"

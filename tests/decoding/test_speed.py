@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,6 @@ def test_stopped_tree_runs_go_on_behind_the_last_loop(tmp_path: Path, monkeypatc
     from spechub_lp.capture.models import load_pair
 
     script = ROOT / "validation" / "run.py"
-    monkeypatch.setattr(sys, "path", [*sys.path, str(script.parent)])
     spec = importlib.util.spec_from_file_location("validation_run", script)
     run = importlib.util.module_from_spec(known(spec))
     known(known(spec).loader).exec_module(run)

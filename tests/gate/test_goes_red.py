@@ -7,8 +7,11 @@ from _pytest.mark import ParameterSet
 from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_chains import MUTANTS as CHAIN_MUTANTS
 from gate_mutants import CONTROLS, MUTANTS, Mutant
+from gate_table import line
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
+from spechub_lp.gate.protocols import ProtocolName
+from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
 FEW = Settings(seconds=60, searched=6)
@@ -69,3 +72,8 @@ def test_settings_are_recorded() -> None:
     report = check_node(lambda p, q, drafts: (0, -1), settings=Settings(seconds=5, levels=(1,)), cases=problems()[:1])
     assert report.exit_code == 1
     assert report.document()["settings"]["seconds"] == 5
+
+
+def test_the_table_has_a_line_for_an_engine_that_nothing_is_proved_of() -> None:
+    report = Report("slow", ProtocolName.NODE, "iid", 2, inconclusive=["too few draws"])
+    assert line("slow", report) == "| slow | by draws | none: inconclusive | 0 calls, 0.0 s | not seen |"

@@ -4,14 +4,10 @@ The whole zoo takes an hour or more: `python validation/benchmarks/gate_power.py
 """
 
 import importlib
-import sys
 from typing import Any
 
 import pytest
 import torch
-from places import ROOT
-
-sys.path.insert(0, str(ROOT / "validation" / "benchmarks"))
 from power.all_engines import ENTRIES, Entry
 
 from spechub_lp._util.reading import read_json

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
+import comparison
 import pytest
 from known import known
 from places import ROOT
-
-from validation.benchmarks import comparison
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

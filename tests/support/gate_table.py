@@ -32,13 +32,14 @@ def cosine(distance: float) -> float:
 
 def line(what: str, report: Report) -> str:
     proofs = [f for f in report.findings if f.proof]
-    first = min(proofs, key=lambda f: f.level)
+    first = min(proofs, key=lambda f: f.level, default=None)
+    found = f"{first.level}: {first.kind}" if first else f"none: {report.status}"
     exact = [row.distance for row in report.rows if row.level == 1]
     distance = f"{max(exact):.3g}" if exact else "by draws"
     d = max(exact, default=0.0)
     lets = f"{chi_square_power(d):.2f} / {'passes' if cosine(d) > 0.99 else 'rejects'}" if exact else "not seen"
     cost = f"{report.calls:,} calls, {report.seconds:.1f} s"
-    return f"| {what} | {distance} | {first.level}: {first.kind} | {cost} | {lets} |"
+    return f"| {what} | {distance} | {found} | {cost} | {lets} |"
 
 
 def main() -> None:

@@ -186,7 +186,8 @@ def valid(rng: random.Random) -> dict[str, Any]:
         document["claim"]["drafts"] = [[list(x), str(m)] for x, m in brute.draft_distribution(policy, rows, k).items()]
         if policy == "product":
             document["claim"]["q"] = document["claim"]["q"][0]
-    return json.loads(json.dumps(document))
+    read: dict[str, Any] = json.loads(json.dumps(document))
+    return read
 
 
 def other_order(document: Any, rng: random.Random) -> None:

@@ -100,7 +100,7 @@ def _rrsw(p: Any, q: Any) -> Decimal:
         context.prec, context.Emin = 60, -(10**6)
         p, q = [_decimal(m) for m in p], [_decimal(m) for m in q]
         rest = [max(Decimal(0), a - b) for a, b in zip(p, q, strict=True)]
-        accepted, missed = sum(map(min, p, q)), sum(rest)
+        accepted, missed = sum(map(min, p, q), Decimal(0)), sum(rest, Decimal(0))
         if not missed:
             return Decimal(1)
         residual = [m / missed for m in rest]
@@ -118,7 +118,10 @@ def _kseq(p: Any, q: Any, k: int) -> Decimal:
     with localcontext() as context:
         context.prec, context.Emin = 40, -(10**6)
         p, q = [_decimal(m) for m in p], [_decimal(m) for m in q]
-        beta = lambda rho: sum(min(a / rho, b) for a, b in zip(p, q, strict=True))  # noqa: E731
+
+        def beta(rho: Decimal) -> Decimal:
+            return sum((min(a / rho, b) for a, b in zip(p, q, strict=True)), Decimal(0))
+
         low, high = Decimal(1), Decimal(k)
         if 1 - (1 - beta(low)) ** k <= beta(low):
             high = low

@@ -1,6 +1,7 @@
 """`cut` against rational arithmetic: every policy, dtype and kind of row, with the claimed error as the bound."""
 
 import random
+from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cmp_to_key
@@ -45,23 +46,29 @@ def _compare(p: Any, q: Any, k: int, policy: str, sort: bool, where: str, must: 
         must = must and str(p.dtype).removeprefix("torch.") in ("float64", "float32")
         yield f"{what}: rejected: {error}" if must else None
         return
-    alpha, error = rows.scalar(found.alpha), rows.scalar(found.error)
+    alpha, within = rows.scalar(found.alpha), rows.scalar(found.error)
     right, value = _right(rows.whole(p), rows.whole(q), k, policy)
-    if not abs(Fraction(alpha) - right) <= Fraction(error):
-        yield f"{what}: alpha {alpha!r} +- {error:.2g}; exact {float(right)!r}, off by {float(alpha - right):.2g}"
+    if not abs(Fraction(alpha) - right) <= Fraction(within):
+        yield f"{what}: alpha {alpha!r} +- {within:.2g}; exact {float(right)!r}, off by {float(alpha - right):.2g}"
         return
     H = [bool(b) for b in np.asarray(found.H)[0]]
     of_set = value(H)
-    ok = of_set is None or abs(Fraction(alpha) - of_set) <= Fraction(error)
-    yield None if ok else f"{what}: alpha {alpha!r} +- {error:.2g}; 1 + p(H) - Q(H) of its H is {float(of_set)!r}"
+    ok = of_set is None or abs(Fraction(alpha) - of_set) <= Fraction(within)
+    yield None if ok else f"{what}: alpha {alpha!r} +- {within:.2g}; 1 + p(H) - Q(H) of its H is {float(of_set)!r}"
 
 
 def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
     """(the optimum, H -> 1 + p(H) - Q(H) or None)."""
     P, S, V = sum(p), sum(q), len(p)
-    covered = lambda H: Fraction(sum(w for w, b in zip(p, H, strict=True) if b), P)  # noqa: E731
+
+    def covered(H: Sequence[bool]) -> Fraction:
+        return Fraction(sum(w for w, b in zip(p, H, strict=True) if b), P)
+
     if policy == "iid":
-        inside: Any = lambda H: Fraction(sum(w for w, b in zip(q, H, strict=True) if b), S) ** k  # noqa: E731
+
+        def inside(H: Sequence[bool]) -> Fraction:
+            return Fraction(sum(w for w, b in zip(q, H, strict=True) if b), S) ** k
+
         return _prefixes(p, q, k), lambda H: 1 + covered(H) - inside(H)
     if policy == "without_replacement" and k == 2 and V > 6:
         return _pairs(p, q), lambda H: None
@@ -70,7 +77,10 @@ def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
             return _prefixes(p, q, 1), lambda H: None
         a, b = ([Fraction(w, total) for w in row] for row, total in ((p, P), (q, S)))
         distribution = brute.draft_distribution(policy, tuple(b), k)
-        held = lambda H: sum((m for x, m in distribution.items() if all(H[y] for y in x)), Fraction(0))  # noqa: E731
+
+        def held(H: Sequence[bool]) -> Fraction:
+            return sum((m for x, m in distribution.items() if all(H[y] for y in x)), Fraction(0))
+
         return brute.optimum(a, distribution)[0], lambda H: 1 + covered(H) - held(H)
     support = sum(w > 0 for w in q)
     n = 1 if policy == "hub" else min(support, k if policy == "top_k" else k - 1)
@@ -91,7 +101,11 @@ def _right(p: list[int], q: list[int], k: int, policy: str) -> tuple[Any, Any]:
 
 def _by_ratio(p: list[int], q: list[int]) -> list[int]:
     can = [y for y in range(len(q)) if q[y]]
-    return sorted(can, key=cmp_to_key(lambda a, b: p[a] * q[b] - p[b] * q[a]))
+
+    def later(a: int, b: int) -> int:
+        return p[a] * q[b] - p[b] * q[a]
+
+    return sorted(can, key=cmp_to_key(later))
 
 
 def _prefixes(p: list[int], q: list[int], k: int) -> Fraction:
@@ -130,14 +144,14 @@ def _classes(rng: random.Random) -> Checks:
     of = [rng.randrange(kinds) for _ in range(size)]
     weights = [values[c] for c in of]
     shape = rng.choice(("rising", "counts", "flat", "dirichlet", "near q"))
-    target = {
+    targets: dict[str, Callable[[int], float]] = {
         "rising": lambda y: y + 1.0,
         "counts": lambda y: float(rng.randrange(5)),
         "flat": lambda y: 1.0,
         "dirichlet": lambda y: rng.expovariate(1),
         "near q": lambda y: weights[y] * (1 + rng.random() / 4),
-    }[shape]
-    p = np.array([target(y) for y in range(size)])
+    }
+    p = np.array([targets[shape](y) for y in range(size)])
     p = p / p.sum() if p.sum() else np.full(size, 1 / size)
     q = np.array(weights, dtype=float) / sum(weights)
     what = f"cut, without_replacement, k = {k}, V = {size}, q of {kinds} values {values}, p {shape}"
@@ -163,6 +177,6 @@ def _classes(rng: random.Random) -> Checks:
                 Q = brute.without_replacement_inside([Decimal(w) for w in classes], counts, inside, k, Decimal(1))
                 least = min(least, Decimal(covered) / sum(exact_p) - Q)
         right = Fraction(1 + least)
-    alpha, error = rows.scalar(found.alpha), rows.scalar(found.error)
-    ok = abs(Fraction(alpha) - right) <= Fraction(error)
-    yield None if ok else f"{what}: alpha {alpha!r} +- {error:.2g}; exact {float(right)!r}"
+    alpha, within = rows.scalar(found.alpha), rows.scalar(found.error)
+    ok = abs(Fraction(alpha) - right) <= Fraction(within)
+    yield None if ok else f"{what}: alpha {alpha!r} +- {within:.2g}; exact {float(right)!r}"

@@ -69,7 +69,7 @@ def uniforms(rng: random.Random, p: Any, q: Any, k: int) -> Any:
 
 
 def _draws(sampler: Any, p: Any, q: Any, u: Any, what: str) -> Checks:
-    sides = []
+    sides: list[Any] = []
     for library in (np.asarray, torch.asarray):
         try:
             made = draw(sampler, library(p), library(q), library(u))

@@ -18,7 +18,7 @@ SECONDS, MEMORY = 120, 4 << 30
 
 WIDEST = {1: 5, 2: 5, 3: 4, 4: 3}
 OPTIMAL = {"lp_table", "spechub", "greedy_hubs", "border", "border_wor", "border_adaptive", "border_tempered"}
-WITNESSED = ("naive", "nss", "rrs", "rrsw", "kseq", "spechub", "greedy_hubs")
+WITNESSED = ("naive", "nss", "rrs", "rrsw", "kseq", "spechub", "greedy_hubs", "border", "border_wor")
 
 
 def trial(seed: int) -> Checks:
@@ -67,7 +67,8 @@ def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
     yield _same(
         dict(zip(coupling.drafts, coupling.mass, strict=True)), distribution, f"draft distribution of {name}, {case}"
     )
-    output, accepted, joint = [Fraction(0)] * len(p), Fraction(0), {}
+    output, accepted = [Fraction(0)] * len(p), Fraction(0)
+    joint: dict[oracle.Outcome, Fraction] = {}
     for x, mass, accept, residual in zip(
         coupling.drafts, coupling.mass, coupling.accept, coupling.residual, strict=True
     ):
@@ -92,10 +93,8 @@ def _rule(sampler: Any, p: Any, q: Any, k: int, case: str) -> Checks:
         if closed is not None:
             yield _same(plain(np.asarray(closed)[0]), accepted, f"closed form of {name}, {case}")
     if sampler.name in WITNESSED and sampler.drafts.name == sampler.own[0].name:
-        given = {} if sampler.name == "spechub" else {"k": k}
-        if sampler.name == "kseq":
-            given["rho"] = plain(sampler.discount(rational_row(p), rational_row(q))[0, 0])
-        witness = oracle.witness(oracle.program(type(sampler)) or "", p=list(p), q=list(q), **given)
+        own = {} if sampler.name == "spechub" else {"k": k}
+        witness = oracle.witness(oracle.program(type(sampler)) or "", p=list(p), q=list(q), **own)
         yield _same(joint, witness, f"joint distribution, {name}, {case}")
 
 

@@ -97,5 +97,5 @@ def _sampler(rng: random.Random) -> Any:
 
 
 def _row(dice: np.random.Generator) -> np.ndarray:
-    row = np.exp(3 * dice.normal(size=WIDE))
-    return row / row.sum()
+    row: np.ndarray = np.exp(3 * dice.normal(size=WIDE))
+    return np.asarray(row / row.sum())
