@@ -1,5 +1,6 @@
 """Names of the first release live on for one release, with a warning."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 import spechub_lp
 from spechub_lp import drafts, exact, optimum, samplers
 from spechub_lp._util.renamed import OLD_MODULES
 from spechub_lp.capture import store as new_store
+from spechub_lp.cli.renamed import OPTIONS
+from spechub_lp.report.schemas import OLD_FIELDS, OLD_NAMES
 
 P, Q = [3, 1], [1, 1]
 
@@ -84,3 +88,14 @@ def test_the_plugin_loads_by_both_names_beside_its_entry_point(name: str, tmp_pa
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+def test_the_changelog_has_every_old_name_in_its_table() -> None:
+    _, _, table = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("### Renamed")
+    cells = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")]
+    module = {before: now for what, before, now in cells if what == "| module"}
+    assert module == {f"`{old}`": ", ".join(f"`{part}`" for part in new) + " |" for old, new in OLD_MODULES.items()}
+    named = " ".join(before for _, before, _ in cells)
+    fields = {old for renamed in OLD_FIELDS.values() for old in renamed}
+    for old in {*OLD_NAMES, *OPTIONS, *fields}:
+        assert re.search(rf"[` ]{old}`", named), old
