@@ -267,8 +267,8 @@ def table(name: str, t: float, documents: dict[str, Any]) -> str:
         for rule in RULES:
             mean, gain = tally.mean((t, shape, rule)), tally.difference((t, shape, rule), (t, shape, "rrsw"))
             cells.append("" if mean is None else f"{1 + mean.mean:.3f}")
-            missing = mean is None or gain is None or gain.half_width is None or rule == "rrsw"
-            gains.append("" if missing else f"{gain.mean:+.3f} ± {gain.half_width:.3f}")
+            known = gain is not None and gain.half_width is not None and mean is not None and rule != "rrsw"
+            gains.append(f"{gain.mean:+.3f} ± {gain.half_width:.3f}" if gain is not None and known else "")
         if any(cells):
             lines += [f"| {shape} | {' | '.join(cells)} |", f"| | {' | '.join(gains)} |"]
     prompts = [prompt for at, best, prompt in documents[name]["done"] if at == t and not best]

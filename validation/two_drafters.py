@@ -7,6 +7,7 @@ better or the worse draft first; beside two drafts of the better one alone.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,9 @@ def main() -> None:
     tally = Tally()
     for n, own in enumerate(document):
         target, better = p[n : n + 1], q[n : n + 1]
-        both = {"two of the better": (cut(target, better).alpha, RRS.acceptance(target, better), None)}
+        both: dict[str, tuple[Any, Any, Any]] = {
+            "two of the better": (cut(target, better).alpha, RRS.acceptance(target, better), None)
+        }
         for name, other in worse.items():
             pair = np.stack([better, other[n : n + 1]], axis=1)
             best = cut(target, pair, 2, "product").alpha

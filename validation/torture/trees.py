@@ -18,7 +18,7 @@ from validation.torture.mutations import mutate
 SECONDS, MEMORY = 60, 1 << 30
 MUTANTS = 25
 CLOSE = 1e-6
-SHAPES = ([[]], [[[]]], [[], []], [[[]], []], [[], [[]]], [[[], []]])
+SHAPES: tuple[list[Any], ...] = ([[]], [[[]]], [[], []], [[[]], []], [[], [[]]], [[[], []]])
 """As nested lists, small enough for every filling to be looked at."""
 
 Paths = frozenset[tuple[int, ...]]
