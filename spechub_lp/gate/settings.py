@@ -7,6 +7,7 @@ from typing import Any
 ADAPTERS = (
     "transformers",
     "spechub",
+    "kernels",
     "eagle",
     "sglang_chain",
     "sglang_dspark",

@@ -1,0 +1,93 @@
+"""This package's own kernels as engines, by the protocol of explicit noise: `kernels/border`, `kernels/border_wor`, ...
+
+`kernels/rrs` and the like are one node; `kernels/border` and `kernels/border_wor` are whole trees too, by Border's path
+and block verification. `_classes` at the end of a name (`kernels/border_classes`) puts the tokens into classes, as the
+kernels do for a whole vocabulary.
+"""
+
+import torch
+
+from spechub_lp import samplers
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.adapters.sglang_tree import depth_of
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.kernels.node import KERNELS, verify
+from spechub_lp.kernels.tree import children, verify_tree
+from spechub_lp.trees.shape import children_of
+
+BITS = 53
+
+
+class NodeKernel:
+    """`kernels.node.verify` for one level of siblings."""
+
+    protocol = "uniform"
+
+    def __init__(self, name: str, k: int, sort: bool | None = None):
+        self.sampler, self.sort = samplers.by_name(name, k), sort
+        self.branchings = [(k,)]
+
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
+        """The level, the verdict, and the token after a rejection."""
+        return (NoiseSpec("u", (3,), dtype=torch.float64, bits=BITS),)
+
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        assert batch.q is not None
+        drafts = batch.token[:, 1:]
+        out = verify(self.sampler, batch.p[:, 0], batch.q[:, 0], drafts, noise["u"], sort=self.sort)
+        _all_good(out.tokens >= 0)
+        taken = out.slots >= 0
+        rows = torch.arange(len(drafts))
+        behind = batch.p[rows, (out.slots + 1).clamp_min(0)]
+        more = torch.multinomial(behind.float(), 1)[:, 0]
+        tokens = torch.stack([out.tokens, torch.where(taken, more, -1)], dim=1)
+        return Emitted(tokens, taken.long() + 1)
+
+
+class TreeKernel:
+    """`kernels.tree.verify_tree`."""
+
+    protocol = "uniform"
+    ragged = True
+
+    def __init__(self, k: int, replaced: bool, sort: bool | None = None):
+        self.replaced, self.sort = replaced, sort
+        self.branchings = [(k,), (k, 1)]
+
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
+        """A uniform of each node, and one for the last token."""
+        nodes = batch.token.shape[1]
+        return (
+            NoiseSpec("u", (nodes,), dtype=torch.float64, bits=BITS),
+            NoiseSpec("last", (), dtype=torch.float64, bits=BITS),
+        )
+
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        assert batch.q is not None
+        most = max(len(each) for row in batch.parent.tolist() for each in children_of(row))
+        child = children(batch.parent, most)
+        depth = depth_of(batch)
+        out = verify_tree(
+            batch.p, batch.q, child, batch.token, noise["u"], noise["last"],
+            depth=depth, replaced=self.replaced, sort=self.sort,
+        )  # fmt: skip
+        _all_good(out.n > 0)
+        return Emitted(out.tokens[:, : int(out.n.max())], out.n, out.nodes)
+
+
+def _all_good(good: torch.Tensor) -> None:
+    """The caller of a kernel looks at its marks when it has the tokens on the host anyway."""
+    if not bool(good.all()):
+        raise SpecHubError(f"row {int((~good).nonzero()[0, 0])} holds no distributions")
+
+
+def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> NodeKernel | TreeKernel:
+    """The kernel of that rule. Raises UnknownName, or SpecHubError when none is named or drafts are not its own."""
+    name = variant.removesuffix("_classes")
+    if not name:
+        raise SpecHubError("name a rule: kernels/border, kernels/border_wor, kernels/rrs, ...")
+    sort = False if variant.endswith("_classes") else None
+    sampler = samplers.by_name(name, k)
+    if type(sampler) not in KERNELS:
+        return NodeKernel(name, k, sort)
+    return TreeKernel(k, KERNELS[type(sampler)], sort)

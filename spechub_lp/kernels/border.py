@@ -1,0 +1,194 @@
+"""Border for a batch of rows: prepare, choose a draft at a drawn level, and what the chosen draft is verified against.
+
+The tokens are put into places of falling p/q: each token by itself where rows are narrow (an engine's top-k or top-p
+leaves a few hundred tokens: exactly optimal), and classes of p/q where they are wide (the loss is that of the spread of
+p/q within a class of 1/64 octave). Both are lossless for the same reason: the distribution b of the chosen draft is
+known, and the draft is verified against b.
+"""
+
+from dataclasses import dataclass
+
+from spechub_lp._util.extras import extra
+from spechub_lp.kernels import mixture
+from spechub_lp.kernels.classes import ClassSums, class_of, class_sums, residual_draw
+
+with extra("torch", "the kernels"):
+    import torch
+
+MOST_SORTED = 1024
+"""Tokens up to which a row is sorted; wider rows are put into classes."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Border's mixture for a batch of rows, before there are drafts.
+
+    Examples
+    --------
+    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5]))
+    >>> prepared = prepare(p, q, 2)
+    >>> x = torch.tensor([[0, 2]])
+    >>> prepared.b(x).round(decimals=2).tolist(), prepared.accept(x).round(decimals=2).tolist()
+    ([[0.36, 0.34]], [[1.0, 0.29]])
+    """
+
+    p: torch.Tensor
+    """[B, V] target."""
+    q: torch.Tensor
+    """[B, V] draft distribution, of the same dtype."""
+    rank: torch.Tensor | None
+    """[B, V] place of each token, or None where places are classes."""
+    first: torch.Tensor
+    """[B, 1] where the classes begin."""
+    mixture: mixture.Mixture
+    scale: torch.Tensor
+    """[B, 2] weight / sum of p, and 1 / sum of q."""
+
+    def place(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the places [B, k] of tokens x [B, k]."""
+        if self.rank is not None:
+            return self.rank.gather(1, x)
+        return class_of(self.p.gather(1, x), self.q.gather(1, x), self.first)
+
+    def b(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, k] that tokens x [B, k] are the chosen draft, float64."""
+        return self.mixture.density.gather(1, self.place(x)) * self.chance(x)
+
+    def chance(self, x: torch.Tensor) -> torch.Tensor:
+        """Return q [B, k] at tokens x [B, k], over the sum of its row."""
+        return self.q.gather(1, x).double() * self.scale[:, 1:]
+
+    def accept(self, x: torch.Tensor) -> torch.Tensor:
+        """Return min(1, w p / b) [B, k] at tokens x [B, k]; 0 where b is 0."""
+        target, b = self.p.gather(1, x).double() * self.scale[:, :1], self.b(x)
+        return torch.where(target < b, target / b, (b > 0).double())
+
+    def residual(self, u: torch.Tensor, density: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw a token [B] from (w p - b)+ with uniforms u [B]; also return the mass [B] of that.
+
+        `density` [B, n] takes the place of b/q.
+        """
+        over = (self.mixture.density if density is None else density) * self.scale[:, 1:]
+        token, mass = residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u)
+        return token, mass[:, 0]
+
+
+def prepare(
+    p: torch.Tensor,
+    q: torch.Tensor,
+    k: int | torch.Tensor,
+    *,
+    replaced: bool = True,
+    weight: torch.Tensor | None = None,
+    sort: bool | None = None,
+) -> Prepared:
+    """Make Border's mixture for a batch of rows.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft distributions in one dtype, float32 or float64. Sums are divided out.
+    k : int or [B, 1]
+        Number of drafts.
+    replaced
+        Whether the drafts are drawn with replacement; without, k is 1 or 2.
+    weight : [B]
+        What is left of the target, for a path (`kernels.tree`); else 1.
+    sort
+        Whether every token is a place of its own; by default where a row has at most MOST_SORTED.
+
+    Returns
+    -------
+    Prepared
+        B rows.
+
+    Examples
+    --------
+    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5]))
+    >>> prepare(p, q, 2, replaced=False).mixture.hit.round(decimals=3).tolist()  # some draft is among the best j
+    [[0.0, 0.486, 1.0, 1.0]]
+    """
+    drafts = torch.full((p.shape[0], 1), k, device=p.device) if isinstance(k, int) else k
+    first, (top, token) = torch.log2(drafts.float()).ceil(), (p[:, :1], drafts) if replaced else q.max(1, keepdim=True)
+    if not replaced:  # b/q is at most 1 + 1 / (1 - q(hub))
+        first = (1 - torch.log2((1 - top.float()).clamp_min(2.0**-23))).ceil()
+    sort = p.shape[1] <= MOST_SORTED if sort is None else sort
+    rank, sums = _sorted(p, q, not replaced) if sort else (None, class_sums(p, q, first, pairs=not replaced))
+    missed = mixture.missed_iid(sums.q, drafts if replaced else 1)
+    if sums.odds is not None and sums.odds_q is not None:
+        share = top.double() / sums.q_sum
+        place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
+        pair = mixture.missed_pair(sums.q, sums.odds, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
+        missed = torch.where(drafts > 1, pair, missed)
+    left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
+    made = mixture.make(left * sums.p, sums.q, missed)
+    return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1))
+
+
+def _sorted(p: torch.Tensor, q: torch.Tensor, pairs: bool) -> tuple[torch.Tensor, ClassSums]:
+    """Places and sums where every token is a place of its own; tokens that q cannot draft come last."""
+    target, draft = p.double(), q.double()
+    p_sum, q_sum = target.sum(dim=1, keepdim=True), draft.sum(dim=1, keepdim=True)
+    order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
+    draft = (draft / q_sum).gather(1, order)
+    target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
+    odds = torch.where(draft > 0.5, 0.0, draft / (1 - draft).clamp_min(0.5)) if pairs else None
+    return rank, ClassSums(target, draft, odds, None if odds is None else odds * draft, p_sum, q_sum)
+
+
+def choose(
+    prepared: Prepared,
+    x: torch.Tensor,
+    level: torch.Tensor,
+    *,
+    replaced: bool = True,
+    there: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute the probability that each draft is chosen, at a drawn level.
+
+    With replacement it is the earliest draft of the best block that was hit. Two drafts x, y of one block, made without
+    replacement: x with probability [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)), with G the block and A
+    those before it.
+
+    Parameters
+    ----------
+    prepared
+        B rows.
+    x : [B, k]
+        Drafts in the order drawn.
+    level : [B]
+        Uniforms in [0, 1].
+    replaced
+        Whether the drafts were drawn with replacement.
+    there : [B, k]
+        Which slots hold a draft; by default all.
+
+    Returns
+    -------
+    [B, k]
+        Rows sum to 1 (to 0 where there is no draft).
+
+    Examples
+    --------
+    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5]))
+    >>> choose(prepare(p, q, 2), torch.tensor([[2, 1]]), torch.tensor([0.5])).tolist()  # one block at this level
+    [[1.0, 0.0]]
+    """
+    place = prepared.place(x)
+    if there is not None:
+        place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
+    first, end = mixture.block_at(prepared.mixture, level, place.amin(dim=1))
+    inside = (place >= first[:, None]) & (place < end[:, None])
+    if there is not None:
+        inside &= there
+    earliest = (inside & (inside.cumsum(dim=1) == 1)).double()
+    if replaced or x.shape[1] == 1:
+        return earliest
+    own, better = (prepared.mixture.q.gather(1, at[:, None]) for at in (end, first))
+    odds = better / (own - better).clamp_min(1e-300)
+    chance = prepared.chance(x)
+    x_first, x_second = chance[:, :1], chance[:, 1:]
+    keep = (1 - x_second + odds * (x_first - x_second)) / (2 - x_first - x_second).clamp_min(1e-300)
+    keep = keep.clamp(0, 1)
+    return torch.where(inside.all(dim=1, keepdim=True), torch.cat([keep, 1 - keep], dim=1), earliest)

@@ -1,0 +1,131 @@
+"""Verifiers of one node for a batch of rows: Border as a kernel of its own, every other rule by its own verdict.
+
+Nothing waits for the device: no copy to the host, and no shape or branch that depends on what the rows hold.
+"""
+
+from typing import Any, NamedTuple
+
+from spechub_lp import samplers
+from spechub_lp._util.extras import extra
+from spechub_lp.errors import SpecHubError
+from spechub_lp.kernels import border
+from spechub_lp.kernels.classes import plain_draw
+from spechub_lp.samplers.base import Sampler
+
+with extra("torch", "the kernels"):
+    import torch
+
+KERNELS: dict[type[Sampler], bool] = {samplers.Border: True, samplers.BorderBucketed: True, samplers.BorderWor: False}
+"""The rules with a kernel of their own, and whether their drafts are drawn with replacement."""
+MOST_PAIRED = 2
+"""Drafts without replacement that the kernel takes."""
+NOTHING = -1
+"""Token and slot of a row that holds no distributions."""
+
+
+class Verified(NamedTuple):
+    """What comes out of a batch of nodes."""
+
+    tokens: torch.Tensor
+    """[B] int64 the output token, or -1 where p or q is no distribution."""
+    slots: torch.Tensor
+    """[B] int64 index of the accepted draft, or -1 where all were rejected."""
+
+
+def verify(
+    rule: str | Sampler,
+    p: torch.Tensor,
+    q: torch.Tensor,
+    drafts: torch.Tensor,
+    u: torch.Tensor,
+    *,
+    sort: bool | None = None,
+) -> Verified:
+    """Verify the drafts of a batch of nodes.
+
+    Parameters
+    ----------
+    rule
+        A sampler or its name. `border`, `border_bucketed` and `border_wor` (up to two drafts) run as kernels; the
+        verdict of any other rule is its own.
+    p, q : [B, V]
+        Target and draft distributions, float64, float32, float16 or bfloat16.
+    drafts : [B, k]
+        Token ids in the order drawn.
+    u : [B, 3] or [B, 2]
+        Uniforms in [0, 1]: the level of Border's mixture (no other rule looks at it), the verdict, and the token
+        after a rejection. With two, the last is made of what the verdict left of its own.
+    sort
+        Border: sort the tokens, exactly optimal, or put them into classes of p/q; by default by the width of the row.
+
+    Returns
+    -------
+    Verified
+        Token and slot are -1 in a row whose p or q holds a NaN or does not sum to about 1.
+
+    Raises
+    ------
+    SpecHubError
+        Shapes do not fit. Entries are not looked at: that would wait for the device.
+
+    Examples
+    --------
+    >>> p, q = torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[0.2, 0.3, 0.5]])
+    >>> verify("border", p, q, torch.tensor([[2, 1]]), torch.tensor([[0.1, 0.5, 0.5]]))
+    Verified(tokens=tensor([1]), slots=tensor([1]))
+    """
+    sampler = samplers.by_name(rule, drafts.shape[1]) if isinstance(rule, str) else rule
+    _fit(p, q, drafts, u)
+    p, q = floats(p), floats(q)
+    q = q if q.dtype == p.dtype else q.to(p.dtype)
+    kernel = _border(sampler, p, q, drafts, u, sort)
+    accept, rest = kernel if kernel is not None else _verdict(sampler, p, q, drafts)
+    upto = accept.cumsum(dim=1)
+    taken = upto[:, -1:]
+    coin = u[:, 1:2].double().clamp_max(1 - 2.0**-53)
+    slot = (upto <= coin).sum(dim=1, keepdim=True)
+    last = u[:, 2] if u.shape[1] == 3 else ((coin - taken) / (1 - taken).clamp_min(2.0**-53)).clamp(0, 1)[:, 0]
+    token = torch.where(
+        slot < drafts.shape[1], drafts.gather(1, slot.clamp_max(drafts.shape[1] - 1)), rest(last)[:, None]
+    )
+    good = (holds_mass(p) & holds_mass(q))[:, None]
+    slot = torch.where(good & (slot < drafts.shape[1]), slot, NOTHING)
+    return Verified(torch.where(good, token, NOTHING)[:, 0], slot[:, 0])
+
+
+def floats(a: torch.Tensor) -> torch.Tensor:
+    """Return float64 and float32 as they are, and shorter floats in float32."""
+    return a if a.dtype in (torch.float64, torch.float32) else a.float()
+
+
+def holds_mass(a: torch.Tensor) -> torch.Tensor:
+    """Return whether each row [B, V] sums to about 1; False for a NaN: [B]."""
+    return (a.sum(dim=1) - 1).abs() < 0.1
+
+
+def _border(
+    sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor, sort: bool | None
+) -> tuple[torch.Tensor, Any] | None:
+    """Accept [B, k] and how to draw after a rejection; None where the rule has no kernel."""
+    replaced = KERNELS.get(type(sampler))
+    if replaced is None or not (replaced or sampler.k <= MOST_PAIRED):
+        return None
+    if isinstance(sampler, samplers.BorderBucketed):
+        sort = False if sort is None else sort
+    prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=sort)
+    share = border.choose(prepared, x, u[:, 0], replaced=replaced)
+    return share * prepared.accept(x), lambda last: prepared.residual(last)[0]
+
+
+def _verdict(sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    verdict = sampler.verify(p, q, x)
+    return verdict.accept.double(), lambda last: plain_draw(verdict.residual, last)
+
+
+def _fit(p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor) -> None:
+    if p.ndim != 2 or p.shape != q.shape:
+        raise SpecHubError(f"p has shape {tuple(p.shape)} and q {tuple(q.shape)}; a batch of nodes has [B, V] of each")
+    if x.ndim != 2 or x.shape[0] != p.shape[0] or not x.shape[1]:
+        raise SpecHubError(f"drafts have shape {tuple(x.shape)}; with p of shape {tuple(p.shape)} it is [B, k]")
+    if u.ndim != 2 or u.shape[0] != p.shape[0] or u.shape[1] not in (2, 3):
+        raise SpecHubError(f"u has shape {tuple(u.shape)}; with p of shape {tuple(p.shape)} it is [B, 3] or [B, 2]")

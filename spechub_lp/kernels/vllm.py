@@ -1,0 +1,88 @@
+"""Block verification under the signature of vLLM's `rejection_sample`: swap one import."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spechub_lp._util.extras import extra
+from spechub_lp.kernels.streams import uniforms
+from spechub_lp.kernels.tree import children, verify_tree
+
+with extra("torch", "the kernels"):
+    import torch
+
+
+def rejection_sample(
+    draft_token_ids: torch.Tensor,
+    num_draft_tokens: Sequence[int],
+    max_spec_len: int,
+    cu_num_draft_tokens: torch.Tensor,
+    draft_probs: torch.Tensor | None,
+    target_logits: torch.Tensor,
+    bonus_token_ids: torch.Tensor,
+    sampling_metadata: Any,
+    *,
+    seed: torch.Tensor | None = None,
+    offset: torch.Tensor | int = 0,
+) -> torch.Tensor:
+    """Verify a ragged batch of chains as blocks; the bonus token is the caller's.
+
+    Parameters
+    ----------
+    draft_token_ids : [T]
+        The drafts of all requests, one after the other.
+    num_draft_tokens
+        [B] drafts of each request, on the host.
+    max_spec_len
+        The most of them.
+    cu_num_draft_tokens : [B]
+        Where the drafts of each request end.
+    draft_probs : [T, V] or None
+        Distribution of each draft; None where every draft was sure.
+    target_logits : [T, V]
+        Logits at each draft, temperature and truncation applied.
+    bonus_token_ids : [B, 1]
+        Put out behind a chain that is accepted whole.
+    sampling_metadata
+        `all_greedy`, and `temperature` [B]: where it is 0 (or all are greedy) the most likely token is the target.
+    seed : [B]
+        int64: the request's noise is a function of seed and offset alone; by default torch.rand.
+    offset : [B] or int
+        Position of the request.
+
+    Returns
+    -------
+    [B, max_spec_len + 1]
+        int32 tokens, then -1; -1 throughout where a row holds a NaN.
+    """
+    batch, (total, width), to = len(num_draft_tokens), target_logits.shape, target_logits.device
+    ends = cu_num_draft_tokens.long()
+    sizes = torch.diff(ends, prepend=ends.new_zeros(1))
+    step = torch.arange(max_spec_len + 1, device=to)
+    there = step < sizes[:, None]
+    at = torch.where(there, (ends - sizes)[:, None] + step, total)
+    p = _target(target_logits, sampling_metadata, sizes)
+    drafted = torch.nn.functional.pad(draft_token_ids.long(), (0, 1))
+    q = torch.nn.functional.one_hot(drafted[:-1], width).to(p.dtype) if draft_probs is None else draft_probs.to(p.dtype)
+    first = torch.nn.functional.one_hot(bonus_token_ids.new_zeros(1).long(), width).to(p.dtype)  # behind the last draft
+    rows_p, rows_q = torch.cat([p, first])[at], torch.cat([q, first])[at]
+    rows_p = torch.where(
+        there[:, :, None], rows_p, torch.nn.functional.one_hot(bonus_token_ids[:, 0].long(), width)[:, None]
+    )
+    parent = torch.where(step <= sizes[:, None], step - 1, -1)
+    token = torch.nn.functional.pad(drafted[at[:, :-1]], (1, 0), value=0)
+    count = max_spec_len + 2
+    noise = torch.rand(batch, count, dtype=torch.float64, device=to) if seed is None else uniforms(seed, offset, count)
+    out = verify_tree(rows_p, rows_q, children(parent, 1), token, noise[:, :-1], noise[:, -1], depth=max_spec_len)
+    return out.tokens.to(torch.int32)
+
+
+def _target(logits: torch.Tensor, metadata: Any, sizes: torch.Tensor) -> torch.Tensor:
+    """Target rows [T, V]; the most likely token alone where the temperature is 0."""
+    p = torch.softmax(logits.float(), dim=-1)
+    if getattr(metadata, "all_random", False):
+        return p
+    sure = torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(p.dtype)
+    if getattr(metadata, "all_greedy", False):
+        return sure
+    greedy = torch.repeat_interleave(metadata.temperature == 0, sizes, output_size=len(logits))
+    return torch.where(greedy[:, None], sure, p)

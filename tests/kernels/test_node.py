@@ -1,0 +1,225 @@
+"""Kernels for one node: the distribution they give is the target's, and Border's is the optimum or near it."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spechub_lp import cut, samplers
+from spechub_lp.errors import SpecHubError
+from spechub_lp.kernels import border, classes, mixture
+from spechub_lp.kernels.classes import plain_draw
+from spechub_lp.kernels.node import verify
+from spechub_lp.samplers.border.merge_tree import merge
+from spechub_lp.sampling import draw_drafts, inverse_cdf
+from spechub_lp.typing import FloatArray
+
+RULES = {True: "border", False: "border_wor"}
+OWN = ("rrs", "rrsw", "kseq", "spechub", "greedy_hubs", "nss")
+
+
+def rows(rng: np.random.Generator, tokens: int, kind: int) -> tuple[FloatArray, FloatArray]:
+    """One pair [V]: zeros in p, zeros in q, a hub above 1/2, or nothing of the kind."""
+    p, q = rng.dirichlet([0.5] * tokens), rng.dirichlet([0.5] * tokens)
+    if kind == 1:
+        p[0] = 0
+    elif kind == 2:
+        q[1] = 0
+    elif kind == 3:
+        q = 0.05 * q + 0.95 * np.eye(tokens)[2]
+    return p / p.sum(), q / q.sum()
+
+
+def tuples(sampler: samplers.Sampler, q: FloatArray) -> tuple[torch.Tensor, FloatArray]:
+    """Every tuple of drafts [n, k] and its probability [n]."""
+    x = np.asarray(list(product(range(len(q)), repeat=sampler.k)))
+    mass = np.ones(len(x))
+    for j in range(sampler.k):
+        each = sampler.drafts.draft(np.broadcast_to(q, (len(x), len(q))), x[:, :j], sampler.k)
+        mass *= np.take_along_axis(np.asarray(each), x[:, j : j + 1], 1)[:, 0]
+    return torch.from_numpy(x[mass > 0]), mass[mass > 0]
+
+
+def levels_of(prepared: border.Prepared) -> tuple[FloatArray, FloatArray]:
+    """Middles and lengths of the levels between which the blocks change, from the exact face's merge tree."""
+    table = prepared.mixture
+    q, hit = (np.diff(a[0].numpy()) for a in (table.q, table.hit))
+    there = q > 0
+    tree = merge(q[there], hit[there], table.density[0].numpy()[there])
+    ends = np.unique([0.0, 1.0, *tree.merge_level])
+    return (ends[1:] + ends[:-1]) / 2, np.diff(ends)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize(("name", "k"), [("border", 2), ("border", 3), ("border_wor", 2)])
+def test_the_chosen_draft_has_the_distribution_that_it_is_verified_against(
+    name: str, k: int, sort: bool, dtype: torch.dtype
+) -> None:
+    rng, sampler = np.random.default_rng(k), samplers.by_name(name, k)
+    for kind in range(4):
+        pair = [torch.from_numpy(a)[None].to(dtype) for a in rows(rng, 4, kind)]
+        p, q = (np.asarray(a[0].double() / a.double().sum()) for a in pair)
+        prepared = border.prepare(*pair, k, replaced=name == "border", sort=sort)
+        middles, lengths = levels_of(prepared)
+        x, mass = tuples(sampler, q)
+        many = border.prepare(
+            *(a.expand(len(x) * len(middles), -1) for a in pair), k, replaced=name == "border", sort=sort
+        )
+        drafts = x.repeat(len(middles), 1)
+        level = torch.from_numpy(np.repeat(middles, len(x)))
+        share = border.choose(many, drafts, level, replaced=name == "border").numpy()
+        found = np.zeros(4)
+        np.add.at(found, drafts.numpy(), share * (np.repeat(lengths, len(x)) * np.tile(mass, len(middles)))[:, None])
+        b = prepared.b(torch.arange(4)[None])[0].numpy()
+        assert found == pytest.approx(b, abs=1e-12)
+        optimum = cut(p[None], q[None], k, sampler.drafts).alpha[0]
+        accepted = np.minimum(p, b).sum()
+        assert accepted <= optimum + 1e-9
+        assert not sort or accepted == pytest.approx(optimum, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("name", "k"), [("border", 3), ("border_wor", 2), *((n, 2) for n in OWN)])
+def test_drawn_tokens_are_the_targets(name: str, k: int, dtype: torch.dtype) -> None:
+    """Draws of one pair: each token within five standard errors of its probability."""
+    rng, sampler, n = np.random.default_rng(3), samplers.by_name(name, k), 8_000
+    p, q = (torch.from_numpy(a).to(dtype) for a in rows(rng, 5, 3))
+    target = p.double() / p.double().sum()
+    draft = q.double() / q.double().sum()
+    x = draw_drafts(sampler.drafts, draft[None], torch.from_numpy(rng.random((n, k))))
+    out = verify(sampler, p.expand(n, -1), q.expand(n, -1), x, torch.from_numpy(rng.random((n, 3))))
+    seen = torch.bincount(out.tokens, minlength=5) / n
+    slack = 5 * (target * (1 - target) / n).sqrt() + 1e-5
+    assert bool(((seen - target).abs() <= slack).all())
+    taken = out.slots >= 0
+    assert torch.equal(x.gather(1, out.slots.clamp_min(0)[:, None])[taken, 0], out.tokens[taken])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_same_uniform_gives_the_token_of_the_exact_face(name: str) -> None:
+    rng, sampler = np.random.default_rng(4), samplers.by_name(name)
+    p, q = (torch.from_numpy(rng.dirichlet([0.4] * 700, 64)) for _ in range(2))
+    u = torch.from_numpy(rng.random((64, 3)))
+    x = draw_drafts(sampler.drafts, q, u[:, :2])
+    verdict = sampler.verify(p, q, x)
+    place = inverse_cdf(torch.cat([verdict.accept, verdict.residual], dim=1), u[:, 2])
+    out = verify(sampler, p, q, x, torch.stack([u[:, 0], u[:, 2]], dim=1))
+    assert torch.equal(torch.where(place < 2, place, -1), out.slots)
+    drafted = x.gather(1, place.clamp_max(1)[:, None])[:, 0]
+    assert torch.equal(torch.where(place < 2, drafted, place - 2), out.tokens)
+
+
+@pytest.mark.parametrize(("name", "least"), [("border", 0.999), ("border_wor", 0.999)])
+@pytest.mark.parametrize("spread", [0.3, 1.5])
+def test_classes_lose_little_at_full_vocabulary(name: str, least: float, spread: float) -> None:
+    rng = np.random.default_rng(5)
+    logits = rng.standard_normal((4, 3000)) * 3
+    p, q = (
+        torch.from_numpy(np.exp(a)) for a in (logits / spread, (logits + rng.standard_normal(logits.shape)) / spread)
+    )
+    p, q = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
+    for k in (2, 4) if name == "border" else (2,):
+        prepared = border.prepare(p, q, k, replaced=name == "border", sort=False)
+        b = prepared.b(torch.arange(3000).expand(4, -1))
+        optimum = cut(p, q, k, samplers.by_name(name).drafts).alpha
+        assert bool((torch.minimum(p, b).sum(1) >= least * optimum).all())
+        assert b.sum(1).numpy() == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["border", "border_bucketed", "border_wor", *OWN])
+@pytest.mark.parametrize("sort", [True, False])
+def test_nothing_waits_for_the_device(name: str, sort: bool) -> None:
+    """Tensors without numbers: whatever asks for one raises."""
+    p, q, u = (torch.rand(3, width, device="meta") for width in (600, 600, 3))
+    out = verify(name, p, q, torch.zeros(3, 2, dtype=torch.int64, device="meta"), u, sort=sort)
+    assert (tuple(out.tokens.shape), out.tokens.device.type) == ((3,), "meta")
+    with pytest.raises(RuntimeError, match="meta"):
+        out.tokens[0].item()
+
+
+@pytest.mark.parametrize("name", ["border", "border_wor", *OWN])
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_row_of_nan_is_marked_and_spoils_no_other(name: str, sort: bool) -> None:
+    rng = np.random.default_rng(6)
+    p, q = (torch.from_numpy(rng.dirichlet([1.0] * 40, 3)).float() for _ in range(2))
+    x, u = torch.tensor([[3, 5]]).expand(3, 2), torch.from_numpy(rng.random((3, 3)))
+    whole = verify(name, p, q, x, u, sort=sort)
+    for spoilt in range(2):
+        pair = [p.clone(), q.clone()]
+        pair[spoilt][1, 7] = torch.nan
+        out = verify(name, pair[0], pair[1], x, u, sort=sort)
+        assert (out.tokens[1], out.slots[1]) == (-1, -1)
+        for row in (0, 2):
+            assert (out.tokens[row], out.slots[row]) == (whole.tokens[row], whole.slots[row])
+
+
+@pytest.mark.parametrize("name", ["border", "border_wor"])
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_row_does_not_depend_on_its_company(name: str, sort: bool) -> None:
+    rng = np.random.default_rng(7)
+    p, q = (torch.from_numpy(rng.dirichlet([0.3] * 900, 32)).float() for _ in range(2))
+    u = torch.from_numpy(rng.random((32, 5)))
+    x = draw_drafts(samplers.by_name(name).drafts, q, u[:, :2])
+    whole = verify(name, p, q, x, u[:, 2:], sort=sort)
+    for b in range(32):
+        one = slice(b, b + 1)
+        alone = verify(name, p[one], q[one], x[one], u[one, 2:], sort=sort)
+        assert (alone.tokens[0], alone.slots[0]) == (whole.tokens[b], whole.slots[b])
+
+
+def test_the_ends_of_the_uniform_draw_what_can_be_drawn() -> None:
+    p, q = torch.tensor([[0.0, 0.5, 0.5, 0.0]]), torch.tensor([[0.5, 0.25, 0.25, 0.0]])
+    for name in ("border", "border_wor", *OWN):
+        sampler = samplers.by_name(name)
+        for u in product((0.0, 1.0), repeat=5):
+            noise = torch.tensor([u], dtype=torch.float64)
+            x = draw_drafts(sampler.drafts, q, noise[:, :2])
+            for given in (noise[:, 2:], noise[:, 2:4]):
+                assert int(verify(sampler, p, q, x, given).tokens) in (1, 2)
+
+
+def test_a_draw_never_gives_an_entry_without_weight() -> None:
+    rng = np.random.default_rng(8)
+    weights = torch.from_numpy(rng.random((500, 1000)) * (rng.random((500, 1000)) < 0.01))
+    for u in (torch.zeros(500), torch.ones(500), torch.from_numpy(rng.random(500))):
+        assert bool((weights.gather(1, plain_draw(weights, u)[:, None]) > 0).all())
+
+
+@pytest.mark.parametrize(
+    "change", [{"q": torch.ones(1, 3)}, {"drafts": torch.zeros(2, 2).long()}, {"u": torch.zeros(1, 4)}], ids=str
+)
+def test_shapes_that_do_not_fit(change: dict[str, Any]) -> None:
+    fits = {
+        "p": torch.ones(1, 4) / 4,
+        "q": torch.ones(1, 4) / 4,
+        "drafts": torch.zeros(1, 2).long(),
+        "u": torch.zeros(1, 3),
+    }
+    with pytest.raises(SpecHubError, match="shape"):
+        verify("border", **(fits | change))
+
+
+def test_loops_and_whole_rows_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What numba runs on a CPU gives the tokens of the operations of torch that run on a device."""
+    rng = np.random.default_rng(9)
+    p, q = (torch.from_numpy(rng.dirichlet([0.3] * 700, 24)) for _ in range(2))
+    q[0, :50] = 0
+    q[1, 3] = 40 * q[1].sum()
+    q = q / q.sum(1, keepdim=True)
+    u = torch.from_numpy(rng.random((24, 5)))
+    for dtype, name in ((torch.float32, "border"), (torch.float64, "border_wor")):
+        target, draft = p.to(dtype), q.to(dtype)
+        x = draw_drafts(samplers.by_name(name).drafts, draft, u[:, :2])
+        given = border.prepare(target, draft, 2, replaced=name == "border", sort=False)
+        loops = verify(name, target, draft, x, u[:, 2:], sort=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(classes, "has_numba", lambda: False)
+            patch.setattr(mixture, "has_numba", lambda: False)
+            plain = border.prepare(target, draft, 2, replaced=name == "border", sort=False)
+            assert torch.equal(plain.mixture.density, given.mixture.density)
+            whole = verify(name, target, draft, x, u[:, 2:], sort=False)
+        assert torch.equal(loops.tokens, whole.tokens)
+        assert torch.equal(loops.slots, whole.slots)

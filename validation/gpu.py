@@ -1,0 +1,97 @@
+"""The kernels on a device, in one command: correctness, the gate, captured rows, speed. Under ten minutes.
+
+    python validation/gpu.py [--device cuda] [--quick]
+
+Runs on a CPU too (`--device cpu --quick`). It has not been run on a GPU yet; please send what it prints.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spechub_lp import cut, samplers
+from spechub_lp.capture.store import load
+from spechub_lp.gate.adapters import check
+from spechub_lp.gate.settings import Settings
+from spechub_lp.kernels import border
+from spechub_lp.kernels.node import verify
+from spechub_lp.kernels.tree import children, verify_tree
+from spechub_lp.sampling import draw_drafts
+
+HERE = Path(__file__).parent
+RULES = [("border", 2), ("border", 4), ("border_wor", 2), ("rrs", 2), ("rrsw", 2), ("kseq", 2), ("spechub", 2)]
+
+
+def same_as_the_cpu(device: str, vocabulary: int, batch: int) -> int:
+    """How many of the rows, over all rules and a tree, get other tokens on the device than on the CPU."""
+    rng, wrong = np.random.default_rng(vocabulary), 0
+    p, q = (torch.from_numpy(rng.dirichlet([0.1] * vocabulary, batch)).float() for _ in range(2))
+    for name, k in RULES:
+        u = torch.from_numpy(rng.random((batch, k + 3)))
+        x = draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k])
+        here = verify(name, p, q, x, u[:, k:])
+        there = verify(name, *(a.to(device) for a in (p, q, x, u[:, k:])))
+        wrong += int((here.tokens != there.tokens.cpu()).sum())
+    rows_p, rows_q = (a[:, None].expand(-1, 3, -1) for a in (p, q))
+    token = torch.nn.functional.pad(draw_drafts(samplers.by_name("border").drafts, q, u[:, :2]), (1, 0))
+    given = (rows_p, rows_q, children(torch.tensor([[-1, 0, 0]]).expand(batch, 3), 2), token, u[:, :3], u[:, 3])
+    here_tree = verify_tree(*given, depth=1)
+    there_tree = verify_tree(*(a.to(device) for a in given), depth=1)
+    return wrong + int((here_tree.tokens != there_tree.tokens.cpu()).any(dim=1).sum())
+
+
+def drawn(device: str, name: str, k: int, draws: int) -> float:
+    """The largest distance of a token's frequency from the target, in standard errors: below 5 or so."""
+    rng = np.random.default_rng(k)
+    p, q = (torch.from_numpy(rng.dirichlet([0.5] * 6)) for _ in range(2))
+    u = torch.from_numpy(rng.random((draws, k + 3)))
+    x = draw_drafts(samplers.by_name(name, k).drafts, q[None], u[:, :k])
+    rows = (a.expand(draws, -1).to(device) for a in (p, q))
+    out = verify(name, *rows, x.to(device), u[:, k:].to(device))
+    seen = torch.bincount(out.tokens.cpu(), minlength=6) / draws
+    return float(((seen - p).abs() / (p * (1 - p) / draws).sqrt()).max())
+
+
+def captured(device: str, rows: int) -> None:
+    """Acceptance over the optimum, by classes, on captured rows."""
+    store = load(HERE / "captured" / "smollm2.safetensors")
+    which = np.linspace(0, store.document.shape[0] - 1, rows).astype(int)
+    for t in (0.3, 0.6, 1.0, 1.5, 2.0):
+        p, q = (torch.as_tensor(np.asarray(a), dtype=torch.float64) for a in store.batch(which, t))
+        for name, k in (("border", 2), ("border", 4), ("border", 8), ("border_wor", 2)):
+            best = cut(p, q, k, samplers.by_name(name, k).drafts).alpha
+            made = border.prepare(p.to(device), q.to(device), k, replaced=name == "border", sort=False)
+            b = made.b(torch.arange(p.shape[1], device=device).expand(p.shape[0], -1)).cpu()
+            share = torch.minimum(p, b).sum(dim=1) / best
+            print(f"  T = {t}  {name} {k}: mean {float(share.mean()):.5f}, least {float(share.min()):.5f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--quick", action="store_true")
+    chosen = parser.parse_args()
+    device, quick = chosen.device, chosen.quick
+    print(f"device {device}" + (f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""))
+    print("rows that get other tokens than on the CPU (edges of two tokens may differ, so a few in 10^5 at most):")
+    for vocabulary, batch in ((50, 256), (5_000, 16)) if quick else ((50, 4096), (5_000, 512), (151_936, 16)):
+        print(f"  V = {vocabulary}, B = {batch}: {same_as_the_cpu(device, vocabulary, batch)}", flush=True)
+    print("largest distance of a frequency from the target, in standard errors:")
+    for name, k in RULES:
+        print(f"  {name} {k}: {drawn(device, name, k, 5_000 if quick else 500_000):.2f}", flush=True)
+    print("the gate (exact joint distributions, on the CPU):")
+    for name, drafts in (("kernels/border", "iid"), ("kernels/border_wor", "without_replacement")):
+        report = check(name, None, drafts, 2, Settings(seconds=20 if quick else 120))
+        print(f"  {name}: exit code {report.exit_code}, {report.level}", flush=True)
+    print("captured rows, acceptance by classes over the optimum:")
+    captured(device, 4 if quick else 64)
+    command = [sys.executable, str(HERE / "benchmarks" / "kernels.py"), "--device", device]
+    subprocess.run([*command, *(["--quick", "--repeats", "3"] if quick else [])], check=True)
+
+
+if __name__ == "__main__":
+    main()
