@@ -109,14 +109,16 @@ def prepare(
     [[0.0, 0.486, 1.0, 1.0]]
     """
     drafts = torch.full((p.shape[0], 1), k, device=p.device) if isinstance(k, int) else k
-    first, (top, token) = torch.log2(drafts.float()).ceil(), (p[:, :1], drafts) if replaced else q.max(1, keepdim=True)
-    if not replaced:  # b/q is at most 1 + 1 / (1 - q(hub))
-        first = (1 - torch.log2((1 - top.float()).clamp_min(2.0**-23))).ceil()
+    first = torch.log2(drafts.float()).ceil()
+    if not replaced:
+        top, token = q.max(dim=1, keepdim=True)
+        first = (1 - torch.log2((1 - top.float()).clamp_min(2.0**-23))).ceil()  # b/q is at most 1 + 1 / (1 - q(hub))
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     rank, sums = _sorted(p, q, not replaced) if sort else (None, class_sums(p, q, first, pairs=not replaced))
     missed = mixture.missed_iid(sums.q, drafts if replaced else 1)
     if sums.odds is not None and sums.odds_q is not None:
-        share = top.double() / sums.q_sum
+        # the sum by which the tokens up to 1/2 were told apart: to its last bit
+        share = top.double() / (sums.q_sum if sort else q.sum(dim=1, keepdim=True, dtype=torch.float64))
         place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
         pair = mixture.missed_pair(sums.q, sums.odds, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
         missed = torch.where(drafts > 1, pair, missed)

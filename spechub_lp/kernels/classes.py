@@ -128,9 +128,8 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
     whole = q.sum(dim=1, keepdim=True, dtype=torch.float64) if pairs else None
     loops = _by_loops(p)
     if loops:
-        share = 0 if whole is None else 1 / whole
-        scale = torch.zeros(batch, 1, dtype=torch.float64) + share
-        _sum_rows(p.numpy(), q.numpy(), first.numpy(), scale.numpy(), tables.numpy(), undrafted.numpy())
+        over = torch.ones(batch, 1, dtype=torch.float64) if whole is None else whole
+        _sum_rows(p.numpy(), q.numpy(), first.numpy(), over.numpy(), tables.numpy(), undrafted.numpy())
     for at in () if loops else slabs(p):
         target, draft = p[:, at], q[:, at]
         place = class_of(target, draft, first)
@@ -141,14 +140,14 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
         tables[1].scatter_add_(1, place, grains(draft, WHOLE))
         if whole is not None:
             share = draft.double() / whole
-            odds = torch.where(share > 0.5, 0.0, share / (1 - share).clamp_min(0.5))
-            tables[2].scatter_add_(1, place, grains(odds, WHOLE))
-            tables[3].scatter_add_(1, place, grains(odds * share, WHOLE))
+            light = torch.where(share > 0.5, 0.0, share / (1 - share).clamp_min(0.5))
+            tables[2].scatter_add_(1, place, grains(light, WHOLE))
+            tables[3].scatter_add_(1, place, grains(light * share, WHOLE))
     p_sum = (tables[0].sum(dim=1, keepdim=True) + undrafted).double()
     q_sum = tables[1].sum(dim=1, keepdim=True).double()
     found = tables.double()
-    extra_sums = (found[2] / WHOLE, found[3] / WHOLE) if pairs else (None, None)
-    return ClassSums(found[0] / p_sum, found[1] / q_sum, *extra_sums, p_sum / WHOLE, q_sum / WHOLE)
+    odds, odds_q = (found[2] / WHOLE, found[3] / WHOLE) if pairs else (None, None)
+    return ClassSums(found[0] / p_sum, found[1] / q_sum, odds, odds_q, p_sum / WHOLE, q_sum / WHOLE)
 
 
 def residual_draw(
@@ -256,7 +255,7 @@ def _by_loops(p: torch.Tensor) -> bool:
 
 
 @compiled
-def _sum_rows(p: Any, q: Any, first: Any, scale: Any, tables: Any, undrafted: Any) -> None:
+def _sum_rows(p: Any, q: Any, first: Any, whole: Any, tables: Any, undrafted: Any) -> None:
     """`class_sums` row by row: tables [2 or 4, B, n] and undrafted [B, 1] in grains."""
     ratio = np.empty(p.shape[1], dtype=np.float32)
     code = ratio.view(np.int32)
@@ -275,7 +274,7 @@ def _sum_rows(p: Any, q: Any, first: Any, scale: Any, tables: Any, undrafted: An
             tables[0, b, at] += held
             tables[1, b, at] += np.int64(np.rint(np.float64(q[b, i]) * WHOLE))
             if tables.shape[0] > 2:
-                share = np.float64(q[b, i]) * scale[b, 0]
+                share = np.float64(q[b, i]) / whole[b, 0]
                 if share <= 0.5:
                     odds = share / (1 - share)
                     tables[2, b, at] += np.int64(np.rint(odds * WHOLE))
