@@ -305,7 +305,8 @@ def _by_block(weights: torch.Tensor) -> torch.Tensor:
     """[B, n] -> [B, ceil(n / BLOCK)] sums in float64."""
     short = -weights.shape[1] % BLOCK
     padded = torch.nn.functional.pad(weights, (0, short)) if short else weights
-    return padded.unflatten(1, (-1, BLOCK)).sum(dim=2, dtype=torch.float64)
+    sums: torch.Tensor = padded.unflatten(1, (-1, BLOCK)).sum(dim=2, dtype=torch.float64)
+    return sums
 
 
 def _first_above(weights: torch.Tensor, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
