@@ -119,7 +119,8 @@ def _border(
 
 def _verdict(sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
     verdict = sampler.verify(p, q, x)
-    return verdict.accept.double(), lambda last: plain_draw(verdict.residual, last)
+    accept, residual = torch.as_tensor(verdict.accept), torch.as_tensor(verdict.residual)
+    return accept.double(), lambda last: plain_draw(residual, last)
 
 
 def _fit(p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor) -> None:
