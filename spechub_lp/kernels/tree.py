@@ -190,4 +190,5 @@ def children(parent: torch.Tensor, k: int) -> torch.Tensor:
     slot = same.sum(dim=2)
     table = torch.full((parent.shape[0], size * k + 1), -1, dtype=torch.int64, device=parent.device)
     at = torch.where((parent >= 0) & (slot < k), parent * k + slot, size * k)
-    return table.scatter_(1, at, index.expand_as(at))[:, :-1].unflatten(1, (size, k))
+    found: torch.Tensor = table.scatter_(1, at, index.expand_as(at))[:, :-1].unflatten(1, (size, k))
+    return found

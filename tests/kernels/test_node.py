@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from spechub_lp import cut, samplers
+from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border, classes, mixture
 from spechub_lp.kernels.classes import plain_draw
@@ -40,6 +41,11 @@ def tuples(sampler: samplers.Sampler, q: FloatArray) -> tuple[torch.Tensor, Floa
         each = sampler.drafts.draft(np.broadcast_to(q, (len(x), len(q))), x[:, :j], sampler.k)
         mass *= np.take_along_axis(np.asarray(each), x[:, j : j + 1], 1)[:, 0]
     return torch.from_numpy(x[mass > 0]), mass[mass > 0]
+
+
+def drafted(policy: DraftPolicy, q: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """Drafts [B, k] for uniforms u [B, k]."""
+    return torch.as_tensor(draw_drafts(policy, q, u))
 
 
 def levels_of(prepared: border.Prepared) -> tuple[FloatArray, FloatArray]:
@@ -89,7 +95,7 @@ def test_drawn_tokens_are_the_targets(name: str, k: int, dtype: torch.dtype) -> 
     p, q = (torch.from_numpy(a).to(dtype) for a in rows(rng, 5, 3))
     target = p.double() / p.double().sum()
     draft = q.double() / q.double().sum()
-    x = draw_drafts(sampler.drafts, draft[None], torch.from_numpy(rng.random((n, k))))
+    x = drafted(sampler.drafts, draft[None], torch.from_numpy(rng.random((n, k))))
     out = verify(sampler, p.expand(n, -1), q.expand(n, -1), x, torch.from_numpy(rng.random((n, 3))))
     seen = torch.bincount(out.tokens, minlength=5) / n
     slack = 5 * (target * (1 - target) / n).sqrt() + 1e-5
@@ -103,13 +109,14 @@ def test_the_same_uniform_gives_the_token_of_the_exact_face(name: str) -> None:
     rng, sampler = np.random.default_rng(4), samplers.by_name(name)
     p, q = (torch.from_numpy(rng.dirichlet([0.4] * 700, 64)) for _ in range(2))
     u = torch.from_numpy(rng.random((64, 3)))
-    x = draw_drafts(sampler.drafts, q, u[:, :2])
+    x = drafted(sampler.drafts, q, u[:, :2])
     verdict = sampler.verify(p, q, x)
-    place = inverse_cdf(torch.cat([verdict.accept, verdict.residual], dim=1), u[:, 2])
+    weights = torch.cat([torch.as_tensor(a) for a in (verdict.accept, verdict.residual)], dim=1)
+    place = torch.as_tensor(inverse_cdf(weights, u[:, 2]))
     out = verify(sampler, p, q, x, torch.stack([u[:, 0], u[:, 2]], dim=1))
     assert torch.equal(torch.where(place < 2, place, -1), out.slots)
-    drafted = x.gather(1, place.clamp_max(1)[:, None])[:, 0]
-    assert torch.equal(torch.where(place < 2, drafted, place - 2), out.tokens)
+    taken = x.gather(1, place.clamp_max(1)[:, None])[:, 0]
+    assert torch.equal(torch.where(place < 2, taken, place - 2), out.tokens)
 
 
 @pytest.mark.parametrize(("name", "least"), [("border", 0.999), ("border_wor", 0.999)])
@@ -162,7 +169,7 @@ def test_a_row_does_not_depend_on_its_company(name: str, sort: bool) -> None:
     rng = np.random.default_rng(7)
     p, q = (torch.from_numpy(rng.dirichlet([0.3] * 900, 32)).float() for _ in range(2))
     u = torch.from_numpy(rng.random((32, 5)))
-    x = draw_drafts(samplers.by_name(name).drafts, q, u[:, :2])
+    x = drafted(samplers.by_name(name).drafts, q, u[:, :2])
     whole = verify(name, p, q, x, u[:, 2:], sort=sort)
     for b in range(32):
         one = slice(b, b + 1)
@@ -176,7 +183,7 @@ def test_the_ends_of_the_uniform_draw_what_can_be_drawn() -> None:
         sampler = samplers.by_name(name)
         for u in product((0.0, 1.0), repeat=5):
             noise = torch.tensor([u], dtype=torch.float64)
-            x = draw_drafts(sampler.drafts, q, noise[:, :2])
+            x = drafted(sampler.drafts, q, noise[:, :2])
             for given in (noise[:, 2:], noise[:, 2:4]):
                 assert int(verify(sampler, p, q, x, given).tokens) in (1, 2)
 
@@ -212,7 +219,7 @@ def test_loops_and_whole_rows_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     u = torch.from_numpy(rng.random((24, 5)))
     for dtype, name in ((torch.float32, "border"), (torch.float64, "border_wor")):
         target, draft = p.to(dtype), q.to(dtype)
-        x = draw_drafts(samplers.by_name(name).drafts, draft, u[:, :2])
+        x = drafted(samplers.by_name(name).drafts, draft, u[:, :2])
         given = border.prepare(target, draft, 2, replaced=name == "border", sort=False)
         loops = verify(name, target, draft, x, u[:, 2:], sort=False)
         with monkeypatch.context() as patch:

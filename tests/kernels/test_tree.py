@@ -37,7 +37,9 @@ def test_what_comes_next_has_the_targets_distribution(replaced: bool, branching:
             which[:, node] = level[code]
         kids = [i for i, mother in enumerate(shape) if mother == node]
         if kids:
-            tokens[:, kids] = draw_drafts(policy, q[:, node], torch.from_numpy(rng.random((n, len(kids)))))
+            tokens[:, kids] = torch.as_tensor(
+                draw_drafts(policy, q[:, node], torch.from_numpy(rng.random((n, len(kids)))))
+            )
     u, last, child = torch.from_numpy(rng.random((n, len(shape)))), torch.from_numpy(rng.random(n)), children(parent, 2)
     out = verify_tree(p, q, child, tokens, u, last, depth=DEPTH, replaced=replaced, sort=sort)
     for context in contexts:
