@@ -24,7 +24,7 @@ PACKAGE = ROOT / "spechub_lp"
 NOT_YET = (
     "gate.adapters", "gate.checks", "gate.coverage", "gate.engines.guarded", "gate.engines.node", "gate.engines.tree",
     "gate.generation", "gate.noise", "gate.problems.batches", "gate.problems.captured", "gate.problems.captured_rows",
-    "gate.problems.tree", "gate.search", "gate.statistics", "trees",
+    "gate.problems.tree", "gate.search", "gate.statistics", "kernels", "trees",
 )  # fmt: skip
 """Rooms, and modules of rooms, whose docstrings are not done."""
 
