@@ -7,7 +7,11 @@ Nothing here waits for the device: no shape and no branch depends on what the ro
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
 
 with extra("torch", "the kernels"):
@@ -122,7 +126,11 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
     tables = torch.zeros(4 if pairs else 2, batch, CLASSES, dtype=torch.int64, device=p.device)
     undrafted = torch.zeros(batch, 1, dtype=torch.int64, device=p.device)
     whole = q.sum(dim=1, keepdim=True, dtype=torch.float64) if pairs else None
-    for at in slabs(p):
+    loops = _by_loops(p)
+    if loops:
+        over = torch.ones(batch, 1, dtype=torch.float64) if whole is None else whole
+        _sum_rows(p.numpy(), q.numpy(), first.numpy(), over.numpy(), tables.numpy(), undrafted.numpy())
+    for at in () if loops else slabs(p):
         target, draft = p[:, at], q[:, at]
         place = class_of(target, draft, first)
         held = grains(target, WHOLE)
@@ -187,7 +195,11 @@ def residual_draw(
         return (scale * target - table.gather(1, here) * draft).clamp_min_(0)
 
     sums, plain = [], []
-    for at in slabs(p):
+    if place is None and _by_loops(p):
+        both = torch.empty(2, p.shape[0], -(-p.shape[1] // BLOCK), dtype=torch.float64)
+        _block_rows(p.numpy(), q.numpy(), first.numpy(), table.numpy(), scale.numpy(), both.numpy())
+        sums, plain = [both[0]], [both[1]]
+    for at in () if sums else slabs(p):
         target, draft = p[:, at], q[:, at]
         sums.append(_by_block(left(target, draft, None if place is None else place[:, at])))
         plain.append(_by_block(target))
@@ -235,6 +247,58 @@ def _fall(
     weights = torch.where(columns < width, entries(columns.clamp_max(width - 1)).double(), 0.0)
     token, _ = _first_above(weights, to_go / weights.sum(dim=1, keepdim=True))
     return (block * BLOCK + token)[:, 0]
+
+
+def _by_loops(p: torch.Tensor) -> bool:
+    """Whether rows go through loops that numba compiles; everywhere else through whole-row operations of torch."""
+    return p.device.type == "cpu" and p.shape[1] >= SHORT and has_numba()
+
+
+@compiled
+def _sum_rows(p: Any, q: Any, first: Any, whole: Any, tables: Any, undrafted: Any) -> None:
+    """`class_sums` row by row: tables [2 or 4, B, n] and undrafted [B, 1] in grains."""
+    ratio = np.empty(p.shape[1], dtype=np.float32)
+    code = ratio.view(np.int32)
+    for b in range(p.shape[0]):
+        bits = 6 - (1 if first[b, 0] > 3 else 0) - (1 if first[b, 0] > 11 else 0)
+        top = ((127 + int(first[b, 0])) << bits) - 1
+        for i in range(p.shape[1]):
+            ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else 0
+        for i in range(p.shape[1]):
+            held = np.int64(np.rint(np.float64(p[b, i]) * WHOLE))
+            if not q[b, i] > 0:
+                undrafted[b, 0] += held
+                continue
+            at = top - (code[i] >> (23 - bits))
+            at = max(min(at, ((at - FINE) >> 2) + FINE, CLASSES - 1), 0)
+            tables[0, b, at] += held
+            tables[1, b, at] += np.int64(np.rint(np.float64(q[b, i]) * WHOLE))
+            if tables.shape[0] > 2:
+                share = np.float64(q[b, i]) / whole[b, 0]
+                if share <= 0.5:
+                    odds = share / (1 - share)
+                    tables[2, b, at] += np.int64(np.rint(odds * WHOLE))
+                    tables[3, b, at] += np.int64(np.rint(odds * share * WHOLE))
+
+
+@compiled
+def _block_rows(p: Any, q: Any, first: Any, density: Any, weight: Any, out: Any) -> None:
+    """Sums of (weight p - density q)+ and of p over blocks: out [2, B, blocks]."""
+    ratio = np.empty(p.shape[1], dtype=np.float32)
+    code = ratio.view(np.int32)
+    for b in range(p.shape[0]):
+        bits = 6 - (1 if first[b, 0] > 3 else 0) - (1 if first[b, 0] > 11 else 0)
+        top = ((127 + int(first[b, 0])) << bits) - 1
+        for i in range(p.shape[1]):
+            ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else 0
+        for block in range(out.shape[2]):
+            left, whole = 0.0, 0.0
+            for i in range(block * BLOCK, min((block + 1) * BLOCK, p.shape[1])):
+                at = top - (code[i] >> (23 - bits))
+                at = max(min(at, ((at - FINE) >> 2) + FINE, CLASSES - 1), 0)
+                left += max(np.float64(weight[b, 0] * p[b, i] - density[b, at] * q[b, i]), 0.0)
+                whole += p[b, i]
+            out[0, b, block], out[1, b, block] = left, whole
 
 
 def _by_block(weights: torch.Tensor) -> torch.Tensor:

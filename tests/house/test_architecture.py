@@ -14,8 +14,8 @@ PACKAGE = Path(spechub_lp.__file__).parent
 # to the longest name here that it begins with. `certificate` is the stand-alone checker, on errors alone.
 JOURNEY = """
 errors  typing  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
-exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate  decoding  audit
-gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search
+exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate  decoding
+audit  gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search
 gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters  gate.source  gate.generation
 gate  report
 testing.pytest_plugin

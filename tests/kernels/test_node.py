@@ -10,7 +10,7 @@ import torch
 from spechub_lp import cut, samplers
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.kernels import border, mixture
+from spechub_lp.kernels import border, classes, mixture
 from spechub_lp.kernels.classes import plain_draw
 from spechub_lp.kernels.node import verify
 from spechub_lp.samplers.border.merge_tree import merge
@@ -224,6 +224,7 @@ def test_loops_and_whole_rows_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
         given = border.prepare(target, draft, 2, replaced=name == "border", sort=False)
         loops = verify(name, target, draft, x, u[:, 2:], sort=False)
         with monkeypatch.context() as patch:
+            patch.setattr(classes, "has_numba", lambda: False)
             patch.setattr(mixture, "has_numba", lambda: False)
             plain = border.prepare(target, draft, 2, replaced=name == "border", sort=False)
             assert torch.equal(plain.mixture.density, given.mixture.density)
