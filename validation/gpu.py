@@ -32,12 +32,13 @@ def same_as_the_cpu(device: str, vocabulary: int, batch: int) -> int:
     p, q = (torch.from_numpy(rng.dirichlet([0.1] * vocabulary, batch)).float() for _ in range(2))
     for name, k in RULES:
         u = torch.from_numpy(rng.random((batch, k + 3)))
-        x = draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k])
-        here = verify(name, p, q, x, u[:, k:])
-        there = verify(name, *(a.to(device) for a in (p, q, x, u[:, k:])))
+        x, noise = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k])), u[:, k:]
+        here = verify(name, p, q, x, noise)
+        there = verify(name, p.to(device), q.to(device), x.to(device), noise.to(device))
         wrong += int((here.tokens != there.tokens.cpu()).sum())
     rows_p, rows_q = (a[:, None].expand(-1, 3, -1) for a in (p, q))
-    token = torch.nn.functional.pad(draw_drafts(samplers.by_name("border").drafts, q, u[:, :2]), (1, 0))
+    siblings = torch.as_tensor(draw_drafts(samplers.by_name("border").drafts, q, u[:, :2]))
+    token = torch.nn.functional.pad(siblings, (1, 0))
     given = (rows_p, rows_q, children(torch.tensor([[-1, 0, 0]]).expand(batch, 3), 2), token, u[:, :3], u[:, 3])
     here_tree = verify_tree(*given, depth=1)
     there_tree = verify_tree(*(a.to(device) for a in given), depth=1)
@@ -49,9 +50,9 @@ def drawn(device: str, name: str, k: int, draws: int) -> float:
     rng = np.random.default_rng(k)
     p, q = (torch.from_numpy(rng.dirichlet([0.5] * 6)) for _ in range(2))
     u = torch.from_numpy(rng.random((draws, k + 3)))
-    x = draw_drafts(samplers.by_name(name, k).drafts, q[None], u[:, :k])
-    rows = (a.expand(draws, -1).to(device) for a in (p, q))
-    out = verify(name, *rows, x.to(device), u[:, k:].to(device))
+    x = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q[None], u[:, :k]))
+    target, draft = (a.expand(draws, -1).to(device) for a in (p, q))
+    out = verify(name, target, draft, x.to(device), u[:, k:].to(device))
     seen = torch.bincount(out.tokens.cpu(), minlength=6) / draws
     return float(((seen - p).abs() / (p * (1 - p) / draws).sqrt()).max())
 

@@ -1,5 +1,7 @@
 """The signatures of engines: what is written is what the tree kernel gives."""
 
+import inspect
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.sglang_chain import SGLangChain
-from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
+from spechub_lp.gate.adapters.sglang_tree import links
 from spechub_lp.gate.adapters.vllm_v1 import VLLM1
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.kernels.sglang import chain_speculative_sampling_triton, tree_speculative_sampling_border
@@ -59,12 +61,11 @@ def test_sglangs_tree() -> None:
     assert int((predicts != -7).sum()) == int(ours.n.sum())
 
 
-def test_a_lossy_threshold_is_refused() -> None:
-    batch, _, _ = batch_of([-1, 0])
+@pytest.mark.parametrize("function", [chain_speculative_sampling_triton, tree_speculative_sampling_border])
+def test_a_lossy_threshold_is_refused(function: Callable[..., None]) -> None:
+    given = dict.fromkeys(list(inspect.signature(function).parameters)[:11])
     with pytest.raises(SpecHubError, match="threshold"):
-        SGLangTree(lambda *given: tree_speculative_sampling_border(*given[:-3], 0.5), device="cpu")(
-            batch, {"uniform_samples": torch.rand(40, 2), "uniform_samples_for_final_sampling": torch.rand(40)}
-        )
+        function(**given, threshold_single=0.5)
 
 
 def test_vllms_chains_have_the_targets_first_token() -> None:

@@ -27,7 +27,8 @@ def test_what_comes_next_has_the_targets_distribution(replaced: bool, branching:
     tokens = torch.full(parent.shape, -1)
     p, q = (torch.zeros(n, len(shape), V, dtype=torch.float64) for _ in range(2))
     for node in range(len(shape)):
-        path, up = [], node
+        path: list[torch.Tensor] = []
+        up = node
         while up > 0:
             path.insert(0, tokens[:, up])
             up = shape[up]

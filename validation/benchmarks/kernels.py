@@ -10,6 +10,7 @@ rows. `--json` also measures growth in V, k and B, for `kernels_growth.py`. Not 
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, thread_time
@@ -52,8 +53,8 @@ def ratios(
         calls["peer"] = lambda: (torch.softmax(logits, -1), torch.multinomial(p, 1))
     for name, k in rules:
         u = torch.rand(batch, k + 3, dtype=torch.float64, device=device)
-        x = draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k])
-        calls[f"{name} {k}"] = lambda name=name, x=x, u=u, k=k: verify(name, p, q, x, u[:, k:])
+        x = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k]))
+        calls[f"{name} {k}"] = partial(verify, name, p, q, x, u[:, k:])
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 1):
         for name, call in calls.items():
