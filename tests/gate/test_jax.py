@@ -14,7 +14,7 @@ from spechub_lp.report.text.gate_table import text
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 drawn_past_the_gate = jax.random.uniform
-EXACT = Settings(levels=(0, 1), seconds=60)
+EXACT = Settings(levels=(0, 1), seconds=60, clock="cpu")
 
 
 def small(policy: Any = "iid", k: Any = 1) -> Any:
@@ -74,7 +74,7 @@ def test_noise_past_the_gate_is_named_and_draws_decide() -> Any:
         y = int((torch.cumsum(p, 0) < float(drawn_past_the_gate(jax.random.PRNGKey(0)))).sum())
         return y, drafts.index(y) if y in drafts else -1
 
-    report = check_node(verify, "iid", 1, cases=small(), settings=Settings(levels=(0, 1), seconds=60))
+    report = check_node(verify, "iid", 1, cases=small(), settings=Settings(levels=(0, 1), seconds=60, clock="cpu"))
     assert any("imported by its name" in f.message for f in report.findings), text(report)
 
 
