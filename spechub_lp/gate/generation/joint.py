@@ -15,7 +15,6 @@ from spechub_lp.gate.generation.watching import Watching
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Value
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
-from spechub_lp.gate.noise.watched_floats import WATCHED
 from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
 from spechub_lp.gate.settings import FALSE_ALARM
 
@@ -48,9 +47,9 @@ class Computed:
 class Informed(Explorer):
     """An explorer that tries the hints first."""
 
-    def __init__(self, evaluate: Any, hints: dict[tuple[Any, ...], list[float]], **options: Any):
-        super().__init__(evaluate, coarse=True, **options)
-        self.hints = hints
+    def __init__(self, calls: "Calls", **options: Any):
+        super().__init__(calls.evaluate, coarse=True, **options)
+        self.hints, self.told = calls.hints, calls.told
         self.quick = True
         """Whether a uniform that tells with what it is compared, and told nothing, is looked at from its ends only."""
 
@@ -58,8 +57,8 @@ class Informed(Explorer):
         wide = self.start
         for node in nodes:
             assert node.draw is not None
-            told = self.hints.get(node.prefix) or (self.quick and node.draw.source in WATCHED)
-            self.start = ENDS if told else wide
+            seen = self.hints.get(node.prefix) or (self.quick and node.draw.source in self.told)
+            self.start = ENDS if seen else wide
             super()._split_uniforms([node])
         self.start = wide
 
@@ -111,6 +110,8 @@ class Calls:
         self.vocabulary, self.seconds = vocabulary, seconds
         self.places = Places(engine)
         self.hints: dict[tuple[Any, ...], list[float]] = {}
+        self.told: set[str] = set()
+        """Sources of uniforms that tell with what they are compared."""
         self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
         self.thorough = False
         """Whether what follows is looked at under two rules; one rule for all lets a call serve many looks."""
@@ -161,6 +162,7 @@ class Calls:
             sides[b].append(a)
         for place, (draw, value, told) in enumerate(zip(run.draws, run.values, run.thresholds, strict=True)):
             if draw.kind is DrawKind.UNIFORM:
+                self.told |= {draw.source} if told else set()
                 found = self.hints.setdefault(run.values[:place], [])
                 seen = sides.get(value * 2.0**-draw.size, ())  # type: ignore[operator]
                 found += [x for x in (*seen, *told) if x not in found]
@@ -197,7 +199,7 @@ def joint_distribution(
     first = calls.once()  # on real noise: what is imported at first use may draw noise of its own
     if isinstance(first, Failure):
         raise Failed(first, 1.0)
-    explorer = Informed(calls.evaluate, calls.hints, deadline=deadline)
+    explorer = Informed(calls, deadline=deadline)
     if not thorough:
         found, roots = explorer.distributions([None], probes=PROBES, repairs=0)
     if thorough or found[None].unexplained:

@@ -15,39 +15,14 @@ from spechub_lp.gate.noise.choice_sequence import Control
 LARGEST = 64
 """Numbers of an array that one uniform is compared with, at most."""
 
-WATCHED = ("random.random", "numpy.random.random")
-"""Sources of uniforms that tell."""
 
-
-class _Compared:
-    """What both kinds of scalars do when they are compared."""
+class WatchedFloat(float):
+    """slope * u + offset, of the uniform u at a place of the choice sequence."""
 
     control: Control
     place: int
-    slope: float = 1.0
-    offset: float = 0.0
-
-    def _compared(self, compare: Callable[[Any, Any], Any], other: Any) -> Any:
-        note_comparison(self, other)
-        return compare(self.bare(), other)  # type: ignore[attr-defined]
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compared(operator.lt, other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compared(operator.le, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compared(operator.gt, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compared(operator.ge, other)
-
-
-class WatchedFloat(_Compared, float):
-    """slope * u + offset, of the uniform u at a place of the choice sequence."""
-
-    bare = float.__float__
+    slope: float
+    offset: float
 
     def __new__(cls, value: float, control: Control, place: int, slope: float = 1.0, offset: float = 0.0) -> Any:
         made: Any = super().__new__(cls, value)
@@ -85,19 +60,26 @@ class WatchedFloat(_Compared, float):
         value = float(self) / other
         return self._line(value, self.slope / other, self.offset / other) if _plain(other) else value
 
+    def _compared(self, compare: Callable[[Any, Any], Any], other: Any) -> Any:
+        note_comparison(self, other)
+        return compare(float(self), other)
 
-class WatchedEntry(_Compared, np.float64):
-    """A uniform that was taken from an array."""
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(operator.lt, other)
 
-    def bare(self) -> np.float64:
-        return np.float64(float(self))
+    def __le__(self, other: Any) -> Any:
+        return self._compared(operator.le, other)
 
-    def __reduce__(self) -> Any:
-        return np.float64, (float(self),)
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(operator.ge, other)
 
 
 class WatchedArray(np.ndarray[Any, Any]):
-    """Uniforms in an array; what is made of it is a plain array, but for its entries and lists of them."""
+    """Uniforms in an array. Its parts and a list of its numbers are watched too; one entry is a plain number, as numpy
+    takes no subclass of its scalars for a number."""
 
     entries: Any = None
     """[same shape] of WatchedFloat."""
@@ -109,7 +91,7 @@ class WatchedArray(np.ndarray[Any, Any]):
         found = super().__getitem__(key)
         if self.entries is None:
             return found
-        return _watched(self.entries[key]) if isinstance(found, np.ndarray) else _entry(self.entries[key])
+        return _watched(self.entries[key]) if isinstance(found, np.ndarray) else found
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
@@ -144,16 +126,10 @@ def _watched(entries: Any) -> WatchedArray:
     return made
 
 
-def _entry(uniform: WatchedFloat) -> WatchedEntry:
-    made = WatchedEntry(float(uniform))
-    made.control, made.place = uniform.control, uniform.place
-    return made
-
-
-def note_comparison(uniform: Any, other: Any) -> None:
+def note_comparison(uniform: WatchedFloat, other: Any) -> None:
     """Note the thresholds of the uniform itself."""
     for number in np.ravel(other) if np.size(other) <= LARGEST else ():
-        if isinstance(number, float | int | np.floating) and not isinstance(number, _Compared):
+        if isinstance(number, float | int | np.floating) and not isinstance(number, WatchedFloat):
             uniform.control.thresholds.append((uniform.place, float((number - uniform.offset) / uniform.slope)))
 
 
