@@ -7,7 +7,7 @@
 # make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
 # make docs    build the pages and the reference as a site in build/docs
 # make theory  check, attack and prove every theorem, at length (minutes)
-# make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/dominance)
+# make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/Makefile)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV   ?= .venv
@@ -70,7 +70,7 @@ theory: $(READY) proofs
 	$(BIN)/python -m theory --full
 
 proofs:
-	$(MAKE) -C theory/dominance check
+	$(MAKE) -C theory check
 
 ready: $(READY)
 

@@ -81,8 +81,8 @@ class Claim(NamedTuple):
     H: frozenset[int]
 
 
-class _Content(NamedTuple):
-    """A certificate as it was read, nothing proved yet."""
+class Contents(NamedTuple):
+    """A certificate as `read_contents` read it, nothing proved yet."""
 
     claim: Claim
     drafts: str | dict[Tuple, Fraction]
@@ -140,13 +140,13 @@ def check_any(source: str | Path | Mapping[str, Any]) -> "Claim | TreeClaim":
     return check_tree(document) if document.get("format") == TREE_FORMAT else check(document)
 
 
-def check(source: str | Path | Mapping[str, Any]) -> Claim:
+def check(source: "str | Path | Mapping[str, Any] | Contents") -> Claim:
     """Check a certificate and return what it proves.
 
     Parameters
     ----------
     source
-        A file, "-" for stdin, or the parsed object.
+        A file, "-" for stdin, the parsed object, or what `read_contents` made of it.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def check(source: str | Path | Mapping[str, Any]) -> Claim:
         ...
     spechub_lp.errors.Refuted: certificate rejected: the coupling accepts 15/16; the claim is alpha = 1
     """
-    content = _content(source if isinstance(source, Mapping) else _read(source))
+    content = source if isinstance(source, Contents) else read_contents(source)
     _prove(content)
     return content.claim
 
@@ -183,7 +183,7 @@ def check_tree(source: str | Path | Mapping[str, Any]) -> TreeClaim:
     Parameters
     ----------
     source
-        As `check` takes it.
+        A file, "-" for stdin, or the parsed object.
 
     Returns
     -------
@@ -206,7 +206,7 @@ def check_tree(source: str | Path | Mapping[str, Any]) -> TreeClaim:
 # What the claim says, proved
 
 
-def _prove(content: _Content) -> None:
+def _prove(content: Contents) -> None:
     p, q, _, k, alpha, H = content.claim
     _is_distribution(p, "p")
     for name, row in _named_rows(q):
@@ -341,7 +341,7 @@ def _leaves(paths: Paths) -> str:
     return shown(tuple(sorted(path for path in paths if not any(other[:-1] == path for other in paths))))
 
 
-def _tuple_marginal(content: _Content, distribution: Callable[[Tuple], Fraction]) -> dict[Tuple, Fraction]:
+def _tuple_marginal(content: Contents, distribution: Callable[[Tuple], Fraction]) -> dict[Tuple, Fraction]:
     """Q(x) of the tuples in the coupling, which carry just that, and which are all that have any."""
     masses: dict[Tuple, list[Fraction]] = {}
     for (x, _), mass in content.coupling.items():
@@ -575,7 +575,26 @@ def shown(value: Any) -> str:
 # The format, read
 
 
-def _content(document: Mapping[str, Any]) -> _Content:
+def read_contents(source: str | Path | Mapping[str, Any]) -> Contents:
+    """Read a certificate without checking what it claims.
+
+    Parameters
+    ----------
+    source
+        A file, "-" for stdin, or the parsed object.
+
+    Returns
+    -------
+    Contents
+        The claim, its drafts and its coupling.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> len(read_contents(optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate()).coupling)
+    5
+    """
+    document = source if isinstance(source, Mapping) else _read(source)
     _fields(document, ("format", "claim", "coupling", "H"), "")
     if document["format"] != FORMAT:
         _reject(f"format {shown(document['format'])} is not {FORMAT!r}{HINT}")
@@ -592,7 +611,7 @@ def _content(document: Mapping[str, Any]) -> _Content:
     if len(set(tokens)) < len(tokens):
         _reject("H is not a set of tokens: one is repeated")
     coupling = _coupling(document["coupling"], k, len(p))
-    return _Content(Claim(p, q, claim["drafts"], k, alpha, frozenset(tokens)), drafts, coupling)
+    return Contents(Claim(p, q, claim["drafts"], k, alpha, frozenset(tokens)), drafts, coupling)
 
 
 def _tree_content(document: Mapping[str, Any]) -> tuple[TreeClaim, dict[Paths, Ends]]:

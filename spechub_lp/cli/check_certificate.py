@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spechub_lp._util.io import check_outputs
+from spechub_lp._util.io import check_outputs, write_text
 from spechub_lp.cli.options import Json
 from spechub_lp.cli.terminal import about, console_beside, save
 
@@ -16,15 +16,25 @@ if TYPE_CHECKING:
 def check_certificate(
     file: Annotated[Path, typer.Argument(help="A certificate written by solve --certificate; - is stdin.")],
     json: Json = None,
+    rocq: Annotated[
+        Path | None, typer.Option(help="Write the optimum as a theorem that Rocq (Coq) checks, to this .v file.")
+    ] = None,
 ) -> None:
     """Check a certificate of optimality; no solver is used.
 
-    Example: spechub-lp check-certificate optimum.json
+    Example: spechub-lp check-certificate optimum.json --rocq optimum.v
     """
     from spechub_lp import certificate
 
-    check_outputs(file, json=json)
-    claim = certificate.check_any(file)
+    check_outputs(file, json=json, rocq=rocq)
+    if rocq:
+        from spechub_lp.rocq import rocq_text
+
+        contents = certificate.read_contents(file)
+        claim: certificate.Claim | TreeClaim = certificate.check(contents)
+        write_text(rocq, rocq_text(contents))
+    else:
+        claim = certificate.check_any(file)
     if isinstance(claim, certificate.TreeClaim):
         _tree(claim, json)
         return
@@ -32,7 +42,7 @@ def check_certificate(
     proved |= {"optimum": claim.alpha, "H": sorted(claim.H), "proved": True}
     save({**about("check-certificate"), **proved}, json)
     policy = claim.drafts if isinstance(claim.drafts, str) else "tabulated"
-    console_beside(json).print(
+    console_beside(json, rocq).print(
         f"proved: no rule accepts more than {certificate.shown(claim.alpha)} = {float(claim.alpha):.12g} "
         f"with {claim.k} {policy} drafts at V = {len(claim.p)}, and the coupling reaches it "
         f"(H = {{{', '.join(map(str, sorted(claim.H)))}}})"

@@ -13,11 +13,11 @@ PACKAGE = Path(spechub_lp.__file__).parent
 # Data walk through the rooms in this order: a room imports only from itself and from those before it. A module belongs
 # to the longest name here that it begins with. `certificate` is the stand-alone checker, on errors alone.
 JOURNEY = """
-errors  typing  certificate  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum  samplers
-exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate  decoding
-audit  gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise  gate.search
-gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters  gate.source  gate.generation
-gate  report
+errors  typing  certificate  rocq  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum
+samplers  exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate
+decoding  audit  gate.clock  gate.settings  gate.results  gate.serialize  gate.protocols  gate.coverage  gate.noise
+gate.search  gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters  gate.source
+gate.generation  gate  report
 testing.pytest_plugin
 gate.pytest_plugin  testing  cli
 """.split()  # noqa: SIM905
