@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spechub_lp.gate.processors.exact import Parameters, Position, processed
+from spechub_lp.gate.processors.exact import FIELDS, Parameters, Position, processed
 from spechub_lp.gate.processors.protocol import Stage
 from spechub_lp.gate.processors.requests import Request, Step
 from spechub_lp.typing import Array
@@ -91,4 +91,7 @@ def _neighbours(step: Step, row: int, place: int) -> Iterator[tuple[str, Positio
             if stage is Stage.MASK:
                 other = replace(other, allowed=them.allowed)
             yield f"with the {stage} of row {b}", other
+        for name in FIELDS[Stage.PENALTIES]:
+            taken = replace(mine, **{name: getattr(theirs, name)})
+            yield f"with the {name.replace('_', ' ')} of row {b}", replace(at, parameters=taken)
         yield f"in row {b}", them
