@@ -82,7 +82,15 @@ class Claim(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """A certificate as `read_contents` read it, nothing proved yet."""
+    """A certificate as `read_contents` read it, nothing proved yet.
+
+    Examples
+    --------
+    >>> from spechub_lp import optimum
+    >>> contents = read_contents(optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate())
+    >>> contents.drafts, contents.claim.k
+    ('iid', 2)
+    """
 
     claim: Claim
     drafts: str | dict[Tuple, Fraction]

@@ -137,6 +137,16 @@ class Drafting:
         Source of randomness.
     clock
         Adds up the time.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.shape import full
+    >>> class Even:  # a model that says of two tokens that they are equally likely
+    ...     def read(self, tokens, parents):
+    ...         return np.zeros((len(tokens), 2))
+    >>> drafted = Drafting(Even(), [1], full(2, 1), NodeByNode("nss"), Setting(), np.random.default_rng(0))
+    >>> len(drafted.tokens), drafted.distributions[0].tolist()
+    (3, [0.5, 0.5])
     """
 
     def __init__(
@@ -236,7 +246,15 @@ def _distribution(logits: Any, setting: Setting) -> Array:
 
 
 class Clock:
-    """Seconds of each part, from one `stop` to the next."""
+    """Seconds of each part, from one `stop` to the next.
+
+    Examples
+    --------
+    >>> clock = Clock()
+    >>> clock.stop("draft")
+    >>> clock.seconds["draft"] > 0, clock.seconds["target"]
+    (True, 0.0)
+    """
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)

@@ -18,7 +18,14 @@ NARROWEST = 2.0**-40
 
 @dataclass(frozen=True)
 class Box:
-    """Sets H that hold `inside` and some of the open tokens, with low <= q_j(H) <= high."""
+    """Sets H that hold `inside` and some of the open tokens, with low <= q_j(H) <= high.
+
+    Examples
+    --------
+    >>> box = Box(np.array([True, False]), np.array([1]), np.array([0.25]), np.array([1.0]))
+    >>> box.inside.tolist(), box.open.tolist()
+    ([True, False], [1])
+    """
 
     inside: BoolArray
     """[V] tokens that H holds."""
@@ -67,7 +74,17 @@ def optimal_tokens(p: NumpyArray, q: NumpyArray) -> BoolArray:
 
 
 def search_error(vocabulary: int) -> float:
-    """How far from the optimum the set may be that is found in floats: some roundings of sums to 1.
+    """Bound how far from the optimum the set may be that is found in floats: some roundings of sums to 1.
+
+    Parameters
+    ----------
+    vocabulary
+        The number of tokens V.
+
+    Returns
+    -------
+    float
+        A distance in acceptance probability.
 
     Examples
     --------

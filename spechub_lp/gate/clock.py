@@ -39,11 +39,6 @@ def chosen(clock: str | Callable[[], float]) -> Iterator[None]:
     clock
         A name in CLOCKS, or a function that gives seconds.
 
-    Yields
-    ------
-    None
-        Nothing.
-
     Raises
     ------
     UnknownName

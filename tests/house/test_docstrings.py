@@ -129,6 +129,10 @@ def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
 
 
+def names_of(node: ast.AST | None) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} if node else set()
+
+
 def is_command(node: ast.AST) -> bool:
     return "typer." in ast.unparse(node) if isinstance(node, ast.FunctionDef) else False
 
@@ -161,13 +165,26 @@ def told_of_results(thing: Public) -> Iterator[str]:
         yield "what it returns lacks its shape"
 
 
-def told_of_errors(thing: Public) -> Iterator[str]:
-    """Those that its own lines raise by name; what is called may raise more. A command's docstring is its help."""
-    raised = {
-        node.exc.func.id
-        for node in ast.walk(thing.node)
+def raises(*nodes: ast.AST) -> dict[ast.Raise, str]:
+    """Each line that raises an error by name."""
+    return {
+        node: node.exc.func.id
+        for top in nodes
+        for node in ast.walk(top)
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
     }
+
+
+def told_of_errors(thing: Public) -> Iterator[str]:
+    """Those that its own lines raise by name; what is called may raise more. A command's docstring is its help."""
+    caught = {
+        line
+        for attempt in ast.walk(thing.node)
+        if isinstance(attempt, ast.Try)
+        for line, name in raises(*attempt.body).items()
+        if any(name in names_of(handler.type) for handler in attempt.handlers)
+    }
+    raised = {name for line, name in raises(thing.node).items() if line not in caught}
     ours = {name for name in raised if name[0].isupper() and name not in ("AttributeError", "TypeError")}
     if not is_command(thing.node) and (missing := ours - entries(section(thing.doc, "Raises")).keys()):
         yield f"raises {', '.join(sorted(missing))}, which Raises lacks"
@@ -233,6 +250,16 @@ def test_a_poor_docstring_is_seen() -> None:
         "raises Refuted, which Raises lacks",
         "has no example",
     ]
+
+
+def test_an_error_that_is_caught_at_once_need_not_be_told() -> None:
+    lines = 'def parse(k: int) -> None:\n try:\n  raise ValueError("no")\n except (TypeError, %s):\n  pass'
+    told = {}
+    for caught in ("ValueError", "KeyError"):
+        node = ast.parse(lines % caught).body[0]
+        assert isinstance(node, ast.FunctionDef)
+        told[caught] = list(told_of_errors(Public("spechub_lp.distributions", "parse", node, "")))
+    assert told == {"ValueError": [], "KeyError": ["raises ValueError, which Raises lacks"]}
 
 
 MODULES = sorted(named(path) for path in PACKAGE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))

@@ -77,6 +77,11 @@ def handed(value: Any, arrays: Arrays) -> Any:
     arrays
         The library; numpy's arrays share their memory with the tensors, so that what is overwritten shows.
 
+    Returns
+    -------
+    Any
+        The same, of the same shapes; with torch the value itself.
+
     Examples
     --------
     >>> type(handed({"u": torch.zeros(2)}, Arrays.NUMPY)["u"])
@@ -97,7 +102,23 @@ def handed(value: Any, arrays: Arrays) -> Any:
 
 
 def returned(value: Any) -> torch.Tensor:
-    """Return an engine's array of any library as a tensor on the CPU."""
+    """Return an engine's array of any library as a tensor on the CPU.
+
+    Parameters
+    ----------
+    value
+        An array of torch, numpy or jax, or nested lists of numbers.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the same shape [...] and kind of number.
+
+    Examples
+    --------
+    >>> returned(np.array([1, 2]))
+    tensor([1, 2])
+    """
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
     if "jax" in sys.modules or isinstance(value, np.ndarray):

@@ -31,6 +31,22 @@ def with_logprobs(outcomes: Sequence[Any], batch: TreeBatch, shown: TreeBatch, s
         [B, L+1] what the engine reports; anything else is a failure of every row.
     of
         Of what they are.
+
+    Returns
+    -------
+    list of Any
+        B outcomes, in the order of the rows.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.engines.tree import Tokens
+    >>> p = torch.tensor([[[0.25, 0.75]]], dtype=torch.float64)
+    >>> batch = TreeBatch(torch.tensor([[-1]]), torch.tensor([[-1]]), p, None, "iid")
+    >>> outcome = Tokens((1,))
+    >>> with_logprobs([outcome], batch, batch, [[-0.2877]], Logprobs.PROCESSED)[0] is outcome
+    True
+    >>> with_logprobs([outcome], batch, batch, [[0.0]], Logprobs.PROCESSED)[0].message[:58]
+    'it reports the processed log-probability 0.0000 of token 1'
     """
     try:
         reported = returned(said).double()

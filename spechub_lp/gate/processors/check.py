@@ -91,7 +91,25 @@ def check_processor(
 
 
 def requests(kept: Kept, seed: int) -> Iterator[Requests]:
-    """The requests that every processor is tried on, in order."""
+    """Make the requests that every processor is tried on, in order.
+
+    Parameters
+    ----------
+    kept
+        What the processor says of itself; one that takes drafts is tried without and with them.
+    seed
+        Of the first requests; the others have seeds that follow it.
+
+    Yields
+    ------
+    Requests
+        So many rows over so many steps.
+
+    Examples
+    --------
+    >>> next(requests(Kept.of(None), seed=0)).name
+    'one row'
+    """
     for drafts in sorted({0, kept.drafts}):
         title = f", up to {drafts} drafts" if drafts else ""
         yield Requests(f"one row{title}", 7, 1, STEPS, drafts, seed)

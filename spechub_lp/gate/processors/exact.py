@@ -11,7 +11,15 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class Parameters:
-    """How one request is processed; the defaults change nothing."""
+    """How one request is processed; the defaults change nothing.
+
+    Examples
+    --------
+    >>> print(Parameters(temperature=0.5, top_k=3))
+    temperature 0.5, top_k 3
+    >>> Parameters(top_k=3).active
+    (<Stage.TOP_K: 'top_k'>,)
+    """
 
     temperature: float = 1.0
     top_k: int = 0
@@ -54,7 +62,14 @@ FIELDS: dict[Stage, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Position:
-    """What the distribution at one position depends on."""
+    """What the distribution at one position depends on.
+
+    Examples
+    --------
+    >>> at = Position(np.zeros(3), Parameters(repetition_penalty=1.2), prompt=(0,), before=(2,))
+    >>> at.prompt + at.before
+    (0, 2)
+    """
 
     logits: Array
     """[V] float64."""
@@ -99,7 +114,23 @@ def processed(at: Position, stages: Sequence[Stage], prompt_counts: bool = False
 
 
 def softmax(x: Array) -> Array:
-    """[V] the distribution with these logits."""
+    """Return the distribution with these logits.
+
+    Parameters
+    ----------
+    x : [V]
+        Logits, -inf for a token that is out.
+
+    Returns
+    -------
+    Array
+        [V] probabilities.
+
+    Examples
+    --------
+    >>> softmax(np.array([0.0, 0.0, -np.inf])).tolist()
+    [0.5, 0.5, 0.0]
+    """
     weights = np.exp(x - x.max())
     found: Array = weights / weights.sum()
     return found

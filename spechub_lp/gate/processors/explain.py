@@ -16,7 +16,34 @@ MOST_ROWS = 40
 
 
 def explained(step: Step, row: int, place: int, found: Array, tolerance: float) -> str:
-    """Say what a wrong distribution [V] is instead, as the end of a sentence; "" when nothing that is known fits."""
+    """Say what a wrong distribution is instead, as the end of a sentence.
+
+    Parameters
+    ----------
+    step
+        The step at which it came out.
+    row
+        The request's row.
+    place
+        The position in that row.
+    found : [V]
+        The wrong distribution.
+    tolerance
+        Total variation distance up to which a known mistake explains it.
+
+    Returns
+    -------
+    str
+        Empty when no known mistake fits.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.processors.protocol import Kept
+    >>> from spechub_lp.gate.processors.requests import Requests
+    >>> step = next(Requests("two rows", 5, rows=2, steps=1).steps_of(Kept.of(None)))
+    >>> explained(step, 0, 0, step.right[1][0], 1e-9)
+    '; it is what comes out in row 1'
+    """
     for words, at, stages in _guesses(step, row, place):
         if np.abs(processed(at, stages, step.kept.prompt_counts)[0] - found).sum() / 2 < tolerance:
             return f"; it is what comes out {words}"

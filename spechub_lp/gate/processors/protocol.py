@@ -56,6 +56,13 @@ class StepBatch:
 
     A request with fewer drafted tokens has fewer positions; the logits behind them are NaN, and nothing there is
     allowed.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.processors.requests import Requests
+    >>> batch = next(Requests("two rows", 5, rows=2, steps=1, drafts=3).steps_of(Kept.of(None))).batch
+    >>> batch.logits.shape, batch.drafted.shape
+    (torch.Size([2, 4, 5]), torch.Size([2, 3]))
     """
 
     logits: torch.Tensor
@@ -97,7 +104,16 @@ class Processor(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a processor says of itself."""
+    """What a processor says of itself.
+
+    Examples
+    --------
+    >>> class Scales:
+    ...     protocol, stages, gives = "processor", ("temperature",), "probs"
+    >>> kept = Kept.of(Scales())
+    >>> kept.stages, kept.gives, kept.drafts
+    ((<Stage.TEMPERATURE: 'temperature'>,), <Gives.PROBS: 'probs'>, 0)
+    """
 
     stages: tuple[Stage, ...]
     gives: Gives

@@ -35,7 +35,14 @@ CHOICES: dict[str, tuple[float, ...]] = {
 
 @dataclass
 class Request:
-    """One request while it lives."""
+    """One request while it lives.
+
+    Examples
+    --------
+    >>> request = Request(1, Parameters(top_k=2), prompt=(4, 0), ends=3)
+    >>> request.output
+    ()
+    """
 
     number: int
     parameters: Parameters
@@ -124,7 +131,14 @@ class Requests:
 
 @dataclass
 class Step:
-    """One step of the requests: what the processor gets, and what must come out."""
+    """One step of the requests: what the processor gets, and what must come out.
+
+    Examples
+    --------
+    >>> step = next(Requests("two rows", 5, rows=2, steps=1).steps_of(Kept.of(None)))
+    >>> step.batch.logits.shape, step.right[0][0].shape
+    (torch.Size([2, 1, 5]), (5,))
+    """
 
     step: int
     requests: list[Request]
