@@ -15,7 +15,7 @@ WHOLE_RUN = "whole run"
 """The test in JUnit XML of what belongs to no problem."""
 
 
-BELOW = {Kind.FLOOR: "below the floor", Kind.REGRESSION: "below the baseline"}
+BELOW: dict[str, str] = {Kind.FLOOR: "below the floor", Kind.REGRESSION: "below the baseline"}
 """What a verdict says of acceptance that is too small."""
 
 
@@ -44,7 +44,7 @@ def verdict(report: Report) -> str:
     if report.about_the_output:
         return "FAIL (bias)"
     kinds = dict.fromkeys(finding.kind for finding in report.findings if finding.proof)
-    return f"FAIL ({next(BELOW.get(Kind(kind), kind) for kind in kinds)})"
+    return f"FAIL ({next(BELOW.get(kind, kind) for kind in kinds)})"
 
 
 def headline(report: Report) -> str:
