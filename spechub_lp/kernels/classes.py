@@ -27,7 +27,23 @@ SLAB = 2**16
 
 
 def slabs(rows: torch.Tensor) -> Iterator[slice]:
-    """Columns of [B, V] in pieces, each but the last a whole number of blocks wide; on a device all at once."""
+    """Yield the columns of rows in pieces, each but the last a whole number of blocks wide; on a device all at once.
+
+    Parameters
+    ----------
+    rows : [B, V]
+        The rows that are worked on.
+
+    Yields
+    ------
+    slice
+        Columns.
+
+    Examples
+    --------
+    >>> list(slabs(torch.zeros(1, 100)))
+    [slice(0, 100, None)]
+    """
     batch, width = rows.shape
     step = max(SLAB // max(batch, 1) // BLOCK, 4) * BLOCK if rows.device.type == "cpu" else width
     for start in range(0, width, step):
@@ -65,7 +81,25 @@ def class_of(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor) -> torch.Ten
 
 
 def grains(a: torch.Tensor, to: float) -> torch.Tensor:
-    """Return entries as whole multiples of 1 / `to`: integer sums have no order. [B, n]."""
+    """Return entries as whole multiples of 1 / `to`: integer sums have no order.
+
+    Parameters
+    ----------
+    a : [B, n]
+        Entries of any float dtype.
+    to
+        How many grains 1 has.
+
+    Returns
+    -------
+    [B, n]
+        int64.
+
+    Examples
+    --------
+    >>> grains(torch.tensor([[0.5, 0.3]]), 8).tolist()
+    [[4, 2]]
+    """
     return (a.double() * to).round_().long()
 
 

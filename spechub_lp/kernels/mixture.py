@@ -44,7 +44,25 @@ class Mixture:
 
 
 def missed_iid(q: torch.Tensor, k: torch.Tensor | int) -> torch.Tensor:
-    """Return the probability that k independent drafts are all at or behind each boundary: q [B, n] -> [B, n + 1]."""
+    """Return the probability that k independent drafts are all at or behind each boundary.
+
+    Parameters
+    ----------
+    q : [B, n]
+        Draft distribution of the places, best first.
+    k : int or [B, 1]
+        Number of drafts.
+
+    Returns
+    -------
+    [B, n + 1]
+        One probability for each boundary, falling from 1 to 0.
+
+    Examples
+    --------
+    >>> missed_iid(torch.tensor([[0.5, 0.5]]), 2).tolist()
+    [[1.0, 0.25, 0.0]]
+    """
     behind: torch.Tensor = _behind(q).clamp_max(1) ** k
     return behind
 
@@ -52,9 +70,10 @@ def missed_iid(q: torch.Tensor, k: torch.Tensor | int) -> torch.Tensor:
 def missed_pair(
     q: torch.Tensor, odds: torch.Tensor, odds_q: torch.Tensor, top: torch.Tensor, top_place: torch.Tensor
 ) -> torch.Tensor:
-    """Return the probability that two drafts without replacement are both at or behind each boundary: [B, n + 1].
+    """Return the probability that two drafts without replacement are both at or behind each boundary.
 
-    Sum over x in H of q(x) / (1 - q(x)) (q(H) - q(x)). A token above 1/2 stands alone, so that no 1 - q cancels.
+    For the tokens H behind it, it is the sum over x in H of q(x) / (1 - q(x)) (q(H) - q(x)). A token above 1/2 stands
+    alone, so that no 1 - q cancels.
 
     Parameters
     ----------
@@ -64,6 +83,18 @@ def missed_pair(
         The draft probability of the token above 1/2, or 0.
     top_place : [B, 1]
         Its place.
+
+    Returns
+    -------
+    [B, n + 1]
+        One probability for each boundary, falling from 1 to 0.
+
+    Examples
+    --------
+    >>> q = torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.float64)  # the tokens 1, 2: 1/4 * 1/3 twice
+    >>> none, odds = torch.zeros(1, 1, dtype=torch.float64), q / (1 - q)
+    >>> missed_pair(q, odds, odds * q, none, none.long()).round(decimals=3).tolist()
+    [[1.0, 0.167, 0.0, 0.0]]
     """
     places = torch.arange(q.shape[1] + 1, device=q.device)
     has_top = (places <= top_place) & (top > 0)
@@ -84,6 +115,17 @@ def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
         Target, of any sum up to 1, and draft distribution of the places, p/q falling; a place may be empty.
     missed : [B, n + 1]
         Probability that all drafts are at or behind each boundary; 1 at the first, 0 at the last.
+
+    Returns
+    -------
+    Mixture
+        B rows of n places.
+
+    Examples
+    --------
+    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5]))
+    >>> make(p, q, missed_iid(q, 1)).density.round(decimals=2).tolist()  # one draft: nothing to choose
+    [[1.0, 1.0, 1.0]]
     """
     n, inf = q.shape[1], torch.inf
     target, before = _before(p), _before(q)

@@ -24,7 +24,14 @@ NOTHING = -1
 
 
 class Verified(NamedTuple):
-    """What comes out of a batch of nodes."""
+    """Hold what comes out of a batch of nodes.
+
+    Examples
+    --------
+    >>> p = torch.tensor([[0.5, 0.5], [torch.nan, 0.5]])
+    >>> verify("border", p, p, torch.tensor([[1], [0]]), torch.full((2, 3), 0.5))
+    Verified(tokens=tensor([ 1, -1]), slots=tensor([ 0, -1]))
+    """
 
     tokens: torch.Tensor
     """[B] int64 the output token, or -1 where p or q is no distribution."""
@@ -94,12 +101,44 @@ def verify(
 
 
 def floats(a: torch.Tensor) -> torch.Tensor:
-    """Return float64 and float32 as they are, and shorter floats in float32."""
+    """Return float64 and float32 as they are, and shorter floats in float32.
+
+    Parameters
+    ----------
+    a : [...]
+        Entries of a float dtype.
+
+    Returns
+    -------
+    [...]
+        The same numbers.
+
+    Examples
+    --------
+    >>> floats(torch.ones(1, 2, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
     return a if a.dtype in (torch.float64, torch.float32) else a.float()
 
 
 def holds_mass(a: torch.Tensor) -> torch.Tensor:
-    """Return whether each row [B, V] sums to about 1; False for a NaN: [B]."""
+    """Return whether each row sums to about 1; no row with a NaN does.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+
+    Returns
+    -------
+    [B]
+        bool.
+
+    Examples
+    --------
+    >>> holds_mass(torch.tensor([[0.5, 0.5], [0.0, 0.0], [torch.nan, 1.0]])).tolist()
+    [True, False, False]
+    """
     return (a.sum(dim=1) - 1).abs() < 0.1
 
 

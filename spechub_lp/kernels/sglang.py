@@ -66,6 +66,17 @@ def chain_speculative_sampling_triton(
     ------
     SpecHubError
         A threshold is not 1.
+
+    Examples
+    --------
+    >>> predicts, index, n = torch.full((2,), -1), torch.full((1, 2), -1), torch.zeros(1, dtype=torch.int64)
+    >>> p, coin = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
+    >>> chain_speculative_sampling_triton(
+    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), None, None, coin, coin[:, 0], p,
+    ...     p[:, :1],
+    ... )
+    >>> predicts.tolist(), index.tolist(), n.tolist()  # the draft 2 is accepted, and 1 stands behind it
+    ([2, 1], [[0, 1]], [1])
     """
     del retrive_next_token, retrive_next_sibling, deterministic, block_verification
     _lossless(threshold_single, threshold_acc)
@@ -136,6 +147,17 @@ def tree_speculative_sampling_border(
     ------
     SpecHubError
         A threshold is not 1, or there are too many children without replacement.
+
+    Examples
+    --------
+    >>> predicts, index, n = torch.full((2,), -1), torch.full((1, 2), -1), torch.zeros(1, dtype=torch.int64)
+    >>> p, coin, none = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5), torch.tensor([[-1, -1]])
+    >>> tree_speculative_sampling_border(
+    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), torch.tensor([[1, -1]]), none, coin,
+    ...     coin[:, 0], p, p, most_children=1,
+    ... )
+    >>> predicts.tolist(), index.tolist(), n.tolist()  # the draft 2 is accepted, and 1 stands behind it
+    ([2, 1], [[0, 1]], [1])
     """
     del deterministic
     _lossless(threshold_single, threshold_acc)

@@ -21,7 +21,14 @@ with extra("torch", "the kernels"):
 
 
 class Walked(NamedTuple):
-    """What comes out of a batch of trees."""
+    """Hold what comes out of a batch of trees.
+
+    Examples
+    --------
+    >>> p, u = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
+    >>> verify_tree(p, p, children(torch.tensor([[-1, 0]]), 1), torch.tensor([[-1, 2]]), u, u[:, 0], depth=1)
+    Walked(tokens=tensor([[2, 1]]), n=tensor([2]), nodes=tensor([[1]]))
+    """
 
     tokens: torch.Tensor
     """[B, depth + 1] accepted drafts, then one more token, then -1. All -1 where a row read holds no distribution."""

@@ -53,6 +53,14 @@ def rejection_sample(
     -------
     [B, max_spec_len + 1]
         int32 tokens, then -1; -1 throughout where a row holds a NaN.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> logits, drafts = torch.tensor([[0.0, 0.0, -torch.inf]]), torch.tensor([1])
+    >>> q, bonus, end = torch.tensor([[0.5, 0.5, 0.0]]), torch.tensor([[2]]), torch.tensor([1])
+    >>> rejection_sample(drafts, [1], 1, end, q, logits, bonus, SimpleNamespace(all_random=True)).tolist()  # p = q
+    [[1, 2]]
     """
     batch, (total, width), to = len(num_draft_tokens), target_logits.shape, target_logits.device
     ends = cu_num_draft_tokens.long()
