@@ -29,7 +29,13 @@ MOST_FILLINGS = 20_000
 
 @dataclass(frozen=True)
 class RuleOnTree:
-    """What a rule does on the tree."""
+    """Say what a rule does on the tree.
+
+    Examples
+    --------
+    >>> RuleOnTree("block", Fraction(11, 9), lossless=True).accepted
+    Fraction(11, 9)
+    """
 
     name: str
     accepted: Fraction
@@ -40,7 +46,15 @@ class RuleOnTree:
 
 @dataclass(frozen=True)
 class TreeSolution:
-    """The certified optimum and the rules beside it."""
+    """Hold the certified optimum and the rules beside it.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.shape import chain
+    >>> solution = solve_tree(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]), chain(1), "iid")
+    >>> solution.vocabulary, solution.best.value
+    (2, Fraction(2, 3))
+    """
 
     best: TreeOptimum
     seconds: float
@@ -73,7 +87,24 @@ class TreeSolution:
 def solve_tree(model: Any, shape: Shape, drafts: str | DraftPolicy, normalize: bool = False) -> TreeSolution:
     """Return the certified optimum of a tree and the exact acceptance of every rule for its drafts.
 
-    Arguments and errors as `tree_optimum`.
+    It raises what `tree_optimum` raises.
+
+    Parameters
+    ----------
+    model
+        context -> (p, q), as a mapping or a function: target and draft distribution [V] after the tokens of the
+        context.
+    shape
+        The tree that is drafted.
+    drafts
+        How siblings are drawn: name of a policy, a policy, or `module:object`.
+    normalize
+        Divide each p and q by its sum.
+
+    Returns
+    -------
+    TreeSolution
+        The optimum, how long it took, and the rules by falling acceptance.
 
     Examples
     --------
@@ -103,7 +134,28 @@ def solve_tree(model: Any, shape: Shape, drafts: str | DraftPolicy, normalize: b
 
 
 def rules_for(shape: Shape, policy: DraftPolicy) -> Iterator[tuple[str, Any]]:
-    """Yield (name, rule) of every rule that is lossless for this shape and these drafts."""
+    """Yield the name and the rule of every verifier that is lossless for this shape and these drafts.
+
+    Parameters
+    ----------
+    shape
+        The tree that is drafted.
+    policy
+        How siblings are drawn.
+
+    Yields
+    ------
+    name : str
+        What tables call the rule.
+    rule
+        A verifier, as `trees.exact_call` takes it.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees.shape import full
+    >>> [name for name, _ in rules_for(full(2, 2), IID())][:2]
+    ['border_path', 'traversal']
+    """
     widths = {len(node.children) for node in _inner(shape)}
     if widths <= {1}:
         yield "block", Block()
@@ -148,10 +200,26 @@ MODEL_SCHEMA = {
 def read_model(path: Path) -> dict[Tokens, tuple[list[Any], list[Any]]]:
     """Read a JSON list of [context, p, q], each with its own distributions.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        context -> (p [V], q [V]), as they stand in the file.
+
     Raises
     ------
     SpecHubError
         The file cannot be read or is something else.
+
+    Examples
+    --------
+    >>> written = Path("model.json").write_text('[[[], ["1/2", "1/2"], ["1", "0"]]]')
+    >>> read_model(Path("model.json"))
+    {(): (['1/2', '1/2'], ['1', '0'])}
     """
     hint = 'write a list of [context, p, q], such as [[[], ["1/2", "1/2"], ["1", "0"]]]'
     document = read_json(path, MODEL_SCHEMA, hint)

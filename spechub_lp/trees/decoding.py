@@ -17,6 +17,24 @@ from spechub_lp.typing import Array
 def every_drafted(model: Model, context: Tokens, shape: Shape, rule: Any) -> Iterator[tuple[Any, Drafted]]:
     """Yield every filling of a shape and its probability, for tiny models; the distributions decide the arithmetic.
 
+    Parameters
+    ----------
+    model
+        context -> (p [V], q [V]).
+    context
+        What stands before the call.
+    shape
+        The tree that is drafted.
+    rule
+        Its `policy(k)` says how k siblings are drawn.
+
+    Yields
+    ------
+    mass
+        The probability of this filling.
+    tree : Drafted
+        The filled shape.
+
     Examples
     --------
     >>> from spechub_lp.trees import NodeByNode, chain, tabular
@@ -31,7 +49,16 @@ def every_drafted(model: Model, context: Tokens, shape: Shape, rule: Any) -> Ite
 
 @dataclass(frozen=True)
 class Call:
-    """The ends of one call: with which probability a context is accepted and which token comes behind it."""
+    """The ends of one call: with which probability a context is accepted and which token comes behind it.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees import NodeByNode, chain, tabular
+    >>> model = tabular(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]))
+    >>> call = exact_call(model, chain(1), NodeByNode("naive"))
+    >>> call.accepted[0,], call.emitted[1,], call.distance(2)
+    (mpq(1,3), mpq(2,3), mpq(0,1))
+    """
 
     model: Model
     context: Tokens
@@ -111,6 +138,11 @@ def exact_call(model: Model, shape: Shape, rule: Any, context: Tokens = ()) -> C
     context
         What stands before the call.
 
+    Returns
+    -------
+    Call
+        Every end of the call and its probability.
+
     Examples
     --------
     >>> from spechub_lp.trees import NodeByNode, chain, tabular
@@ -132,6 +164,22 @@ def exact_call(model: Model, shape: Shape, rule: Any, context: Tokens = ()) -> C
 def step_distribution(model: Model, context: Tokens, shape: Shape, rule: Any) -> dict[Tokens, Any]:
     """Return the distribution of the tokens that one call gives: the accepted path and the token behind it.
 
+    Parameters
+    ----------
+    model
+        context -> (p [V], q [V]).
+    context
+        What stands before the call.
+    shape
+        The tree that is drafted.
+    rule
+        A verifier, as `exact_call` takes it.
+
+    Returns
+    -------
+    dict
+        Tokens -> probability.
+
     Examples
     --------
     >>> from spechub_lp.trees import NodeByNode, chain, tabular
@@ -147,8 +195,27 @@ def step_distribution(model: Model, context: Tokens, shape: Shape, rule: Any) ->
 
 
 def loop_distribution(model: Model, shape: Shape, rule: Any, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
-    """Return the distribution of the first `length` tokens of a decoding loop: calls until there are enough tokens, and
-    what is over is cut off.
+    """Return the distribution of the first `length` tokens of a decoding loop.
+
+    The loop makes calls until there are enough tokens, and what is over is cut off.
+
+    Parameters
+    ----------
+    model
+        context -> (p [V], q [V]).
+    shape
+        The tree that is drafted in each call.
+    rule
+        A verifier, as `exact_call` takes it.
+    length
+        Number of tokens.
+    context
+        What stands before the first call.
+
+    Returns
+    -------
+    dict
+        Tokens -> probability.
 
     Examples
     --------
@@ -172,6 +239,20 @@ def loop_distribution(model: Model, shape: Shape, rule: Any, length: int, contex
 def target_distribution(model: Model, length: int, context: Tokens = ()) -> dict[Tokens, Any]:
     """Return the distribution of the next `length` tokens under the target alone.
 
+    Parameters
+    ----------
+    model
+        context -> (p [V], q [V]).
+    length
+        Number of tokens.
+    context
+        What stands before them.
+
+    Returns
+    -------
+    dict
+        Tokens -> probability, where it is positive.
+
     Examples
     --------
     >>> from spechub_lp.trees import tabular
@@ -190,7 +271,17 @@ def target_distribution(model: Model, length: int, context: Tokens = ()) -> dict
 
 
 def tokens_per_call(distribution: Mapping[Tokens, Any]) -> Any:
-    """Return the mean number of tokens that a call gives, from its `step_distribution`.
+    """Return the mean number of tokens that a call gives.
+
+    Parameters
+    ----------
+    distribution
+        Tokens -> probability, from `step_distribution`.
+
+    Returns
+    -------
+    number
+        The mean, in the arithmetic of the probabilities.
 
     Examples
     --------

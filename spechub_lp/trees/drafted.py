@@ -29,6 +29,11 @@ def tabular(model: Mapping[Tokens, Any] | Callable[[Tokens], Any], normalize: bo
     normalize
         Divide each p and q by its sum.
 
+    Returns
+    -------
+    Model
+        context -> (p [V], q [V]), as rationals that cannot be written to.
+
     Raises
     ------
     SpecHubError
@@ -40,7 +45,6 @@ def tabular(model: Mapping[Tokens, Any] | Callable[[Tokens], Any], normalize: bo
     >>> pair(())[1].tolist()
     [mpq(1,3), mpq(2,3)]
     """
-
     vocabulary: list[int] = []
 
     @cache
@@ -65,8 +69,18 @@ def tabular(model: Mapping[Tokens, Any] | Callable[[Tokens], Any], normalize: bo
 
 @dataclass(frozen=True)
 class Drafted:
-    """A shape filled with tokens, and the distributions at its nodes. Node 0 is the root; parents come before
-    children."""
+    """Hold a shape filled with tokens, and the distributions at its nodes.
+
+    Node 0 is the root; parents come before children.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.full((3, 2), 0.5)
+    >>> tree = Drafted(parents=[-1, 0, 1], tokens=[-1, 1, 0], p=rows, q=rows)
+    >>> tree.children, tree.path(2)
+    ([[1], [2], []], (1, 0))
+    """
 
     parents: Sequence[int]
     """[N] parent of each node; -1 for the root."""
@@ -104,7 +118,15 @@ class Drafted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The path to `node` is accepted and one more token is drawn."""
+    """Hold one end of verification: the path to `node` is accepted and one more token is drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> end = Outcome(0, np.array([0.25, 0.75]))
+    >>> float(end.weights.sum())
+    1.0
+    """
 
     node: int
     weights: Array
@@ -112,5 +134,23 @@ class Outcome:
 
 
 def pick(weights: Array | Sequence[float], u: float) -> int:
-    """The cell that u in [0, 1] falls into when weights [C], of any sum, are laid end to end."""
+    """Return the cell that u falls into when the weights are laid end to end.
+
+    Parameters
+    ----------
+    weights
+        [C] weights from 0 on, of any sum.
+    u
+        A uniform in [0, 1].
+
+    Returns
+    -------
+    int
+        Number of the cell.
+
+    Examples
+    --------
+    >>> pick([1, 2, 1], 0.5)
+    1
+    """
     return descend(sums(weights), u)

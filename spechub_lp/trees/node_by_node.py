@@ -16,7 +16,15 @@ from spechub_lp.typing import Array
 
 @dataclass(frozen=True)
 class NodeByNode:
-    """A sampler at every node: the child that it accepts is where it goes on; what it draws instead is the end."""
+    """Put a sampler at every node: the path goes on at the child that it accepts, and ends where it accepts none.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees import exact_call, full, tabular
+    >>> model = tabular(lambda context: (["1/2", "3/10", "1/5"], ["1/5", "3/10", "1/2"]))
+    >>> exact_call(model, full(2, 1), NodeByNode("rrsw")).is_lossless
+    True
+    """
 
     name: str
     """Name of the sampler. With one child every rule but target-only is naive; spechub with three or more is greedy
@@ -29,6 +37,7 @@ class NodeByNode:
         return samplers.by_name("greedy_hubs" if self.name == "spechub" and k != 2 else self.name, k)
 
     def policy(self, k: int) -> DraftPolicy:
+        """How k siblings are drawn: as the sampler asks for."""
         return self.rule(k).drafts
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:

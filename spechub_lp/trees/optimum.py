@@ -170,6 +170,11 @@ def tree_optimum(
     normalize
         Divide each p and q by its sum.
 
+    Returns
+    -------
+    TreeOptimum
+        The value, a verifier that reaches it, and the prices that prove that none does better.
+
     Raises
     ------
     SpecHubError
@@ -178,6 +183,8 @@ def tree_optimum(
         Too many sets of paths.
     UnknownName
         No such policy or method.
+    SolverError
+        The verifier and the prices disagree: a fault of ours.
 
     References
     ----------
@@ -212,12 +219,22 @@ def tree_optimum(
 
 @dataclass(frozen=True)
 class OptimalTree:
-    """The verifier of a solved tree program: a table, for the drafted trees of its root."""
+    """Verify by the table of a solved tree program, for the drafted trees of its root.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees import chain, exact_call, tabular
+    >>> model = tabular(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]))
+    >>> call = exact_call(model, chain(2), tree_optimum(model, chain(2), "iid").rule)
+    >>> call.value, call.is_lossless
+    (mpq(11,9), True)
+    """
 
     best: TreeOptimum
     name = "tree_optimum"
 
     def policy(self, k: int) -> DraftPolicy:
+        """How k siblings are drawn: as for the tree that was solved."""
         return self.best.policy
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:

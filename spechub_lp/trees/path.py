@@ -33,7 +33,15 @@ Place = tuple[int, ...]
 
 
 class Choice(NamedTuple):
-    """Where a path goes on from a place."""
+    """Say where a path goes on from a place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choice = Choice(np.array([0.5, 0.5]), [((1,), 1.0)])
+    >>> choice.children
+    [((1,), 1.0)]
+    """
 
     b: Array
     """[V] distribution of the chosen token, over the drafts of the children."""
@@ -51,6 +59,13 @@ class PathThenBlock:
     2. a prefix of the path passes with probability s / (s + 1 - w), the whole path with w, the root with 1;
     3. accept the longest prefix that passes;
     4. draw the next token from (w p - b)+, normalized; behind the whole path from p.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees import Block, chain, exact_call, tabular
+    >>> model = tabular(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]))
+    >>> isinstance(Block(), PathThenBlock), exact_call(model, chain(2), Block()).is_lossless
+    (True, True)
     """
 
     name: ClassVar[str]

@@ -25,6 +25,20 @@ PathSet = tuple[tuple[int, Any], ...]
 def distribution(model: Model, shape: Shape, policy: DraftPolicy) -> dict[PathSet, Any]:
     """Return the probability of every set of paths that the shape can be filled with.
 
+    Parameters
+    ----------
+    model
+        context -> (p [V], q [V]).
+    shape
+        The tree that is drafted.
+    policy
+        How siblings are drawn.
+
+    Returns
+    -------
+    dict
+        Set of paths -> probability; a draft with p = 0 is left out of its set.
+
     Raises
     ------
     TooLarge
@@ -39,7 +53,6 @@ def distribution(model: Model, shape: Shape, policy: DraftPolicy) -> dict[PathSe
     >>> {paths: str(mass) for paths, mass in distribution(model, full(2, 1), IID()).items()}
     {((0, ()),): '1/9', ((0, ()), (1, ())): '4/9', ((1, ()),): '4/9'}
     """
-
     one = model(())[0][0] * 0 + 1
 
     @cache
@@ -78,6 +91,20 @@ def _product(sets: dict[PathSet, Any], token: int, branches: dict[PathSet, Any])
 def join(paths: PathSet, token: int, branch: PathSet) -> PathSet:
     """Return the paths with those of one more child; equal siblings become one.
 
+    Parameters
+    ----------
+    paths
+        The paths so far.
+    token
+        Token of the child.
+    branch
+        The paths below it.
+
+    Returns
+    -------
+    PathSet
+        All of them.
+
     Examples
     --------
     >>> join(((2, ()),), 0, ((1, ()),))
@@ -92,7 +119,17 @@ def join(paths: PathSet, token: int, branch: PathSet) -> PathSet:
 
 
 def nodes(paths: PathSet) -> Iterator[Tokens]:
-    """Every path from the root to a node below it, parents first.
+    """Yield every path from the root to a node below it, parents first.
+
+    Parameters
+    ----------
+    paths
+        A set of paths.
+
+    Yields
+    ------
+    tuple of int
+        The tokens of one path.
 
     Examples
     --------
@@ -106,7 +143,17 @@ def nodes(paths: PathSet) -> Iterator[Tokens]:
 
 
 def leaves(paths: PathSet) -> list[Tokens]:
-    """The paths that end in a leaf: they spell the set out.
+    """Return the paths that end in a leaf: they spell the set out.
+
+    Parameters
+    ----------
+    paths
+        A set of paths.
+
+    Returns
+    -------
+    list of tuple of int
+        The tokens of each path.
 
     Examples
     --------
@@ -119,7 +166,25 @@ def leaves(paths: PathSet) -> list[Tokens]:
 
 
 def of(tree: Drafted) -> PathSet:
-    """Return the set of paths of a filled shape, without drafts of p = 0."""
+    """Return the set of paths of a filled shape, without drafts of p = 0.
+
+    Parameters
+    ----------
+    tree
+        The filled shape.
+
+    Returns
+    -------
+    PathSet
+        Its paths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = np.array([[0.5, 0.5, 0.0]] * 3)
+    >>> of(Drafted([-1, 0, 0], [-1, 2, 1], p, p))
+    ((1, ()),)
+    """
 
     def below(node: int) -> PathSet:
         paths: PathSet = ()

@@ -25,7 +25,19 @@ from spechub_lp.typing import NumpyArray
 
 @dataclass(frozen=True)
 class TreeProgram:
-    """The tree program of n variables (T, v), N sets of paths and M contexts below the root, in rationals."""
+    """The tree program of n variables (T, v), N sets of paths and M contexts below the root, in rationals.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> from spechub_lp.trees import full, tabular
+    >>> model = tabular({(): (["1/2", "1/2"], ["1/3", "2/3"])})
+    >>> program = TreeProgram.build(model, path_sets.distribution(model, full(2, 1), IID()))
+    >>> program.size, len(program.sets), program.contexts
+    (4, 3, {(0,): 0, (1,): 1})
+    >>> str(program.bound(program.chance * 0 + 1))
+    '1'
+    """
 
     sets: list[PathSet]
     """[N] the sets of paths."""

@@ -52,7 +52,17 @@ class Shape:
 
 
 def children_of(parents: Sequence[int]) -> list[list[int]]:
-    """Return the children of each node [N], in order, from the parent of each [N]; what has none (-1) is no child.
+    """Return the children of each node, in order, from the parents.
+
+    Parameters
+    ----------
+    parents
+        [N] parent of each node; a node whose parent is -1 is the child of none.
+
+    Returns
+    -------
+    list of list of int
+        [N] children of each node.
 
     Examples
     --------
@@ -69,6 +79,16 @@ def children_of(parents: Sequence[int]) -> list[list[int]]:
 def levels(*branching: int) -> Shape:
     """Return the shape whose nodes have branching[0] children at the root, branching[1] a level deeper, and so on.
 
+    Parameters
+    ----------
+    branching
+        Number of children of each node, level by level.
+
+    Returns
+    -------
+    Shape
+        The tree; without levels it is the root alone.
+
     Examples
     --------
     >>> levels(3, 1).parents
@@ -82,6 +102,18 @@ def levels(*branching: int) -> Shape:
 def full(branching: int, depth: int) -> Shape:
     """Return the tree b^d of the papers: `branching` children at every node, `depth` levels.
 
+    Parameters
+    ----------
+    branching
+        Number of children of every node above the last level.
+    depth
+        Number of levels below the root.
+
+    Returns
+    -------
+    Shape
+        The tree.
+
     Examples
     --------
     >>> full(2, 3).size
@@ -92,6 +124,16 @@ def full(branching: int, depth: int) -> Shape:
 
 def chain(depth: int) -> Shape:
     """Return one draft at each of `depth` levels.
+
+    Parameters
+    ----------
+    depth
+        Number of drafts.
+
+    Returns
+    -------
+    Shape
+        The chain.
 
     Examples
     --------
@@ -104,7 +146,25 @@ def chain(depth: int) -> Shape:
 def paths(k: int, depth: int, delay: int = 0) -> Shape:
     """Return k paths of `depth` drafts that part behind a common path of `delay` drafts.
 
-    With delay 0 these are the k independent paths of SpecTr; behind a delay, delayed tree expansion (arXiv 2602.16994).
+    With delay 0 these are the k independent paths of SpecTr; behind a delay, delayed tree expansion.
+
+    Parameters
+    ----------
+    k
+        Number of paths.
+    depth
+        Drafts of each path, from where the paths part.
+    delay
+        Drafts before that.
+
+    Returns
+    -------
+    Shape
+        The tree of these paths.
+
+    References
+    ----------
+    Delayed tree expansion: arXiv 2602.16994.
 
     Examples
     --------
@@ -118,6 +178,16 @@ def paths(k: int, depth: int, delay: int = 0) -> Shape:
 
 def parse(text: str) -> Shape:
     """Read a shape as it is typed: 2^3 (two children, three levels), 3,2,1 (level by level), or nested lists.
+
+    Parameters
+    ----------
+    text
+        The shape in one of these forms; in nested lists each list is a node that holds its children.
+
+    Returns
+    -------
+    Shape
+        The tree.
 
     Raises
     ------
@@ -163,14 +233,33 @@ def _bounded(shape: Shape, text: str) -> Shape:
 def best_shape(size: int, rates: Mapping[int, Sequence[float]], depth: int | None = None) -> tuple[Shape, float]:
     """Return the shape of at most `size` drafted tokens with the most expected tokens a call, and that number.
 
-    Sequoia's dynamic program (arXiv 2402.12374, section 3.1), for rates that may depend on the number of children:
-    rates[k][i] is the probability that the i-th of k children is accepted, taken to be the same at every node. Then the
-    expected tokens are the sum, over all nodes, of the product of the rates on the way, the root counting 1.
+    This is Sequoia's dynamic program, for rates that may depend on the number of children. The expected tokens are the
+    sum, over all nodes, of the product of the rates on the way, the root counting 1.
+
+    Parameters
+    ----------
+    size
+        The most drafted tokens.
+    rates
+        rates[k] is [k]: the probability that each of k children is accepted, taken to be the same at every node.
+    depth
+        The most levels; without it, as many as there are tokens.
+
+    Returns
+    -------
+    shape : Shape
+        The best tree.
+    tokens : float
+        Its expected tokens a call, the token behind the accepted path among them.
 
     Raises
     ------
     SpecHubError
         rates[k] has not k entries in [0, 1].
+
+    References
+    ----------
+    Sequoia: arXiv 2402.12374, section 3.1.
 
     Examples
     --------

@@ -31,9 +31,33 @@ Row = dict[int, Any]
 
 
 def solve(program: TreeProgram, method: str = "highs") -> tuple[NumpyArray, NumpyArray, int]:
-    """Return the optimal masses [n], the prices [M] of the contexts, and how many exact pivots were needed.
+    """Return the optimal masses, the prices of the contexts, and how many exact pivots were needed.
 
-    method: "highs" starts from the basis of HiGHS, "simplex" from ends at the root alone.
+    Parameters
+    ----------
+    program
+        The tree program, of n variables and M contexts.
+    method
+        "highs" starts from the basis of HiGHS, "simplex" from ends at the root alone.
+
+    Returns
+    -------
+    masses : [n]
+        The probability that a set of paths is drafted and verification ends at one of its nodes.
+    prices : [M]
+        The price of each context.
+    pivots : int
+        Number of exact pivots.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> from spechub_lp.trees import full, path_sets, tabular
+    >>> model = tabular({(): (["1/2", "1/2"], ["1/3", "2/3"])})
+    >>> program = TreeProgram.build(model, path_sets.distribution(model, full(2, 1), IID()))
+    >>> masses, prices, _ = solve(program)
+    >>> str((masses * program.gain).sum()), str(program.bound(prices))
+    ('1', '1')
     """
     start = _from_highs(program) if method == "highs" else None
     basis, pivots = Basis(program, _at_root(program) if start is None else start), 0
@@ -55,7 +79,18 @@ def _at_root(program: TreeProgram) -> BoolArray:
 
 @dataclass(frozen=True)
 class Basis:
-    """A basis of the tree program and the system that it leaves; rationals throughout."""
+    """A basis of the tree program and the system that it leaves; rationals throughout.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> from spechub_lp.trees import full, path_sets, tabular
+    >>> model = tabular({(): (["1/2", "1/2"], ["1/3", "2/3"])})
+    >>> program = TreeProgram.build(model, path_sets.distribution(model, full(2, 1), IID()))
+    >>> at_root = np.array([False] * 4 + [True] * 5)
+    >>> Basis(program, at_root).is_square, sum(Basis(program, at_root).values[:4])
+    (True, mpq(0,1))
+    """
 
     program: TreeProgram
     basic: BoolArray
@@ -86,6 +121,7 @@ class Basis:
 
     @property
     def is_square(self) -> bool:
+        """Whether every set has a key, and the rest as many equations as unknowns."""
         return bool((self.key >= 0).all()) and len(self.others) == len(self.tight)
 
     def column(self, variable: int) -> Row:
@@ -179,9 +215,11 @@ class Basis:
 
     @cached_property
     def prices(self) -> tuple[NumpyArray, NumpyArray]:
+        """[N] and [M]: the multipliers of both kinds of rows at this basis."""
         return self.price(self.gain)
 
     def exchange(self, enters: int, leaves: int) -> "Basis":
+        """Return the basis with one variable in and another out."""
         basic = self.basic.copy()
         basic[enters], basic[leaves] = True, False
         return replace(self, basic=basic)
@@ -234,6 +272,18 @@ def _dual(basis: Basis) -> tuple[Basis, int] | None:
 
 def solve_sparse(rows: list[Row], need: list[Any]) -> list[Any]:
     """Solve a square sparse system exactly, by elimination, the emptiest row first.
+
+    Parameters
+    ----------
+    rows
+        [M] of unknown -> coefficient.
+    need
+        [M] right-hand sides.
+
+    Returns
+    -------
+    list
+        [M] values of the unknowns.
 
     Raises
     ------

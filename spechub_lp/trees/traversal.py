@@ -23,6 +23,13 @@ class Traversal:
     2. Else drop it. With s = sum (w p - q)+ at its parent, the parent's p becomes (w p - q)+ / s and its w becomes
        s / (s + 1 - w); drafts without replacement lose the leaf's token from q. Go on with 1.
     3. At the root w stays 1, so that a token always comes out.
+
+    Examples
+    --------
+    >>> from spechub_lp.trees import exact_call, full, tabular
+    >>> model = tabular(lambda context: (["1/3", "2/3"], ["2/3", "1/3"]))
+    >>> exact_call(model, full(2, 1), Traversal()).is_lossless
+    True
     """
 
     drafts: DraftPolicy = field(default_factory=WithoutReplacement)
@@ -30,6 +37,7 @@ class Traversal:
     name = "traversal"
 
     def policy(self, k: int) -> DraftPolicy:
+        """How k siblings are drawn: as `drafts` says, and a single one from q."""
         return IID() if k == 1 else self.drafts
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
@@ -49,8 +57,7 @@ class Traversal:
         raise AssertionError("the root accepts")
 
     def _leaves(self, tree: Drafted) -> Iterator[tuple[int, Array, Any]]:
-        """The leaves in the order in which they are tried: (node, its target distribution [V] by then, weight to
-        accept)."""
+        """The leaves in the order in which they are tried: node, its target distribution [V] by then, its weight."""
         p, q = list(tree.p), list(tree.q)
         children = [list(c) for c in tree.children]
         whole = p[0][0] * 0 + 1
