@@ -25,7 +25,14 @@ LONGEST = 72
 
 @dataclass(frozen=True)
 class Jump:
-    """A conditional jump in the bytecode."""
+    """A conditional jump in the bytecode.
+
+    Examples
+    --------
+    >>> jump = Jump(offset=4, target=10, line=2, text="u < 0.5", when=False, lines=(3, 4))
+    >>> jump.text, jump.when
+    ('u < 0.5', False)
+    """
 
     offset: int
     target: int
@@ -40,7 +47,16 @@ class Jump:
 
 @dataclass
 class Routine:
-    """One function of the engine, and what it can see."""
+    """One function of the engine, and what it can see.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> routine = Routine(verify.__code__)
+    >>> routine.name, len(routine.lines), routine.jumps
+    ('verify', 1, {})
+    """
 
     code: types.CodeType
     names: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +64,7 @@ class Routine:
 
     @property
     def name(self) -> str:
+        """What the function is called, with its class."""
         return self.code.co_qualname
 
     @functools.cached_property
@@ -114,7 +131,25 @@ def _short(text: str) -> str:
 
 
 def routines(engine: Any) -> list[Routine]:
-    """The functions behind a callable: itself, what it calls by name, methods of its object; no libraries."""
+    """Find the functions behind a callable: itself, what it calls by name, methods of its object; no libraries.
+
+    Parameters
+    ----------
+    engine
+        Any callable.
+
+    Returns
+    -------
+    list of Routine
+        Each once; empty where it has no Python code of its own.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> [routine.name for routine in routines(verify)], routines(len)
+    (['verify'], [])
+    """
     found: dict[int, Routine] = {}
     entry = {f.__code__.co_filename for f in _plain(engine)}
     stack, seen, kept = list(_plain(engine)), set(), _kept(engine)

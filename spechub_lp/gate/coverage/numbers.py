@@ -24,7 +24,13 @@ LIMITS = ("min", "max", "clamp", "clip", "topk", "clamp_min", "clamp_max", "iscl
 
 @dataclass(frozen=True)
 class Number:
-    """A number in the code, and where it stands."""
+    """A number in the code, and where it stands.
+
+    Examples
+    --------
+    >>> Number(0.5, line=3, text="u < 0.5", compared=True).value
+    0.5
+    """
 
     value: float
     line: int
@@ -34,7 +40,26 @@ class Number:
 
 
 def numbers(routines: Iterable[Routine]) -> list[Number]:
-    """Every number that the code compares with, those in comparisons first, each value once."""
+    """List every number that the code compares with, those in comparisons first, each value once.
+
+    Parameters
+    ----------
+    routines
+        Whose source is read.
+
+    Returns
+    -------
+    list of Number
+        Without -1, 0 and 1, on which nothing borders.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.coverage.code import routines
+    >>> def verify(p, q, drafts):
+    ...     return (drafts[0], 0) if len(p) >= 8 else (0, -1)
+    >>> [(number.value, number.compared) for number in numbers(routines(verify))]
+    [(8.0, True)]
+    """
     found: dict[float, Number] = {}
     every = [number for routine in routines for number in _of(routine)]
     for number in sorted(every, key=lambda n: not n.compared):

@@ -15,7 +15,18 @@ calls are seen by their lines only, which are cheaper; so ways on one line are "
 
 @dataclass
 class Seen:
-    """What has run of one routine."""
+    """What has run of one routine.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> seen = Seen(Routine(verify.__code__))
+    >>> seen.lines |= seen.routine.lines
+    >>> seen.settle()
+    >>> seen.finished
+    True
+    """
 
     routine: Routine
     lines: set[int] = field(default_factory=set)
@@ -52,6 +63,11 @@ class Seen:
 
 class Watcher:
     """Watches an engine's own Python code, inside a `with` and where it is called through `watched`.
+
+    Parameters
+    ----------
+    engine
+        Any callable.
 
     Examples
     --------
@@ -130,6 +146,7 @@ class Watcher:
 
     @property
     def measured(self) -> bool:
+        """Whether the code is watched at all; `why_not` says why it is not."""
         return not self.why_not
 
     @property
@@ -189,13 +206,27 @@ def _lines(seen: Seen) -> Callable[..., Any]:
 
 
 class Monitor:
-    """sys.monitoring, from Python 3.12 on: what has run once costs nothing any more."""
+    """sys.monitoring, from Python 3.12 on: what has run once costs nothing any more.
+
+    Parameters
+    ----------
+    monitoring
+        The module sys.monitoring.
+    seen
+        Identity of a code object -> what has run of it.
+
+    Examples
+    --------
+    >>> Monitor(getattr(sys, "monitoring", None), {}).tool  # none before it starts
+    -1
+    """
 
     def __init__(self, monitoring: Any, seen: dict[int, Seen]):
         self.monitoring, self.seen, self.tool = monitoring, seen, -1
         self.met: Counter[tuple[int, int]] = Counter()
 
     def start(self) -> str:
+        """Start watching; returns why not, or ""."""
         monitoring, events = self.monitoring, self.monitoring.events
         free = [tool for tool in (1, 3, 4, 5, 0, 2) if monitoring.get_tool(tool) is None]
         if not free:
@@ -212,6 +243,7 @@ class Monitor:
         return ""
 
     def stop(self) -> None:
+        """Stop watching."""
         for seen in self.seen.values():
             self.monitoring.set_local_events(self.tool, seen.routine.code, 0)
         self.monitoring.free_tool_id(self.tool)
@@ -237,6 +269,7 @@ class Monitor:
         return self.monitoring.DISABLE if both or self.met[place] > NEWS else None
 
     def fresh(self) -> None:
+        """Look at every branch again."""
         self.met.clear()
         self.monitoring.restart_events()
 

@@ -32,10 +32,31 @@ class ChildDied(Exception):
 
 
 def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
-    """work(journal) in a forked child, and its result (or the exception it raised, raised again).
+    """Do some work in a forked child, and return its result; where the system has no fork, do it here.
 
-    Raises:
-        ChildDied: the child was killed by a signal, left without an answer, or ran past `seconds`.
+    Parameters
+    ----------
+    work
+        Called as work(journal); journal(entry) keeps the last entry, so that it is known when the child dies.
+    seconds
+        How long the child may take.
+
+    Returns
+    -------
+    Any
+        What `work` returned; it must be picklable.
+
+    Raises
+    ------
+    ChildDied
+        The child was killed by a signal, left without an answer, or ran past `seconds`.
+    SpecHubError
+        `work` raised it; another error comes back as a RuntimeError with its name.
+
+    Examples
+    --------
+    >>> in_child(lambda journal: 6 * 7, seconds=60)
+    42
     """
     if not hasattr(os, "fork"):
         return work(lambda entry: None)
@@ -121,7 +142,27 @@ def _read(receive: int, child: int, deadline: float) -> tuple[bytes | None, int 
 
 
 def died(report: Report, error: ChildDied) -> Report:
-    """The verdict on an engine that took its process with it."""
+    """Add the finding on an engine that took its process with it to its report.
+
+    Parameters
+    ----------
+    report
+        Of a run without a verdict.
+    error
+        How the child ended, and the last input that was noted.
+
+    Returns
+    -------
+    Report
+        The same report.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.protocols import ProtocolName
+    >>> report = Report("engine", ProtocolName.NODE, "iid", 1)
+    >>> died(report, ChildDied(Kind.CRASH, "the engine died of signal 11", b"")).findings[0].message
+    'the engine died of signal 11'
+    """
     case = pickle.loads(error.last) if error.last else None
     place = f"on {case['problem']['name']!r}, drafts {tuple(case['tuple'])}: " if case else ""
     problem = case["problem"]["name"] if case else None

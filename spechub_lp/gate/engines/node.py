@@ -35,7 +35,13 @@ Journal = Callable[[Problem, Sequence[int]], None]
 
 @dataclass(frozen=True)
 class Emitted1:
-    """What one node gave: the output token, and the slot of the accepted draft or -1."""
+    """What one node gave: the output token, and the slot of the accepted draft or -1.
+
+    Examples
+    --------
+    >>> Emitted1(token=3, slot=-1)
+    Emitted1(token=3, slot=-1)
+    """
 
     token: int
     slot: int
@@ -43,7 +49,13 @@ class Emitted1:
 
 @dataclass(frozen=True)
 class Failure:
-    """What an engine did instead of giving a token."""
+    """What an engine did instead of giving a token.
+
+    Examples
+    --------
+    >>> Failure(Kind.HANG, "no answer within 5 seconds").message
+    'no answer within 5 seconds'
+    """
 
     kind: Kind
     message: str
@@ -70,7 +82,27 @@ class Hung(Exception):
 
 
 def check_signature(verify: Verify, name: str | None) -> None:
-    """Refuse what cannot be called with p, q and drafts; where Python knows no signature, the first call tells."""
+    """Refuse what cannot be called with p, q and drafts; where Python knows no signature, the first call tells.
+
+    Parameters
+    ----------
+    verify
+        A callable.
+    name
+        What errors call it; None for its own name.
+
+    Raises
+    ------
+    SpecHubError
+        It takes other arguments.
+
+    Examples
+    --------
+    >>> check_signature(lambda p, q, drafts: (drafts[0], 0), None)
+    >>> check_signature(lambda p: (0, -1), "mine")
+    Traceback (most recent call last):
+    spechub_lp.errors.SpecHubError: mine(p) is called as verify(p, q, drafts): too many positional arguments; wrap it in a function of these three
+    """  # noqa: E501
     try:
         signature = inspect.signature(verify)
     except (TypeError, ValueError):
@@ -86,8 +118,24 @@ def check_signature(verify: Verify, name: str | None) -> None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Hang in the main thread after so many seconds, and after PATIENCE times that if the process hardly had the
-    CPU meanwhile; elsewhere (or without SIGALRM) there is no limit."""
+    """Raise Hang in the main thread when the block takes too long; elsewhere, or without SIGALRM, there is no limit.
+
+    Parameters
+    ----------
+    seconds
+        How long the block may take; PATIENCE times that if the process hardly had the CPU meanwhile.
+
+    Raises
+    ------
+    Hang
+        In the block.
+
+    Examples
+    --------
+    >>> with time_limit(60):
+    ...     1 + 1
+    2
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
@@ -111,7 +159,16 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Rows of a few numbers gain nothing from torch's thread pool, and waiting for it costs milliseconds a call."""
+    """Let torch use one thread within the block.
+
+    Rows of a few numbers gain nothing from torch's thread pool, and waiting for it costs milliseconds a call.
+
+    Examples
+    --------
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -121,7 +178,24 @@ def one_thread() -> Iterator[None]:
 
 
 class NodeEngine:
-    """A verify function and its calls, controlled or real; whatever it does comes back as an Outcome."""
+    """A verify function and its calls, controlled or real; whatever it does comes back as an Outcome.
+
+    Parameters
+    ----------
+    verify
+        Called as verify(p, q, drafts).
+    seconds
+        How long one call may take.
+    journal
+        Told every problem and its drafts before the call.
+
+    Examples
+    --------
+    >>> from spechub_lp import drafts
+    >>> problem = Problem("even", (0.5, 0.5), (0.5, 0.5), 1, drafts.IID())
+    >>> NodeEngine(lambda p, q, drafts: (drafts[0], 0)).real(problem, [1])
+    Emitted1(token=1, slot=0)
+    """
 
     def __init__(self, verify: Verify, seconds: float = TIME_LIMIT, journal: Journal = lambda problem, drafts: None):
         self.verify, self.seconds, self.journal = verify, seconds, journal
@@ -182,12 +256,53 @@ class NodeEngine:
 
 
 def rows(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
-    """Fresh float64 tensors p [V] and q [V] ([k, V] for product drafts)."""
+    """Make fresh tensors of the distributions of a problem.
+
+    Parameters
+    ----------
+    problem
+        Of one node.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        p [V] and q [V], or q [k, V] for product drafts, in float64.
+
+    Examples
+    --------
+    >>> from spechub_lp import drafts
+    >>> rows(Problem("even", (0.5, 0.5), (0.25, 0.75), 1, drafts.IID()))[1]
+    tensor([0.2500, 0.7500], dtype=torch.float64)
+    """
     return torch.tensor(problem.p, dtype=torch.float64), torch.tensor(problem.q, dtype=torch.float64)
 
 
 def read(result: Any, problem: Problem, drafts: Sequence[int]) -> Outcome:
-    """The answer of the function as an Outcome."""
+    """Read the answer of the function.
+
+    Parameters
+    ----------
+    result
+        What it returned.
+    problem
+        With its vocabulary.
+    drafts
+        The k drafts that it was given.
+
+    Returns
+    -------
+    Outcome
+        A token and a slot that can be, or a failure that says what is wrong with them.
+
+    Examples
+    --------
+    >>> from spechub_lp import drafts
+    >>> problem = Problem("even", (0.5, 0.5), (0.5, 0.5), 1, drafts.IID())
+    >>> read((1, 0), problem, [1])
+    Emitted1(token=1, slot=0)
+    >>> read((2, -1), problem, [1]).message
+    'token 2 is outside the vocabulary of 2'
+    """
     token: Any
     slot: Any
     try:
@@ -207,7 +322,23 @@ def read(result: Any, problem: Problem, drafts: Sequence[int]) -> Outcome:
 
 
 def crashed(error: BaseException) -> str:
-    """The error in one line, and the last line of code outside this package that it passed."""
+    """Say in one line which error it is, and the last line of code outside this package that it passed.
+
+    Parameters
+    ----------
+    error
+        That was raised.
+
+    Returns
+    -------
+    str
+        Its type, the first line of its message, and the place.
+
+    Examples
+    --------
+    >>> crashed(ValueError("no such token"))
+    'ValueError: no such token'
+    """
     text = (str(error).strip().splitlines() or [""])[0]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "spechub_lp" not in f.filename]
     place = f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""

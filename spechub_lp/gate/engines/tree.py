@@ -32,13 +32,35 @@ MANY = 64
 
 @dataclass(frozen=True)
 class Tokens:
-    """What one row gave: accepted drafts, then one more token."""
+    """What one row gave: accepted drafts, then one more token.
+
+    Examples
+    --------
+    >>> Tokens((4, 2)).tokens[:-1]  # the accepted drafts
+    (4,)
+    """
 
     tokens: tuple[int, ...]
 
 
 class TreeEngine:
-    """An engine that verifies batches, and its calls, controlled or real; whatever it does comes back as an outcome."""
+    """An engine that verifies batches, and its calls, controlled or real; whatever it does comes back as an outcome.
+
+    Parameters
+    ----------
+    engine
+        Follows one of the protocols of `spechub_lp.gate.protocols`.
+    seconds
+        How long one call may take; 20 times as long where the engine says that it is slow.
+
+    Examples
+    --------
+    >>> class DrawsFromP:
+    ...     protocol = "host"
+    ...     def __call__(self, batch): ...
+    >>> TreeEngine(DrawsFromP(), seconds=5).protocol
+    <ProtocolName.HOST: 'host'>
+    """
 
     def __init__(self, engine: Any, seconds: float):
         self.engine, self.protocol = engine, protocol_of(engine)
@@ -156,7 +178,25 @@ class TreeEngine:
 
 
 def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
-    """One row [*spec.shape] of an array of noise from a choice sequence."""
+    """Read one row of an array of noise from a choice sequence.
+
+    Parameters
+    ----------
+    spec
+        Shape and distribution of a row.
+    choices
+        Gives each number.
+
+    Returns
+    -------
+    torch.Tensor
+        [*spec.shape].
+
+    Examples
+    --------
+    >>> read_noise(NoiseSpec("u", (2,)), ChoiceSequence((2**22, 2**23)))
+    tensor([0.2500, 0.5000])
+    """
     if spec.kind == NoiseKind.EXPONENTIAL:
         rows = [choices.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
         return torch.tensor(rows, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
@@ -166,7 +206,27 @@ def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
 
 
 def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Tensor:
-    """An array of noise [rows, *shape] from a generator, on the same grid."""
+    """Draw an array of noise from a generator, on the same grid.
+
+    Parameters
+    ----------
+    spec
+        Shape and distribution of a row.
+    rows
+        How many.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    torch.Tensor
+        [rows, *spec.shape].
+
+    Examples
+    --------
+    >>> real_noise(NoiseSpec("u", (2,)), 3, np.random.default_rng(0)).shape
+    torch.Size([3, 2])
+    """
     shape = (rows, *spec.shape)
     if spec.kind == NoiseKind.EXPONENTIAL:
         return torch.from_numpy(rng.exponential(size=shape)).to(spec.dtype)
@@ -174,7 +234,27 @@ def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Te
 
 
 def read_emitted(problem: TreeProblem, trees: Sequence[int], emitted: Any) -> list[Any]:
-    """One outcome a row: Tokens, or what is wrong with the answer."""
+    """Read the answer of an engine: Tokens for each row, or what is wrong with them.
+
+    Parameters
+    ----------
+    problem
+        With the drafted trees.
+    trees
+        B indices of the trees that the engine was given.
+    emitted
+        Its answer, with tokens [B, L+1] and n [B].
+
+    Returns
+    -------
+    list of Any
+        B outcomes, each Tokens or a Failure.
+
+    Examples
+    --------
+    >>> read_emitted(None, [0], emitted=None)[0].message[:28]
+    'the answer is not an Emitted'
+    """
     try:
         tokens, n = returned(emitted.tokens), returned(emitted.n)
     except (AttributeError, TypeError, ValueError) as error:
