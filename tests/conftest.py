@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """A warning from a module of tests/ is an error too, see pyproject.toml."""
     ours = "|".join(sorted(file.stem for file in Path(__file__).parent.rglob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({ours})$")
+    # A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
