@@ -42,7 +42,14 @@ class DrawKind(StrEnum):
 
 @dataclass(frozen=True)
 class RandomDraw:
-    """One piece of noise that was asked for."""
+    """Hold one piece of noise that was asked for.
+
+    Examples
+    --------
+    >>> coin = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5), "torch.bernoulli")
+    >>> coin.takes(1), coin.takes(2)
+    (True, False)
+    """
 
     kind: DrawKind
     size: int
@@ -66,7 +73,14 @@ Value = int | tuple[float, ...]
 
 @dataclass(frozen=True)
 class Run:
-    """One call of the engine under a choice sequence."""
+    """Hold one call of the engine under a choice sequence.
+
+    Examples
+    --------
+    >>> coin = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5))
+    >>> Run((coin, coin), (0, 1), "token 3").signature(2)
+    ((), 'token 3')
+    """
 
     draws: tuple[RandomDraw, ...]
     values: tuple[Value, ...]
@@ -79,11 +93,18 @@ class Run:
 
 
 class ChoiceSequence:
-    """Answers random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
+    """Answer random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
     generator answers at random with the right distribution. What cannot be answered is remembered in `refused`, because
     an engine may swallow the error and go another way than it goes on real noise.
+
+    Parameters
+    ----------
+    prefix
+        The first answers.
+    rule
+        0, 1 or a generator: how draws behind the prefix are answered.
 
     Examples
     --------
@@ -159,8 +180,16 @@ class ChoiceSequence:
 
 @dataclass
 class Control:
-    """The choice sequence in use. The stand-ins of all generators read it, so they are put in place once for many
-    calls."""
+    """Hold the choice sequence in use.
+
+    The stand-ins of all generators read it, so they are put in place once for many calls.
+
+    Examples
+    --------
+    >>> control = Control(ChoiceSequence((2**23,)))
+    >>> control.choices.uniform(24, "torch.rand")
+    0.5
+    """
 
     choices: ChoiceSequence
     compared: list[tuple[float, float]] = field(default_factory=list)
@@ -172,7 +201,13 @@ class Control:
 
 
 class Free(ChoiceSequence):
-    """Answers everything at random: for a stand-in that the engine kept after the calls under control."""
+    """Answer everything at random: for a stand-in that the engine kept after the calls under control.
+
+    Examples
+    --------
+    >>> 0 <= Free().uniform(24, "torch.rand") < 1
+    True
+    """
 
     def __init__(self) -> None:
         super().__init__((), np.random.default_rng())
@@ -182,7 +217,25 @@ class Free(ChoiceSequence):
 
 
 def at_random(draw: RandomDraw, rng: np.random.Generator) -> Value:
-    """Answer a draw with the right distribution."""
+    """Answer a draw with the right distribution.
+
+    Parameters
+    ----------
+    draw
+        What was asked for.
+    rng
+        Where the noise comes from.
+
+    Returns
+    -------
+    int or tuple of float
+        The answer.
+
+    Examples
+    --------
+    >>> at_random(RandomDraw(DrawKind.PICK, 2, (0.0, 1.0)), np.random.default_rng(0))
+    1
+    """
     if draw.kind is DrawKind.UNIFORM:
         if draw.size > 62:
             return int.from_bytes(rng.bytes(16), "big") >> (128 - draw.size)

@@ -30,7 +30,19 @@ BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16:
 
 
 class ControlledTorch(TorchDispatchMode):
-    """Answers torch's random operators from a choice sequence."""
+    """Answer torch's random operators from a choice sequence.
+
+    Parameters
+    ----------
+    control
+        Holds the choice sequence.
+
+    Examples
+    --------
+    >>> with ControlledTorch(Control(ChoiceSequence((2**23, 2**22)))):
+    ...     print(torch.rand(2).tolist())
+    [0.5, 0.25]
+    """
 
     def __init__(self, control: Control):
         super().__init__()  # type: ignore[no-untyped-call]
@@ -38,6 +50,7 @@ class ControlledTorch(TorchDispatchMode):
         self.checker = torch.Generator()
 
     def answer(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator: from the choice sequence where it draws noise, else as it is."""
         kwargs = kwargs or {}
         plain = _PLAIN.get(func)
         if plain is None:
@@ -150,7 +163,29 @@ def _idle(func: Any, bound: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def controlled(places: Places, torch_mode: type[ControlledTorch] = ControlledTorch) -> Iterator[Control]:
-    """All host randomness comes from `control.choices` inside this context."""
+    """Let all host randomness come from `control.choices` inside this context.
+
+    Parameters
+    ----------
+    places
+        Where the engine can reach generators.
+    torch_mode
+        What answers torch's operators.
+
+    Yields
+    ------
+    Control
+        Its `choices` may be replaced from call to call.
+
+    Examples
+    --------
+    >>> def engine():
+    ...     return random.random(), float(np.random.rand()), float(torch.rand(()))
+    >>> with controlled(Places(engine)) as control:
+    ...     control.choices = ChoiceSequence((2**52, 2**51, 2**23))
+    ...     print(engine())
+    (0.5, 0.25, 0.5)
+    """
     control = Control(ChoiceSequence())
     try:
         host = places.replaced(ControlledPython(control), ControlledNumpy(control))
@@ -161,7 +196,15 @@ def controlled(places: Places, torch_mode: type[ControlledTorch] = ControlledTor
 
 
 class Generators:
-    """The states of the generators that python knows, to see whether a call drew noise that was not controlled."""
+    """Keep the states of the generators that python knows, to see whether a call drew noise that was not controlled.
+
+    Examples
+    --------
+    >>> before = Generators()
+    >>> noise = random.random()
+    >>> before.moved()
+    ["python's random"]
+    """
 
     def __init__(self) -> None:
         made: list[Any] = [o for o in gc.get_objects() if type(o) in NUMPY_CLASSES]

@@ -24,7 +24,22 @@ BELOW = ("jax._src.random.prng", "jax._src.prng")
 
 
 class ControlledJax:
-    """The functions of `jax.random` that are answered from a choice sequence; each ignores its key."""
+    """Answer the functions of `jax.random` from a choice sequence; each ignores its key.
+
+    Parameters
+    ----------
+    control
+        Holds the choice sequence.
+    numpy
+        `jax.numpy`, which makes the arrays that are given back.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> stand_in = ControlledJax(Control(ChoiceSequence((1,))), np)
+    >>> stand_in.bernoulli(None, 0.1).tolist()
+    True
+    """
 
     def __init__(self, control: Control, numpy: Any):
         self.control, self.numpy = control, numpy
@@ -32,6 +47,7 @@ class ControlledJax:
     def uniform(
         self, key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, **_: Any
     ) -> Any:
+        """Answer `jax.random.uniform`."""
         dtype = self._dtype(dtype)
         if dtype.name not in BITS:
             self.control.choices.refuse(f"jax.random.uniform of dtype {dtype} cannot be controlled")
@@ -43,14 +59,17 @@ class ControlledJax:
         return self.numpy.asarray(self._times(shape, "jax.random.exponential"), dtype=self._dtype(dtype))
 
     def gumbel(self, key: Any, shape: Any = (), dtype: Any = None, **_: Any) -> Any:
+        """Answer `jax.random.gumbel`, as minus the log of times of a race."""
         return self.numpy.asarray(-np.log(self._times(shape, "jax.random.gumbel")), dtype=self._dtype(dtype))
 
     def bernoulli(self, key: Any, p: Any = 0.5, shape: Any = None, **_: Any) -> Any:
+        """Answer `jax.random.bernoulli`."""
         chances = np.broadcast_to(np.asarray(p, dtype=np.float64), np.shape(p) if shape is None else shape)
         flips = [self.control.choices.pick((1 - c, c), "jax.random.bernoulli") for c in chances.reshape(-1)]
         return self.numpy.asarray(np.reshape(flips, chances.shape) == 1)
 
     def categorical(self, key: Any, logits: Any, axis: int = -1, shape: Any = None, **_: Any) -> Any:
+        """Answer `jax.random.categorical`."""
         rows = np.moveaxis(np.asarray(logits, dtype=np.float64), axis, -1)
         if shape is not None:
             rows = np.broadcast_to(rows, (*shape, rows.shape[-1]))
@@ -61,6 +80,7 @@ class ControlledJax:
     def choice(
         self, key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = None, axis: int = 0, **_: Any
     ) -> Any:
+        """Answer `jax.random.choice`; without replacement one outcome only."""
         items = self.numpy.arange(a) if np.ndim(a) == 0 else self.numpy.asarray(a)
         weights = np.ones(items.shape[axis]) if p is None else np.array(p, dtype=np.float64)
         if not replace and shape != ():
@@ -69,6 +89,7 @@ class ControlledJax:
         return self.numpy.take(items, np.asarray(picks, dtype=np.int32), axis=axis)
 
     def randint(self, key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, **_: Any) -> Any:
+        """Answer `jax.random.randint`."""
         low, size = int(minval), int(maxval) - int(minval)
         numbers = self._many(shape, lambda: low + self.control.choices.integer(size, "jax.random.randint"))
         return self.numpy.asarray(numbers, dtype=dtype or "int32")
@@ -89,7 +110,21 @@ class ControlledJax:
 
 @contextlib.contextmanager
 def controlled_jax(control: Control) -> Iterator[None]:
-    """jax's randomness comes from `control.choices` inside this context; without jax loaded there is nothing to do."""
+    """Let jax's randomness come from `control.choices` inside this context.
+
+    Without jax loaded there is nothing to do.
+
+    Parameters
+    ----------
+    control
+        Holds the choice sequence.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> with controlled_jax(Control(ChoiceSequence())):
+    ...     pass  # calls of an engine that draws from jax.random
+    """
     jax = sys.modules.get("jax")
     if jax is None or not hasattr(jax, "random"):
         yield

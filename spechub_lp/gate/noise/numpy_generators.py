@@ -15,9 +15,22 @@ GENERATOR = np.random.Generator
 
 
 class ControlledNumpy:
-    """Stand-in for a numpy generator; a method that is not here is rejected by name.
+    """Stand in for a numpy generator; a method that is not here is rejected by name.
 
     It passes for an instance of `kind`, so that code which asks goes the same way as on real noise.
+
+    Parameters
+    ----------
+    control
+        Holds the choice sequence.
+    kind
+        The class that it passes for.
+
+    Examples
+    --------
+    >>> stand_in = ControlledNumpy(Control(ChoiceSequence((2**52, 2))))
+    >>> stand_in.random(), int(stand_in.choice(4))
+    (0.5, 2)
     """
 
     def __init__(self, control: Control, kind: type = np.random.Generator):
@@ -31,6 +44,7 @@ class ControlledNumpy:
         self._choices.refuse("it reads the bit generator of numpy.random, whose state the gate cannot control")
 
     def spawn(self, count: int) -> list["ControlledNumpy"]:
+        """Return this stand-in as often: all answer from the one choice sequence."""
         return [self] * count
 
     @property
@@ -49,6 +63,7 @@ class ControlledNumpy:
         return reject
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        """Answer with uniforms in [0, 1)."""
         bits = 24 if np.dtype(dtype) == np.float32 else 53
         values = self._uniforms(size, bits, dtype)
         if out is None:
@@ -68,9 +83,11 @@ class ControlledNumpy:
         return self.random(size or None)
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> Any:
+        """Answer with uniforms between two numbers."""
         return low + (high - low) * self.random(size)
 
     def integers(self, low: int, high: int | None = None, size: Any = None, dtype: Any = int, **kw: Any) -> Any:
+        """Answer with integers of equal chances."""
         low, high = (0, low) if high is None else (low, high)
         high += bool(kw.get("endpoint", False))
         if size is None and np.ndim(low) == np.ndim(high) == 0:
@@ -80,6 +97,7 @@ class ControlledNumpy:
         return self._many(size, lambda: low + self._choices.integer(high - low, "numpy.random.integers"), dtype)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *rest: Any, **kw: Any) -> Any:
+        """Answer with entries of a pool, after numpy has checked the probabilities."""
         pool = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
         weights = np.ones(len(pool)) if p is None else np.asarray(p, dtype=np.float64)
         GENERATOR(np.random.PCG64(0)).choice(len(pool), p=p)  # raises numpy's own errors
@@ -95,6 +113,7 @@ class ControlledNumpy:
         return pool[places]
 
     def multinomial(self, n: int, pvals: Any, size: Any = None) -> Any:
+        """Answer with counts, one outcome after the other."""
         if size is not None:
             self._choices.refuse("numpy.random.multinomial with a size cannot be controlled")
         counts = np.zeros(len(pvals), dtype=int)
@@ -103,29 +122,36 @@ class ControlledNumpy:
         return counts
 
     def binomial(self, n: int, p: float, size: Any = None) -> Any:
+        """Answer with coins; more than one toss a number is refused."""
         if n != 1:
             self._choices.refuse("numpy.random.binomial with n > 1 cannot be controlled")
         return self._many(size, lambda: self._choices.pick((1 - p, p), "numpy.random.binomial"), int)
 
     def permutation(self, x: Any) -> Any:
+        """Answer with a permutation, one entry after the other."""
         left = list(range(x)) if np.ndim(x) == 0 else list(x)
         count = len(left)
         return np.asarray([left.pop(self._choices.pick([1.0] * len(left), "numpy.permutation")) for _ in range(count)])
 
     def shuffle(self, x: Any) -> None:
+        """Permute in place."""
         x[:] = self.permutation(x) if isinstance(x, np.ndarray) else self.permutation(x).tolist()
 
     def standard_exponential(self, size: Any = None, **kw: Any) -> Any:
+        """Answer with the times of one race."""
         times = self._choices.race(int(np.prod(size, dtype=int)) if size is not None else 1, "numpy.random.exponential")
         return times[0] if size is None else np.asarray(times).reshape(size)
 
     def exponential(self, scale: float = 1.0, size: Any = None) -> Any:
+        """Answer with the times of one race, scaled."""
         return scale * self.standard_exponential(size)
 
     def gumbel(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> Any:
+        """Answer with minus the logs of the times of one race."""
         return loc - scale * np.log(self.standard_exponential(size))
 
     def bytes(self, length: int) -> bytes:
+        """Answer with the bytes of one integer, most significant first."""
         return self._choices.integer(2 ** (8 * length), "numpy.random.bytes").to_bytes(length, "big")
 
     def seed(self, *args: Any) -> None:

@@ -35,14 +35,35 @@ StandIn = Callable[[ControlledPython, ControlledNumpy], Any]
 
 
 class Slot(NamedTuple):
-    """A place that holds something: how it is read, and how something else is put there."""
+    """Name a place that holds something: how it is read, and how something else is put there.
+
+    Examples
+    --------
+    >>> held = {"rng": 1}
+    >>> slot = Slot(lambda: held["rng"], lambda value: held.update(rng=value))
+    >>> slot.put(2)
+    >>> slot.get()
+    2
+    """
 
     get: Callable[[], Any]
     put: Callable[[Any], Any]
 
 
 class Places:
-    """Where the engine under test can reach python's and numpy's generators."""
+    """Find where the engine under test can reach python's and numpy's generators.
+
+    Parameters
+    ----------
+    engine
+        What is looked into.
+
+    Examples
+    --------
+    >>> engine = [np.random.default_rng(0)]
+    >>> any(slot.get() is engine[0] for slot, _ in Places(engine).found)
+    True
+    """
 
     def __init__(self, engine: Any):
         self.found: list[tuple[Slot, StandIn]] = []
@@ -53,6 +74,7 @@ class Places:
 
     @contextlib.contextmanager
     def replaced(self, python: ControlledPython, numpy: ControlledNumpy) -> Iterator[None]:
+        """Put the stand-ins where the generators are, inside this context."""
         classes = [(cls, name) for cls in PYTHON_CLASSES for name in ("random", "getrandbits", "_randbelow")]
         kept = [(cls, name, vars(cls).get(name)) for cls, name in classes]
         old: list[tuple[Slot, Any]] = []

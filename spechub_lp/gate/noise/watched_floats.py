@@ -17,7 +17,15 @@ LARGEST = 64
 
 
 class WatchedFloat(float):
-    """slope * u + offset, of the uniform u at a place of the choice sequence."""
+    """Carry slope * u + offset, of the uniform u at a place of the choice sequence.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> control = Control(ChoiceSequence((2**52,)), watched=True)
+    >>> 2 * uniform(control, 53, "random.random") < 0.5, control.thresholds  # the comparison turns at u = 1/4
+    (False, [(0, 0.25)])
+    """
 
     control: Control
     place: int
@@ -78,13 +86,24 @@ class WatchedFloat(float):
 
 
 class WatchedArray(np.ndarray[Any, Any]):
-    """Uniforms in an array. Its parts and a list of its numbers are watched too; one entry is a plain number, as numpy
-    takes no subclass of its scalars for a number."""
+    """Hold uniforms in an array, whose parts and whose list of numbers are watched too.
+
+    One entry is a plain number, as numpy takes no subclass of its scalars for a number.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> control = Control(ChoiceSequence((2**52, 2**51)), watched=True)
+    >>> array = watched_array([uniform(control, 53, "numpy.random.random") for _ in range(2)], 2)
+    >>> (array < 0.3).tolist(), control.thresholds
+    ([False, True], [(0, 0.3), (1, 0.3)])
+    """
 
     entries: Any = None
     """[same shape] of WatchedFloat."""
 
     def tolist(self) -> Any:
+        """Return the numbers as a list, watched ones where they are."""
         return super().tolist() if self.entries is None else self.entries.tolist()
 
     def __getitem__(self, key: Any) -> Any:
@@ -108,13 +127,52 @@ _COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal)
 
 
 def uniform(control: Control, bits: int, source: str) -> float:
-    """The next uniform of the choice sequence, watched where that is asked for."""
+    """Return the next uniform of the choice sequence, watched where that is asked for.
+
+    Parameters
+    ----------
+    control
+        Holds the choice sequence.
+    bits
+        The grid is 2^-bits.
+    source
+        The function that was called, such as random.random.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> uniform(Control(ChoiceSequence((2**52,))), 53, "random.random")
+    0.5
+    """
     value = control.choices.uniform(bits, source)
     return WatchedFloat(value, control, len(control.choices.draws) - 1) if control.watched else value
 
 
 def watched_array(values: list[float], shape: Any) -> WatchedArray:
-    """An array of watched uniforms."""
+    """Return an array of watched uniforms.
+
+    Parameters
+    ----------
+    values
+        [n] uniforms, in the order in which they were drawn.
+    shape
+        The shape of the array, n entries in all.
+
+    Returns
+    -------
+    WatchedArray
+        [shape] float64.
+
+    Examples
+    --------
+    >>> watched_array([0.5, 0.25], (2, 1)).shape
+    (2, 1)
+    """
     entries = np.empty(len(values), dtype=object)
     entries[:] = values
     return _watched(entries.reshape(shape))
@@ -127,7 +185,23 @@ def _watched(entries: Any) -> WatchedArray:
 
 
 def note_comparison(uniform: WatchedFloat, other: Any) -> None:
-    """Note the thresholds of the uniform itself."""
+    """Note the thresholds of the uniform itself.
+
+    Parameters
+    ----------
+    uniform
+        One side of a comparison.
+    other
+        The other side: a number or an array [...] of at most 64; more are not noted.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> control = Control(ChoiceSequence())
+    >>> note_comparison(WatchedFloat(0.5, control, place=0, slope=2.0), np.array([0.5, 1.0]))
+    >>> control.thresholds
+    [(0, 0.25), (0, 0.5)]
+    """
     for number in np.ravel(other) if np.size(other) <= LARGEST else ():
         if isinstance(number, float | int | np.floating) and not isinstance(number, WatchedFloat):
             uniform.control.thresholds.append((uniform.place, float((number - uniform.offset) / uniform.slope)))

@@ -48,7 +48,16 @@ class OutOfTime(Uncontrolled):
 
 @dataclass
 class Node:
-    """A place in the decision tree: the noise so far, its probability, and what happens next."""
+    """Hold a place in the decision tree: the noise so far, its probability, and what happens next.
+
+    Examples
+    --------
+    >>> root = Node("row", (), 1.0)
+    >>> root.children = [Node("row", (value,), 0.5, outcome=value) for value in (0, 1)]
+    >>> root.draw = RandomDraw(DrawKind.PICK, 2, weights=(0.5, 0.5))
+    >>> [leaf.outcome for leaf in root.leaves()]
+    [0, 1]
+    """
 
     key: Any
     prefix: tuple[Value, ...]
@@ -61,8 +70,10 @@ class Node:
     owner: list[int] = field(default_factory=list)
 
     def find(self, run: Run) -> "Node | None":
-        """The leaf that a run's noise leads to (or a race, or a branch that was left out); None where the run asked for
-        other noise than this tree."""
+        """Return the leaf that a run's noise leads to (or a race, or a branch that was left out).
+
+        None where the run asked for other noise than this tree.
+        """
         node = self
         while node.draw is not None:
             place = len(node.prefix)
@@ -79,6 +90,7 @@ class Node:
         return node
 
     def leaves(self) -> list["Node"]:
+        """Return the places below this one (or this one) at which nothing more is drawn."""
         if self.draw is None:
             return [self]
         return [leaf for child in self.children for leaf in child.leaves()]
@@ -86,7 +98,14 @@ class Node:
 
 @dataclass
 class Distribution:
-    """The exact distribution of the outcomes for one input."""
+    """Hold the exact distribution of the outcomes for one input.
+
+    Examples
+    --------
+    >>> found = Distribution({"a": 0.25, "b": 0.75}, boundary={}, unexplained=0.0, probes=24)
+    >>> found.chances["b"]
+    0.75
+    """
 
     chances: dict[Any, float]
     boundary: dict[Any, float]
@@ -100,7 +119,36 @@ Distributions = dict[Any, Distribution]
 
 
 class Explorer:
-    """Builds decision trees, many inputs at a time."""
+    """Build decision trees, many inputs at a time.
+
+    Parameters
+    ----------
+    evaluate
+        Runs many calls of the engine, each (input, beginning of the noise, rule for the rest).
+    deadline
+        When the search must end, by `gate.clock.now`.
+    most_calls
+        How many calls may be made.
+    coarse
+        For engines whose calls are slow: what follows is looked at with all later uniforms at 1 only (at 0 a block
+        verifier accepts everything), and thresholds are placed to within 2^-24.
+
+    Examples
+    --------
+    An engine that accepts below 1/4:
+
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> def evaluate(calls):
+    ...     runs = []
+    ...     for _, prefix, rule in calls:
+    ...         choices = ChoiceSequence(prefix, rule)
+    ...         outcome = choices.uniform(24, "torch.rand") < 0.25
+    ...         runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
+    ...     return runs
+    >>> distributions, _ = Explorer(evaluate).distributions(["the only input"])
+    >>> distributions["the only input"].chances[True]
+    0.25
+    """
 
     def __init__(
         self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
@@ -292,14 +340,14 @@ class Explorer:
         *,
         seed: int = 0,
     ) -> tuple[Distributions, list[Node], float] | None:
-        """The distributions looked at again before the engine fails, and what could still speak for it; None when time
-        is short.
+        """Look at the distributions again before the engine fails, and say what could still speak for it.
 
         `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
         come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
         points, and then random calls are made until one of them had met such a region, but for a chance of FALSE_ALARM.
         A call that its region does not explain becomes a starting point, and all begins again. The number returned is 0
         when no such region is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
+        None is returned when time is short.
         """
         rng = np.random.default_rng([seed, 1])
         self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12

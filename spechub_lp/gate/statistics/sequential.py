@@ -64,8 +64,20 @@ class Bet:
 
 
 def odds(log_wealth: float) -> str:
-    """Against which odds a bet was won, in words.
+    """Say against which odds a bet was won.
 
+    Parameters
+    ----------
+    log_wealth
+        Natural logarithm of the gambler's wealth.
+
+    Returns
+    -------
+    str
+        The odds in words.
+
+    Examples
+    --------
     >>> odds(32.3), odds(math.inf)
     ('against odds of 1e14', 'against any odds: it has probability 0')
     """
@@ -75,7 +87,23 @@ def odds(log_wealth: float) -> str:
 
 
 class AboveBet:
-    """A gambler against "the mean of these numbers in [0, 1] is at most `most`", with a mixture of fixed stakes."""
+    """Bet against "the mean of these numbers in [0, 1] is at most `most`", with a mixture of fixed stakes.
+
+    Parameters
+    ----------
+    most
+        The largest mean, if the claim holds.
+    pointing
+        What is wrong when the gambler gets rich, as the beginning of a sentence.
+
+    Examples
+    --------
+    >>> bet = AboveBet(0.5)
+    >>> for _ in range(40):
+    ...     bet.update(1.0)
+    >>> bet.log_wealth > math.log(1e6)
+    True
+    """
 
     claim = Claim.ACCEPTANCE
 
@@ -98,17 +126,50 @@ class AboveBet:
 
 
 def log_mixture(counts: Array) -> float:
-    """log of the Krichevsky-Trofimov probability of a sequence with these counts [outcomes]."""
+    """Return the logarithm of the Krichevsky-Trofimov probability of a sequence.
+
+    Parameters
+    ----------
+    counts
+        [C] how often each outcome is in the sequence.
+
+    Returns
+    -------
+    float
+        The natural logarithm.
+
+    Examples
+    --------
+    >>> round(math.exp(log_mixture(np.array([1, 1]))), 6)  # 1/2 times (1/2) / 2
+    0.125
+    """
     outcomes, n = len(counts), float(np.sum(counts))
     gains = sum(math.lgamma(c + 0.5) - math.lgamma(0.5) for c in counts)
     return gains - math.lgamma(n + outcomes / 2) + math.lgamma(outcomes / 2)
 
 
 def radius(counts: Array, alpha: float) -> float:
-    """Total variation radius around the frequencies that holds the true distribution at every n at once, but for alpha.
+    """Return a total variation radius around the frequencies that holds the true distribution at every n at once.
 
-    {r : log KT(counts) - sum counts log r < log(1/alpha)} is a confidence sequence for the distribution r; Pinsker's
-    inequality turns n KL(frequencies | r) into a distance.
+    The probability that it ever fails to is at most alpha. {r : log KT(counts) - sum counts log r < log(1/alpha)} is a
+    confidence sequence for the distribution r; Pinsker's inequality turns n KL(frequencies | r) into a distance.
+
+    Parameters
+    ----------
+    counts
+        [C] how often each outcome came.
+    alpha
+        Probability that the true distribution is ever outside.
+
+    Returns
+    -------
+    float
+        The radius, at most 1.
+
+    Examples
+    --------
+    >>> radius(np.array([0, 0]), 1e-6), round(radius(np.array([5000, 5000]), 1e-6), 3)
+    (1.0, 0.031)
     """
     n = float(np.sum(counts))
     if n == 0:
@@ -119,8 +180,29 @@ def radius(counts: Array, alpha: float) -> float:
 
 
 def distance_bound(counts: Array, distribution: Sequence[float], alpha: float) -> float:
-    """Upper end of the confidence sequence for the total variation distance between the engine's distribution and
-    `distribution`."""
+    """Return an upper bound of the total variation distance between the engine's distribution and another.
+
+    It is the upper end of a confidence sequence, so it holds at every n at once.
+
+    Parameters
+    ----------
+    counts
+        [C] how often each outcome came.
+    distribution
+        [C] what the engine is compared with.
+    alpha
+        Probability that the bound is ever too small.
+
+    Returns
+    -------
+    float
+        The bound, at most 1.
+
+    Examples
+    --------
+    >>> round(distance_bound(np.array([6000, 4000]), [0.5, 0.5], 1e-6), 3)
+    0.131
+    """
     n = float(np.sum(counts))
     if n == 0:
         return 1.0
@@ -128,11 +210,32 @@ def distance_bound(counts: Array, distribution: Sequence[float], alpha: float) -
 
 
 def smallest_caught(n: int, outcomes: int, alpha: float, power: float = 0.99) -> float:
-    """The smallest distance that `n` draws reject with this probability, whatever its direction.
+    """Return the smallest distance that `n` draws reject with some probability, whatever its direction.
 
-    A distribution at total variation d is at least 2 d^2 away in relative entropy; the wealth after n draws is that
-    times n, less the cost of learning `outcomes` numbers, less a fluctuation of about sqrt(4 d^2 n)
-    a standard deviation.
+    A distribution at total variation d is at least 2 d^2 away in relative entropy. The logarithm of the wealth after n
+    draws is that times n, less the cost of learning `outcomes` numbers, less a fluctuation of about sqrt(4 d^2 n) a
+    standard deviation.
+
+    Parameters
+    ----------
+    n
+        Number of draws.
+    outcomes
+        Number of outcomes of a draw.
+    alpha
+        Probability of a false alarm.
+    power
+        Probability that the distance is rejected.
+
+    Returns
+    -------
+    float
+        A total variation distance, at most 1. It is an estimate, by a normal approximation.
+
+    Examples
+    --------
+    >>> round(smallest_caught(10_000, 4, 1e-6), 3)
+    0.051
     """
     if n < 2:
         return 1.0

@@ -60,7 +60,12 @@ class TableBet:
 
 
 class EqualBet:
-    """A gambler on "this outcome is the same as that of the partner" more often than chance, at a few fixed stakes.
+    """Bet on "this outcome is the same as that of the partner" more often than chance, at a few fixed stakes.
+
+    Parameters
+    ----------
+    pointing
+        What is wrong when the gambler gets rich, as the beginning of a sentence.
 
     Examples
     --------
@@ -92,7 +97,10 @@ class EqualBet:
 
 
 def repeats(scores: Array, variances: Array, alpha: float) -> int | None:
-    """The lag at which scores repeat themselves, or None; at most `alpha` of fresh sequences have one.
+    """Find the lag at which scores repeat themselves; at most `alpha` of fresh sequences have one.
+
+    By Hoeffding's lemma exp(a S - a^2 V / 2) is a supermartingale for the sum S of the products s_t s_(t + lag) and
+    V = sum s_t^2 / 4. So P(|S| >= sqrt(2 v log(2 lags / alpha)) and V <= v) <= alpha for all lags at once.
 
     Parameters
     ----------
@@ -100,9 +108,13 @@ def repeats(scores: Array, variances: Array, alpha: float) -> int | None:
         [n] events less their probabilities: each of mean 0 given those before it, from an interval of length 1.
     variances
         [n] of each score, known beforehand.
+    alpha
+        Probability of a false alarm.
 
-    By Hoeffding's lemma exp(a S - a^2 V / 2) is a supermartingale for the sum S of the products s_t s_(t + lag) and
-    V = sum s_t^2 / 4. So P(|S| >= sqrt(2 v log(2 lags / alpha)) and V <= v) <= alpha for all lags at once.
+    Returns
+    -------
+    int or None
+        The lag, or None where there is none.
 
     Examples
     --------

@@ -25,7 +25,25 @@ ROBBINS = 100.0
 
 
 def sets(p: Array, q: Array) -> dict[str, Array]:
-    """The sets that are watched on one row, [V] masks; the same names in every row of a vocabulary."""
+    """Return the sets that are watched on one row; the same names in every row of a vocabulary.
+
+    Parameters
+    ----------
+    p
+        [V] target distribution.
+    q
+        [V] draft distribution, or [k, V] of k drafters.
+
+    Returns
+    -------
+    dict
+        Name -> mask [V].
+
+    Examples
+    --------
+    >>> sets(np.array([0.5, 0.25, 0.25]), np.array([0.2, 0.2, 0.6]))["tokens with p > 2 q"].tolist()
+    [True, False, False]
+    """
     V = len(p)
     ids = np.arange(V)
     q = q if q.ndim == 1 else np.mean(q, axis=0)
@@ -54,7 +72,24 @@ def _bits(masks: Sequence[Array]) -> Array:
 
 
 class Watch:
-    """Bets on rows of one vocabulary. A row is a number; what came out is counted in blocks."""
+    """Bet on rows of one vocabulary. A row is a number; what came out is counted in blocks.
+
+    Parameters
+    ----------
+    rows
+        Of each row: p [V], q [V] or [k, V], and the most that may be accepted (None: acceptance is not watched).
+    by_row
+        Bet on each row too, not on all together only.
+
+    Examples
+    --------
+    >>> p = np.array([0.5, 0.25, 0.25])
+    >>> watch = Watch([(p, p, None)], by_row=False)
+    >>> watch.update(0, [0] * 100, accepted=0)
+    >>> wealth, rows, place = watch.richest()
+    >>> wealth > 14, rows
+    (True, [0])
+    """
 
     def __init__(self, rows: Sequence[tuple[Array, Array, float | None]], by_row: bool):
         """rows: p [V], q, and the most that may be accepted (None: acceptance is not watched). by_row: bet on each row
@@ -174,9 +209,26 @@ def _log_mean(logs: Array) -> Array:
 
 
 def radius(n: int, alpha: float) -> float:
-    """How far the mean of n numbers in [0, 1] is from the mean of their expectations, at every n at once but for alpha.
+    """Return how far the mean of n numbers in [0, 1] is from the mean of their expectations, at every n at once.
 
     Robbins' normal mixture for sums that are sub-Gaussian with variance 1/4 each; the numbers need not be alike.
+
+    Parameters
+    ----------
+    n
+        How many numbers.
+    alpha
+        Probability that the mean is ever further away.
+
+    Returns
+    -------
+    float
+        The distance.
+
+    Examples
+    --------
+    >>> round(radius(10_000, 1e-6), 3)
+    0.028
     """
     room = n / 4 + ROBBINS
     return math.sqrt(room * (math.log(room / ROBBINS) + 2 * math.log(1 / alpha))) / n
