@@ -18,7 +18,26 @@ from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 def paths(batch: TreeBatch, row: int) -> list[list[int]]:
-    """The nodes from the root to each leaf, in the order of the leaves."""
+    """List the nodes from the root to each leaf, in the order of the leaves.
+
+    Parameters
+    ----------
+    batch
+        Of trees.
+    row
+        Which of them.
+
+    Returns
+    -------
+    list of list of int
+        The nodes of each path without the root; [[0]] for a tree of the root alone.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> paths(TreeProblem("tree", 4, (2, 1)).batch([0]), 0)
+    [[0, 1, 3], [0, 2, 4]]
+    """
     parents = batch.parent[row].tolist()
     inner = set(parents)
     out = []
@@ -33,7 +52,25 @@ def paths(batch: TreeBatch, row: int) -> list[list[int]]:
 
 
 class Eagle:
-    """A function of EAGLE's signature under the host protocol."""
+    """A function of EAGLE's signature under the host protocol.
+
+    Parameters
+    ----------
+    function
+        Called as function(logits, candidates, logits_processor).
+    k
+        Siblings of the root of the trees that it is given.
+    draws_last
+        Whether it returns the last token instead of that token's distribution.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> def draws_from_p(logits, candidates, logits_processor):  # right, and accepts nothing on purpose
+    ...     return 0, 0, logits[0, 0].softmax(dim=0)
+    >>> Eagle(draws_from_p)(TreeProblem("tree", 4, (2,)).batch([0, 1])).n
+    tensor([1, 1])
+    """
 
     protocol = "host"
     ragged = True
@@ -66,10 +103,28 @@ class Eagle:
 
 
 def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> Eagle:
-    """The installed `eagle.model.utils.evaluate_posterior`, or AngelSlim's copy for the variant "angelslim".
+    """Load the installed `eagle.model.utils.evaluate_posterior`, or AngelSlim's copy of it.
 
-    Raises:
-        MissingPackage: it is not installed. UnknownName: no such variant.
+    Parameters
+    ----------
+    variant
+        "" or "angelslim".
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Siblings of the root.
+
+    Returns
+    -------
+    Eagle
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        It is not installed.
+    UnknownName
+        No such variant.
     """
     if variant == "angelslim":
         part = "compressor/speculative/utils/util.py"

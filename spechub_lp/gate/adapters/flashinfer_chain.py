@@ -15,7 +15,24 @@ from spechub_lp.gate.protocols import Emitted, TreeBatch
 
 
 class FlashInferChain:
-    """The released function under the seeded protocol."""
+    """The released function under the seeded protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> def likeliest(draft_probs, draft_token_ids, target_probs, *, seed, offset):  # accepts nothing
+    ...     first = target_probs[:, :1].argmax(dim=2)
+    ...     return torch.cat([first, torch.full_like(draft_token_ids, -1)], dim=1), None, None
+    >>> FlashInferChain(likeliest, "cpu")(TreeProblem("chain", 4, (1,)).batch([0, 1]), seed=0, offset=0).n
+    tensor([1, 1])
+    """
 
     protocol = "seeded"
     branchings = [(1,), (1, 1)]
@@ -40,7 +57,29 @@ class FlashInferChain:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> FlashInferChain:
-    """The installed function. Raises MissingPackage, or SpecHubError without a CUDA device."""
+    """Load the installed function.
+
+    Parameters
+    ----------
+    variant
+        There is none; it is not looked at.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    FlashInferChain
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        FlashInfer is not installed.
+    SpecHubError
+        There is no CUDA device.
+    """
     module = require("flashinfer.sampling", "flashinfer-python", "the gate adapter of FlashInfer")
     if not torch.cuda.is_available():
         raise SpecHubError("FlashInfer's chain kernel needs a CUDA device")

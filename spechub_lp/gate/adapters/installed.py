@@ -14,7 +14,7 @@ from spechub_lp.errors import MissingPackage, SpecHubError
 
 
 def without_gpu() -> None:
-    """Let Triton interpret its kernels. Must run before triton is imported; harmless on a machine with a GPU."""
+    """Let Triton interpret its kernels on a machine without a GPU; must run before triton is imported."""
     import torch
 
     if not torch.cuda.is_available() and "triton" not in sys.modules:
@@ -22,10 +22,31 @@ def without_gpu() -> None:
 
 
 def file_of(package: str, *candidates: str) -> Path:
-    """The first of these files inside an installed package.
+    """Find the first of these files inside an installed package, without importing it.
 
-    Raises:
-        MissingPackage: it is not installed. SpecHubError: this release has none of the files.
+    Parameters
+    ----------
+    package
+        Such as "vllm".
+    candidates
+        Paths inside it; releases put a file in different places.
+
+    Returns
+    -------
+    Path
+        Of a file that is there.
+
+    Raises
+    ------
+    MissingPackage
+        The package is not installed.
+    SpecHubError
+        This release has none of the files.
+
+    Examples
+    --------
+    >>> file_of("numpy", "linalg/moved.py", "linalg/__init__.py").name
+    '__init__.py'
     """
     spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -39,7 +60,32 @@ def file_of(package: str, *candidates: str) -> Path:
 
 
 def load_file(path: Path, name: str) -> ModuleType:
-    """Run one file as a module. Raises SpecHubError when it does not import."""
+    """Run one file as a module, once.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    name
+        What the module is called.
+
+    Returns
+    -------
+    ModuleType
+        The same one in later calls with this name.
+
+    Raises
+    ------
+    SpecHubError
+        It does not import.
+
+    Examples
+    --------
+    >>> _ = Path("rule.py").write_text("k = 2")
+    >>> load_file(Path("rule.py"), "a_rule").k
+    2
+    >>> del sys.modules["a_rule"]
+    """
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -67,12 +113,22 @@ def load_part(package: str, *parts: str, known: Mapping[str, Any] | None = None)
     known
         What a name that is imported from a stub stands for; an empty class where it is not here.
 
+    Returns
+    -------
+    ModuleType
+        The last file; the package itself is as it was before.
+
     Raises
     ------
     MissingPackage
         The package is not installed.
     SpecHubError
         This release has not all of the files, or one does not import.
+
+    Examples
+    --------
+    >>> load_part("json", "scanner.py").NUMBER_RE.match("12")[0]
+    '12'
     """
     paths = [file_of(package, part) for part in parts]
     with _stubs(package) as put:
@@ -131,7 +187,32 @@ def _imported(path: Path, package: str, name: str) -> Iterator[tuple[str, list[s
 
 
 def require(module: str, package: str, purpose: str) -> ModuleType:
-    """Import a module, or raise MissingPackage."""
+    """Import a module.
+
+    Parameters
+    ----------
+    module
+        Its dotted name.
+    package
+        What to install for it.
+    purpose
+        What needs it, for the error.
+
+    Returns
+    -------
+    ModuleType
+        The module.
+
+    Raises
+    ------
+    MissingPackage
+        It does not import.
+
+    Examples
+    --------
+    >>> require("math", "python", "an example").sqrt(4)
+    2.0
+    """
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -19,7 +19,22 @@ BITS = 53
 
 
 class NodeKernel:
-    """`kernels.node.verify` for one level of siblings."""
+    """`kernels.node.verify` for one level of siblings.
+
+    Parameters
+    ----------
+    name
+        Of the rule.
+    k
+        Number of siblings.
+    sort
+        Whether the tokens are sorted; False puts them into classes, None lets the kernel choose.
+
+    Examples
+    --------
+    >>> NodeKernel("rrs", 3).branchings
+    [(3,)]
+    """
 
     protocol = "uniform"
 
@@ -45,7 +60,22 @@ class NodeKernel:
 
 
 class TreeKernel:
-    """`kernels.tree.verify_tree`."""
+    """`kernels.tree.verify_tree`.
+
+    Parameters
+    ----------
+    k
+        Siblings of the root.
+    replaced
+        Whether siblings are drafted with replacement.
+    sort
+        Whether the tokens are sorted; False puts them into classes, None lets the kernel choose.
+
+    Examples
+    --------
+    >>> TreeKernel(2, replaced=True).branchings
+    [(2,), (2, 1)]
+    """
 
     protocol = "uniform"
     ragged = True
@@ -82,7 +112,34 @@ def _all_good(good: torch.Tensor) -> None:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> NodeKernel | TreeKernel:
-    """The kernel of that rule. Raises UnknownName, or SpecHubError when none is named or drafts are not its own."""
+    """Make the kernel of a rule an engine.
+
+    Parameters
+    ----------
+    variant
+        The rule by name; "_classes" at its end puts the tokens into classes.
+    drafts
+        The draft policy by name, which the rule itself says too.
+    k
+        Number of siblings.
+
+    Returns
+    -------
+    NodeKernel or TreeKernel
+        Of one node, or of whole trees where the rule has them.
+
+    Raises
+    ------
+    SpecHubError
+        No rule is named.
+    UnknownName
+        No such rule.
+
+    Examples
+    --------
+    >>> type(engine("rrs")).__name__, type(engine("border")).__name__
+    ('NodeKernel', 'TreeKernel')
+    """
     name = variant.removesuffix("_classes")
     if not name:
         raise SpecHubError("name a rule: kernels/border, kernels/border_wor, kernels/rrs, ...")

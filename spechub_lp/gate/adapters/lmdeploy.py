@@ -20,7 +20,25 @@ PARTS = ("pytorch/backends/rejection_sampling.py", "pytorch/backends/default/rej
 
 
 class LMDeploy:
-    """The released function under the host protocol."""
+    """The released function under the host protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    point_mass
+        Whether no draft distribution is passed.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> def likeliest(logits, drafts, bonus, *, is_greedy, draft_probs):  # accepts nothing
+    ...     last = logits[:, 0].argmax(dim=1)
+    ...     tokens = torch.cat([last[:, None], torch.full_like(drafts, -1)], dim=1)
+    ...     return tokens, torch.full((len(last),), drafts.shape[1]), last
+    >>> LMDeploy(likeliest)(TreeProblem("chain", 4, (1, 1)).batch([0, 1])).n
+    tensor([1, 1])
+    """
 
     protocol = "host"
     branchings = [(1,), (1, 1)]
@@ -47,8 +65,29 @@ class LMDeploy:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> LMDeploy:
-    """The installed sampler; variant "point_mass" passes no draft distribution. Raises MissingPackage or
-    UnknownName."""
+    """Load the installed sampler.
+
+    Parameters
+    ----------
+    variant
+        "" or "point_mass", which passes no draft distribution.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    LMDeploy
+        The sampler as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        LMDeploy is not installed.
+    UnknownName
+        No such variant.
+    """
     if variant not in ("", "point_mass"):
         raise UnknownName("variant of lmdeploy", variant, ["point_mass"])
     module = load_part("lmdeploy", *PARTS)

@@ -19,7 +19,19 @@ DEFAULT = {"iid": "with", "without_replacement": "without"}
 
 
 class MCSD:
-    """A function of that signature as a plain function on one node."""
+    """A function of that signature as a plain function on one node.
+
+    Parameters
+    ----------
+    function
+        Called as function(ground_probs, cand_probs, cand_tokens).
+
+    Examples
+    --------
+    >>> p = torch.tensor([0.5, 0.5])
+    >>> MCSD(lambda ground, q, drafts: 1)(p, p, [1, 0])  # accepts the draft in slot 1
+    (0, 1)
+    """
 
     def __init__(self, function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], int | None]):
         self.function = function
@@ -35,10 +47,28 @@ class MCSD:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> MCSD:
-    """The function in `MCSD.inference.strategies`, a folder on PYTHONPATH: no package of it is published.
+    """Load the function in `MCSD.inference.strategies`, a folder on PYTHONPATH: no package of it is published.
 
-    Raises:
-        UnknownName: no such variant. SpecHubError: the module cannot be imported, or has no such function.
+    Parameters
+    ----------
+    variant
+        "with", "without" (replacement), "naive", or "": the one for these drafts.
+    drafts
+        The draft policy by name.
+    k
+        Number of drafts, which the function sees from its input.
+
+    Returns
+    -------
+    MCSD
+        The function as an engine.
+
+    Raises
+    ------
+    UnknownName
+        No such variant.
+    SpecHubError
+        The module cannot be imported, or has no such function.
     """
     if variant not in ("", *FUNCTIONS):
         raise UnknownName("variant of mcsd", variant, FUNCTIONS)

@@ -23,7 +23,24 @@ UNUSED = -7
 
 
 class SGLangChain:
-    """The released kernel under the protocol of explicit noise; `slow`: the interpreter takes about 20 ms a row."""
+    """The released kernel under the protocol of explicit noise; `slow`: the interpreter takes about 20 ms a row.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    block
+        Whether it is asked for block verification.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> engine = SGLangChain(print)
+    >>> [spec.shape for spec in engine.noise(TreeProblem("chain", 4, (1, 1)).batch([0]))]
+    [(2,), ()]
+    """
 
     protocol = "uniform"
     branchings = [(1,), (1, 1)]
@@ -64,7 +81,29 @@ class SGLangChain:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> SGLangChain:
-    """The installed kernel; variant "block" asks for block verification. Raises MissingPackage or UnknownName."""
+    """Load the installed kernel.
+
+    Parameters
+    ----------
+    variant
+        "" or "block", which asks for block verification.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    SGLangChain
+        The kernel as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        SGLang or Triton is not installed.
+    UnknownName
+        No such variant.
+    """
     if variant not in ("", "block"):
         raise UnknownName("variant of sglang_chain", variant, ["block"])
     without_gpu()

@@ -26,6 +26,20 @@ class DSpark:
 
     Gumbel noise made by hand cannot be enumerated, so the uniforms behind it are exp(-t) with the times t of an
     exponential race, which is the same distribution; variant "own_noise" leaves them as they are, and draws decide.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    noise
+        Makes the noise of a key and a counter.
+    variant
+        "point_mass" passes no draft logits.
+
+    Examples
+    --------
+    >>> DSpark(print, lambda key, counter: None, "point_mass").point_mass
+    True
     """
 
     protocol = "host"
@@ -58,7 +72,14 @@ class DSpark:
 
 
 class Racing:
-    """torch for one module: of the two `rand` of a call, the second is exp(-t) with Exp(1) times t."""
+    """torch for one module: of the two `rand` of a call, the second is exp(-t) with Exp(1) times t.
+
+    Examples
+    --------
+    >>> racing = Racing()
+    >>> racing.rand((2, 3)).dtype, racing.rand((2, 3)).dtype
+    (torch.float32, torch.float64)
+    """
 
     def __init__(self) -> None:
         self.calls = 0
@@ -67,6 +88,7 @@ class Racing:
         return getattr(torch, name)
 
     def rand(self, shape: Any, generator: Any = None, device: Any = None) -> torch.Tensor:
+        """Draw uniforms [*shape], every second time by way of exponential times."""
         self.calls += 1
         if self.calls % 2:
             return torch.rand(shape, generator=generator, device=device)
@@ -74,7 +96,29 @@ class Racing:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> DSpark:
-    """The installed function; "point_mass" passes no draft logits. Raises MissingPackage or UnknownName."""
+    """Load the installed function.
+
+    Parameters
+    ----------
+    variant
+        "", "own_noise", which leaves its uniforms as they are, or "point_mass", which passes no draft logits.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    DSpark
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        SGLang, Triton or msgspec is not installed.
+    UnknownName
+        No such variant.
+    """
     if variant not in ("", *VARIANTS):
         raise UnknownName("variant of sglang_dspark", variant, VARIANTS)
     without_gpu()

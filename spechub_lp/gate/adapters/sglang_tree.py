@@ -24,7 +24,24 @@ UNUSED = -7
 
 
 def links(batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """First child and next sibling [B, N] of every node, -1 where there is none."""
+    """Find the first child and the next sibling of every node.
+
+    Parameters
+    ----------
+    batch
+        Of B trees.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        First child [B, N] and next sibling [B, N], -1 where there is none.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> [a.tolist() for a in links(TreeProblem("tree", 4, (2, 1)).batch([0]))]
+    [[[1, 3, 4, -1, -1]], [[-1, 2, -1, -1, -1]]]
+    """
     child = torch.full_like(batch.parent, -1)
     sibling = torch.full_like(batch.parent, -1)
     for b, parents in enumerate(batch.parent.tolist()):
@@ -37,7 +54,22 @@ def links(batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class SGLangTree:
-    """The released function under the protocol of explicit noise."""
+    """The released function under the protocol of explicit noise.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    k
+        Siblings of the root of the trees that it is given.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> SGLangTree(print, k=3).branchings
+    [(3,), (3, 1)]
+    """
 
     protocol = "uniform"
     ragged = True
@@ -77,7 +109,24 @@ class SGLangTree:
 
 
 def depth_of(batch: TreeBatch) -> int:
-    """The length of the longest path from a root, over all rows."""
+    """Measure the longest path from a root, over all rows.
+
+    Parameters
+    ----------
+    batch
+        Of trees.
+
+    Returns
+    -------
+    int
+        The number of drafts on it.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> depth_of(TreeProblem("tree", 4, (2, 1)).batch([0]))
+    2
+    """
     deepest = 0
     for row in batch.parent.tolist():
         depths = [0]
@@ -88,7 +137,29 @@ def depth_of(batch: TreeBatch) -> int:
 
 
 def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> SGLangTree:
-    """The installed function. Raises MissingPackage, or SpecHubError without a CUDA device."""
+    """Load the installed function.
+
+    Parameters
+    ----------
+    variant
+        There is none; it is not looked at.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Siblings of the root.
+
+    Returns
+    -------
+    SGLangTree
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        sgl-kernel is not installed.
+    SpecHubError
+        There is no CUDA device.
+    """
     module = require("sgl_kernel", "sgl-kernel", "the gate adapter of SGLang's tree kernel")
     if not torch.cuda.is_available():
         raise SpecHubError("SGLang's tree kernel needs a CUDA device")

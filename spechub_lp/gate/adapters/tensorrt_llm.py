@@ -22,7 +22,22 @@ UNUSED = -7
 
 
 class TensorRTTree:
-    """The released operator under the seeded protocol."""
+    """The released operator under the seeded protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    k
+        Siblings of the root of the trees that it is given.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> TensorRTTree(print, k=3).branchings
+    [(3,), (3, 1)]
+    """
 
     protocol = "seeded"
     ragged = True
@@ -51,7 +66,29 @@ class TensorRTTree:
 
 
 def engine(variant: str = "", drafts: str = "top_k", k: int = 2) -> TensorRTTree:
-    """The installed operator. Raises MissingPackage, or SpecHubError without it or without a CUDA device."""
+    """Load the installed operator.
+
+    Parameters
+    ----------
+    variant
+        There is none; it is not looked at.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Siblings of the root.
+
+    Returns
+    -------
+    TensorRTTree
+        The operator as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        TensorRT-LLM is not installed.
+    SpecHubError
+        There is no CUDA device, or this release lacks the operator.
+    """
     require("tensorrt_llm", "tensorrt-llm", "the gate adapter of TensorRT-LLM")
     if not torch.cuda.is_available():
         raise SpecHubError("TensorRT-LLM's tree kernel needs a CUDA device")

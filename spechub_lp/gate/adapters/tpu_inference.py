@@ -22,7 +22,17 @@ FILES = ("layers/common/binary_search.py", "layers/jax/sample/rejection_sampler.
 
 
 class TPUInference:
-    """The released function under the host protocol."""
+    """The released function under the host protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    jax
+        The module jax.
+    point_mass
+        Whether no draft distribution is passed.
+    """
 
     protocol = "host"
     branchings = [(1,), (1, 1)]
@@ -63,14 +73,48 @@ def _float32(a: torch.Tensor) -> np.ndarray:
 
 
 def module() -> Any:
-    """The sampler's file. Raises MissingPackage, or SpecHubError when this release has another."""
+    """Load the sampler's file.
+
+    Returns
+    -------
+    Any
+        The module.
+
+    Raises
+    ------
+    MissingPackage
+        tpu-inference or jax is not installed.
+    SpecHubError
+        This release has other files.
+    """
     require("jax", "jax", "tpu-inference's rejection sampler")
     return load_part("tpu_inference", *FILES)
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> TPUInference:
-    """The installed function; variant "point_mass" passes no draft distribution. Raises MissingPackage or
-    UnknownName."""
+    """Load the installed function.
+
+    Parameters
+    ----------
+    variant
+        "" or "point_mass", which passes no draft distribution.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    TPUInference
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        tpu-inference or jax is not installed.
+    UnknownName
+        No such variant.
+    """
     if variant not in ("", "point_mass"):
         raise UnknownName("variant of tpu_inference", variant, ["point_mass"])
     loaded = module()

@@ -14,6 +14,19 @@ class Transformers:
 
     Layout: candidate_input_ids [1, L], candidate_logits [1, L, V], new_logits [1, L + 1, V]; the function returns
     tokens [1, m + 1] and the number of matches m. Logits are float32, -inf where p = 0.
+
+    Parameters
+    ----------
+    function
+        Of this layout.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> def likeliest(ids, draft_logits, length, logits):  # accepts nothing
+    ...     return logits[:, 0].argmax(dim=1, keepdim=True), 0
+    >>> Transformers(likeliest)(TreeProblem("chain", 4, (1, 1)).batch([0, 1])).n
+    tensor([1, 1])
     """
 
     protocol = "host"
@@ -45,7 +58,29 @@ class Transformers:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> Transformers:
-    """The installed function. Raises MissingPackage, or SpecHubError when this release does not have it."""
+    """Load the installed function.
+
+    Parameters
+    ----------
+    variant
+        There is none; it is not looked at.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    Transformers
+        The function as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        transformers is not installed.
+    SpecHubError
+        This release does not have the function.
+    """
     try:
         utils = importlib.import_module("transformers.generation.utils")
     except ImportError:

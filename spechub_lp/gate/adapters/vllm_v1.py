@@ -24,7 +24,26 @@ FILE = "v1/sample/rejection_sampler.py"
 
 
 class VLLM1:
-    """The released function under the host protocol."""
+    """The released function under the host protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    point_mass
+        Whether no draft distribution is passed.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.tree import TreeProblem
+    >>> def likeliest(ids, counts, most, ends, q, logits, bonus, metadata):  # accepts nothing
+    ...     first = logits.reshape(len(counts), most, -1)[:, :1].argmax(dim=2)
+    ...     return torch.cat([first, torch.full((len(counts), most), -1)], dim=1)
+    >>> VLLM1(likeliest)(TreeProblem("chain", 4, (1, 1)).batch([0, 1])).n
+    tensor([1, 1])
+    """
 
     protocol = "host"
     branchings = [(1,), (1, 1)]
@@ -54,8 +73,29 @@ class VLLM1:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM1:
-    """The installed sampler; variant "point_mass" passes no draft distribution. Raises MissingPackage or
-    UnknownName."""
+    """Load the installed sampler.
+
+    Parameters
+    ----------
+    variant
+        "" or "point_mass", which passes no draft distribution.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    VLLM1
+        The sampler as an engine.
+
+    Raises
+    ------
+    MissingPackage
+        vLLM or Triton is not installed.
+    UnknownName
+        No such variant.
+    """
     if variant not in ("", "point_mass"):
         raise UnknownName("variant of vllm_v1", variant, ["point_mass"])
     without_gpu()
@@ -67,7 +107,13 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> VLLM1:
 
 
 def stubbed() -> dict[str, Any]:
-    """What vLLM's kernels import from the modules that are stubs here."""
+    """Gather what vLLM's kernels import from the modules that are stubs here.
+
+    Returns
+    -------
+    dict
+        Name -> what it stands for.
+    """
     return {
         "tl": importlib.import_module("triton.language"),
         "triton": importlib.import_module("triton"),

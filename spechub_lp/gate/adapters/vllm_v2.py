@@ -34,7 +34,22 @@ FILES = ("v1/worker/gpu/sample/gumbel.py", "v1/worker/gpu/spec_decode/rejection_
 
 
 class VLLM2:
-    """The released function under the seeded protocol."""
+    """The released function under the seeded protocol.
+
+    Parameters
+    ----------
+    function
+        Of the signature above.
+    variant
+        "block" verifies by the block, "point_mass" passes no draft logits.
+    device
+        Where its tensors are.
+
+    Examples
+    --------
+    >>> VLLM2(print, "block", "cpu").slow
+    True
+    """
 
     protocol = "seeded"
     branchings = [(1,), (1, 1)]
@@ -81,6 +96,13 @@ class VLLM2Explicit:
     `tl.rand` of (seed, position) is replaced by a given uniform, and the uniform behind the Gumbel noise by the time of
     an exponential race, whose negative logarithm that noise is. Whether the released noise is random and independent is
     not tested.
+
+    Parameters
+    ----------
+    module
+        The released file, whose functions for noise are replaced.
+    variant
+        "block" verifies by the block, "point_mass" passes no draft logits.
     """
 
     protocol = "uniform"
@@ -130,10 +152,28 @@ def _tensor(data: np.ndarray, like: Any) -> Any:
 
 
 def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> "VLLM2 | VLLM2Explicit":
-    """The installed function; "block" verifies by the block, "point_mass" passes no draft distribution.
+    """Load the installed function.
 
-    Raises:
-        MissingPackage: vLLM or Triton is not installed. UnknownName: no such variant.
+    Parameters
+    ----------
+    variant
+        "", "block", which verifies by the block, or "point_mass", which passes no draft distribution.
+    drafts
+        The draft policy by name, which the function does not ask for.
+    k
+        Number of siblings; a chain has one.
+
+    Returns
+    -------
+    VLLM2 or VLLM2Explicit
+        The function as an engine; with explicit noise on a machine without a GPU.
+
+    Raises
+    ------
+    MissingPackage
+        vLLM or Triton is not installed.
+    UnknownName
+        No such variant.
     """
     if variant not in ("", *VARIANTS):
         raise UnknownName("variant of vllm_v2", variant, VARIANTS)
@@ -147,7 +187,18 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 1) -> "VLLM2 | VLLM2
 
 
 def log1p(x: Any) -> Any:
-    """libdevice's log1p, which Triton's interpreter does not have."""
+    """Compute libdevice's log1p, which Triton's interpreter does not have.
+
+    Parameters
+    ----------
+    x
+        A tensor of the interpreter, of any shape.
+
+    Returns
+    -------
+    Any
+        log(1 + x), of the same shape.
+    """
     handle = importlib.import_module("triton.runtime.interpreter").TensorHandle
     tensor = importlib.import_module("triton.language").tensor
     with np.errstate(divide="ignore"):
