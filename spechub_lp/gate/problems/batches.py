@@ -33,7 +33,17 @@ NAMES = 5
 
 @dataclass
 class UnlikeRows:
-    """So many rows of one tree shape. Contexts are the depth and the last token."""
+    """Hold so many rows of one tree shape. Contexts are the depth and the last token.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> rows = UnlikeRows((1, 1), IID(), size=8)
+    >>> rows.redraw(np.random.default_rng(0))
+    >>> batch = rows.batch([0, 3])
+    >>> rows.name, batch.token.shape, batch.p.shape
+    ('8 unlike rows, tree 1x1', torch.Size([2, 3]), torch.Size([2, 3, 4]))
+    """
 
     branching: tuple[int, ...]
     """Children of each node, level by level."""
@@ -61,11 +71,13 @@ class UnlikeRows:
 
     @property
     def name(self) -> str:
+        """What reports call these rows."""
         shape = "x".join(map(str, self.branching))
         return f"{self.size} unlike rows, tree {shape}{', ragged' if self.ragged else ''}"
 
     @property
     def depth(self) -> int:
+        """Number of levels below the root."""
         return len(self.branching)
 
     @cached_property

@@ -73,7 +73,16 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Captured:
-    """Opened rows and what was chosen of them."""
+    """Hold opened rows and what was chosen of them.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> from spechub_lp.drafts import IID
+    >>> taken = captured(Logits(resources.path("captured/smollm2.safetensors"), positions=2))
+    >>> [problem.vocabulary for problem in taken.narrow(IID(), k=2)]
+    [5, 5]
+    """
 
     plan: Logits
     rows: Any
@@ -83,6 +92,7 @@ class Captured:
 
     @property
     def vocabulary(self) -> int:
+        """Number of tokens V."""
         return int(self.rows.vocabulary)
 
     def name(self, position: int, temperature: float) -> str:
@@ -208,14 +218,56 @@ class Captured:
 
 
 def narrow_part(settings: Settings) -> Settings:
-    """What the top tokens of captured rows get of the time and of the false alarms; the whole rows get the rest."""
+    """Return what the top tokens of captured rows get of the time and of the false alarms; the whole rows get the rest.
+
+    Parameters
+    ----------
+    settings
+        Of the whole run.
+
+    Returns
+    -------
+    Settings
+        Of its first part.
+
+    Examples
+    --------
+    >>> narrow_part(Settings(seconds=100)).seconds
+    60.0
+    """
     return replace(settings, seconds=0.6 * settings.seconds, false_alarm=settings.false_alarm / 2)
 
 
 def at_full_vocabulary(
     draw: Any, engine: Any, rows: Captured, policy: DraftPolicy, report: Report, settings: Settings, start: float
 ) -> None:
-    """`draw_nodes` or `draw_trees` of wide.py, unless the engine has failed already."""
+    """Draw from an engine on whole rows, unless it has failed already.
+
+    Parameters
+    ----------
+    draw
+        `draw_nodes` or `draw_trees` of `gate.checks.wide`.
+    engine
+        The engine under test.
+    rows
+        The captured rows.
+    policy
+        How drafts are drawn.
+    report
+        What was found so far; more is written to it.
+    settings
+        Of the whole run.
+    start
+        When that began.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> rows, report = SimpleNamespace(summary=dict), Report("mymodule:verify", "node", "iid", 2)
+    >>> at_full_vocabulary(lambda *given: print(given[4]), None, rows, None, report, Settings(levels=(1,)), 0.0)
+    >>> report.scope
+    " on captured rows' top tokens"
+    """
     report.settings["logits"] = rows.summary()
     report.scope = " on captured rows' top tokens"
     if {Level.BOUNDARY, Level.DRAWS, Level.STREAM} & set(settings.levels) and not report.proved:
@@ -231,9 +283,30 @@ def _drafters(temperature: float, k: int) -> list[float]:
 def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
     """Open a capture and choose positions; the same seed chooses the same ones.
 
-    Raises:
-        SpecHubError: the file or folder is missing, damaged or no capture; it has no positions; the vocabulary is
-            smaller than what was asked for; a temperature is not positive; a row of a rerun is not what it was.
+    Parameters
+    ----------
+    plan
+        What is taken of which capture, or its path alone.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    Captured
+        The rows.
+
+    Raises
+    ------
+    SpecHubError
+        The file or folder is missing, damaged or no capture; it has no positions; the vocabulary is smaller than what
+        was asked for; a temperature is not positive; a row of a rerun is not what it was.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> taken = captured(Logits(resources.path("captured/smollm2.safetensors"), positions=2))
+    >>> list(taken.chosen.values())
+    ['p and q far apart', 'the flattest p']
     """
     plan = plan if isinstance(plan, Logits) else Logits(plan)
     for t in plan.temperatures:
@@ -273,7 +346,26 @@ def captured(plan: Logits | str | Path, seed: int = 0) -> Captured:
 
 
 def sha256_of(rows: Any, position: int) -> str:
-    """Of the file that holds this position, from the manifest that it was checked against."""
+    """Return the SHA-256 of the file that holds a position, from the manifest that it was checked against.
+
+    Parameters
+    ----------
+    rows
+        `capture.store.Rows` or `capture.shards.Shards`.
+    position
+        Number of the position.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> len(sha256_of(store.load(resources.path("captured/smollm2.safetensors")), 0))
+    64
+    """
     if isinstance(rows, shards.Shards):
         ends = np.cumsum([entry["positions"] for entry in rows.manifest["shards"]])
         return str(rows.manifest["shards"][int(np.searchsorted(ends, position, side="right"))]["sha256"])
@@ -281,7 +373,29 @@ def sha256_of(rows: Any, position: int) -> str:
 
 
 def choose(rows: Any, plan: Logits, seed: int) -> dict[int, str]:
-    """Positions and why: one of each kind in turn, then a spread over q(a)."""
+    """Choose positions: one of each kind in turn, then a spread over q(a).
+
+    Parameters
+    ----------
+    rows
+        `capture.store.Rows` or `capture.shards.Shards`.
+    plan
+        How many positions; its first temperature decides.
+    seed
+        Of the candidates.
+
+    Returns
+    -------
+    dict
+        Position -> why it was chosen.
+
+    Examples
+    --------
+    >>> from spechub_lp._util import resources
+    >>> path = resources.path("captured/smollm2.safetensors")
+    >>> list(choose(store.load(path), Logits(path, positions=1), seed=0).values())
+    ['p and q far apart']
+    """
     count = len(rows)
     size = min(count, max(CANDIDATES, 2 * plan.positions))
     phase = np.random.default_rng([seed, 19]).random()
@@ -314,7 +428,35 @@ def _features(p: Array, q: Array) -> Array:
 
 
 def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
-    """(plan of the rerun, drafts, k) of a case on whole rows. Raises SpecHubError on something else."""
+    """Read a saved case on whole rows.
+
+    Parameters
+    ----------
+    case
+        The case as JSON.
+
+    Returns
+    -------
+    plan : Logits
+        Of the rerun.
+    drafts : str
+        Address of the draft policy.
+    k : int
+        Number of drafts.
+
+    Raises
+    ------
+    SpecHubError
+        It is something else.
+
+    Examples
+    --------
+    >>> rows = [{"position": 3, "temperature": 1.0, "sha256": "0"}]
+    >>> problem = {"captured": {"path": "rows", "rows": rows}, "drafts": "iid", "k": 2, "vocabulary": 9}
+    >>> plan, drafts, k = read_case({"problem": problem, "tuple": [4, 4]})
+    >>> plan.only, drafts, k
+    (((3, 1.0, '0'),), 'iid', 2)
+    """
     document, first = case["problem"], case.get("tuple") or case.get("tree")
     try:
         rows = tuple(

@@ -21,7 +21,16 @@ from spechub_lp.typing import Array, NumpyArray
 
 @dataclass(frozen=True, eq=False)
 class WideRow(Problem):
-    """One captured row at full vocabulary; a case names it instead of holding its numbers."""
+    """Hold one captured row at full vocabulary; a case names it instead of holding its numbers.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> source = {"path": "rows.safetensors", "row": {"position": 3, "temperature": 1.0, "sha256": "0"}}
+    >>> p, q = (np.array(row, dtype=np.float32) for row in ([0.5, 0.5], [0.75, 0.25]))
+    >>> round(WideRow("rows[3]", p, q, 1, IID(), source).optimum, 6)
+    0.75
+    """
 
     p: Any
     """[V] float32."""
@@ -40,7 +49,25 @@ class WideRow(Problem):
 
 
 def wide_document(rows: Sequence[Any]) -> dict[str, Any]:
-    """A case on these rows (WideRow or WideTree)."""
+    """Return a case on these rows as JSON.
+
+    Parameters
+    ----------
+    rows
+        Of one kind: WideRow or WideTree.
+
+    Returns
+    -------
+    dict
+        Where the rows are, with the drafts, k and the vocabulary.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> source = {"path": "rows.safetensors", "row": {"position": 3}}
+    >>> wide_document([WideRow("rows[3]", (0.5, 0.5), (0.75, 0.25), 1, IID(), source)])["captured"]
+    {'path': 'rows.safetensors', 'rows': [{'position': 3}]}
+    """
     first = rows[0]
     return {
         "name": first.name if len(rows) == 1 else f"{len(rows)} rows of {Path(first.source['path']).stem}",
@@ -53,6 +80,30 @@ def wide_document(rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
+    """Bound the acceptance that a lossless rule can reach, rounding included.
+
+    Parameters
+    ----------
+    p
+        [V] target distribution.
+    q
+        [V] draft distribution.
+    k
+        Number of drafts.
+    policy
+        How they are drawn; 1 is returned for drafters that differ.
+
+    Returns
+    -------
+    float
+        No lossless rule exceeds it.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> round(best_acceptance(np.array([0.5, 0.5]), np.array([0.75, 0.25]), 1, IID()), 6)
+    0.75
+    """
     if policy.different_drafters:
         return 1.0
     found = cut(as_distribution(p), as_distribution(q), k, policy)
@@ -60,6 +111,23 @@ def best_acceptance(p: Array, q: Array, k: int, policy: DraftPolicy) -> float:
 
 
 def as_distribution(row: Array | Sequence[Any]) -> NumpyArray:
+    """Return rows in float64, each divided by its sum.
+
+    Parameters
+    ----------
+    row
+        [..., V] weights.
+
+    Returns
+    -------
+    ndarray
+        [..., V] float64.
+
+    Examples
+    --------
+    >>> as_distribution([1, 3]).tolist()
+    [0.25, 0.75]
+    """
     distribution = np.asarray(row, dtype=np.float64)
     found: NumpyArray = distribution / distribution.sum(axis=-1, keepdims=True)
     return found
@@ -67,7 +135,14 @@ def as_distribution(row: Array | Sequence[Any]) -> NumpyArray:
 
 @dataclass(frozen=True)
 class CapturedTree(TreeProblem):
-    """A tree whose distributions are captured rows on their top tokens."""
+    """Hold a tree whose distributions are captured rows on their top tokens.
+
+    Examples
+    --------
+    >>> tree = CapturedTree("two rows", 2, (1,), rows=(((0.5, 0.5), (0.25, 0.75)), ((0.0, 1.0), (1.0, 0.0))))
+    >>> tree.target(()).tolist(), tree.target((0,)).tolist()
+    ([0.5, 0.5], [0.0, 1.0])
+    """
 
     rows: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
     """(p, q) of each position of the pool; place 0 is the root's."""
@@ -118,7 +193,14 @@ def _ranks(p: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class WidePool:
-    """The rows of one tree's contexts at full vocabulary, as tensors that batches are gathered from."""
+    """Hold the rows of one tree's contexts at full vocabulary, as tensors that batches are gathered from.
+
+    Examples
+    --------
+    >>> p = torch.tensor([[0.75, 0.25], [0.5, 0.5]], dtype=torch.float64)
+    >>> WidePool(p, p, None, optimum=1.0).step.tolist()
+    [[0, 1], [0, 1]]
+    """
 
     p: torch.Tensor
     """[R, V] float64, each divided by its sum."""
@@ -136,7 +218,17 @@ class WidePool:
 
 @dataclass(frozen=True, eq=False)
 class WideTree(TreeProblem):
-    """Drafted trees over one pool. Trees are drawn, not enumerated: `trees` are those of one batch, each used once."""
+    """Hold drafted trees over one pool.
+
+    Trees are drawn, not enumerated: `trees` are those of one batch, each used once.
+
+    Examples
+    --------
+    >>> p = torch.tensor([[0.75, 0.25], [0.5, 0.5]], dtype=torch.float64)
+    >>> tree = WideTree("a pool of two rows", 2, (1,), pool=WidePool(p, p, None, optimum=1.0))
+    >>> tree.with_trees(lambda place, width: [1] * width, count=2).drawn
+    ([(-1, -1), (0, 1)], [(-1, -1), (0, 1)])
+    """
 
     pool: Any = None
     """WidePool."""

@@ -28,8 +28,16 @@ SHIFT = 7.458333333333333
 
 @dataclass(frozen=True)
 class TreeProblem:
-    """Every context has a target distribution and a draft distribution of its own; siblings are drafted by one
-    policy."""
+    """Hold drafted trees in which every context has a target and a draft distribution of its own.
+
+    Siblings are drafted by one policy.
+
+    Examples
+    --------
+    >>> problem = TreeProblem("a chain", vocabulary=3)
+    >>> len(problem.trees), problem.target((2,)).shape, problem.joint.shape
+    (9, (3,), (27,))
+    """
 
     name: str
     vocabulary: int = 4
@@ -93,6 +101,7 @@ class TreeProblem:
 
     @property
     def depth(self) -> int:
+        """Number of levels below the root."""
         return len(self.branching)
 
     def target(self, context: Context) -> np.ndarray:
@@ -237,7 +246,27 @@ class TreeProblem:
 
 
 def impossible(problem: TreeProblem, tokens: tuple[int, ...]) -> str | None:
-    """What is wrong with a token of probability 0, or None."""
+    """Say what is wrong with a token of probability 0.
+
+    Parameters
+    ----------
+    problem
+        Has the target distributions.
+    tokens
+        What the engine put out.
+
+    Returns
+    -------
+    str or None
+        The first such token and its position; None where every token is possible.
+
+    Examples
+    --------
+    >>> problem = TreeProblem("a chain with zeros", vocabulary=3, zeros=True)
+    >>> zero = int(problem.target(()).argmin())
+    >>> impossible(problem, (zero,)) == f"it puts out token {zero} at position 0, which has p = 0 there"
+    True
+    """
     for i, token in enumerate(tokens):
         if problem.target(tokens[:i])[token] == 0:
             return f"it puts out token {token} at position {i}, which has p = 0 there"
@@ -245,7 +274,25 @@ def impossible(problem: TreeProblem, tokens: tuple[int, ...]) -> str | None:
 
 
 def shapes_of(engine: Any, k: int) -> list[tuple[int, ...]]:
-    """The trees that an engine takes."""
+    """Return the trees that an engine takes.
+
+    Parameters
+    ----------
+    engine
+        Its `branchings` says which; without them, chains of two drafts, or k siblings and one child of each.
+    k
+        Number of siblings.
+
+    Returns
+    -------
+    list of tuple of int
+        The children of each node, level by level, of each shape.
+
+    Examples
+    --------
+    >>> shapes_of(object(), 1), shapes_of(object(), 2)
+    ([(1, 1)], [(2,), (2, 1)])
+    """
     return getattr(engine, "branchings", None) or ([(1, 1)] if k == 1 else [(k,), (k, 1)])
 
 
@@ -254,7 +301,29 @@ MOST_DEEP = 3
 
 
 def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeProblem]:
-    """Problems for an engine: chains of two drafts, or trees with k siblings when it takes trees."""
+    """Return problems for an engine: chains of two drafts, or trees with k siblings when it takes trees.
+
+    Parameters
+    ----------
+    engine
+        Its attributes say which trees it takes, and whether it takes padding and logits.
+    drafts
+        The draft policy, by name.
+    k
+        Number of siblings.
+    seed
+        Of the distributions.
+
+    Returns
+    -------
+    list of TreeProblem
+        The problems; long chains come last.
+
+    Examples
+    --------
+    >>> [problem.name for problem in tree_problems(object(), "iid", 1)]
+    ['tree 1x1', 'tree 1x1 with zeros']
+    """
     policy = policies.by_name(drafts)
     made, deep = [], []
     for shape in shapes_of(engine, k):
