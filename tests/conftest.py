@@ -23,9 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """A warning from a module of tests/ is an error too, see pyproject.toml."""
     ours = "|".join(sorted(file.stem for file in Path(__file__).parent.rglob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({ours})$")
-    # A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell's background job and nohup ignore signals, and so would every command that a test starts and interrupts.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
