@@ -86,7 +86,7 @@ def test_every_module_loads_without_extras_or_names_one() -> None:
         assert "\n" not in text
         assert any(f"pip install 'spechub-lp[{name}]'" in text for name in EXTRAS), text
     rooms = {name.split(".")[1] for name in said}
-    assert rooms <= {"capture", "decoding", "gate", "evaluate", "report", "sampling_torch", "testing"}
+    assert rooms <= {"capture", "decoding", "gate", "evaluate", "kernels", "report", "sampling_torch", "testing"}
 
 
 @pytest.mark.parametrize(
