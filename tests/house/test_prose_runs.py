@@ -36,6 +36,7 @@ NOT_RUN = {
     ("docs/certificate_format.md", "make -C theory"): "needs Rocq",
     ("validation/README.md", "pip install 'spechub-lp[models,fast]'"): "needs a network and a GPU",
     ("validation/README.md", "pip install distributed"): "needs a network and a cluster",
+    ("validation/README.md", "python validation/gpu.py"): "needs a GPU for minutes",
     ("validation/README.md", "python -m validation.torture --minutes 5 --only cuts draws"): "minutes",
 }
 """Page and first line of a block that is not run, and the reason given above it."""
