@@ -68,7 +68,13 @@ SEEDED_ALONE = 6
 
 
 class Step(NamedTuple):
-    """One call on real noise."""
+    """One call on real noise.
+
+    Examples
+    --------
+    >>> Step(size=64, seed=0, offset=1, told="").bit is None
+    True
+    """
 
     size: int
     seed: int
@@ -84,7 +90,36 @@ def check_batches(
 ) -> list[tuple[str, int]]:
     """Batches of unlike rows of every shape that the engine takes, and of longer chains; findings go to the report.
 
-    Returns what was covered of each shape, in words, and the rows on real noise.
+    Parameters
+    ----------
+    tried
+        The engine.
+    policy
+        How siblings are drafted.
+    k
+        Number of siblings.
+    report
+        Is added to.
+    settings
+        How hard to look.
+    deadline
+        When the run must end, by `gate.clock.now`.
+
+    Returns
+    -------
+    list of tuple
+        What was covered of each shape, in words, and how many rows on real noise.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> from spechub_lp.gate.protocols import Emitted
+    >>> class DrawsFromP:  # right, and accepts nothing on purpose
+    ...     protocol, branchings = "host", [(1,)]
+    ...     def __call__(self, batch): ...
+    >>> report = Report("draws", "host", "iid", 1)
+    >>> check_batches(TreeEngine(DrawsFromP(), 5), IID(), 1, report, Settings(), deadline=now())  # no time is left
+    []
     """
     stop = min(deadline, now() + SHARE * settings.seconds)
     known = [shape for shape in shapes_of(tried.engine, k) if not policy.different_drafters]
@@ -125,7 +160,18 @@ def _deeper(known: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 @dataclass
 class Company:
-    """One engine on batches of unlike rows of one shape."""
+    """One engine on batches of unlike rows of one shape.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> class Engine:
+    ...     protocol, branchings = "host", [(1, 1)]
+    ...     def __call__(self, batch): ...
+    >>> tried = TreeEngine(Engine(), 5)
+    >>> Company(tried, (1, 1), IID(), 1, Settings(), 0.0, 0.0, claimed=True, false_alarm=1e-4).where
+    'on batches of unlike rows (chains of 2)'
+    """
 
     tried: TreeEngine
     shape: tuple[int, ...]
@@ -332,7 +378,28 @@ class Company:
 def first_failure(
     rows: UnlikeRows, outcomes: Sequence[Any], which: Sequence[int] | None = None
 ) -> tuple[str, Failure] | None:
-    """(where, failure) of the first row that failed or put out a token of probability 0, or None."""
+    """Find the first row that failed or put out a token of probability 0.
+
+    Parameters
+    ----------
+    rows
+        Unlike rows.
+    outcomes
+        Tokens or a failure, for each row of a batch.
+    which
+        The rows that this batch had; None: all of them in their order.
+
+    Returns
+    -------
+    tuple or None
+        Where, in words, and the failure.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> first_failure(UnlikeRows((1,), IID(), 8), [Failure(Kind.CRASH, "ValueError")])
+    ('row 0 of 1', Failure(kind=<Kind.CRASH: 'crash'>, message='ValueError'))
+    """
     for place, outcome in enumerate(outcomes):
         b = place if which is None else int(which[place])
         if isinstance(outcome, Failure):

@@ -39,6 +39,15 @@ def note_coverage(
         Problems that were planned and not reached.
     batches
         Shapes of batches, in words.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> note_coverage(report, [Problem("mine", (0.25, 0.75), (0.5, 0.5), 1)], Watcher(verify), draws=0, drawn=None)
+    >>> report.coverage.sizes, report.coverage.k
+    ([2], [1])
     """
     exact = {row.problem for row in report.rows if row.level == Level.EXACT}
     coverage = report.coverage = Coverage(

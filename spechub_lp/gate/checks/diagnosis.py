@@ -12,7 +12,28 @@ P_ITSELF = "p itself, not (p - q)+"
 
 
 def explain(found: NodeDistribution) -> str:
-    """What is known about the bias, as the end of a sentence."""
+    """Say what is known about a bias, as the end of a sentence.
+
+    Parameters
+    ----------
+    found
+        What a plain function does on a problem, wrongly.
+
+    Returns
+    -------
+    str
+        The usual mistakes that look like it, and the token that is off most.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.node import Problem
+    >>> from spechub_lp.gate.search.thresholds import Distribution
+    >>> from spechub_lp.gate.engines.node import Emitted1
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> found = {(x,): Distribution({Emitted1(x, 0): 1.0}, {}, 0.0, 24) for x in (0, 1)}  # every draft is accepted
+    >>> explain(NodeDistribution.build(problem, found)).split("; ")[-1]
+    'token 0 comes out too often, by 0.25'
+    """
     said = [text for text in (_accept(found), _residual(found)) if text is not None]
     over = found.output - found.problem.target
     worst = int(np.argmax(np.abs(over)))

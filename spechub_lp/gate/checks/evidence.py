@@ -25,6 +25,19 @@ def evidence_of(report: Report, measured: Sequence[NodeDistribution]) -> Evidenc
     -------
     Evidence or None
         None where no exact distribution of a readable size is wrong.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.node import Problem
+    >>> from spechub_lp.gate.search.thresholds import Distribution
+    >>> from spechub_lp.gate.engines.node import Emitted1
+    >>> from spechub_lp.gate.results import Finding, Kind, Level
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> found = {(x,): Distribution({Emitted1(x, 0): 1.0}, {}, 0.0, 24) for x in (0, 1)}  # every draft is accepted
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> report.findings.append(Finding(Level.EXACT, Kind.BIAS, "0.25 away from p", problem="mine"))
+    >>> evidence_of(report, [NodeDistribution.build(problem, found)]).problem
+    'mine'
     """
     wrong = {f.problem for f in report.findings if f.proof and f.kind in ABOUT_A_DISTRIBUTION}
     failed = [m for m in measured if m.problem.name in wrong and m.problem.vocabulary <= MOST_TOKENS]

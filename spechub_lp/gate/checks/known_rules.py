@@ -231,6 +231,11 @@ def known_rules() -> Iterator[KnownRule]:
     ------
     KnownRule
         Each once.
+
+    Examples
+    --------
+    >>> next(known_rules()).says.startswith("as recursive rejection, but ")
+    True
     """
     others = [[name for name in table if name != RIGHT] for table in STEPS]
     for changed in (1, 2):
@@ -251,6 +256,16 @@ def nearest_rule(measured: Sequence[NodeDistribution]) -> str | None:
     -------
     str or None
         The rule with the fewest steps done otherwise; None where none does the same.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.problems.node import Problem
+    >>> from spechub_lp.gate.search.thresholds import Distribution
+    >>> from spechub_lp.gate.engines.node import Emitted1
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> found = {(x,): Distribution({Emitted1(x, 0): 1.0}, {}, 0.0, 24) for x in (0, 1)}  # every draft is accepted
+    >>> nearest_rule([NodeDistribution.build(problem, found)])
+    'as recursive rejection, but a draft is always accepted'
     """
     small = [m for m in measured if m.problem.vocabulary <= MOST_TOKENS and len(m.problem.tuples) <= MOST_TUPLES]
     small = [m for m in small if not m.left_out]

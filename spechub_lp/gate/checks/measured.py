@@ -15,7 +15,16 @@ from spechub_lp.gate.search.thresholds import Distributions
 
 @dataclass(frozen=True)
 class NodeDistribution:
-    """What a plain function does with every draft tuple of one problem."""
+    """What a plain function does with every draft tuple of one problem.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.search.thresholds import Distribution
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> found = {(x,): Distribution({Emitted1(x, 0): 1.0}, {}, 0.0, 24) for x in (0, 1)}  # every draft is accepted
+    >>> NodeDistribution.build(problem, found).distance
+    0.25
+    """
 
     problem: Problem
     coupling: Coupling
@@ -90,7 +99,20 @@ class NodeDistribution:
 
 @dataclass(frozen=True)
 class JointDistribution:
-    """What a batch engine does with every drafted tree of one problem."""
+    """What a batch engine does with every drafted tree of one problem.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.search.thresholds import Distribution
+    >>> from spechub_lp.gate.engines.tree import Tokens
+    >>> problem = TreeProblem("chain", 2, (1,))
+    >>> found = {}
+    >>> for tree in range(len(problem.trees)):  # a token of p, whatever was drafted
+    ...     chances = {Tokens((y,)): float(problem.target(())[y]) for y in (0, 1)}
+    ...     found[tree] = Distribution(chances, {}, 0.0, 24)
+    >>> JointDistribution.build(problem, found).distance < 1e-12
+    True
+    """
 
     problem: TreeProblem
     out: np.ndarray

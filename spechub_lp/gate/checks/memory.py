@@ -27,8 +27,20 @@ ALTERNATING = 6000
 
 
 def crossed(problems: Sequence[Problem]) -> list[Problem]:
-    """Two problems of one vocabulary, and the target of each with the draft distribution of the other.
+    """Choose two problems of one vocabulary, and cross them: the target of each with the drafts of the other.
 
+    Parameters
+    ----------
+    problems
+        To choose from.
+
+    Returns
+    -------
+    list of Problem
+        Four, or none where no two fit.
+
+    Examples
+    --------
     >>> from spechub_lp.gate.problems.node import problems
     >>> [problem.name for problem in crossed(problems("iid", 2))][:3:2]
     ['q is p reversed', 'p of q is p reversed, q of zeros in p']
@@ -50,7 +62,29 @@ def _fit(a: Problem, b: Problem) -> bool:
 def check_memory(
     engine: NodeEngine, problems: Sequence[Problem], report: Report, settings: Settings, *, exact: bool
 ) -> None:
-    """Crossed problems in turn: their exact distributions, bets on real noise, and the first problem again, late."""
+    """Try crossed problems in turn: their exact distributions, bets on real noise, and the first problem again, late.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problems
+        Two of these are crossed.
+    report
+        Is added to.
+    settings
+        How hard to look.
+    exact
+        Whether the engine has exact distributions.
+
+    Examples
+    --------
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> check_memory(engine, [], report, Settings(), exact=True)  # no two problems to cross
+    >>> report.findings
+    []
+    """
     todo = crossed(problems)
     deadline = now() + SHARE * settings.seconds
     if not todo:

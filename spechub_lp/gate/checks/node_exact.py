@@ -38,7 +38,17 @@ KEPT_POINTS = 8
 
 @dataclass
 class Exact:
-    """Level 1 of one engine: problem after problem, and what was found."""
+    """Level 1 of one engine: problem after problem, and what was found.
+
+    Examples
+    --------
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> exact = Exact(engine, report, Settings(), deadline=now() + 60)
+    >>> exact.look(problem).measured.distance
+    0.25
+    """
 
     engine: NodeEngine
     report: Report
@@ -117,9 +127,31 @@ class Exact:
 
 
 def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENOUGH) -> str | None:
-    """Levels 0 and 1 on these problems; returns why draws must decide (None: they need not).
+    """Look at levels 0 and 1 on these problems.
 
-    enough: how many distributions make a pass when the time is up.
+    Parameters
+    ----------
+    exact
+        The engine and its report, which is added to.
+    todo
+        The problems, the hardest first.
+    enough
+        How many distributions make a pass when the time is up.
+
+    Returns
+    -------
+    str or None
+        Why draws must decide; None where they need not.
+
+    Examples
+    --------
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> exact_distributions(Exact(engine, report, Settings(), deadline=now() + 60), [problem]) is None
+    True
+    >>> report.rows[0].distance
+    0.25
     """
     report = exact.report
     if Level.EXACT not in exact.settings.levels:
@@ -159,7 +191,27 @@ def exact_distributions(exact: Exact, todo: Sequence[Problem], enough: int = ENO
 
 
 def seconds_of(engine: NodeEngine, problem: Problem) -> float:
-    """What the fastest of some calls takes; a slow one is called twice only."""
+    """Time the fastest of some calls; where calls are slow, these are few.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problem
+        On whose first drafts it is called.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Examples
+    --------
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> seconds_of(engine, problem) > 0
+    True
+    """
     taken: list[float] = []
     while len(taken) < TIMED and sum(taken) < TIMED * SLOW:
         start = now()
@@ -169,18 +221,75 @@ def seconds_of(engine: NodeEngine, problem: Problem) -> float:
 
 
 def not_controlled(message: str) -> Finding:
-    """The note that draws must decide."""
+    """Note that draws must decide.
+
+    Parameters
+    ----------
+    message
+        Why.
+
+    Returns
+    -------
+    Finding
+        No proof of anything.
+
+    Examples
+    --------
+    >>> not_controlled("no exact distribution: it reads a device's noise").proof
+    False
+    """
     return Finding(Level.EXACT, Kind.NOT_CONTROLLED, message, proof=False)
 
 
 def failure_on(problem: Problem, drafts: tuple[int, ...], failure: Failure) -> Finding:
-    """The finding of a call that failed."""
+    """Make the finding of a call that failed.
+
+    Parameters
+    ----------
+    problem
+        It was called on.
+    drafts
+        The k drafts.
+    failure
+        What it did.
+
+    Returns
+    -------
+    Finding
+        With the input of the call as its case.
+
+    Examples
+    --------
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> failure_on(problem, (0,), Failure(Kind.CRASH, "ValueError")).message
+    "on 'mine', drafts (0,): ValueError"
+    """
     text = f"on {problem.name!r}, drafts {drafts}: {failure.message}"
     return Finding(Level.BOUNDARY, failure.kind, text, case=node_case(problem, drafts), problem=problem.name)
 
 
 def node_case(problem: Problem, drafts: Any, values: Any = None) -> dict[str, Any]:
-    """The input of a call as JSON; values: the choices that it was given."""
+    """Write the input of a call as JSON.
+
+    Parameters
+    ----------
+    problem
+        It is called on.
+    drafts
+        The k drafts.
+    values
+        The choices of noise that it was given; None for real noise.
+
+    Returns
+    -------
+    dict
+        What `--rerun` reads.
+
+    Examples
+    --------
+    >>> node_case(Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1), (0,))["tuple"]
+    [0]
+    """
     return {"problem": problem.document(), "tuple": list(drafts), "values": values}
 
 

@@ -37,7 +37,13 @@ GRIDS = (4, 8, 16, 64, 1024)
 
 @dataclass
 class Searched:
-    """What the search looked at."""
+    """What the search looked at.
+
+    Examples
+    --------
+    >>> Searched(left=3).exact
+    []
+    """
 
     exact: list[Problem] = field(default_factory=list)
     drawn: list[Problem] = field(default_factory=list)
@@ -47,7 +53,33 @@ class Searched:
 
 
 def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int) -> Searched:
-    """Look for a problem with a wrong exact distribution; the first failure is shrunk, and ends the search."""
+    """Look for a problem with a wrong exact distribution; the first failure is shrunk, and ends the search.
+
+    Parameters
+    ----------
+    exact
+        The engine and its report, which is added to.
+    search
+        Chooses the problems.
+    watcher
+        Of the engine's code, whose open lines guide the choice.
+    planned
+        How many problems.
+
+    Returns
+    -------
+    Searched
+        What was looked at.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> def verify(p, q, drafts):  # accepts whatever was drafted
+    ...     return drafts[0], 0
+    >>> exact = Exact(NodeEngine(verify), Report("verify", "node", "iid", 1), None, deadline=now() - 1)
+    >>> search_exactly(exact, Search([(IID(), 1)], seed=0), Watcher(verify), planned=4).left  # no time is left
+    4
+    """
     report, done = exact.report, Searched()
     for turn in range(planned):
         left = exact.deadline - now()
@@ -78,7 +110,36 @@ def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int)
 def search_by_draws(
     engine: NodeEngine, problems: Iterator[Problem], report: Report, alpha: float, seed: int, deadline: float
 ) -> list[Problem]:
-    """Few calls on real noise for each problem: a gross bias shows, a small one does not."""
+    """Try each problem with few calls on real noise: a gross bias shows, a small one does not.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problems
+        In this order.
+    report
+        Is added to.
+    alpha
+        The false-alarm rate of each problem.
+    seed
+        Of the drafts.
+    deadline
+        When it must end, by `gate.clock.now`.
+
+    Returns
+    -------
+    list of Problem
+        Those that were tried.
+
+    Examples
+    --------
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> report = Report("verify", "node", "iid", 1)
+    >>> len(search_by_draws(engine, iter([problem]), report, 1e-6, seed=0, deadline=now() + 60)), report.exit_code
+    (1, 1)
+    """
     rng, done = np.random.default_rng([seed, 31]), []
     for problem in problems:
         if now() > deadline or report.proved:

@@ -22,7 +22,23 @@ NEVER = 2.0**-40
 
 
 def tolerance(vocabulary: int) -> float:
-    """The distance below which a difference on so many tokens is rounding of the engine's uniforms."""
+    """Bound the distance that rounding of the engine's uniforms makes.
+
+    Parameters
+    ----------
+    vocabulary
+        The number of tokens V.
+
+    Returns
+    -------
+    float
+        A total variation distance; above it is a difference.
+
+    Examples
+    --------
+    >>> tolerance(2), tolerance(2 * NARROW)
+    (1e-06, 2e-06)
+    """
     return TOLERANCE * max(1.0, vocabulary / NARROW)
 
 
@@ -43,7 +59,13 @@ M = TypeVar("M", bound=Measured)
 
 @dataclass(frozen=True)
 class Look(Generic[M]):
-    """What the search found on one problem."""
+    """What the search found on one problem.
+
+    Examples
+    --------
+    >>> Look(None, {}, [], doubt=1e-4).reservation
+    '; unless it hides regions of less than 0.0001 from thousands of random calls'
+    """
 
     measured: M
     found: Distributions
@@ -70,9 +92,39 @@ def second_look(
     report: Report,
     seed: int,
 ) -> Look[M] | None:
-    """The first look when it fails nothing, else another one; None (and a reason in the report) when time is short.
+    """Look again at a problem that looks failed, so that whatever a report prints has been seen twice.
 
-    Every problem that looks failed is looked at again, so that whatever a report prints has been seen twice.
+    Parameters
+    ----------
+    first
+        The first look.
+    explorer
+        That made it.
+    keys
+        Its N inputs.
+    mass
+        The probability of each.
+    build
+        Makes what is judged of the distributions.
+    problem
+        The problem by name.
+    report
+        Takes the reason where time is short.
+    seed
+        Of the random calls.
+
+    Returns
+    -------
+    Look or None
+        The first look where that fails nothing, else another one; None when time is short.
+
+    Examples
+    --------
+    >>> class Right:
+    ...     distance = excess = 0.0
+    >>> first = Look(Right(), {}, [])
+    >>> second_look(first, None, [], [], lambda found: Right(), "mine", None, seed=0) is first
+    True
     """
     if first.measured.excess <= 0:
         return first
@@ -88,7 +140,13 @@ def second_look(
 
 
 class Seen(NamedTuple):
-    """Something impossible at a leaf of a decision tree."""
+    """Something impossible at a leaf of a decision tree.
+
+    Examples
+    --------
+    >>> Seen(Kind.CRASH, "ValueError", proof=True, drafts=(0,), case={}).kind
+    <Kind.CRASH: 'crash'>
+    """
 
     kind: Kind
     message: str
@@ -100,7 +158,31 @@ class Seen(NamedTuple):
 def impossible_leaves(
     problem: str, roots: Iterable[Node], mass: Iterable[float], look: Callable[[Node, Node], Seen | None]
 ) -> list[Finding]:
-    """Level 0: the likeliest leaf of each kind at which `look(root, leaf)` sees something impossible."""
+    """Find the likeliest leaf of each kind at which something impossible happens (level 0).
+
+    Parameters
+    ----------
+    problem
+        The problem by name.
+    roots
+        The decision tree of each of N inputs.
+    mass
+        The probability of each input.
+    look
+        Called as look(root, leaf); says what is impossible there, or None.
+
+    Returns
+    -------
+    list of Finding
+        One for each kind, proofs and notes apart.
+
+    Examples
+    --------
+    >>> root = Node((0,), (), 1.0, outcome="crash")
+    >>> seen = Seen(Kind.CRASH, "ValueError", True, (0,), {})
+    >>> impossible_leaves("mine", [root], [0.5], lambda root, leaf: seen)[0].message
+    "on 'mine', drafts (0,): ValueError; probability 0.5"
+    """
     worst: dict[tuple[Kind, bool], tuple[float, Seen]] = {}
     for root, weight in zip(roots, mass, strict=True):
         for leaf in root.leaves():
@@ -129,6 +211,21 @@ def add_floor(report: Report, settings: Settings) -> None:
 
     The share of draws that were accepted may lie below by its confidence radius. All of them together fail an engine at
     the floor with a probability of at most false_alarm / 4, which the bets leave.
+
+    Parameters
+    ----------
+    report
+        Is added to.
+    settings
+        With the floor.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.results import Row
+    >>> report = Report("verify", "node", "iid", 1, rows=[Row("mine", Level.EXACT, 0.0, 0.0, 0.4, 0.8)])
+    >>> add_floor(report, Settings(acceptance_floor=0.9))
+    >>> report.findings[0].kind
+    <Kind.FLOOR: 'acceptance floor'>
     """
     floor = settings.acceptance_floor
     if floor is None:
@@ -148,7 +245,21 @@ def add_floor(report: Report, settings: Settings) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators of python, numpy and torch, so that a run can be repeated."""
+    """Seed the global generators of python, numpy and torch, so that a run can be repeated.
+
+    Parameters
+    ----------
+    seed
+        From 0 to 2^32 - 1.
+
+    Examples
+    --------
+    >>> seed_everything(1)
+    >>> once = random.random()
+    >>> seed_everything(1)
+    >>> random.random() == once
+    True
+    """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

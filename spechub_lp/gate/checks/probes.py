@@ -36,7 +36,18 @@ SECONDS = 8.0
 
 
 class End(ChoiceSequence):
-    """Every uniform is the same end of its range."""
+    """Every uniform is the same end of its range.
+
+    Parameters
+    ----------
+    share
+        The uniform, in [0, 1).
+
+    Examples
+    --------
+    >>> End(0.0).uniform(24, "torch.rand")
+    0.0
+    """
 
     def __init__(self, share: float):
         super().__init__()
@@ -47,7 +58,29 @@ class End(ChoiceSequence):
 
 
 def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
-    """Wide rows at the ends of every uniform and on real noise, then rows of NaN."""
+    """Probe wide rows at the ends of every uniform and on real noise, then rows of NaN.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    policy
+        How its drafts are made.
+    k
+        Number of drafts.
+    seed
+        Of the rows and drafts.
+
+    Returns
+    -------
+    list of Finding
+        One for each kind of failure.
+
+    Examples
+    --------
+    >>> [finding.kind for finding in node_probes(NodeEngine(lambda p, q, x: (x[0], 0)), policies.IID(), 1, seed=0)]
+    [<Kind.IMPOSSIBLE_TOKEN: 'zero-probability token'>]
+    """
     stop = now() + SECONDS
     found: dict[Kind, Finding] = {}
     for problem, x in _node_cases(policy, k, seed):
@@ -148,9 +181,32 @@ Caller = Callable[[TreeBatch], Any]
 
 
 def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int) -> list[Finding]:
-    """Whole batches whose output is known, ragged where the engine says so; a NaN row; 33 siblings; row order.
+    """Probe whole batches whose output is known, ragged where the engine says so; a NaN row; 33 siblings; row order.
 
-    Any policy will do whose drafts come from one distribution, a stranger's too.
+    Parameters
+    ----------
+    tried
+        The engine.
+    drafts
+        A policy whose drafts come from one distribution, or its name; a stranger's too.
+    k
+        Number of siblings.
+    seed
+        Of the noise.
+
+    Returns
+    -------
+    list of Finding
+        One for each kind of failure.
+
+    Examples
+    --------
+    >>> class Falls:
+    ...     protocol, branchings, slow = "host", [(1,)], True
+    ...     def __call__(self, batch):
+    ...         raise ValueError("no batch is good enough")
+    >>> [finding.kind for finding in tree_probes(TreeEngine(Falls(), 1), "iid", 1, seed=0)]
+    [<Kind.CRASH: 'crash'>]
     """
     policy = policies.by_name(drafts)
     shapes = [shape for shape in shapes_of(tried.engine, k) if all(map(policy.takes, shape))]
@@ -184,7 +240,33 @@ def _note(found: dict[Kind, Finding], policy: DraftPolicy, k: int, V: int, seen:
 
 
 def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: Any = None) -> Any:
-    """[(tokens)] of each row, or a Failure, on the engine's own noise."""
+    """Call an engine on a batch.
+
+    Parameters
+    ----------
+    tried
+        The engine.
+    batch
+        Of B trees.
+    rng
+        Source of noise, or of seeds.
+    noise
+        Name -> array [B, ...] of explicit noise; None for real noise.
+
+    Returns
+    -------
+    Any
+        B tuples of tokens, or a Failure.
+
+    Examples
+    --------
+    >>> class Falls:
+    ...     protocol = "host"
+    ...     def __call__(self, batch):
+    ...         raise ValueError("no batch is good enough")
+    >>> call(TreeEngine(Falls(), 1), sure_batch(5, (1,), "iid"), np.random.default_rng(0)).kind
+    <Kind.CRASH: 'crash'>
+    """
     tried.rows += len(batch.token)
     try:
         with time_limit(20 * tried.seconds):
@@ -209,7 +291,29 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
 
 
 def sure_batch(V: int, shape: tuple[int, ...], drafts: str | DraftPolicy, ragged: bool = False) -> TreeBatch:
-    """Five trees whose targets are one-hots; in every second row the sure token is the last of its siblings."""
+    """Make five trees whose targets are one-hots; in every second row the sure token is the last of its siblings.
+
+    Parameters
+    ----------
+    V
+        The number of tokens.
+    shape
+        Children of each node, level by level.
+    drafts
+        The draft policy, or its name.
+    ragged
+        Whether later rows are cut short.
+
+    Returns
+    -------
+    TreeBatch
+        Of 5 rows.
+
+    Examples
+    --------
+    >>> sure_batch(5, (2,), "iid").p.sum(dim=2)[0].tolist()
+    [1.0, 1.0, 1.0]
+    """
     policy = policies.by_name(drafts)
     rows, parents = 5, levels(*shape).parents
     nodes, tops = len(parents), (V - 1, 0, V // 2)
@@ -252,7 +356,25 @@ def _likely_drafts(policy: DraftPolicy, q: np.ndarray, k: int) -> list[int]:
 
 
 def sibling_batch(policy: str, V: int = 48) -> TreeBatch:
-    """33 siblings, the target split evenly between the last one and a token that nobody drafted."""
+    """Make rows of 33 siblings, the target split evenly between the last one and a token that nobody drafted.
+
+    Parameters
+    ----------
+    policy
+        The draft policy by name.
+    V
+        The number of tokens.
+
+    Returns
+    -------
+    TreeBatch
+        Of equal rows.
+
+    Examples
+    --------
+    >>> sibling_batch("top_k").p[0, 0].max().item()
+    0.5
+    """
     rows, nodes = SIBLING_ROWS, SIBLINGS + 1
     parent = torch.zeros((rows, nodes), dtype=torch.int64)
     token = torch.full((rows, nodes), 5) if policy == "iid" else (torch.arange(nodes) + 4).repeat(rows, 1)
@@ -269,7 +391,25 @@ def sibling_batch(policy: str, V: int = 48) -> TreeBatch:
 
 
 def expected(batch: TreeBatch, b: int) -> tuple[int, ...]:
-    """What row b of a sure batch must begin with: the likely tokens, as far as they were drafted and one more."""
+    """Follow the sure tokens of a row, as far as they were drafted and one more.
+
+    Parameters
+    ----------
+    batch
+        Whose targets are one-hots.
+    b
+        The row.
+
+    Returns
+    -------
+    tuple of int
+        What the engine's output must be, or its beginning.
+
+    Examples
+    --------
+    >>> expected(sure_batch(5, (1,), "iid"), 1)
+    (0,)
+    """
     node, out = 0, []
     while True:
         sure = int(batch.p[b, node].argmax())

@@ -24,7 +24,20 @@ STEP = "in the batch before"
 
 
 class Bets:
-    """All bets on the rows of one shape."""
+    """All bets on the rows of one shape.
+
+    Parameters
+    ----------
+    shape
+        Children of each node, level by level.
+    seed
+        Of what is chosen at random.
+
+    Examples
+    --------
+    >>> Bets((2, 1), seed=0).depth
+    2
+    """
 
     def __init__(self, shape: tuple[int, ...], seed: int):
         self.depth = len(shape)

@@ -34,7 +34,15 @@ SLACK = 1e-6
 
 @dataclass
 class Watch:
-    """One problem watched over many real calls."""
+    """One problem watched over many real calls.
+
+    Examples
+    --------
+    >>> one = Watch(Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1), None)
+    >>> one.update((0,), Emitted1(0, 0))
+    >>> one.counts.tolist(), one.accepted
+    ([1.0, 0.0], 1)
+    """
 
     problem: Problem
     distributions: dict[Any, Distribution] | None
@@ -101,7 +109,13 @@ class Watch:
 
 @dataclass
 class Stream:
-    """What the real calls showed."""
+    """What the real calls showed.
+
+    Examples
+    --------
+    >>> Stream([Watch(Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1), None)], alpha=1e-6).failure is None
+    True
+    """
 
     watches: list[Watch]
     alpha: float
@@ -113,12 +127,14 @@ class Stream:
 
     @property
     def failure(self) -> tuple[Problem, tuple[int, ...], Failure] | None:
+        """The first call that failed: its problem, its drafts, and what it did."""
         for watch in self.watches:
             if watch.failure:
                 return (watch.problem, *watch.failure)
         return None
 
     def bound(self) -> float:
+        """Upper confidence bound of the largest distance between outputs and p."""
         return max(watch.bound(self.alpha) for watch in self.watches)
 
 
@@ -134,8 +150,42 @@ def watch(
     enough: Callable[[Stream], bool] = lambda stream: False,
     block: int = BLOCK,
 ) -> Stream:
-    """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time. Where real
-    noise gives another distribution than controlled noise, `calls` is no limit."""
+    """Call the engine on fresh drafts, in blocks of one problem each, until refuted, enough, or out of time.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problems
+        In turn.
+    distributions
+        The exact distributions by name of the problem, where there are some.
+    false_alarm
+        The probability that a right engine is refuted.
+    calls
+        How many; no limit where real noise gives another distribution than controlled noise.
+    deadline
+        When it must end, by `gate.clock.now`.
+    seed
+        Of the drafts.
+    enough
+        Whether what was seen makes a pass.
+    block
+        Calls on one problem before the next.
+
+    Returns
+    -------
+    Stream
+        What the calls showed.
+
+    Examples
+    --------
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> stream = watch(engine, [problem], {}, false_alarm=1e-6, calls=1000, deadline=now() + 60)
+    >>> stream.refuted is not None
+    True
+    """
     rng = np.random.default_rng([seed, 77])
     watches = [Watch(problem, distributions.get(problem.name)) for problem in problems]
     tests = sum(len(w.bets) for w in watches) + 1
@@ -167,7 +217,26 @@ def watch(
 
 
 def nearly_sure(policy: DraftPolicy, k: int) -> Problem:
-    """One draft is nearly sure, so that equal noise gives equal outputs on fresh drafts too."""
+    """Make a problem with one nearly sure draft, so that equal noise gives equal outputs on fresh drafts too.
+
+    Parameters
+    ----------
+    policy
+        How drafts are made.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Problem
+        Of at least 3 tokens.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> nearly_sure(IID(), 1).q[0]
+    0.999
+    """
     V = max(3, k + 1)
     q = (0.999, *((0.001 / (V - 1),) * (V - 1)))
     p = (0.5, 0.3, *((0.2 / (V - 2),) * (V - 2)))
@@ -175,10 +244,35 @@ def nearly_sure(policy: DraftPolicy, k: int) -> Problem:
 
 
 def recycled(engine: NodeEngine, problem: Problem, alpha: float, deadline: float, seed: int = 0) -> int | None:
-    """The lag at which outputs on fresh drafts repeat themselves, or None.
+    """Find the lag at which outputs on fresh drafts repeat themselves.
 
     A lossless engine gives fresh drafts an output with distribution p whatever it keeps, so this holds for engines with
     state too; two lossless rules in turn repeat themselves on equal drafts, and are right.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problem
+        One draft of which is nearly sure.
+    alpha
+        The false-alarm rate.
+    deadline
+        When it must end, by `gate.clock.now`.
+    seed
+        Of the drafts.
+
+    Returns
+    -------
+    int or None
+        So many calls apart; None where nothing repeats itself.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> recycled(engine, nearly_sure(IID(), 1), 1e-6, deadline=now()) is None  # no time is left
+    True
     """
     rng = np.random.default_rng([seed, 78])
     top, scores = int(np.argmax(problem.target)), []

@@ -244,7 +244,26 @@ def _case(problem: TreeProblem, tree: Any = None, values: Any = None) -> dict[st
 
 
 def first_wrong(problem: TreeProblem, out: np.ndarray) -> str:
-    """Which position is the first with a wrong distribution, given right ones before it."""
+    """Say which position is the first with a wrong distribution, given right ones before it.
+
+    Parameters
+    ----------
+    problem
+        With the target's joint distribution.
+    out : [V^(L+1)]
+        That of what came out.
+
+    Returns
+    -------
+    str
+        The position, how much, and which tokens.
+
+    Examples
+    --------
+    >>> problem = TreeProblem("chain", 2, (1,))
+    >>> first_wrong(problem, problem.joint)
+    'every position is right by itself'
+    """
     V = problem.vocabulary
     for depth in range(1, problem.depth + 2):
         seen, right = (a.reshape(V**depth, -1).sum(axis=1) for a in (out, problem.joint))

@@ -48,7 +48,27 @@ MEMORY = 64 * 2**20
 def drafter(
     policy: DraftPolicy, k: int, rows: Sequence[Array]
 ) -> Callable[[int, np.random.Generator], tuple[int, ...]]:
-    """draw(row, rng) -> k drafts. The distribution of each next draft is kept for the drafts that come often."""
+    """Make a function that draws drafts; the distribution of each next draft is kept for drafts that come often.
+
+    Parameters
+    ----------
+    policy
+        How drafts are made.
+    k
+        Number of drafts.
+    rows
+        Draft distributions, each [V].
+
+    Returns
+    -------
+    Callable
+        draw(row, rng) gives k drafts.
+
+    Examples
+    --------
+    >>> drafter(policies.TopK(), 2, [np.array([0.25, 0.5, 0.25])])(0, np.random.default_rng(0))[0]
+    1
+    """
 
     recent = Recent(MEMORY)
 
@@ -67,7 +87,14 @@ def drafter(
 
 @dataclass
 class Drawn:
-    """Bets and stopping rules of one run."""
+    """Bets and stopping rules of one run.
+
+    Examples
+    --------
+    >>> one = Watch([(np.array([0.25, 0.75]), np.array([0.5, 0.5]), 0.75)], by_row=True)
+    >>> Drawn(Report("verify", "node", "iid", 1), Settings(), now() + 60, [(one, "")], []).over
+    False
+    """
 
     report: Report
     settings: Settings
@@ -176,7 +203,25 @@ def draw_nodes(
     engine: NodeEngine, captured: Captured, policy: DraftPolicy, k: int, report: Report, settings: Settings,
     deadline: float,
 ) -> None:  # fmt: skip
-    """Levels 0 and 2 of a plain function on the captured rows at full vocabulary."""
+    """Look at levels 0 and 2 of a plain function on the captured rows at full vocabulary.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    captured
+        The rows.
+    policy
+        How drafts are made.
+    k
+        Number of drafts.
+    report
+        Is added to.
+    settings
+        How hard to look.
+    deadline
+        When it must end, by `gate.clock.now`.
+    """
     rows = captured.wide(policy, k)
     optima = [row.optimum for row in rows]
     watch = Watch([(row.p, row.q, most) for row, most in zip(rows, optima, strict=True)], by_row=True)
@@ -230,7 +275,25 @@ def draw_trees(
     tried: TreeEngine, captured: Captured, policy: DraftPolicy, k: int, report: Report, settings: Settings,
     deadline: float,
 ) -> None:  # fmt: skip
-    """Levels 0 and 2 of a batch engine at full vocabulary: every token, completed with draws from the target."""
+    """Look at levels 0 and 2 of a batch engine at full vocabulary: every token, completed with draws from the target.
+
+    Parameters
+    ----------
+    tried
+        The engine.
+    captured
+        The rows.
+    policy
+        How siblings are drafted.
+    k
+        Number of siblings.
+    report
+        Is added to.
+    settings
+        How hard to look.
+    deadline
+        When it must end, by `gate.clock.now`.
+    """
     if hasattr(tried.engine, "draft"):
         report.inconclusive.append(f"the engine drafts by itself: nothing at V = {captured.vocabulary:,} was tried")
         return
