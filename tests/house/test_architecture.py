@@ -161,3 +161,9 @@ def test_a_bound_may_be_chosen() -> None:
 def test_no_test_imports_a_test() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
         assert not {name for name in imports(path) if name.rpartition(".")[2].startswith("test_")}, path
+
+
+def test_no_two_tests_have_one_name() -> None:
+    """Pytest imports them by their bare names, and stops at the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
