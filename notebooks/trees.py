@@ -11,6 +11,7 @@ with app.setup(hide_code=True):
     import marimo as mo
     import numpy as np
 
+    from notebooks.pictures.few_tokens import bars
     from spechub_lp.report.plots.drawings import Range, ranges
     from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
     from spechub_lp.trees.compare import solve_tree
@@ -101,19 +102,21 @@ def picture(rule, most: float) -> Range:
 
 @app.cell(hide_code=True)
 def _(best):
-    _rows = ["| after | price of accepting it |", "|:---|:---|"]
-    _rows += [f"| {' '.join(map(str, path))} | {price} |" for path, price in [*best.dual.items()][:8]]
-    mo.md(
+    _dear = sorted(best.dual.items(), key=lambda item: -item[1])[:12]
+    with canvas(width=5, height=2.6) as (_figure, _axes):
+        _names = [" ".join(map(str, path)) for path, _ in _dear]
+        bars(_axes, _names, [float(price) for _, price in _dear], [COLOURS["optimum"]] * len(_dear))
+        _axes.set_xlabel("price of an accepted path")
+    _words = mo.md(
         f"""
     ## What proves it
 
     Every accepted draft earns 1 and pays the price of its context; what may follow it pays the draft back. Whatever the
     verifier, no tree earns more than its best path, and the mean of that over all trees is {best.value}. That is all,
     and a checker of one file accepts the whole proof (`best.certificate()`) without a solver.
-
     """
-        + "\n".join(_rows)
     )
+    mo.vstack([_words, mo.Html(svg(_figure, "The highest prices of accepted paths"))])
     return
 
 
