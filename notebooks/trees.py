@@ -49,7 +49,7 @@ def _():
     tokens = mo.ui.slider(2, 3, value=3, label="tokens", show_value=True)
     near = mo.ui.slider(0, 1, 0.25, value=0.25, label="how near the draft is to the target", show_value=True)
     seed = mo.ui.slider(0, 50, value=1, label="seed", show_value=True)
-    _controls = mo.hstack([shape, drafts, tokens, near, seed], justify="start", gap=2, wrap=True)
+    _controls = mo.hstack([shape, drafts, near, tokens, seed], justify="start", gap=2, wrap=True)
     mo.vstack([mo.md("## The tree, and two small models drawn at random"), _controls])
     return drafts, near, seed, shape, tokens
 
@@ -81,7 +81,7 @@ def models(vocabulary: int, seed: int, near: float):
 def _(best, solution):
     with canvas(width=5, height=0.8 + 0.27 * len(solution.rules)) as (_figure, _axes):
         ranges(_axes, [picture(rule, float(best.value)) for rule in solution.rules])
-        _axes.set_xlabel("accepted drafts a call (dot), the most there can be (bar)")
+        _axes.set_xlabel("accepted drafts a call (dot), the optimum (bar)")
     _words = mo.md("""
     ## Every rule beside the optimum of the tree
 
