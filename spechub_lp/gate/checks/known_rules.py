@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._array import ops
 from spechub_lp.coupling import Coupling
+from spechub_lp.gate.checks.diagnosis import NEAR
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.problems.node import Problem
+from spechub_lp.typing import Array
 
-NEAR = 1e-5
-"""Probabilities that differ by less are taken for equal."""
 MOST_TOKENS, MOST_TUPLES = 16, 300
 """Problems up to this size are compared."""
 
@@ -30,56 +31,48 @@ RIGHT = ""
 class _At:
     """Where the loop stands: rows of N draft tuples, before one draft is verified or after all were."""
 
-    left: np.ndarray
+    left: Array
     """[N, V] what is left over, r."""
-    q: np.ndarray
+    q: Array
     """[N, V] the distribution of this draft given the earlier ones, as the rule takes it."""
-    p: np.ndarray
+    p: Array
     """[N, V] the target, as the rule takes it."""
-    drafts: np.ndarray
+    drafts: Array
     """[N] this draft, x."""
 
-    def of_draft(self, rows: np.ndarray) -> np.ndarray:
+    def of_draft(self, rows: Array) -> Array:
         """[N] the entry of the draft in each row."""
-        found: np.ndarray = np.take_along_axis(rows, self.drafts[:, None], axis=1)[:, 0]
-        return found
+        return ops.pick(rows, self.drafts)
 
 
-Step = Callable[[_At], np.ndarray]
+Step = Callable[[_At], Array]
 
 
-def _normalized(rows: np.ndarray) -> np.ndarray:
-    total = rows.sum(axis=-1, keepdims=True)
-    found: np.ndarray = np.divide(rows, total, out=np.zeros(rows.shape), where=total > 0)
+def _normalized(rows: Array) -> Array:
+    """The rows over their sums; a row of zeros stays one."""
+    return ops.normalize(rows, empty=ops.zero(rows))
+
+
+def _over(a: Array, b: Array) -> Array:
+    """[N] a/b, and 2 where b is 0: what is divided by 0 is accepted."""
+    found: Array = np.where(b > 0, ops.ratio(a, b), 2.0)
     return found
 
 
-def _over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[N] a/b, where b = 0 large."""
-    found: np.ndarray = np.divide(a, b, out=np.full(a.shape, 2.0), where=b > 0)
-    return found
+def _top(rows: Array) -> Array:
+    return ops.one_hot(rows, ops.argmax(rows))
 
 
-def _top(rows: np.ndarray) -> np.ndarray:
-    found: np.ndarray = np.eye(rows.shape[-1])[rows.argmax(axis=-1)]
-    return found
-
-
-def _without_draft(at: _At) -> np.ndarray:
-    rows = at.left.copy()
-    np.put_along_axis(rows, at.drafts[:, None], 0.0, axis=1)
-    return _normalized(rows)
-
-
-def _filled_up(rows: np.ndarray) -> np.ndarray:
-    full = rows.copy()
-    full[:, -1] += 1 - rows.sum(axis=1)
+def _filled_up(rows: Array) -> Array:
+    """[N, V] what a row lacks of 1 is its last token's."""
+    last = np.arange(rows.shape[-1]) == rows.shape[-1] - 1
+    full: Array = rows + last * (1 - ops.total(rows))
     return full
 
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2.0)
 
-TARGETS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+TARGETS: Mapping[str, Callable[[Array], Array]] = {
     RIGHT: lambda p: p,
     **{
         f"p is taken at {t:g} times its temperature": lambda p, t=t: _normalized(p ** (1 / t))  # type: ignore[misc]
@@ -88,7 +81,7 @@ TARGETS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "p goes through a softmax again": lambda p: _normalized(np.exp(p)),
     "p is taken as its most likely token alone": _top,
 }
-CONDITIONALS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+CONDITIONALS: Mapping[str, Callable[[Array, Array], Array]] = {
     RIGHT: lambda q, drafts: q,
     "each draft is taken as drawn from the first draft's q": lambda q, drafts: np.broadcast_to(q[:1, :1], q.shape),
     **{
@@ -115,7 +108,7 @@ ACCEPTS: Mapping[str, Step] = {
         at.of_draft(at.left), at.of_draft(at.left) + at.of_draft(at.q)
     ),
 }
-ENDS: Mapping[str, Callable[[_At, np.ndarray], np.ndarray]] = {
+ENDS: Mapping[str, Callable[[_At, Array], Array]] = {
     RIGHT: lambda at, before: at.left,
     "the last token is drawn from p, not from the residual": lambda at, before: at.p,
     "the last token is drawn from q": lambda at, before: at.q,
@@ -132,7 +125,9 @@ RESIDUALS: Mapping[str, Step] = {
     "the residual is |p - q|, not (p - q)+": lambda at: _normalized(np.abs(at.left - at.q)),
     "the residual is (q - p)+, the wrong way round": lambda at: _normalized(np.maximum(at.q - at.left, 0)),
     "q is not subtracted after a rejection": lambda at: at.left,
-    "after a rejection only the draft itself is taken out of p": _without_draft,
+    "after a rejection only the draft itself is taken out of p": lambda at: _normalized(
+        ops.without(at.left, at.drafts[:, None])
+    ),
     "each residual starts from p again, not from what was left over": lambda at: _normalized(
         np.maximum(at.p - at.q, 0)
     ),
@@ -190,15 +185,13 @@ class KnownRule:
         )
         tuples = np.asarray(problem.tuples)
         n, k = tuples.shape
-        p = np.tile(target(problem.target), (n, 1))
-        q = conditional(_conditionals(problem), tuples)
+        p = target(np.tile(problem.target, (n, 1)))
+        q = conditional(problem.conditionals, tuples)
         left, reached, served = p, np.ones(n), np.zeros(n)
         accepted = np.zeros((n, k))
         for slot in order(k):
             at = _At(left, q[:, slot], p, tuples[:, slot])
-            verified = np.ones(n, dtype=bool)
-            if repeats:
-                verified = (tuples[:, :slot] != tuples[:, slot : slot + 1]).all(axis=1)
+            verified = ~ops.repeated(tuples, slot) if repeats else np.ones(n, dtype=bool)
             chance = np.where(verified, np.clip(accept(at), 0, 1), 0.0)
             if one_uniform:
                 accepted[:, slot] = np.maximum(chance - served, 0)
@@ -210,18 +203,6 @@ class KnownRule:
             before, left = left, np.where(verified[:, None], residual(at), left)
         last = _normalized(end(_At(left, at.q, p, at.drafts), before))
         return Coupling(problem.target, tuples, problem.mass, accepted, reached[:, None] * last)
-
-
-def _conditionals(problem: Problem) -> np.ndarray:
-    """[N, k, V] the distribution of each draft given the earlier ones of its tuple, from the masses of the tuples."""
-    tuples, V = np.asarray(problem.tuples), problem.vocabulary
-    rows = np.zeros((*tuples.shape, V))
-    for slot in range(tuples.shape[1]):
-        _, prefix = np.unique(tuples[:, :slot], axis=0, return_inverse=True)
-        table = np.zeros((prefix.max() + 1, V))
-        np.add.at(table, (prefix, tuples[:, slot]), problem.mass)
-        rows[:, slot] = _normalized(table)[prefix]
-    return rows
 
 
 def known_rules() -> Iterator[KnownRule]:

@@ -76,6 +76,18 @@ class Problem:
         found: Array = mass / mass.sum() if self.explored is None else mass
         return found
 
+    @cached_property
+    def conditionals(self) -> Array:
+        """[N, k, V] the distribution of each draft given the earlier ones of its tuple, over the tuples looked at."""
+        tuples = np.asarray(self.tuples)
+        rows = np.zeros((*tuples.shape, self.vocabulary))
+        for slot in range(self.k):
+            _, prefix = np.unique(tuples[:, :slot], axis=0, return_inverse=True)
+            table = np.zeros((prefix.max() + 1, self.vocabulary))
+            np.add.at(table, (prefix, tuples[:, slot]), self.mass)
+            rows[:, slot] = (table / table.sum(axis=1, keepdims=True))[prefix]
+        return rows
+
     @property
     def left_out(self) -> float:
         """The mass of the draft tuples that are not looked at."""
