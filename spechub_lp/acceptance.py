@@ -13,7 +13,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair, reference
 from spechub_lp.samplers import Sampler, by_name
 from spechub_lp.sampling import draw_drafts
-from spechub_lp.typing import Array, ArrayLike
+from spechub_lp.typing import Array, ArrayLike, NumpyArray
 
 MOST_ENUMERATED = 4096
 """Draft tuples V^k of a row up to which they are all taken."""
@@ -107,12 +107,40 @@ def acceptance(
     return Acceptance(drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(draws), draws)
 
 
-def _drawn(sampler: Sampler, p: Array, q: Array, u: np.ndarray) -> np.ndarray:
+def _drawn(sampler: Sampler, p: Array, q: Array, u: NumpyArray) -> NumpyArray:
     """[n] the conditional acceptance of each drawn tuple."""
     rows = max(1, AT_ONCE // p.shape[-1])
-    parts = []
-    for start in range(0, len(u), rows):
-        uniforms = array_namespace(q).asarray(u[start : start + rows], device=device(q))
-        x = draw_drafts(sampler.drafts, q[None], uniforms)
-        parts.append(as_float64(sampler.verify(p[None], q[None], x).accept).sum(axis=1))
-    return np.concatenate(parts)
+    parts = [verdicts(sampler, p[None], q[None], u[start : start + rows]) for start in range(0, len(u), rows)]
+    found: NumpyArray = np.concatenate(parts).sum(axis=1)
+    return found
+
+
+def verdicts(sampler: Sampler, p: Array, q: Array, u: Array) -> NumpyArray:
+    """Draw drafts from one row, and return how they are verified.
+
+    Parameters
+    ----------
+    sampler
+        A verification rule with its drafts.
+    p : [1, V]
+        Target distribution.
+    q : [1, V] or [1, k, V]
+        Draft distribution.
+    u : [n, k]
+        Uniforms, in numpy.
+
+    Returns
+    -------
+    [n, k]
+        accept of each verdict, as numpy.
+
+    Examples
+    --------
+    >>> from spechub_lp import samplers
+    >>> rows = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    >>> verdicts(samplers.RRS(), *rows, np.array([[0.1, 0.9]])).tolist()
+    [[1.0, 0.0]]
+    """
+    x = draw_drafts(sampler.drafts, q, array_namespace(q).asarray(u, device=device(q)))
+    accept: NumpyArray = as_float64(sampler.verify(p, q, x).accept)
+    return accept

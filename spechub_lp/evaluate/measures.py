@@ -17,6 +17,7 @@ from spechub_lp import samplers
 from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.ops import minimum, total, without
 from spechub_lp._util.tolerances import DRAW
+from spechub_lp.acceptance import verdicts
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
@@ -26,7 +27,6 @@ from spechub_lp.evaluate.tally import Tally
 from spechub_lp.exact import exact, reference
 from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.sampling import draw_drafts
 from spechub_lp.typing import Array
 
 SMALL_ONLY = ("two_step", "lp_table")
@@ -163,35 +163,6 @@ def region(q: Array, k: int) -> list[str]:
         inside = left * sum((1 - least) ** j for j in range(k)) <= 1
         out.append("half" if left * k <= 1 else "border" if inside else "beyond")
     return out
-
-
-def verdicts(sampler: Sampler, p: Array, q: Any, u: Array) -> Array:
-    """Draw drafts from one row, and return how they are verified.
-
-    Parameters
-    ----------
-    sampler
-        A verification rule with its drafts.
-    p : [1, V]
-        Target distribution.
-    q : [1, V]
-        Draft distribution.
-    u : [n, k]
-        Uniforms.
-
-    Returns
-    -------
-    [n, k]
-        accept of each verdict, as numpy.
-
-    Examples
-    --------
-    >>> rows = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
-    >>> verdicts(samplers.RRS(), *rows, np.array([[0.1, 0.9]])).tolist()
-    [[1.0, 0.0]]
-    """
-    x = draw_drafts(sampler.drafts, q, u if isinstance(q, np.ndarray) else q.new_tensor(u))
-    return as_float64(sampler.verify(p, q, x).accept)
 
 
 def measure(
