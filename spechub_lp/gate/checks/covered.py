@@ -21,7 +21,7 @@ def note_coverage(
     not_reached: int = 0,
     batches: Sequence[str] = (),
 ) -> None:
-    """Note what the run looked at in its report; with --require-coverage, code that never ran is no pass.
+    """Note what the run looked at in its report.
 
     Parameters
     ----------
@@ -63,9 +63,32 @@ def note_coverage(
         by_draws_only=sum(p.name not in exact for p in looked_at),
         not_reached=not_reached,
         left_out=max((row.unexplained for row in report.rows if row.problem in exact), default=0.0),
-        unwatched=watcher.why_not,
-        unvisited=watcher.unvisited(),
     )
+    note_code(report, coverage, watcher)
+
+
+def note_code(report: Report, coverage: Coverage, watcher: Watcher) -> None:
+    """Note what of the engine's code has run; with --require-coverage, code that never ran is no pass.
+
+    Parameters
+    ----------
+    report
+        Its settings say whether coverage is required; a reason is added where it is, and is not there.
+    coverage
+        Is added to.
+    watcher
+        Of the engine's code.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> report, coverage = Report("verify", "node", "iid", 1, settings={"require_coverage": True}), Coverage()
+    >>> note_code(report, coverage, Watcher(verify))
+    >>> coverage.complete, len(report.inconclusive)
+    (False, 1)
+    """
+    coverage.unwatched, coverage.unvisited = watcher.why_not, watcher.unvisited()
     if watcher.measured:
         ran, lines, seen, outcomes = watcher.counts
         coverage.lines, coverage.outcomes = (ran, lines), (seen, outcomes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.checks.covered import note_code
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.declared import Declared, handed, returned
@@ -234,14 +235,8 @@ class _Run:
         coverage = report.coverage = Coverage(
             problems=len(done), sizes=sorted({case.vocabulary for case in done}), not_reached=left,
             batches=sorted(shapes, key=lambda text: int(text.split()[0])),
-            unwatched=self.watcher.why_not, unvisited=self.watcher.unvisited(),
         )  # fmt: skip
-        if self.watcher.measured:
-            ran, lines, seen, outcomes = self.watcher.counts
-            coverage.lines, coverage.outcomes = (ran, lines), (seen, outcomes)
-        if self.settings.require_coverage and not coverage.complete:
-            why = (coverage.unvisited or [f"its code was not watched: {coverage.unwatched}"])[0]
-            report.inconclusive.append(f"coverage was required, and {why}")
+        note_code(report, coverage, self.watcher)
 
 
 def _rows(rows: Sequence[int]) -> str:
