@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 from spechub_lp.gate.results import Evidence, Finding, Kind, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
+from spechub_lp.report.text.markdown import markdown_table
 
 COVERED = "What was covered, what was not, what could still be wrong"
 MOST_UNVISITED = 6
@@ -200,6 +201,27 @@ def number(value: float) -> str:
     return "" if isnan(value) else f"{value:.6f}"
 
 
+def cells(row: Row) -> list[str]:
+    """Return a row of the table of problems.
+
+    Parameters
+    ----------
+    row
+        Of the report.
+
+    Returns
+    -------
+    list of str
+        Problem, distance, its upper end, acceptance and optimum.
+
+    Examples
+    --------
+    >>> cells(Row("ties", 1, distance=0.0, bound=0.0, acceptance=0.8, optimum=0.9))
+    ['ties', '0', '0', '0.800000', '0.900000']
+    """
+    return [row.problem, f"{row.distance:.3g}", f"{row.bound:.3g}", number(row.acceptance), number(row.optimum)]
+
+
 def counted_line(rows: list[Row]) -> str:
     """Say in a line what a table leaves out.
 
@@ -321,10 +343,6 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}" if abs(value) > 1e-12 else "0"
 
 
-def _piped(heads: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
 def markdown(report: Report) -> str:
     """Write a summary for a pull request or a job page.
 
@@ -344,21 +362,16 @@ def markdown(report: Report) -> str:
     missed = what_was_missed(report)
     lines += [f"- {missed}"] if missed else []
     if (evidence := report.evidence) is not None:
-        lines += ["", f"#### {evidence_title(evidence)}", "", *_piped(*tokens_table(evidence)), ""]
+        lines += ["", f"#### {evidence_title(evidence)}", "", *markdown_table(*tokens_table(evidence)), ""]
         lines += [nearest_line(evidence)]
         if evidence.tuples:
             lines += ["", "<details><summary>What it does with each draft tuple</summary>", ""]
-            lines += [*_piped(*drafts_table(evidence)), "", "</details>"]
+            lines += [*markdown_table(*drafts_table(evidence)), "", "</details>"]
     if table := covered(report):
-        lines += ["", f"#### {COVERED}", "", "| | covered | not covered |", "|---|---|---|"]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+        lines += ["", f"#### {COVERED}", "", *markdown_table(["", "covered", "not covered"], table)]
     rows, counted = listed(report)
     if rows:
-        lines += ["", "| problem | distance | at most | acceptance | optimum |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {r.problem} | {r.distance:.3g} | {r.bound:.3g} | {number(r.acceptance)} | {number(r.optimum)} |"
-            for r in rows
-        ]
+        lines += ["", *markdown_table(["problem", "distance", "at most", "acceptance", "optimum"], map(cells, rows))]
         lines += ["", f"{counted_line(counted)}."] if counted else []
     lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]
     return "\n".join(lines)

@@ -42,10 +42,7 @@ def show_gate(console: Console, report: Report) -> None:
     listed, counted = gate_report.listed(report)
     if listed:
         console.print()
-        rows = [
-            [r.problem, f"{r.distance:.3g}", f"{r.bound:.3g}", *map(gate_report.number, (r.acceptance, r.optimum))]
-            for r in listed
-        ]
+        rows = list(map(gate_report.cells, listed))
         title = "Distance from the target and acceptance, problem by problem"
         console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
     if counted:

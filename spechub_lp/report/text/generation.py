@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.report.text.gate_table import VERDICT_STYLE
+from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.report.text.tables import Sheet, piped
 
 if TYPE_CHECKING:
@@ -126,8 +127,7 @@ def markdown(report: EngineReport) -> str:
     lines = [f"## {headline(report)}", "", covered(report), ""]
     lines += [f"- **{row.setting}** ({row.check}): {row.message}" for row in report.failed]
     lines += [""] * bool(report.failed)
-    lines += [f"| {' | '.join([*HEADS, 'note'])} |", "|---" * (len(HEADS) + 1) + "|"]
-    for row in report.rows:
-        note = "" if row.verdict == Verdict.FAILED else row.message.replace("|", "\\|")
-        lines.append(f"| {' | '.join([*cells(row), note])} |")
+    notes = ["" if row.verdict == Verdict.FAILED else row.message for row in report.rows]
+    rows = [[*cells(row), note] for row, note in zip(report.rows, notes, strict=True)]
+    lines += markdown_table([*HEADS, "note"], rows)
     return "\n".join([*lines, ""])
