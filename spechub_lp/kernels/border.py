@@ -8,9 +8,10 @@ known, and the draft is verified against b.
 
 from dataclasses import dataclass
 
+from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
-from spechub_lp.kernels.classes import ClassSums, class_of, class_sums, residual_draw
+from spechub_lp.kernels.classes import ClassSums, class_of, class_sums, residual_blocks, residual_draw
 
 with extra("torch", "the kernels"):
     import torch
@@ -60,17 +61,23 @@ class Prepared:
 
     def accept(self, x: torch.Tensor) -> torch.Tensor:
         """Return min(1, w p / b) [B, k] at tokens x [B, k]; 0 where b is 0."""
-        target, b = self.p.gather(1, x).double() * self.scale[:, :1], self.b(x)
-        return torch.where(target < b, target / b, (b > 0).double())
+        target = self.p.gather(1, x).double() * self.scale[:, :1]
+        return torch.as_tensor(ops.accept_probability(target, self.b(x)))
 
-    def residual(self, u: torch.Tensor, density: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw a token [B] from (w p - b)+ with uniforms u [B]; also return the mass [B] of that.
+    def residual(self, u: torch.Tensor, density: torch.Tensor | None = None) -> torch.Tensor:
+        """Draw a token [B] from (w p - b)+ with uniforms u [B].
 
         `density` [B, n] takes the place of b/q.
         """
         over = (self.mixture.density if density is None else density) * self.scale[:, 1:]
-        token, mass = residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u)
-        return token, mass[:, 0]
+        return residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u)
+
+    @property
+    def left(self) -> torch.Tensor:
+        """The mass [B] of (w p - b)+."""
+        over = self.mixture.density * self.scale[:, 1:]
+        blocks, _ = residual_blocks(self.p, self.q, self.rank, self.first, over, self.scale[:, :1])
+        return blocks.sum(dim=1)
 
 
 def prepare(

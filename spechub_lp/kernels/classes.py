@@ -184,16 +184,15 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
     return ClassSums(found[0] / p_sum, found[1] / q_sum, odds, odds_q, p_sum / WHOLE, q_sum / WHOLE)
 
 
-def residual_draw(
+def residual_blocks(
     p: torch.Tensor,
     q: torch.Tensor,
     place: torch.Tensor | None,
     first: torch.Tensor,
     density: torch.Tensor,
     weight: torch.Tensor,
-    u: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a token from (weight p - density q)+, where the density is that of the token's class.
+    """Sum (weight p - density q)+, and p, over blocks of tokens; the density is that of the token's class.
 
     Parameters
     ----------
@@ -207,45 +206,92 @@ def residual_draw(
         In units of the rows as they are, float64.
     weight : [B, 1]
         What is left of the target.
+
+    Returns
+    -------
+    [B, blocks], [B, blocks]
+        float64.
+
+    Examples
+    --------
+    >>> p, one = torch.tensor([[0.5, 0.5]]), torch.ones(1, 1, dtype=torch.float64)
+    >>> [sums.tolist() for sums in residual_blocks(p, p, None, one, torch.zeros(1, CLASSES).double(), one)]
+    [[[1.0]], [[1.0]]]
+    """
+    table, scale = density.to(p.dtype), weight.to(p.dtype)
+    if place is None and _by_loops(p):
+        out = torch.empty(2, p.shape[0], -(-p.shape[1] // BLOCK), dtype=torch.float64)
+        _block_rows(p.numpy(), q.numpy(), first.numpy(), table.numpy(), scale.numpy(), out.numpy())
+        return out[0], out[1]
+    sums, plain = [], []
+    for at in slabs(p):
+        here = None if place is None else place[:, at]
+        sums.append(_by_block(_left(p[:, at], q[:, at], here, first, table, scale)))
+        plain.append(_by_block(p[:, at]))
+    return torch.cat(sums, dim=1), torch.cat(plain, dim=1)
+
+
+def residual_draw(
+    p: torch.Tensor,
+    q: torch.Tensor,
+    place: torch.Tensor | None,
+    first: torch.Tensor,
+    density: torch.Tensor,
+    weight: torch.Tensor,
+    u: torch.Tensor,
+) -> torch.Tensor:
+    """Draw a token from (weight p - density q)+.
+
+    Parameters
+    ----------
+    p, q : [B, V]
+        Target and draft rows.
+    place : [B, V] or None
+        As `residual_blocks`.
+    first : [B, 1]
+        Where the classes begin.
+    density : [B, n]
+        In units of the rows as they are, float64.
+    weight : [B, 1]
+        What is left of the target.
     u : [B]
         Uniforms in [0, 1].
 
     Returns
     -------
-    [B], [B, 1]
-        Tokens, never one of weight 0; and the sums of the weights. Where nothing is left, tokens are drawn from p.
+    [B]
+        Tokens, never one of weight 0. Where nothing is left, they are drawn from p.
 
     Examples
     --------
     >>> p, q = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 0.5]])
     >>> one = torch.ones(1, 1, dtype=torch.float64)
-    >>> residual_draw(p, q, None, one, torch.zeros(1, CLASSES).double(), one, torch.tensor([0.75]))[0].tolist()
+    >>> residual_draw(p, q, None, one, torch.zeros(1, CLASSES).double(), one, torch.tensor([0.75])).tolist()
     [1]
     """
+    blocks, whole = residual_blocks(p, q, place, first, density, weight)
+    empty = ~(blocks.sum(dim=1, keepdim=True) > 0)
     table, scale = density.to(p.dtype), weight.to(p.dtype)
-
-    def left(target: torch.Tensor, draft: torch.Tensor, at: torch.Tensor | None) -> torch.Tensor:
-        here = class_of(target, draft, first) if at is None else at
-        return (scale * target - table.gather(1, here) * draft).clamp_min_(0)
-
-    sums, plain = [], []
-    if place is None and _by_loops(p):
-        both = torch.empty(2, p.shape[0], -(-p.shape[1] // BLOCK), dtype=torch.float64)
-        _block_rows(p.numpy(), q.numpy(), first.numpy(), table.numpy(), scale.numpy(), both.numpy())
-        sums, plain = [both[0]], [both[1]]
-    for at in () if sums else slabs(p):
-        target, draft = p[:, at], q[:, at]
-        sums.append(_by_block(left(target, draft, None if place is None else place[:, at])))
-        plain.append(_by_block(target))
-    blocks, whole = torch.cat(sums, dim=1), torch.cat(plain, dim=1)
-    mass = blocks.sum(dim=1, keepdim=True)
-    empty = ~(mass > 0)
 
     def entries(columns: torch.Tensor) -> torch.Tensor:
         target, draft = p.gather(1, columns), q.gather(1, columns)
-        return torch.where(empty, target, left(target, draft, None if place is None else place.gather(1, columns)))
+        here = None if place is None else place.gather(1, columns)
+        return torch.where(empty, target, _left(target, draft, here, first, table, scale))
 
-    return _fall(torch.where(empty, whole, blocks), entries, p.shape[1], u), mass
+    return _fall(torch.where(empty, whole, blocks), entries, p.shape[1], u)
+
+
+def _left(
+    target: torch.Tensor,
+    draft: torch.Tensor,
+    place: torch.Tensor | None,
+    first: torch.Tensor,
+    table: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """(weight p - density q)+ of entries [B, n], with density and weight in their dtype."""
+    here = class_of(target, draft, first) if place is None else place
+    return (scale * target - table.gather(1, here) * draft).clamp_min_(0)
 
 
 def plain_draw(weights: torch.Tensor, u: torch.Tensor) -> torch.Tensor:

@@ -153,7 +153,7 @@ def _border(
         sort = False if sort is None else sort
     prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=sort)
     share = border.choose(prepared, x, u[:, 0], replaced=replaced)
-    return share * prepared.accept(x), lambda last: prepared.residual(last)[0]
+    return share * prepared.accept(x), prepared.residual
 
 
 def _verdict(sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Any]:

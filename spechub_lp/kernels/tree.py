@@ -104,7 +104,7 @@ def verify_tree(
         share = border.choose(here.prepared, x, level, replaced=replaced, there=here.kids >= 0)
         coin = coins[:, :1].clamp_max(1 - 2.0**-53) * share.sum(dim=1, keepdim=True)
         slot = (share.cumsum(dim=1) <= coin).sum(dim=1, keepdim=True).clamp_max(k - 1)
-        _, left = here.prepared.residual(last)
+        left = here.prepared.left
         more = left + 1 - weight
         passing = torch.where(more > 0, left / more.clamp_min(1e-300), 0.0) if step else torch.ones_like(weight)
         passes.append(torch.where(here.inner, passing, weight))
@@ -119,7 +119,7 @@ def verify_tree(
     path, left = torch.stack(nodes, dim=1), torch.stack(weights, dim=1).gather(1, stop)[:, 0]
     found = _at(p, q, child, path.gather(1, stop)[:, 0], left, replaced, sort)
     density = torch.where(found.inner[:, None], found.prepared.mixture.density, 0.0)
-    behind, _ = found.prepared.residual(last, density)
+    behind = found.prepared.residual(last, density)
     good = (good & found.good)[:, None]
     taken = torch.arange(depth, device=p.device) < stop
     tokens = torch.where(taken, token.gather(1, path[:, 1:]), NOTHING)
