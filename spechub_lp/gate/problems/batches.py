@@ -139,6 +139,11 @@ class UnlikeRows:
         q[EQUAL] = p[EQUAL]
         return np.asarray(np.stack([p, q]) / np.stack([p, q]).sum(axis=-1, keepdims=True))
 
+    @cached_property
+    def _with_no_name(self) -> NumpyArray:
+        """[2, bases, L + 1, V + 1, V + 1] the distributions, and 0 for an id that is no name."""
+        return np.concatenate([self.distributions, np.zeros((*self.distributions.shape[:-1], 1))], axis=-1)
+
     def redraw(self, rng: np.random.Generator) -> None:
         """Draft every row afresh."""
         self.trees[:] = -1
@@ -178,8 +183,7 @@ class UnlikeRows:
         there = self.depths[None, :] <= self.lengths[at][:, None]
         inner = self.depths[None, :] < self.lengths[at][:, None]
         old = np.broadcast_to(self.tokens[at][:, None, :], shape)
-        rows_of = np.concatenate([self.distributions, np.zeros((*self.distributions.shape[:-1], 1))], axis=-1)
-        p, q = (np.take_along_axis(each[base, self.depths[None, :], drafted], old, 2) for each in rows_of)
+        p, q = (np.take_along_axis(each[base, self.depths[None, :], drafted], old, 2) for each in self._with_no_name)
         p[~there] = q[~inner] = self.padding
         token = np.where(drafted >= 0, np.take_along_axis(names, drafted.clip(min=0), axis=1), -1)
         parent = np.where(there, np.asarray(self.parents)[None, :], -1)
