@@ -25,6 +25,7 @@ GRACE = 10.0
 """Seconds in which a process that was asked to end does so; then it is ended. A library may catch every exception."""
 
 PR_SET_PDEATHSIG = 1
+OMP_PAUSE_HARD = 2
 
 
 class Stopped(SystemExit):
@@ -137,6 +138,27 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_idle_threads() -> None:
+    """End the threads that OpenMP keeps for this thread, before a fork; it makes new ones when they are needed.
+
+    GNU's OpenMP (torch brings it on Linux) does not see a fork: the child would wait for threads that it does not have,
+    for good, in its first operation that is large enough to be shared out. Other OpenMP libraries see forks.
+
+    Examples
+    --------
+    >>> end_idle_threads()
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with open("/proc/self/maps") as maps:
+        loaded = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "libgomp" in line}
+    for path in loaded:
+        with suppress(OSError, AttributeError):  # deleted since it was loaded, or older than OpenMP 5
+            ctypes.CDLL(path).omp_pause_resource_all(OMP_PAUSE_HARD)
 
 
 _received: list[tuple[int, float]] = []

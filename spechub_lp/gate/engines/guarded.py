@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spechub_lp._util import stdout
-from spechub_lp._util.parallel import end_with_parent
+from spechub_lp._util.parallel import end_idle_threads, end_with_parent
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 
@@ -26,9 +26,11 @@ LOOK = 0.5
 class ChildDied(Exception):
     """The child ended without a report; never leaves the gate."""
 
-    def __init__(self, kind: Kind, message: str, last: bytes):
+    def __init__(self, kind: Kind, message: str, last: bytes, killed: bool = False):
         super().__init__(message)
         self.kind, self.last = kind, last
+        self.killed = killed
+        """Whether it was ended by SIGKILL, which comes from outside: the system's, for want of memory, or a user's."""
 
 
 def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
@@ -69,6 +71,7 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     receive, send = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    end_idle_threads()
     parent, child = os.getpid(), os.fork()
     if child == 0:
         _work(work, journal, receive, send, parent)
@@ -91,8 +94,9 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
         if ok:
             return result
         raise result
-    how = f"died of signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "ended the process"
-    raise ChildDied(Kind.CRASH, f"the engine {how}", last)
+    died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    how = f"died of signal {died_of}" if died_of else "ended the process"
+    raise ChildDied(Kind.CRASH, f"the engine {how}", last, died_of == signal.SIGKILL)
 
 
 def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int, parent: int) -> None:

@@ -2,12 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import one_thread
 from spechub_lp.gate.generation.ask import Failed, ask
 from spechub_lp.gate.generation.requests import Engine, Failure, Params, Tokens
@@ -15,7 +16,7 @@ from spechub_lp.gate.generation.watching import Watching
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Value
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
-from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node
+from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import FALSE_ALARM
 
 END = -1
@@ -105,10 +106,13 @@ class WatchedRun(Run):
 class Calls:
     """Calls of an engine for one request under choice sequences."""
 
-    def __init__(self, engine: Engine, prompts: Sequence[Tokens], params: Params, vocabulary: int, seconds: float):
+    def __init__(
+        self, engine: Engine, prompts: Sequence[Tokens], params: Params, vocabulary: int, seconds: float,
+        deadline: float,
+    ):  # fmt: skip
         self.engine, self.prompts, self.params = engine, prompts, params
-        self.vocabulary, self.seconds = vocabulary, seconds
-        self.places = Places(engine)
+        self.vocabulary, self.seconds, self.deadline = vocabulary, seconds, deadline
+        self.places = Places(list(_inside(engine)))
         self.hints: dict[tuple[Any, ...], list[float]] = {}
         self.told: set[str] = set()
         """Sources of uniforms that tell with what they are compared."""
@@ -132,6 +136,8 @@ class Calls:
         return self.runs[prefix, rule]
 
     def _run(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
+        if now() > self.deadline:
+            raise OutOfTime(f"the budget ended after {self.made} calls")
         choices = control.choices = ChoiceSequence(prefix, rule)
         control.compared.clear()
         control.thresholds.clear()
@@ -168,6 +174,13 @@ class Calls:
                 found += [x for x in (*seen, *told) if x not in found]
 
 
+def _inside(engine: Any) -> Iterator[Any]:
+    """An engine, and what it is when our own wrappers are taken off."""
+    while engine is not None:
+        yield engine
+        engine = getattr(engine, "__dict__", {}).get("function")
+
+
 def joint_distribution(
     engine: Engine,
     prompts: Sequence[Tokens],
@@ -195,8 +208,9 @@ def joint_distribution(
     Uncontrolled
         The noise cannot be controlled, or the deadline came. Failed: the engine fails. NotOffered.
     """
-    calls = Calls(engine, prompts, params, vocabulary, seconds)
-    first = calls.once()  # on real noise: what is imported at first use may draw noise of its own
+    calls = Calls(engine, prompts, params, vocabulary, seconds, deadline)
+    with one_thread():
+        first = calls.once()  # on real noise: what is imported at first use may draw noise of its own
     if isinstance(first, Failure):
         raise Failed(first, 1.0)
     explorer = Informed(calls, deadline=deadline)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
@@ -16,18 +16,20 @@ from spechub_lp._util.io import write_json
 from spechub_lp._util.parallel import spread
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.engines.guarded import ChildDied, in_child
+from spechub_lp.gate.engines.node import PATIENCE
 from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
 from spechub_lp.gate.generation.exact import Limits, check_exact
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
-from spechub_lp.gate.generation.requests import Engine, NotOffered
+from spechub_lp.gate.generation.requests import Engine, NotOffered, Params
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
 from spechub_lp.gate.settings import ENGINES
 
 GRACE = 30.0
-"""Seconds beyond a setting's own limit before its process is given up."""
+"""Seconds beyond a setting's own limits before its process is given up."""
 PACKAGES = {"transformers": "transformers", "llama.cpp": "xllamacpp"}
+PLAIN, DRAFTED = b"plain decoding", b"with drafts"
 JOINT, LOGPROBS, SEEDS = CHECKS = ("joint distribution", "log-probabilities", "seeds")
 Task = tuple[str, Setting]
 Report = Callable[[str, int, int], None]
@@ -106,6 +108,20 @@ class Named:
         return self.function(prompts, params)
 
 
+class Noted:
+    """An engine that notes before each call whether it comes with drafts."""
+
+    def __init__(self, function: Engine, note: Callable[[bytes], None]):
+        self.function, self.note = function, note
+
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> Any:
+        self.note(DRAFTED if params.drafts else PLAIN)
+        return self.function(prompts, params)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)
+
+
 def gate_engine(
     name: str, folder: Path, plan: Plan, resume: Path | None = None, report: Report = lambda what, done, of: None
 ) -> EngineReport:
@@ -152,14 +168,26 @@ def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
         return Row(setting.name, Verdict.NOT_OFFERED, check, message=str(error))
 
     def work(journal: Any) -> Row:
-        made = engine or open_engine(name, folder, plan)
+        made = Noted(engine or open_engine(name, folder, plan), journal)
         return _checked(made, read_pair(folder), check, setting, plan)
 
     try:
-        row: Row = in_child(work, 2 * plan.limits.seconds + plan.limits.time_limit + GRACE)
+        row: Row = in_child(work, 2 * (plan.limits.seconds + PATIENCE * plan.limits.time_limit) + GRACE)
         return row
     except ChildDied as error:
-        return Row(setting.name, Verdict.FAILED, check, message=str(error))
+        return Row(setting.name, _of_death(error), check, message=_said_of_death(error))
+
+
+def _of_death(error: ChildDied) -> Verdict:
+    """Only what it did with drafts is an engine's fault: neither plain decoding nor what came from outside."""
+    if error.killed or not error.last:
+        return Verdict.INCONCLUSIVE
+    return Verdict.FAILED if error.last == DRAFTED else Verdict.NOT_OFFERED
+
+
+def _said_of_death(error: ChildDied) -> str:
+    when = f"{(error.last or b'before the first call').decode()}: {error}"
+    return f"{when}, which others send: the system does for want of memory" if error.killed else when
 
 
 def _checked(engine: Engine, pair: TinyPair, check: str, setting: Setting, plan: Plan) -> Row:
