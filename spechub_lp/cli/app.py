@@ -14,6 +14,7 @@ from spechub_lp.cli.check_certificate import check_certificate
 from spechub_lp.cli.evaluate import evaluate
 from spechub_lp.cli.gate import gate
 from spechub_lp.cli.gate_engine import gate_engine
+from spechub_lp.cli.init import init
 from spechub_lp.cli.renamed import Group
 from spechub_lp.cli.sample import sample
 from spechub_lp.cli.schema import schema
@@ -45,7 +46,7 @@ def version(
         raise typer.Exit(2)
 
 
-for command in (audit, solve, check_certificate, sample, schema, gate, gate_engine, tiny_pair, evaluate, capture):
+for command in (audit, solve, check_certificate, sample, schema, gate, gate_engine, tiny_pair, evaluate, capture, init):
     app.command(cls=Command)(command)
 
 

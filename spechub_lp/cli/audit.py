@@ -8,7 +8,7 @@ import typer
 
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli import names
-from spechub_lp.cli.options import Html, Json, Seed, one_of
+from spechub_lp.cli.options import Html, Json, Seed, several_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 from spechub_lp.errors import SpecHubError
 
@@ -23,8 +23,8 @@ def audit(
     sampler: Annotated[
         list[str] | None,
         typer.Option(
-            help="Audit this rule alone, a name or module:object; again for more.",
-            autocompletion=one_of((*names.SAMPLERS, *names.VARIANTS)),
+            help="Audit these rules alone, names or module:object with commas between.",
+            autocompletion=several_of((*names.SAMPLERS, *names.VARIANTS)),
         ),
     ] = None,
     seed: Seed = 0,
@@ -42,8 +42,9 @@ def audit(
     from spechub_lp import audit as audits
     from spechub_lp.report.text.tables import show_audit
 
+    chosen = [name for words in sampler or () for name in words.split(",")]
     with ProgressBar() as report:
-        result = audits.run(instances, positions, rows, seed, jobs, captured, report, sampler or None)
+        result = audits.run(instances, positions, rows, seed, jobs, captured, report, chosen or None)
     save({**about("audit"), **asdict(result), "failures": result.failures}, json, html)
     show_audit(console_beside(json, html), result)
     raise typer.Exit(bool(result.failures))

@@ -1,13 +1,17 @@
 """What somebody types in the first hour works, or is told how: names, classes, comparisons, reprs."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from spechub_lp import SpecHubError, acceptance, cut, drafts, draw, exact, optimum, reference, samplers
+from spechub_lp.cli.app import app
 
 P, Q = ("1/2", "1/2"), ("1/4", "3/4")
 ROWS = [0.5, 0.5], [0.25, 0.75]
@@ -73,3 +77,10 @@ def test_a_repr_is_one_line_that_says_the_result() -> None:
     assert repr(optimum(P, Q)) == "Optimum(alpha=15/16, H={1}, k=2, iid, V=2)"
     assert repr(exact("rrs", P, Q)) == "Coupling(acceptance=13/16, lossless, 4 draft tuples, k=2, V=2)"
     assert "distance=" in repr(reference("rrs", *map(np.asarray, ROWS)))
+
+
+def test_audit_takes_names_with_commas_between(tmp_path: Path) -> None:
+    few = ["--instances", "1", "--positions", "0", "--rows", "0", "--jobs", "1", "--json", str(tmp_path / "a.json")]
+    assert CliRunner().invoke(app, ["audit", "--sampler", "rrs,nss", "--sampler", "naive", *few]).exit_code == 0
+    lines = json.loads((tmp_path / "a.json").read_text())["lines"]
+    assert {line["sampler"] for line in lines} == {"rrs", "nss", "naive"}

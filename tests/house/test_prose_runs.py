@@ -28,13 +28,16 @@ EXAMPLE = re.compile(r"^ *Example: (.+)$", re.M)
 
 NOT_RUN = {
     ("docs/quickstart.md", "python3 -m venv venv"): "needs a network",
-    ("docs/howto_teach.md", "pip install torch --index-url https://download.pytorch.org/whl/cpu"): "opens a server",
+    (
+        "docs/howto_teach.md",
+        "pip install '.[notebooks]' --extra-index-url https://download.pytorch.org/whl/cpu -c lock.txt",
+    ): "opens a server",
     ("README.md", "make audit"): "minutes, and the tests themselves",
     ("docs/terminal.md", "spechub-lp sample --sampler bor<Tab>"): "a key, not a command",
     ("theory/README.md", "python -m theory prove --tokens 5"): "minutes",
     ("theory/dominance/README.md", "make -C theory"): "needs Rocq",
     ("docs/certificate_format.md", "make -C theory"): "needs Rocq",
-    ("validation/README.md", "pip install 'spechub-lp[models,fast]'"): "needs a network and a GPU",
+    ("validation/README.md", "pip install '.[models,fast]'"): "needs a network and a GPU",
     ("validation/README.md", "pip install distributed"): "needs a network and a cluster",
     ("validation/README.md", "python validation/gpu.py"): "needs a GPU for minutes",
     ("validation/README.md", "python -m validation.torture --minutes 5 --only cuts draws"): "minutes",

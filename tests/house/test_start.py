@@ -21,7 +21,7 @@ HEAVY = {
     "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",
     "torch", "transformers",
 }  # fmt: skip
-COMMANDS = ("audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture")
+COMMANDS = ("audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture", "init")
 
 LOADED = """
 import json, sys
