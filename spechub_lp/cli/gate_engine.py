@@ -9,6 +9,7 @@ from spechub_lp._util.io import check_outputs, check_writable, write_text
 from spechub_lp.cli.options import Html, Json, one_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.gate.clock import CLOCKS
 from spechub_lp.gate.settings import ENGINES
 
 CHECKS = {"joint": "joint distribution", "logprobs": "log-probabilities", "seeds": "seeds"}
@@ -32,6 +33,10 @@ def gate_engine(
     drafts: Annotated[int, typer.Option(min=1, max=5, help="Drafts a step.")] = 2,
     tokens: Annotated[int, typer.Option(min=1, max=5, help="Tokens of the joint distribution.")] = 3,
     seconds: Annotated[float, typer.Option(help="Time for one setting.")] = 120.0,
+    clock: Annotated[
+        str,
+        typer.Option(help="What that time is: wall, or cpu for CPU time.", autocompletion=one_of(tuple(CLOCKS))),
+    ] = "wall",
     distance: Annotated[
         float, typer.Option(help="Where only draws can tell, a pass proves the distance below this.")
     ] = 0.05,
@@ -63,6 +68,8 @@ def gate_engine(
             raise SpecHubError(f"--{name} {value} must be positive")
     if not 0 < distance < 1:
         raise SpecHubError(f"--distance {distance} must lie between 0 and 1")
+    if clock not in CLOCKS:
+        raise UnknownName("clock", clock, CLOCKS)
     for name in check or ():
         if name not in CHECKS:
             raise UnknownName("check", name, CHECKS)
@@ -76,7 +83,7 @@ def gate_engine(
     chosen = [settings.find(name) for name in setting] if setting else settings.matrix(pairs)
     checks = tuple(CHECKS[name] for name in check or CHECKS)
     plan = Plan(
-        tuple(chosen), drafts, tokens, Limits(seconds, time_limit, distance, draws), jobs, checks, plain, remote
+        tuple(chosen), drafts, tokens, Limits(seconds, time_limit, distance, draws, clock), jobs, checks, plain, remote
     )
     with ProgressBar() as report:
         result = run(engine, pair, plan, resume, report)

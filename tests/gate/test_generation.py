@@ -1,6 +1,8 @@
 """Whole engines: tiny pairs, joint distributions, the matrix of settings, and the command."""
 
 import json
+import os
+import time
 from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
@@ -13,13 +15,14 @@ from typer.testing import CliRunner, Result
 
 from spechub_lp.cli.app import app
 from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.ask import Failed
-from spechub_lp.gate.generation.draws import check_seeds
-from spechub_lp.gate.generation.exact import Limits
+from spechub_lp.gate.generation.draws import check_draws, check_seeds
+from spechub_lp.gate.generation.exact import Limits, check_exact
 from spechub_lp.gate.generation.joint import END, Computed, distance, first_difference, joint_distribution
-from spechub_lp.gate.generation.pair import make_pair, read_pair, write_pair
-from spechub_lp.gate.generation.requests import Failure, Params, read_answer
+from spechub_lp.gate.generation.pair import TinyPair, make_pair, read_pair, write_pair
+from spechub_lp.gate.generation.requests import Failure, NotOffered, Params, read_answer
 from spechub_lp.gate.generation.results import Verdict
 from spechub_lp.gate.results import Kind
 from spechub_lp.report import schemas
@@ -195,6 +198,91 @@ def test_a_crash_under_some_noise_is_found() -> None:
     assert caught.value.failure.kind == Kind.CRASH
 
 
+class Rounds:
+    """Draws plainly in either mode; in bfloat16, summed in another order when there are drafts."""
+
+    name, controlled = "rounds", True
+
+    def __init__(self, pair: TinyPair, dtype: str, wrong: float = 0.0) -> None:
+        self.pair, self.dtype, self.wrong = pair, dtype, wrong
+
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+        import torch
+
+        text = list(prompts[0])
+        for _ in range(params.max_tokens):
+            logits = torch.from_numpy(np.log(self.pair.target_distribution(text))) + (0.37 if params.drafts else 0)
+            p = logits.to(getattr(torch, self.dtype)).double().softmax(-1)
+            p[0] *= 1 + self.wrong * bool(params.drafts)
+            text.append(int(torch.multinomial(p, 1)))
+        return [text[len(prompts[0]) :]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrong", "verdict", "says"),
+    [
+        ("float32", 0, Verdict.EXACT, ""),
+        ("bfloat16", 0, Verdict.INCONCLUSIVE, "gate it in float32"),
+        ("float32", 1e-3, Verdict.FAILED, "position 0"),
+        ("bfloat16", 0.1, Verdict.FAILED, "position 0"),
+    ],
+)
+def test_what_an_engine_rounds_is_not_called_wrong(dtype: str, wrong: float, verdict: Verdict, says: str) -> None:
+    pair = make_pair(3)
+    row = check_exact(Rounds(pair, dtype, wrong), pair, settings.PLAIN, 2, 2, Limits(60, 10))
+    assert (row.verdict, says in row.message) == (verdict, True), row
+
+
+class StandsStill(Coins):
+    """The machine stops once, or the engine each time."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times, self.calls = times, 0
+
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+        self.calls += 1
+        if 5 <= self.calls < 5 + self.times:
+            time.sleep(60)
+        return super().__call__(prompts, params)
+
+
+def test_what_looks_like_a_hang_is_looked_at_twice() -> None:
+    found = joint_distribution(StandsStill(1), [(0,)], Params(), 3, seconds=0.05)
+    assert found.chances == coins().chances
+    with pytest.raises(Failed, match="no answer within"):
+        joint_distribution(StandsStill(100), [(0,)], Params(), 3, seconds=0.05)
+
+
+class OneAtATime:
+    """Noise that nobody controls, one completion a request, and a distribution of its own."""
+
+    name, controlled = "one at a time", True
+
+    def __init__(self, wrong: float) -> None:
+        self.wrong = wrong
+
+    def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+        if params.n > 1 and params.drafts:
+            raise NotOffered("one completion at a time")
+        uniform = memoryview(os.urandom(8 * params.n)).cast("Q")
+        return [[int(u / 2**64 < 0.3 + self.wrong * bool(params.drafts)), 1, 2] for u in uniform]
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [(0, Verdict.WITHIN), (0.2, Verdict.FAILED)])
+def test_an_engine_is_held_against_its_own_plain_decoding(wrong: float, verdict: Verdict) -> None:
+    row = check_draws(OneAtATime(wrong), make_pair(3), settings.PLAIN, 2, 3, Limits(60, 10, 0.15, 20_000))
+    assert row.verdict == verdict, row
+
+
+def test_the_budget_can_be_processor_time() -> None:
+    limits = Limits(seconds=0.3, time_limit=10, distance=0.001, clock="cpu")
+    with chosen(limits.clock):
+        row = check_draws(OneAtATime(0), make_pair(3), settings.PLAIN, 2, 3, limits)
+    assert row.verdict == Verdict.INCONCLUSIVE
+    assert "the time ended" in row.message
+
+
 # -- the matrix ------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +345,7 @@ def test_the_command_says_what_is_misuse(folder: Path, tmp_path: Path) -> None:
         ("gate-engine", "transfomers", "--pair", folder),
         ("gate-engine", "transformers", "--pair", tmp_path),
         ("gate-engine", "transformers", "--pair", folder, "--setting", "nothing"),
+        ("gate-engine", "transformers", "--pair", folder, "--clock", "sun"),
         ("tiny-pair", "--out", tmp_path / "pair", "-V", "2"),
     ):
         result = run(*arguments)

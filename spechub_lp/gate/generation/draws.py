@@ -5,7 +5,6 @@ distance it proves.
 """
 
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.generation.ask import ask
 from spechub_lp.gate.generation.exact import Limits, unlike_prompts
 from spechub_lp.gate.generation.joint import Joint, distance, first_difference
@@ -53,10 +53,12 @@ class Asking:
     limits: Limits
     deadline: float
     calls: int = 0
+    at_once: int = AT_ONCE
+    """Completions that one request asks for; 1 once it was seen that the engine takes no more with drafts."""
 
     def __call__(self, params: Params | None = None, prompts: Sequence[Tokens] | None = None) -> tuple[Completion, ...]:
         """An answer. Raises Stopped where the engine fails, does not offer this, or the time is over."""
-        if time.monotonic() > self.deadline:
+        if self.over:
             raise Stopped(Verdict.INCONCLUSIVE, f"the time ended after {self.calls:,} requests")
         self.calls += 1
         params = params or self.params
@@ -68,22 +70,37 @@ class Asking:
             raise Stopped(Verdict.FAILED, f"{answer.kind}, request {self.calls}: {answer.message}")
         return answer
 
+    @property
+    def over(self) -> bool:
+        """Whether the time has ended."""
+        return now() > self.deadline
+
     def outcomes(self, params: Params) -> list[Outcome]:
         """Answers to the setting; several completions of one prompt are as many answers, where n says nothing else."""
         if params.n > 1 or len(self.prompts) > 1:
             return [tuple(part.tokens for part in self(params))]
-        return [(part.tokens,) for part in self(replace(params, n=AT_ONCE))]
+        try:
+            return [(part.tokens,) for part in self(replace(params, n=self.at_once))]
+        except Stopped as stopped:
+            if stopped.verdict is not Verdict.NOT_OFFERED or self.at_once == 1:
+                raise
+        self.at_once = 1
+        return self.outcomes(params)
 
 
-def check_draws(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits) -> Row:
-    """Bet against the claim that drafts change nothing: against the stated distribution of plain decoding where the
-    arguments have one meaning, else against the engine's own plain answers."""
+def check_draws(
+    engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits,
+    own: Joint | None = None,
+) -> Row:  # fmt: skip
+    """Bet against the claim that drafts change nothing: against the distribution of the engine's own plain decoding
+    where it was computed, against the stated one where the arguments have one meaning and the engine cannot be run
+    otherwise, else against its plain answers."""
     drafted, plain = setting.params(drafts, tokens), setting.params(0, tokens)
     prompts = unlike_prompts(pair, plain.batch)
 
     def work(asking: Asking) -> Row:
-        own = plain.changed & getattr(engine, "own_meanings", frozenset())
-        reference = None if own else reference_joint(pair, prompts, plain)
+        stated = not engine.controlled and not plain.changed & getattr(engine, "own_meanings", frozenset())
+        reference = own or (reference_joint(pair, prompts, plain) if stated else None)
         if reference is not None:
             return _against_reference(asking, setting, drafted, reference)
         return _against_plain(asking, setting, plain, drafted)
@@ -95,13 +112,13 @@ def _row(
     engine: Engine, pair: TinyPair, setting: Setting, prompts: Sequence[Tokens], params: Params, limits: Limits,
     check: str, work: Any,
 ) -> Row:  # fmt: skip
-    start = time.monotonic()
+    start = now()
     asking = Asking(engine, pair, prompts, params, limits, start + limits.seconds)
     try:
         row: Row = work(asking)
     except Stopped as stopped:
         row = Row(setting.name, stopped.verdict, message=stopped.message)
-    return replace(row, check=check, calls=asking.calls, seconds=time.monotonic() - start)
+    return replace(row, check=check, calls=asking.calls, seconds=now() - start)
 
 
 def _against_reference(asking: Asking, setting: Setting, params: Params, reference: Joint) -> Row:
@@ -114,7 +131,7 @@ def _against_reference(asking: Asking, setting: Setting, params: Params, referen
     ]
     counts, before = np.zeros(len(known)), None
     alpha = FALSE_ALARM / (len(bets) + 1)
-    while counts.sum() < asking.limits.draws:
+    while not counts.sum() or (counts.sum() < asking.limits.draws and not asking.over):
         for outcome in asking.outcomes(params):
             if outcome not in place:
                 raise Stopped(
@@ -136,7 +153,8 @@ def _against_reference(asking: Asking, setting: Setting, params: Params, referen
         if bound < asking.limits.distance:
             return Row(setting.name, Verdict.WITHIN, distance=away, bound=bound, outcomes=len(known))
     caught = smallest_caught(int(counts.sum()), len(known), alpha)
-    said = f"{int(counts.sum()):,} answers prove a distance below {bound:.3g}, not {asking.limits.distance:g}"
+    ended = "the time ended: " if asking.over else ""
+    said = f"{ended}{int(counts.sum()):,} answers prove a distance below {bound:.3g}, not {asking.limits.distance:g}"
     power = f"; a distance of {caught:.3g} would have been caught with power 0.99"
     return Row(
         setting.name, Verdict.INCONCLUSIVE, distance=away, bound=bound, message=said + power, outcomes=len(known)
@@ -147,8 +165,9 @@ def _against_plain(asking: Asking, setting: Setting, plain: Params, drafted: Par
     """Two streams of answers: where they are exchangeable, nobody can tell which of two came with drafts."""
     counts: tuple[Counter[Outcome], Counter[Outcome]] = (Counter(), Counter())
     log_wealth, n, alpha = 0.0, 0, FALSE_ALARM / 2
-    while n < asking.limits.draws:
-        for a, b in zip(asking.outcomes(plain), asking.outcomes(drafted), strict=True):
+    while n == 0 or (n < asking.limits.draws and not asking.over):
+        fast = asking.outcomes(drafted)  # first: it shows how many completions the engine gives at once
+        for a, b in zip(asking.outcomes(plain), fast, strict=True):
             if a != b:
                 right = (counts[0][a] + 0.5) * (counts[1][b] + 0.5)
                 wrong = (counts[0][b] + 0.5) * (counts[1][a] + 0.5)
@@ -164,7 +183,8 @@ def _against_plain(asking: Asking, setting: Setting, plain: Params, drafted: Par
         bound = min(1.0, away + sum(radius(np.asarray([e[x] for x in known]), alpha / 2) for e in counts))
         if bound < asking.limits.distance:
             return Row(setting.name, Verdict.WITHIN, distance=away, bound=bound, outcomes=len(one))
-    said = f"{n:,} answers each prove a distance below {bound:.3g}, not {asking.limits.distance:g}"
+    ended = "the time ended: " if asking.over else ""
+    said = f"{ended}{n:,} answers each prove a distance below {bound:.3g}, not {asking.limits.distance:g}"
     return Row(setting.name, Verdict.INCONCLUSIVE, distance=away, bound=bound, message=said, outcomes=len(one))
 
 

@@ -1,11 +1,12 @@
 """The exact check: one setting with drafts beside the same setting without, from controlled noise."""
 
-import time
 from dataclasses import dataclass
 
+from spechub_lp.gate.clock import now
 from spechub_lp.gate.generation.ask import Failed
-from spechub_lp.gate.generation.joint import Computed, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.joint import Computed, Joint, distance, first_difference, joint_distribution
 from spechub_lp.gate.generation.pair import TinyPair
+from spechub_lp.gate.generation.reference import reference_joint
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params, Tokens
 from spechub_lp.gate.generation.results import Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
@@ -13,6 +14,10 @@ from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 
 TOLERANCE = 2e-6
 """A distance below this is rounding: engines read one token or several at a time, and float32 sums differ by 1e-7."""
+ROUNDINGS = 4
+"""So many times what an engine's plain decoding loses may its decoding with drafts be away for the same reason."""
+COARSEST = 5e-3
+"""Plain decoding that is farther than this from the pair's distributions does not round: it means something else."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Limits:
     """Draws pass only when the distance is proved to be below this."""
     draws: int = 100_000
     """Answers at most, where only draws can tell."""
+    clock: str = "wall"
+    """What `seconds` is read from: wall, or cpu for the processor time of the process that runs the engine."""
 
 
 def unlike_prompts(pair: TinyPair, count: int) -> list[Tokens]:
@@ -41,9 +48,17 @@ def check_exact(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
     Returns
     -------
     Row
-        `Verdict.INCONCLUSIVE` where the noise cannot be controlled, or the time ended.
+        `Verdict.INCONCLUSIVE` where the noise cannot be controlled, the time ended, or the engine's arithmetic is
+        coarser than the difference.
     """
-    start = time.monotonic()
+    return compared(engine, pair, setting, drafts, tokens, limits)[0]
+
+
+def compared(
+    engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits
+) -> tuple[Row, Joint | None]:
+    """The row, and the distribution of plain decoding where every answer of it was met."""
+    start = now()
     drafted, plain = setting.params(drafts, tokens), setting.params(0, tokens)
     prompts = unlike_prompts(pair, plain.batch)
 
@@ -57,39 +72,42 @@ def check_exact(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
         return Row(
             setting.name, verdict, distance=away, message=message, outcomes=len(made[0].chances) if made else 0,
             unexplained=max((m.unexplained for m in made), default=0.0), calls=sum(m.calls for m in made),
-            seconds=time.monotonic() - start,
+            seconds=now() - start,
         )  # fmt: skip
 
     try:
         one = computed(plain)
     except NotOffered as error:
-        return row(Verdict.NOT_OFFERED, str(error))
+        return row(Verdict.NOT_OFFERED, str(error)), None
     except Failed as error:
-        return row(Verdict.NOT_OFFERED, f"plain decoding fails itself: {error}")
+        return row(Verdict.NOT_OFFERED, f"plain decoding fails itself: {error}"), None
     except Uncontrolled as error:
-        return row(Verdict.INCONCLUSIVE, f"plain decoding: {error}")
+        return row(Verdict.INCONCLUSIVE, f"plain decoding: {error}"), None
+    known = one.chances if one.enumerated else None
     try:
         two = computed(drafted)
+        if _looks_wrong(one, two) and (coarse := _coarse(engine, pair, one, two, limits)):
+            return row(Verdict.INCONCLUSIVE, coarse, one, two), known
         if _looks_wrong(one, two) and not _sure(one, two):
             one, two = computed(plain, thorough=True), computed(drafted, thorough=True)
         if _looks_wrong(one, two) and not _sure(one, two):
-            return row(
-                Verdict.INCONCLUSIVE, "it looks wrong, but random calls do what the search did not see", one, two
-            )
+            said = "it looks wrong, but random calls do what the search did not see"
+            return row(Verdict.INCONCLUSIVE, said, one, two), known
     except NotOffered as error:
-        return row(Verdict.NOT_OFFERED, str(error), one)
+        return row(Verdict.NOT_OFFERED, str(error), one), known
     except Failed as error:
         share = f"with probability {error.probability:.3g}, " if error.probability < 1 else ""
-        return row(Verdict.FAILED, f"with drafts the engine fails where plain decoding does not: {share}{error}", one)
+        said = f"with drafts the engine fails where plain decoding does not: {share}{error}"
+        return row(Verdict.FAILED, said, one), known
     except Uncontrolled as error:
-        return row(Verdict.INCONCLUSIVE, str(error), one)
+        return row(Verdict.INCONCLUSIVE, str(error), one), known
     away = distance(one.chances, two.chances)
     if away > TOLERANCE:
         where = first_difference(one.chances, two.chances, TOLERANCE)
-        return row(Verdict.FAILED, f"{where}; joint distance {away:.3g}", one, two, away=away)
+        return row(Verdict.FAILED, f"{where}; joint distance {away:.3g}", one, two, away=away), known
     if (open_mass := max(one.unexplained, two.unexplained)) > TOLERANCE:
-        return row(Verdict.INCONCLUSIVE, f"{open_mass:.3g} of the noise is not explained", one, two, away=away)
-    return row(Verdict.EXACT, "", one, two, away=away)
+        return row(Verdict.INCONCLUSIVE, f"{open_mass:.3g} of the noise is not explained", one, two, away=away), known
+    return row(Verdict.EXACT, "", one, two, away=away), known
 
 
 def _looks_wrong(one: Computed, two: Computed) -> bool:
@@ -100,3 +118,23 @@ def _sure(one: Computed, two: Computed) -> bool:
     """Whether no region of the noise that is as large as the difference was overlooked on either side."""
     missing = distance(one.chances, two.chances) - TOLERANCE
     return one.sure(missing) and two.sure(missing)
+
+
+def _coarse(engine: Engine, pair: TinyPair, one: Computed, two: Computed, limits: Limits) -> str:
+    """Whether a difference is no larger than what this engine's arithmetic loses: then nobody can tell, and why."""
+    away = distance(one.chances, two.chances)
+    if away > ROUNDINGS * COARSEST:
+        return ""
+    tokens = max(len(completion) for answer in one.chances for completion in answer)
+    params = Params(max_tokens=tokens)
+    try:
+        found = joint_distribution(engine, [pair.prompt], params, pair.vocabulary, seconds=limits.time_limit)
+    except (Failed, NotOffered, Uncontrolled):
+        return ""
+    lost = distance(found.chances, reference_joint(pair, [pair.prompt], params) or {})
+    if lost > COARSEST or away > ROUNDINGS * lost:
+        return ""
+    return (
+        f"a joint distance of {away:.3g} is what its arithmetic may lose: without drafts its answers are {lost:.3g} "
+        "from what the weights say in float64; gate it in float32"
+    )

@@ -16,6 +16,7 @@ from spechub_lp.gate.generation.watching import Watching
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Control, DrawKind, Run, Value
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
+from spechub_lp.gate.results import Kind
 from spechub_lp.gate.search.thresholds import RULES, Call, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import FALSE_ALARM
 
@@ -29,6 +30,8 @@ PROBES = 32
 """Random calls that the regions must explain."""
 AT_ONCE = 16
 """Random calls between two looks."""
+LEFT_OUT = 1e-10
+"""At most so much mass was left out or rounded away where all answers are said to be known."""
 Joint = dict[tuple[Tokens, ...], float]
 """The probability of every answer: the tokens of each completion. An answer that failed is `Failed`."""
 
@@ -43,6 +46,8 @@ class Computed:
     calls: int
     sure: Callable[[float], bool]
     """sure(mass): whether no region of that mass was overlooked, but for a chance of FALSE_ALARM; makes calls."""
+    enumerated: bool = False
+    """Whether all its noise was choices among outcomes, each of which was looked at: no other answer can come."""
 
 
 class Informed(Explorer):
@@ -138,10 +143,11 @@ class Calls:
     def _run(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
         if now() > self.deadline:
             raise OutOfTime(f"the budget ended after {self.made} calls")
-        choices = control.choices = ChoiceSequence(prefix, rule)
-        control.compared.clear()
-        control.thresholds.clear()
-        outcome = self.once()
+        outcome, choices = self._answer(control, prefix, rule)
+        if _hung(outcome):
+            outcome, choices = self._answer(control, prefix, rule)
+            if _hung(outcome):  # a machine that stood still does not do so twice; each further look would cost as much
+                raise Failed(outcome, 1.0)
         told: dict[int, list[float]] = defaultdict(list)
         for place, threshold in control.thresholds:
             told[place].append(threshold)
@@ -153,6 +159,12 @@ class Calls:
         )
         self._note(run, control.compared)
         return run
+
+    def _answer(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> tuple[Any, ChoiceSequence]:
+        choices = control.choices = ChoiceSequence(prefix, rule)
+        control.compared.clear()
+        control.thresholds.clear()
+        return self.once(), choices
 
     def once(self) -> Any:
         """The tokens of each completion, or a Failure. Raises NotOffered."""
@@ -172,6 +184,10 @@ class Calls:
                 found = self.hints.setdefault(run.values[:place], [])
                 seen = sides.get(value * 2.0**-draw.size, ())  # type: ignore[operator]
                 found += [x for x in (*seen, *told) if x not in found]
+
+
+def _hung(outcome: Any) -> bool:
+    return isinstance(outcome, Failure) and outcome.kind is Kind.HANG
 
 
 def _inside(engine: Any) -> Iterator[Any]:
@@ -198,7 +214,7 @@ def joint_distribution(
     seconds
         What one call may take.
     deadline
-        The time of the monotonic clock by which to give up.
+        When to give up, by `gate.clock.now`.
     thorough
         Whether to look at what follows a uniform under two rules; it is done anyway where one rule leaves something
         unexplained.
@@ -211,6 +227,7 @@ def joint_distribution(
     calls = Calls(engine, prompts, params, vocabulary, seconds, deadline)
     with one_thread():
         first = calls.once()  # on real noise: what is imported at first use may draw noise of its own
+        first = calls.once() if _hung(first) else first
     if isinstance(first, Failure):
         raise Failed(first, 1.0)
     explorer = Informed(calls, deadline=deadline)
@@ -220,7 +237,10 @@ def joint_distribution(
         calls.thorough, explorer.rules, explorer.quick = True, RULES, False
         found, roots = explorer.distributions([None], probes=PROBES)
     whole = found[None]
-    return Computed(_sound(whole.chances), whole.unexplained, calls.made, lambda mass: explorer.sure(roots, mass))
+    return Computed(
+        _sound(whole.chances), whole.unexplained, calls.made, lambda mass: explorer.sure(roots, mass),
+        whole.unexplained < LEFT_OUT and all(map(_enumerated, roots)),
+    )  # fmt: skip
 
 
 def _sound(chances: dict[Any, float]) -> Joint:

@@ -15,17 +15,20 @@ from spechub_lp._util import objects, reading
 from spechub_lp._util.io import write_json
 from spechub_lp._util.parallel import spread
 from spechub_lp.errors import SpecHubError, UnknownName
+from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.engines.guarded import ChildDied, in_child
 from spechub_lp.gate.engines.node import PATIENCE
 from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
-from spechub_lp.gate.generation.exact import Limits, check_exact
+from spechub_lp.gate.generation.exact import Limits, compared
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
 from spechub_lp.gate.settings import ENGINES
 
+SHARED = 30
+"""A budget of CPU time may take so many times as long by the clock on the wall."""
 GRACE = 30.0
 """Seconds beyond a setting's own limits before its process is given up."""
 PACKAGES = {"transformers": "transformers", "llama.cpp": "xllamacpp"}
@@ -169,10 +172,12 @@ def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
 
     def work(journal: Any) -> Row:
         made = Noted(engine or open_engine(name, folder, plan), journal)
-        return _checked(made, read_pair(folder), check, setting, plan)
+        with chosen(plan.limits.clock):
+            return _checked(made, read_pair(folder), check, setting, plan)
 
+    patience = 2 * (plan.limits.seconds + PATIENCE * plan.limits.time_limit) + GRACE
     try:
-        row: Row = in_child(work, 2 * (plan.limits.seconds + PATIENCE * plan.limits.time_limit) + GRACE)
+        row: Row = in_child(work, patience * (SHARED if plan.limits.clock == "cpu" else 1))
         return row
     except ChildDied as error:
         return Row(setting.name, _of_death(error), check, message=_said_of_death(error))
@@ -200,10 +205,10 @@ def _checked(engine: Engine, pair: TinyPair, check: str, setting: Setting, plan:
         return Row(setting.name, Verdict.NOT_OFFERED, check, message="its requests have no seed of their own")
     if not engine.controlled:
         return check_draws(*ask)
-    row = check_exact(*ask)
+    row, plainly = compared(*ask)
     if row.verdict is not Verdict.INCONCLUSIVE:
         return row
-    drawn = check_draws(*ask)
+    drawn = check_draws(*ask, plainly)
     if drawn.verdict is Verdict.NOT_OFFERED:  # a batch for the draws, which is not what the setting asks for
         return row
     return replace(drawn, message="; ".join(filter(None, [drawn.message, f"not computed: {row.message}"])))
