@@ -1,4 +1,4 @@
-"""This package's own rules in torch, as engines: `spechub/rrs`, `spechub/spechub`, ..."""
+"""Our own rules in torch, as engines: `spechub/rrs`, `spechub/spechub`, ..."""
 
 from spechub_lp import samplers
 from spechub_lp.errors import SpecHubError

@@ -60,8 +60,10 @@ class NodeDistribution:
 
     @property
     def distance(self) -> float:
-        """Total variation distance of the output from the target; where tuples were left out, the least that it can be:
-        what they put out can only fill what is missing."""
+        """Total variation distance of the output from the target.
+
+        Where tuples were left out, the least that it can be: what they put out can only fill what is missing.
+        """
         if not self.left_out:
             return float(self.coupling.distance)
         return float(np.maximum(self.output - self.problem.target, 0).sum())

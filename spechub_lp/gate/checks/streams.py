@@ -1,4 +1,4 @@
-"""Level 3: an engine on its real noise, call after call: is each output fresh?
+"""Level 3: try an engine on its own noise, call after call, and whether each output is fresh.
 
 For a lossless engine on fresh drafts the output has distribution p *whatever happened before*. So the gamblers of level
 2 may use the past as their context: the output before, its slot, its drafts, the parity of the call. Noise that is kept

@@ -1,5 +1,7 @@
-"""The gate for engines that verify batches: the joint distribution of all emitted tokens, completed with draws from the
-target."""
+"""The gate for engines that verify trees and batches.
+
+What is compared is the joint distribution of all emitted tokens, completed with draws from the target.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence

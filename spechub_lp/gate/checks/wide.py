@@ -69,7 +69,6 @@ def drafter(
     >>> drafter(policies.TopK(), 2, [np.array([0.25, 0.5, 0.25])])(0, np.random.default_rng(0))[0]
     1
     """
-
     recent = Recent(MEMORY)
 
     def next_draft(row: int, x: tuple[int, ...]) -> tuple[FloatArray, ...]:

@@ -9,7 +9,15 @@ from spechub_lp.gate.results import Kind
 
 
 class Broken(Exception):
-    """Raised by an adapter that knows what kind of failure it met; never leaves the gate."""
+    """Say what kind of failure an adapter met; never leaves the gate.
+
+    Parameters
+    ----------
+    kind
+        What went wrong.
+    message
+        As a sentence.
+    """
 
     def __init__(self, kind: Kind, message: str):
         super().__init__(message)
@@ -17,7 +25,15 @@ class Broken(Exception):
 
 
 class Failed(Exception):
-    """The engine failed; never leaves the gate."""
+    """Say that the engine failed on controlled noise; never leaves the gate.
+
+    Parameters
+    ----------
+    failure
+        What it did.
+    probability
+        Of the noise on which it does that.
+    """
 
     def __init__(self, failure: Failure, probability: float):
         super().__init__(failure.message)
@@ -25,7 +41,38 @@ class Failed(Exception):
 
 
 def ask(engine: Engine, prompts: Sequence[Tokens], params: Params, vocabulary: int, seconds: float) -> Answer:
-    """Return the completions, or a Failure. Raises NotOffered."""
+    """Call an engine once, and read what it returns.
+
+    Parameters
+    ----------
+    engine
+        Any callable of prompts and `Params`.
+    prompts
+        Token ids of each prompt.
+    params
+        The arguments of the request.
+    vocabulary
+        V; a token id of V or more is a failure.
+    seconds
+        What the call may take.
+
+    Returns
+    -------
+    Answer
+        The completions, or a `Failure`: a crash, a hang, or an answer of a wrong form.
+
+    Raises
+    ------
+    NotOffered
+        The engine does not take these arguments.
+
+    Examples
+    --------
+    >>> ask(lambda prompts, params: [[0, 1, 2]], [(0,)], Params(max_tokens=3), vocabulary=3, seconds=1)
+    (Completion(tokens=(0, 1, 2), logprobs=None),)
+    >>> ask(lambda prompts, params: 1 / 0, [(0,)], Params(), vocabulary=3, seconds=1).message
+    'ZeroDivisionError: division by zero'
+    """
     try:
         with time_limit(seconds):
             answer = engine([list(p) for p in prompts], params)

@@ -1,4 +1,4 @@
-"""Checks on real noise: bets on the joint distribution, reported log-probabilities, and seeds.
+"""Checks on the engine's own noise: bets on the joint distribution, reported log-probabilities, and seeds.
 
 P(a right engine fails) <= 1e-6 over all bets of one setting, whenever one looks. A pass by draws says how small a
 distance it proves.
@@ -35,7 +35,15 @@ Outcome = tuple[Tokens, ...]
 
 
 class Stopped(Exception):
-    """The check has its answer; never leaves this module."""
+    """Say that a check has its answer; never leaves this module.
+
+    Parameters
+    ----------
+    verdict
+        The answer.
+    message
+        Why, as a sentence.
+    """
 
     def __init__(self, verdict: Verdict, message: str):
         super().__init__(message)
@@ -44,15 +52,26 @@ class Stopped(Exception):
 
 @dataclass
 class Asking:
-    """Requests to one engine for one setting, counted and timed."""
+    """Ask one engine about one setting, counted and timed.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> asking = Asking(lambda prompts, params: [[0]], make_pair(), [(0,)], Params(max_tokens=1), Limits(), 1e9)
+    >>> asking(), asking.calls
+    ((Completion(tokens=(0,), logprobs=None),), 1)
+    """
 
     engine: Engine
     pair: TinyPair
     prompts: Sequence[Tokens]
+    """Token ids of each prompt."""
     params: Params
     limits: Limits
     deadline: float
+    """When no more is asked, by `gate.clock.now`."""
     calls: int = 0
+    """Requests so far."""
     at_once: int = AT_ONCE
     """Completions that one request asks for; 1 once it was seen that the engine takes no more with drafts."""
 
@@ -92,9 +111,51 @@ def check_draws(
     engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits,
     own: Joint | None = None,
 ) -> Row:  # fmt: skip
-    """Bet against the claim that drafts change nothing: against the distribution of the engine's own plain decoding
-    where it was computed, against the stated one where the arguments have one meaning and the engine cannot be run
-    otherwise, else against its plain answers."""
+    """Bet against the claim that drafts change nothing.
+
+    The answers are held against the distribution of the engine's own plain decoding where it was computed, against the
+    stated one where the arguments have one meaning and the engine cannot be run otherwise, else against its plain
+    answers. P(a right engine fails) <= 1e-6.
+
+    Parameters
+    ----------
+    engine
+        The engine, opened.
+    pair
+        The pair that it was opened with.
+    setting
+        Which arguments are passed.
+    drafts
+        Drafts a step, unless the setting has its own number.
+    tokens
+        Tokens of a completion at most, unless the setting has its own number.
+    limits
+        What this may cost.
+    own
+        Answer -> probability: the engine's own plain decoding, where it was computed.
+
+    Returns
+    -------
+    Row
+        `Verdict.WITHIN` with the distance that is proved, `Verdict.FAILED`, or `Verdict.INCONCLUSIVE` where the draws
+        or the time ended before either.
+
+    References
+    ----------
+    Shafer, *Testing by betting*, Journal of the Royal Statistical Society A 184 (2021). Between two streams the bet is
+    which of two answers came with drafts, which nobody can tell where the streams are exchangeable.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> def generate(prompts, params):
+    ...     return [[0] for _ in range(params.n)]
+    >>> generate.controlled = False
+    >>> row = check_draws(generate, make_pair(), find("max tokens 1"), drafts=1, tokens=1, limits=Limits())
+    >>> row.verdict, row.message.partition(" where")[0]
+    (<Verdict.FAILED: 'failed'>, 'position 0 right behind the prompt: token 0 has probability 1.000000')
+    """
     drafted, plain = setting.params(drafts, tokens), setting.params(0, tokens)
     prompts = unlike_prompts(pair, plain.batch)
 
@@ -204,18 +265,54 @@ def _impossible(reference: Joint, outcome: Outcome) -> str:
 
 
 def check_logprobs(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits) -> Row:
-    """Compare reported log-probabilities with the exact ones: of the model itself, or of what is sampled from."""
+    """Compare reported log-probabilities with the exact ones: of the model itself, or of what is sampled from.
+
+    Parameters
+    ----------
+    engine
+        The engine, opened.
+    pair
+        The pair that it was opened with.
+    setting
+        Which arguments are passed.
+    drafts
+        Drafts a step, unless the setting has its own number.
+    tokens
+        Tokens of a completion at most, unless the setting has its own number.
+    limits
+        What this may cost.
+
+    Returns
+    -------
+    Row
+        `Verdict.EXACT` where one of the two is what is reported, to within 1e-3; `Verdict.FAILED` with the worst
+        token; `Verdict.NOT_OFFERED` where none are reported, or the arguments have more than one meaning.
+
+    Examples
+    --------
+    >>> import random
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> pair = make_pair()
+    >>> def generate(prompts, params):
+    ...     p = pair.target_distribution(prompts[0])
+    ...     token = random.choices(range(3), p)[0]
+    ...     return [([token], [math.log(p[token])])]
+    >>> check_logprobs(generate, pair, find("max tokens 1"), drafts=1, tokens=1, limits=Limits()).verdict
+    <Verdict.EXACT: 'exact'>
+    """
     params = replace(setting.params(drafts, tokens), logprobs=True)
     prompts = unlike_prompts(pair, 1)
 
     def work(asking: Asking) -> Row:
         if params.changed - KNOWN:
-            raise Stopped(Verdict.NOT_OFFERED, "the log-probabilities of these arguments have more than one meaning")
+            why = "the log-probabilities of these arguments have more than one meaning"
+            return Row(setting.name, Verdict.NOT_OFFERED, message=why)
         worst: dict[str, tuple[float, str]] = {"the model's": (0.0, ""), "the processed": (0.0, "")}
         for _ in range(LOGPROBS):
             answer = asking()
             if answer[0].logprobs is None:
-                raise Stopped(Verdict.NOT_OFFERED, "it reports no log-probabilities")
+                return Row(setting.name, Verdict.NOT_OFFERED, message="it reports no log-probabilities")
             for at, (token, said) in enumerate(zip(answer[0].tokens, answer[0].logprobs, strict=True)):
                 before = answer[0].tokens[:at]
                 for name, args in (("the model's", Params()), ("the processed", replace(params, logprobs=False))):
@@ -233,7 +330,38 @@ def check_logprobs(engine: Engine, pair: TinyPair, setting: Setting, drafts: int
 
 
 def check_seeds(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits) -> Row:
-    """The same seed twice, other seeds, and a seeded request alone and in a batch of unlike ones."""
+    """Try whether a seed fixes the answer: twice, beside other seeds, and alone and in a batch of unlike prompts.
+
+    Parameters
+    ----------
+    engine
+        The engine, opened.
+    pair
+        The pair that it was opened with.
+    setting
+        Which arguments are passed.
+    drafts
+        Drafts a step, unless the setting has its own number.
+    tokens
+        Tokens of a completion at most, unless the setting has its own number.
+    limits
+        What this may cost.
+
+    Returns
+    -------
+    Row
+        `Verdict.EXACT`, or `Verdict.FAILED` where a seed gives two answers or all seeds give one.
+
+    Examples
+    --------
+    >>> import random
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> def generate(prompts, params):
+    ...     return [[random.Random(params.seed).randrange(3)] for _ in prompts]
+    >>> check_seeds(generate, make_pair(), find("max tokens 1"), drafts=1, tokens=1, limits=Limits()).verdict
+    <Verdict.EXACT: 'exact'>
+    """
     params = setting.params(drafts, tokens)
     prompts = unlike_prompts(pair, 3)
 

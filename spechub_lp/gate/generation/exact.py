@@ -22,7 +22,13 @@ COARSEST = 5e-3
 
 @dataclass(frozen=True)
 class Limits:
-    """What one setting may cost."""
+    """Say what one setting may cost.
+
+    Examples
+    --------
+    >>> Limits(seconds=20).draws
+    100000
+    """
 
     seconds: float = 120.0
     """For one setting."""
@@ -37,19 +43,64 @@ class Limits:
 
 
 def unlike_prompts(pair: TinyPair, count: int) -> list[Tokens]:
-    """Prompts that differ in tokens and in length."""
+    """Return prompts that differ in tokens and in length.
+
+    Parameters
+    ----------
+    pair
+        Whose prompt comes first.
+    count
+        How many, 1 to 4.
+
+    Returns
+    -------
+    list of tuple of int
+        The token ids of each prompt.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> unlike_prompts(make_pair(), 2)
+    [(0, 1, 2, 0, 1), (2, 2, 0)]
+    """
     whole = pair.prompt
     return [whole, (2, 2, 0), (1,), (0, 2, 1, 1, 2, 0, 1)][:count]
 
 
 def check_exact(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits) -> Row:
-    """Compute both joint distributions and compare them.
+    """Compute the joint distributions with and without drafts from controlled noise, and compare them.
+
+    Parameters
+    ----------
+    engine
+        The engine, opened.
+    pair
+        The pair that it was opened with.
+    setting
+        Which arguments are passed.
+    drafts
+        Drafts a step, unless the setting has its own number.
+    tokens
+        Tokens of a completion at most, unless the setting has its own number.
+    limits
+        What this may cost.
 
     Returns
     -------
     Row
-        `Verdict.INCONCLUSIVE` where the noise cannot be controlled, the time ended, or the engine's arithmetic is
-        coarser than the difference.
+        `Verdict.EXACT` or `Verdict.FAILED`; `Verdict.INCONCLUSIVE` where the noise cannot be controlled, the time
+        ended, or the engine's arithmetic is coarser than the difference.
+
+    Examples
+    --------
+    >>> import random
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> def generate(prompts, params):
+    ...     return [[0 if params.drafts else random.randrange(3)] for _ in prompts]
+    >>> row = check_exact(generate, make_pair(), find("max tokens 1"), drafts=1, tokens=1, limits=Limits())
+    >>> print(row.verdict, round(row.distance, 3))
+    failed 0.667
     """
     return compared(engine, pair, setting, drafts, tokens, limits)[0]
 
@@ -57,7 +108,30 @@ def check_exact(engine: Engine, pair: TinyPair, setting: Setting, drafts: int, t
 def compared(
     engine: Engine, pair: TinyPair, setting: Setting, drafts: int, tokens: int, limits: Limits
 ) -> tuple[Row, Joint | None]:
-    """The row, and the distribution of plain decoding where every answer of it was met."""
+    """Do what `check_exact` does, and keep the distribution of plain decoding for other checks.
+
+    Parameters
+    ----------
+    engine, pair, setting, drafts, tokens, limits
+        As `check_exact` takes them.
+
+    Returns
+    -------
+    row
+        What was found.
+    plain
+        Answer -> probability, without drafts; None where not every answer was met.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> def generate(prompts, params):
+    ...     return [[2] for _ in prompts]
+    >>> row, plain = compared(generate, make_pair(), find("max tokens 1"), drafts=1, tokens=1, limits=Limits())
+    >>> row.passed, plain
+    (True, {((2,),): 1.0})
+    """
     start = now()
     drafted, plain = setting.params(drafts, tokens), setting.params(0, tokens)
     prompts = unlike_prompts(pair, plain.batch)

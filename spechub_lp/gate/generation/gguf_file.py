@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from spechub_lp._util.extras import extra
-from spechub_lp.gate.generation.tiny_llama import EPSILON, HIDDEN, INNER, POSITIONS, THETA, Array, TinyLlama
+from spechub_lp.gate.generation.tiny_llama import EPSILON, HIDDEN, INNER, POSITIONS, THETA, TinyLlama
+from spechub_lp.typing import NumpyArray
 
 OUTER = {
     "model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
@@ -24,10 +25,26 @@ NORMAL = 1
 def write_gguf(model: TinyLlama, words: tuple[str, ...], path: Path) -> None:
     """Write a model in float32. Its tokenizer is of a kind that has no special tokens: nothing ends a text.
 
+    Parameters
+    ----------
+    model
+        The weights.
+    words
+        [V] the text of each token.
+    path
+        Of the file.
+
     Raises
     ------
     MissingPackage
         No gguf.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.tiny_llama import random_llama
+    >>> write_gguf(random_llama(vocabulary=3, seed=0), ("ab", "cd", "ef"), Path("target.gguf"))
+    >>> Path("target.gguf").read_bytes()[:4]
+    b'GGUF'
     """
     with extra("models", "writing GGUF"):
         from gguf import GGUFWriter
@@ -61,7 +78,7 @@ def _name(name: str) -> str:
     return f"blk.{layer}.{INNER_NAMES[inner.removesuffix('.weight')]}.weight"
 
 
-def _turned(name: str, weight: Array) -> Array:
+def _turned(name: str, weight: NumpyArray) -> NumpyArray:
     """Rotary positions turn neighbours in GGUF's Llama, and the halves of a head in transformers'."""
     if not name.endswith(("q_proj.weight", "k_proj.weight")):
         return weight

@@ -38,12 +38,20 @@ Joint = dict[tuple[Tokens, ...], float]
 
 @dataclass(frozen=True)
 class Computed:
-    """A joint distribution, and what it cost."""
+    """Hold a joint distribution, and what it cost.
+
+    Examples
+    --------
+    >>> Computed({((0,),): 1.0}, unexplained=0.0, calls=2, sure=lambda mass: True).chances
+    {((0,),): 1.0}
+    """
 
     chances: Joint
+    """Answer -> its probability."""
     unexplained: float
     """Share of random calls that the regions did not explain, and the mass that was left out."""
     calls: int
+    """Calls of the engine."""
     sure: Callable[[float], bool]
     """sure(mass): whether no region of that mass was overlooked, but for a chance of FALSE_ALARM; makes calls."""
     enumerated: bool = False
@@ -51,7 +59,24 @@ class Computed:
 
 
 class Informed(Explorer):
-    """An explorer that tries the hints first."""
+    """Explore the noise, hints first: what a uniform was compared with is a threshold, found in two calls.
+
+    Parameters
+    ----------
+    calls
+        Of the engine; they collect the hints.
+    **options
+        Of the `Explorer`.
+
+    Examples
+    --------
+    >>> import random
+    >>> from math import inf
+    >>> calls = Calls(lambda prompts, params: [[random.randrange(2)]], [(0,)], Params(max_tokens=1), 2, 5, deadline=inf)
+    >>> found, roots = Informed(calls).distributions([None], probes=8)
+    >>> found[None].chances
+    {((0,),): 0.5, ((1,),): 0.5}
+    """
 
     def __init__(self, calls: "Calls", **options: Any):
         super().__init__(calls.evaluate, coarse=True, **options)
@@ -79,8 +104,10 @@ class Informed(Explorer):
         return super()._middles(node, points)
 
     def sure(self, roots: list[Node], missing: float) -> bool:
-        """Whether random calls meet nothing that their regions do not explain, until a region of mass `missing` would
-        have been met but for a chance of FALSE_ALARM."""
+        """Whether random calls meet nothing that their regions do not explain.
+
+        So many are made that a region of mass `missing` would be met but for a chance of FALSE_ALARM.
+        """
         if all(map(_enumerated, roots)):
             return True
         rng, made, needed = np.random.default_rng(1), 0, math.log(1 / FALSE_ALARM) / missing
@@ -98,9 +125,16 @@ def _enumerated(node: Node) -> bool:
 
 @dataclass(frozen=True)
 class WatchedRun(Run):
-    """A run whose uniforms told with what they were compared."""
+    """Hold a run whose uniforms told with what they were compared.
+
+    Examples
+    --------
+    >>> WatchedRun((), (), "token 3", ((0.25,),)).signature(0)
+    ((), 'token 3', '[[0.25]]')
+    """
 
     thresholds: tuple[tuple[float, ...], ...] = ()
+    """For each draw, what it was compared with."""
 
     def signature(self, start: int) -> tuple[Any, ...]:
         """Two runs that compare later uniforms with unlike numbers go on differently, whatever came out this time."""
@@ -109,7 +143,31 @@ class WatchedRun(Run):
 
 
 class Calls:
-    """Calls of an engine for one request under choice sequences."""
+    """Call an engine with one request under choice sequences.
+
+    Parameters
+    ----------
+    engine
+        Any callable of prompts and `Params`.
+    prompts
+        Token ids of each prompt.
+    params
+        The arguments of the request.
+    vocabulary
+        V; a token id of V or more is a failure.
+    seconds
+        What one call may take.
+    deadline
+        When to give up, by `gate.clock.now`.
+
+    Examples
+    --------
+    >>> import random
+    >>> from math import inf
+    >>> calls = Calls(lambda prompts, params: [[random.randrange(2)]], [(0,)], Params(max_tokens=1), 2, 5, deadline=inf)
+    >>> [run.outcome for run in calls.evaluate([(None, (0,), 0), (None, (1,), 0)])]
+    [((0,),), ((1,),)]
+    """
 
     def __init__(
         self, engine: Engine, prompts: Sequence[Tokens], params: Params, vocabulary: int, seconds: float,
@@ -167,7 +225,7 @@ class Calls:
         return self.once(), choices
 
     def once(self) -> Any:
-        """The tokens of each completion, or a Failure. Raises NotOffered."""
+        """Return the tokens of each completion, or a Failure. Raises NotOffered."""
         self.made += 1
         read = ask(self.engine, self.prompts, self.params, self.vocabulary, self.seconds)
         return read if isinstance(read, Failure) else tuple(part.tokens for part in read)
@@ -207,10 +265,18 @@ def joint_distribution(
     deadline: float = float("inf"),
     thorough: bool = False,
 ) -> Computed:
-    """The distribution of an engine's answer to one request, from controlled noise.
+    """Compute the distribution of an engine's answer to one request, from controlled noise.
 
     Parameters
     ----------
+    engine
+        Any callable of prompts and `Params`.
+    prompts
+        Token ids of each prompt.
+    params
+        The arguments of the request.
+    vocabulary
+        V; a token id of V or more is a failure.
     seconds
         What one call may take.
     deadline
@@ -219,10 +285,27 @@ def joint_distribution(
         Whether to look at what follows a uniform under two rules; it is done anyway where one rule leaves something
         unexplained.
 
+    Returns
+    -------
+    Computed
+        The probability of every answer, and what was left open.
+
     Raises
     ------
     Uncontrolled
-        The noise cannot be controlled, or the deadline came. Failed: the engine fails. NotOffered.
+        The noise cannot be controlled, or the deadline came.
+    Failed
+        The engine fails, always or with some probability.
+    NotOffered
+        The engine does not take these arguments.
+
+    Examples
+    --------
+    >>> import random
+    >>> def generate(prompts, params):
+    ...     return [[int(random.random() < 0.25)] for _ in prompts]
+    >>> joint_distribution(generate, [(0,)], Params(max_tokens=1), vocabulary=2, seconds=5).chances
+    {((1,),): 0.25, ((0,),): 0.75}
     """
     calls = Calls(engine, prompts, params, vocabulary, seconds, deadline)
     with one_thread():
@@ -251,13 +334,35 @@ def _sound(chances: dict[Any, float]) -> Joint:
 
 
 def distance(p: Mapping[Any, float], q: Mapping[Any, float]) -> float:
-    """Total variation distance of two distributions; what one leaves out has mass 0."""
+    """Return the total variation distance of two distributions.
+
+    Parameters
+    ----------
+    p, q
+        Outcome -> probability; what one leaves out has probability 0.
+
+    Returns
+    -------
+    float
+        Half the sum of the absolute differences, in [0, 1].
+
+    Examples
+    --------
+    >>> distance({"a": 0.5, "b": 0.5}, {"b": 0.75, "c": 0.25})
+    0.5
+    """
     return sum(abs(p.get(x, 0.0) - q.get(x, 0.0)) for x in p.keys() | q.keys()) / 2
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two engines differ."""
+    """Name the first place where two engines differ.
+
+    Examples
+    --------
+    >>> print(Difference(1, (0,), token=2, plain=0.25, drafted=0.5, distance=0.25))
+    position 1 after (0,): token 2 has probability 0.500000 where plain decoding gives 0.250000
+    """
 
     position: int
     """The number of the token, from 0."""
@@ -283,7 +388,25 @@ class Difference:
 
 
 def first_difference(plain: Joint, drafted: Joint, tolerance: float) -> Difference | None:
-    """The first position, and the context there, at which the two differ by more than the tolerance; None: nowhere."""
+    """Find the first position, and the context there, at which two joint distributions differ.
+
+    Parameters
+    ----------
+    plain, drafted
+        Answer -> probability, without drafts and with them.
+    tolerance
+        A conditional distribution counts where its distance, weighted by the mass of its context, is above this.
+
+    Returns
+    -------
+    Difference or None
+        The largest difference at that position; None where there is none above the tolerance.
+
+    Examples
+    --------
+    >>> print(first_difference({((0,),): 0.5, ((1,),): 0.5}, {((0,),): 1.0}, tolerance=1e-6))
+    position 0 right behind the prompt: token 0 has probability 1.000000 where plain decoding gives 0.500000
+    """
     completions = max(len(x) for x in plain.keys() | drafted.keys())
     for which in range(completions):
         one, two = _completion(plain, which), _completion(drafted, which)

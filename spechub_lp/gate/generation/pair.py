@@ -22,7 +22,7 @@ from spechub_lp._util.io import write_json, write_text
 from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.generation.tiny_llama import TinyLlama, configuration, random_llama
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, IntArray
 
 _LOWER = [a + b for a, b in zip("acegikmoqsuwy", "bdfhjlnprtvxz", strict=True)]
 WORDS = (
@@ -40,7 +40,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class TinyPair:
-    """A target and a draft of a few thousand weights.
+    """Hold a target and a draft of a few thousand weights.
 
     Examples
     --------
@@ -81,6 +81,7 @@ class TinyPair:
         return self._distribution("draft", tuple(context))
 
     def text(self, tokens: Sequence[int]) -> str:
+        """Spell out tokens of the target."""
         return "".join(WORDS[t] for t in tokens)
 
     @property
@@ -88,9 +89,9 @@ class TinyPair:
         """Mean total variation distance between the two next-token distributions, over the contexts of two tokens."""
         if self.own_tokens:
             return float("nan")
-        contexts = list(product(range(min(self.vocabulary, 8)), repeat=2))
-        away = [np.abs(self.target_distribution(c) - self.draft_distribution(c)).sum() / 2 for c in contexts]
-        return float(np.mean(away))
+        contexts = np.array(list(product(range(min(self.vocabulary, 8)), repeat=2)))
+        p, q = (_next_token(model, contexts) for model in (self.target, self.draft))
+        return float(np.abs(p - q).sum(axis=-1).mean() / 2)
 
     @cached_property
     def _known(self) -> dict[tuple[str, Tokens], Array]:
@@ -99,9 +100,13 @@ class TinyPair:
     def _distribution(self, which: str, context: Tokens) -> Array:
         key = (which, context)
         if key not in self._known:
-            model: TinyLlama = getattr(self, which)
-            self._known[key] = from_logits(model.logits(context)[-1:])[0]
+            self._known[key] = _next_token(getattr(self, which), np.array([context]))[0]
         return self._known[key]
+
+
+def _next_token(model: TinyLlama, contexts: IntArray) -> Array:
+    """[..., V] distributions after [..., n] contexts."""
+    return from_logits(model.logits(contexts)[..., -1, :])
 
 
 def make_pair(
@@ -123,10 +128,21 @@ def make_pair(
     layers
         Of both models. An early exit needs two.
 
+    Returns
+    -------
+    TinyPair
+        Equal arguments give equal weights.
+
     Raises
     ------
     SpecHubError
         V or the distance is out of range.
+
+    Examples
+    --------
+    >>> pair = make_pair(vocabulary=4, distance=0.1)
+    >>> pair.words, round(pair.distance, 3)
+    (('ab', 'cd', 'ef', 'gh'), 0.1)
     """
     if not FEWEST <= vocabulary <= MOST:
         raise SpecHubError(f"vocabulary = {vocabulary}; a tiny pair has {FEWEST} to {MOST} tokens")
@@ -157,10 +173,30 @@ def make_pair(
 def write_pair(pair: TinyPair, folder: Path) -> TinyPair:
     """Write both models and the manifest into a folder; the manifest comes last, so that a pair is whole or none.
 
+    Parameters
+    ----------
+    pair
+        As `make_pair` made it.
+    folder
+        Empty, of a pair, or to be made.
+
+    Returns
+    -------
+    TinyPair
+        The pair, which knows its folder now.
+
     Raises
     ------
     SpecHubError
-        The folder cannot be made or has other files in it. MissingPackage: no safetensors or no tokenizers.
+        The folder cannot be made or has other files in it.
+    MissingPackage
+        No safetensors.
+
+    Examples
+    --------
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> sorted(p.name for p in pair.folder.iterdir())
+    ['draft', 'manifest.json', 'target']
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,10 +216,26 @@ def write_pair(pair: TinyPair, folder: Path) -> TinyPair:
 def read_pair(folder: Path) -> TinyPair:
     """Read a pair that `write_pair` wrote.
 
+    Parameters
+    ----------
+    folder
+        With `manifest.json`, `target/` and `draft/`.
+
+    Returns
+    -------
+    TinyPair
+        With the weights of the files.
+
     Raises
     ------
     SpecHubError
         It is no such folder, or a weight or a distribution is not what the manifest says.
+
+    Examples
+    --------
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> read_pair(Path("pair")).distance == pair.distance
+    True
     """
     path = folder / "manifest.json"
     hint = "spechub-lp tiny-pair --out DIR writes a pair"
@@ -203,7 +255,26 @@ def read_pair(folder: Path) -> TinyPair:
 
 
 def manifest(pair: TinyPair, folder: Path) -> dict[str, Any]:
-    """What `manifest.json` says."""
+    """Return what `manifest.json` says.
+
+    Parameters
+    ----------
+    pair
+        The pair.
+    folder
+        Where its weights are.
+
+    Returns
+    -------
+    dict
+        Tokens, seed, hashes of the weights, and [V] distributions after short contexts.
+
+    Examples
+    --------
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> manifest(pair, pair.folder)["tokens"]
+    ['ab', 'cd', 'ef']
+    """
     return {
         "schema": FORMAT,
         "vocabulary": pair.vocabulary,
@@ -215,26 +286,24 @@ def manifest(pair: TinyPair, folder: Path) -> dict[str, Any]:
         "draft": {"sha256": _sha256(folder / "draft"), "vocabulary": pair.draft.vocabulary},
         "arithmetic": "float64, from the float32 weights; engines compute in float32 and differ by about 1e-7",
         "prompt": list(pair.prompt),
-        "distributions": [
-            {
-                "context": list(context),
-                "target": pair.target_distribution(context).tolist(),
-                "draft": None if pair.own_tokens else pair.draft_distribution(context).tolist(),
-            }
-            for context in _contexts(pair)
-        ],
+        "distributions": [row for contexts in _contexts(pair) for row in _distributions(pair, contexts)],
     }
 
 
-def _contexts(pair: TinyPair) -> Iterator[Tokens]:
-    """The contexts behind the prompt, short ones first."""
-    depth, count = 0, 1
-    while count + pair.vocabulary ** (depth + 1) <= MOST_CONTEXTS:
-        depth += 1
-        count += pair.vocabulary**depth
-    for length in range(depth + 1):
-        for tail in product(range(pair.vocabulary), repeat=length):
-            yield (*pair.prompt, *tail)
+def _contexts(pair: TinyPair) -> Iterator[IntArray]:
+    """[count, length] contexts behind the prompt, of one length after the other."""
+    length, count = 0, 1
+    while count <= MOST_CONTEXTS:
+        yield np.array([(*pair.prompt, *tail) for tail in product(range(pair.vocabulary), repeat=length)])
+        length += 1
+        count += pair.vocabulary**length
+
+
+def _distributions(pair: TinyPair, contexts: IntArray) -> list[dict[str, Any]]:
+    """Both distributions after each context."""
+    p = _next_token(pair.target, contexts).tolist()
+    q = [None] * len(contexts) if pair.own_tokens else _next_token(pair.draft, contexts).tolist()
+    return [{"context": c, "target": a, "draft": b} for c, a, b in zip(contexts.tolist(), p, q, strict=True)]
 
 
 def _sha256(folder: Path) -> str:

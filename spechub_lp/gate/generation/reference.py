@@ -24,7 +24,31 @@ KNOWN = frozenset({
 
 
 def reference_joint(pair: TinyPair, prompts: Sequence[Tokens], params: Params) -> Joint | None:
-    """The distribution of the answer of plain decoding; None where the arguments have more than one meaning."""
+    """State the distribution of the answer of plain decoding.
+
+    Parameters
+    ----------
+    pair
+        The models; only the target counts.
+    prompts
+        Token ids of each prompt.
+    params
+        The arguments of the request.
+
+    Returns
+    -------
+    dict or None
+        Answer (the tokens of each completion) -> probability; None where an argument has more than one meaning.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> joint = reference_joint(make_pair(), [(0, 1)], Params(max_tokens=2))
+    >>> len(joint), round(sum(joint.values()), 12)
+    (9, 1.0)
+    >>> reference_joint(make_pair(), [(0, 1)], Params(typical_p=0.9)) is None
+    True
+    """
     if params.changed - KNOWN:
         return None
     each = [_completions(pair, prompt, params) for prompt in prompts for _ in range(params.n)]
@@ -35,7 +59,30 @@ def reference_joint(pair: TinyPair, prompts: Sequence[Tokens], params: Params) -
 
 
 def conditional(pair: TinyPair, prompt: Tokens, before: Tokens, params: Params) -> Any:
-    """[V] the distribution of the next token after what was generated before."""
+    """State the distribution of the next token.
+
+    Parameters
+    ----------
+    pair
+        The models; only the target counts.
+    prompt
+        Token ids.
+    before
+        The tokens that were generated so far.
+    params
+        The arguments of the request.
+
+    Returns
+    -------
+    Array
+        [V] float64.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> conditional(make_pair(), (0, 1), (2,), Params(masked=(1,))).round(4)
+    array([0.1508, 0.    , 0.8492])
+    """
     with np.errstate(divide="ignore"):
         logits = np.log(pair.target_distribution((*prompt, *before)))
     for token, bias in params.logit_bias:

@@ -17,7 +17,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Params:
-    """The arguments of one request. The defaults are plain sampling from the model's own distribution.
+    """Hold the arguments of one request. The defaults are plain sampling from the model's own distribution.
 
     Examples
     --------
@@ -95,7 +95,13 @@ class NotOffered(SpecHubError):
 
 @dataclass(frozen=True)
 class Completion:
-    """The new tokens of one completion."""
+    """Hold the new tokens of one completion.
+
+    Examples
+    --------
+    >>> Completion((0, 2), logprobs=(-0.5, -1.25)).tokens
+    (0, 2)
+    """
 
     tokens: Tokens
     logprobs: tuple[float, ...] | None = None
@@ -103,7 +109,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Failure:
-    """What an engine did instead."""
+    """Say what an engine did instead of answering.
+
+    Examples
+    --------
+    >>> Failure(Kind.CRASH, "ValueError: no").kind
+    <Kind.CRASH: 'crash'>
+    """
 
     kind: Kind
     message: str
@@ -113,7 +125,31 @@ Answer = tuple[Completion, ...] | Failure
 
 
 def read_answer(answer: Any, prompts: int, params: Params, vocabulary: int) -> Answer:
-    """The completions in what an engine returned, or what is wrong with it."""
+    """Read the completions in what an engine returned, or say what is wrong with it.
+
+    Parameters
+    ----------
+    answer
+        Anything. Right are lists, tuples or arrays of token ids, pairs of those and log-probabilities, `Completion`s.
+    prompts
+        How many were asked.
+    params
+        The arguments of the request.
+    vocabulary
+        V; a token id of V or more is a failure.
+
+    Returns
+    -------
+    Answer
+        prompts * params.n completions, or a `Failure`.
+
+    Examples
+    --------
+    >>> read_answer([([0, 2], [-0.5, -1.25])], prompts=1, params=Params(max_tokens=2), vocabulary=3)
+    (Completion(tokens=(0, 2), logprobs=(-0.5, -1.25)),)
+    >>> read_answer([[0, 3]], prompts=1, params=Params(max_tokens=2), vocabulary=3).message
+    'token 3 is outside the vocabulary of 3'
+    """
     try:
         parts = [_completion(part) for part in answer]
     except (TypeError, ValueError, IndexError) as error:

@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One setting of one engine.
+    """Hold what was found about one setting of one engine.
 
     Examples
     --------
@@ -53,12 +53,13 @@ class Row:
 
     @property
     def passed(self) -> bool:
+        """Whether the setting is right, by computation or by draws."""
         return self.verdict in (Verdict.EXACT, Verdict.WITHIN)
 
 
 @dataclass
 class EngineReport:
-    """The outcome of one run.
+    """Hold the outcome of one run.
 
     Examples
     --------
@@ -92,13 +93,15 @@ class EngineReport:
 
     @property
     def failed(self) -> list[Row]:
+        """The rows that fail."""
         return [row for row in self.rows if row.verdict == Verdict.FAILED]
 
     def count(self, verdict: Verdict) -> int:
+        """Count the rows of a verdict."""
         return sum(row.verdict == verdict for row in self.rows)
 
     def document(self) -> dict[str, Any]:
-        """The report as JSON."""
+        """Return the report as JSON."""
         return {
             "schema": identifier("gate-engine"),
             "engine": self.engine,

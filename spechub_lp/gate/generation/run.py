@@ -40,10 +40,18 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is looked at, and how hard."""
+    """Say what is looked at, and how hard.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> [check for check, setting in Plan((find("top-k 2"), find("greedy"))).tasks()]
+    ['joint distribution', 'joint distribution', 'log-probabilities', 'seeds']
+    """
 
     settings: tuple[Setting, ...]
     drafts: int = 2
+    """Drafts a step."""
     tokens: int = 3
     """Tokens of the joint distribution."""
     limits: Limits = field(default_factory=Limits)
@@ -56,21 +64,44 @@ class Plan:
     """Whether a server that is not on this machine may be asked."""
 
     def document(self) -> dict[str, Any]:
+        """Return how hard is looked, as JSON."""
         return {"drafts": self.drafts, "tokens": self.tokens, **asdict(self.limits)}
 
     def tasks(self) -> list[Task]:
-        """Every check of every setting; log-probabilities and seeds are a matter of the first setting only."""
+        """List every check of every setting; log-probabilities and seeds are looked at in the first setting only."""
         first = [(check, self.settings[0]) for check in self.checks if check != JOINT]
         return [*((JOINT, setting) for setting in self.settings if JOINT in self.checks), *first]
 
 
 def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
-    """The engine of a name or an address `module:object`; a class is made with the pair's folder.
+    """Open the engine of a name, a URL or an address `module:object`; a class is made with the pair's folder.
+
+    Parameters
+    ----------
+    name
+        Such as transformers/assistant, spechub/naive, http://127.0.0.1:8000 or mymodule:generate.
+    folder
+        Of a pair that `tiny-pair` wrote.
+    plan
+        Its limits, and what it says of servers.
+
+    Returns
+    -------
+    Engine
+        Ready to be called.
 
     Raises
     ------
+    UnknownName
+        There is no such engine.
     SpecHubError
-        No such engine, or what it needs is not there.
+        What the address names cannot be imported or called, or what the engine needs is not there.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.settings import PLAIN
+    >>> open_engine("random:choices", Path("pair"), Plan((PLAIN,))).name
+    'random:choices'
     """
     if name.startswith(("http://", "https://")):
         return OpenAIServer(name, read_pair(folder), plan.limits.time_limit, plan.plain, plan.remote)
@@ -100,7 +131,20 @@ _adapter = cache(open_engine)
 
 
 class Named:
-    """A function, as an engine whose noise comes from the host."""
+    """Make a function an engine whose noise comes from the host.
+
+    Parameters
+    ----------
+    function
+        Of prompts and `Params`.
+    name
+        What reports call it.
+
+    Examples
+    --------
+    >>> Named(lambda prompts, params: [[0] for _ in prompts], "mine")([(0,)], None)
+    [[0]]
+    """
 
     controlled = True
 
@@ -112,7 +156,23 @@ class Named:
 
 
 class Noted:
-    """An engine that notes before each call whether it comes with drafts."""
+    """Note before each call of an engine whether it comes with drafts.
+
+    Parameters
+    ----------
+    function
+        The engine.
+    note
+        Told DRAFTED or PLAIN.
+
+    Examples
+    --------
+    >>> said = []
+    >>> Noted(lambda prompts, params: [[0]], said.append)([(0,)], Params(drafts=2))
+    [[0]]
+    >>> said == [DRAFTED]
+    True
+    """
 
     def __init__(self, function: Engine, note: Callable[[bytes], None]):
         self.function, self.note = function, note
@@ -128,7 +188,7 @@ class Noted:
 def gate_engine(
     name: str, folder: Path, plan: Plan, resume: Path | None = None, report: Report = lambda what, done, of: None
 ) -> EngineReport:
-    """Put an engine through the settings of a plan.
+    r"""Put an engine through the settings of a plan.
 
     Parameters
     ----------
@@ -136,15 +196,32 @@ def gate_engine(
         An engine's name or its address.
     folder
         Of a pair that `tiny-pair` wrote.
+    plan
+        Settings, checks and limits.
     resume
         A file of finished rows: what stands in it is not computed again, and what is computed is added.
     report
-        Told the progress.
+        Told the progress: what is counted, how many are done, of how many.
+
+    Returns
+    -------
+    EngineReport
+        A row for each check, and a status with an exit code.
 
     Raises
     ------
     SpecHubError
         No such engine or pair, or a file of rows of something else.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
+    >>> from spechub_lp.gate.generation.settings import find
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> lines = ["import random", "def generate(prompts, params):", "    return [[random.randrange(3)]]"]
+    >>> _ = Path("mine.py").write_text("\n".join(lines))
+    >>> gate_engine("mine:generate", Path("pair"), Plan((find("max tokens 1"),), checks=(JOINT,))).status
+    <Status.PASS: 'pass'>
     """
     start = time.monotonic()
     pair = read_pair(folder)
@@ -163,7 +240,33 @@ def gate_engine(
 
 
 def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
-    """One check in a child process of its own: a crash or a hang of the whole process is a verdict."""
+    """Make one check in a child process of its own: a crash or a hang of the whole process is a verdict.
+
+    Parameters
+    ----------
+    name
+        An engine's name or its address.
+    folder
+        Of a pair that `tiny-pair` wrote.
+    plan
+        The limits.
+    task
+        A check and a setting.
+
+    Returns
+    -------
+    Row
+        What was found.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
+    >>> from spechub_lp.gate.generation.settings import PLAIN
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> _ = Path("dies.py").write_text("import os; generate = lambda prompts, params: os._exit(9)")
+    >>> check_setting("dies:generate", Path("pair"), Plan((PLAIN,)), (JOINT, PLAIN)).message
+    'plain decoding: the engine ended the process'
+    """
     check, setting = task
     try:
         engine = None if ":" in name else _adapter(name, folder, plan)  # once a process: a child finds it made
@@ -219,6 +322,24 @@ def _key(task: Task) -> tuple[str, str]:
 
 
 def about(pair: TinyPair) -> dict[str, Any]:
+    """Return what a report says of a pair.
+
+    Parameters
+    ----------
+    pair
+        The models.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> about(make_pair())["prompt"]
+    [0, 1, 2, 0, 1]
+    """
     return {
         "vocabulary": pair.vocabulary, "seed": pair.seed, "layers": pair.target.layers, "own_tokens": pair.own_tokens,
         "mean_distance": None if pair.own_tokens else pair.distance, "prompt": list(pair.prompt),
@@ -226,7 +347,31 @@ def about(pair: TinyPair) -> dict[str, Any]:
 
 
 def identity(name: str, folder: Path, plan: Plan) -> str:
-    """A hash of what rows depend on: engine and its version, the pair, and how hard is looked."""
+    """Hash what rows depend on: engine and its version, the pair, and how hard is looked.
+
+    Parameters
+    ----------
+    name
+        The engine.
+    folder
+        Of the pair.
+    plan
+        How hard is looked.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
+    >>> from spechub_lp.gate.generation.settings import PLAIN
+    >>> pair = write_pair(make_pair(), Path("pair"))
+    >>> two, three = (identity("mine:generate", Path("pair"), Plan((PLAIN,), drafts=n)) for n in (2, 3))
+    >>> two == three
+    False
+    """
     pair = hashlib.sha256(reading.read_bytes(folder / "manifest.json")).hexdigest()
     return hashlib.sha256(json.dumps([name, _version(name), pair, plan.document()]).encode()).hexdigest()
 
@@ -240,7 +385,26 @@ def _version(name: str) -> str:
 
 
 class Store:
-    """Finished rows, in a file that is written whole after each."""
+    """Keep finished rows, in a file that is written whole after each.
+
+    Parameters
+    ----------
+    path
+        The file, or None for no file.
+    identity
+        What the rows depend on.
+
+    Raises
+    ------
+    SpecHubError
+        The file has rows of something else.
+
+    Examples
+    --------
+    >>> Store(Path("rows.json"), "one hash").add(Row("greedy", Verdict.EXACT))
+    >>> list(Store(Path("rows.json"), "one hash").rows)
+    [('joint distribution', 'greedy')]
+    """
 
     def __init__(self, path: Path | None, identity: str):
         self.path, self.identity = path, identity
@@ -254,6 +418,7 @@ class Store:
             self.rows = {(row["check"], row["setting"]): Row(**row) for row in document["rows"]}
 
     def add(self, row: Row) -> None:
+        """Keep one more row, and write the file."""
         self.rows[row.check, row.setting] = row
         if self.path is not None:
             write_json(self.path, {"identity": self.identity, "rows": [asdict(row) for row in self.rows.values()]})

@@ -14,7 +14,7 @@ WIDTH = 3
 
 @dataclass(frozen=True)
 class Setting:
-    """Arguments that are passed together, by a name.
+    """Name arguments that are passed together.
 
     Examples
     --------
@@ -27,12 +27,13 @@ class Setting:
     """Names of `Params` and values."""
 
     def params(self, drafts: int, max_tokens: int = 3) -> Params:
-        """The arguments of a request, with drafts unless 0; the setting's own numbers of drafts and tokens win."""
+        """Return the arguments of a request, with drafts unless 0; the setting's own numbers of both win."""
         params = replace(Params(max_tokens=max_tokens, drafts=drafts), **dict(self.changes))
         return params if drafts else replace(params, drafts=0)
 
     @property
     def arguments(self) -> frozenset[str]:
+        """The names of the arguments."""
         return frozenset(name for name, _ in self.changes)
 
 
@@ -79,7 +80,28 @@ SHAPING = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 
 
 def find(name: str) -> Setting:
-    """The setting of a name, or of several with " + " between. Raises UnknownName."""
+    """Find the setting of a name, or of several with " + " between.
+
+    Parameters
+    ----------
+    name
+        Such as "top-k 2 + greedy".
+
+    Returns
+    -------
+    Setting
+        One, or several together.
+
+    Raises
+    ------
+    UnknownName
+        There is no such setting; the message names a near one.
+
+    Examples
+    --------
+    >>> sorted(find("top-k 2 + end token").arguments)
+    ['end_tokens', 'top_k']
+    """
     known = {setting.name: setting for setting in SINGLES}
     parts = [part.strip() for part in name.split("+")]
     for part in parts:
@@ -89,22 +111,70 @@ def find(name: str) -> Setting:
 
 
 def together(settings: Iterable[Setting]) -> Setting:
-    """One setting of several."""
+    """Make one setting of several.
+
+    Parameters
+    ----------
+    settings
+        Of unlike arguments.
+
+    Returns
+    -------
+    Setting
+        By all their names.
+
+    Examples
+    --------
+    >>> together([find("top-k 2"), find("end token")]).name
+    'top-k 2 + end token'
+    """
     settings = list(settings)
     return Setting(" + ".join(s.name for s in settings), tuple(change for s in settings for change in s.changes))
 
 
 def go_together(one: Setting, other: Setting) -> bool:
-    """Whether both can be passed in one request and each still means something."""
+    """Say whether both can be passed in one request and each still means something.
+
+    Parameters
+    ----------
+    one, other
+        Settings.
+
+    Returns
+    -------
+    bool
+        No, where they set the same argument, or one is greedy and the other shapes the distribution.
+
+    Examples
+    --------
+    >>> go_together(find("top-k 2"), find("end token")), go_together(find("top-k 2"), find("greedy"))
+    (True, False)
+    """
     if one.arguments & other.arguments:
         return False
     return not any("greedy" in a.arguments and b.arguments & SHAPING for a, b in ((one, other), (other, one)))
 
 
 def pairwise(factors: Sequence[Setting] = FACTORS, width: int = WIDTH) -> list[Setting]:
-    """Groups of at most `width` factors such that any two that go together are in one of them.
+    """Group factors such that any two that go together are in one of the groups.
 
     Greedily: each group begins with the first pair that is still open and takes the factor that closes most pairs.
+
+    Parameters
+    ----------
+    factors
+        Settings.
+    width
+        Factors in a group, at most.
+
+    Returns
+    -------
+    list of Setting
+        The groups, each as one setting.
+
+    References
+    ----------
+    Cohen, Dalal, Fredman and Patton, *The AETG system*, IEEE Transactions on Software Engineering 23 (1997).
 
     Examples
     --------
@@ -130,5 +200,21 @@ def pairwise(factors: Sequence[Setting] = FACTORS, width: int = WIDTH) -> list[S
 
 
 def matrix(pairs: bool) -> list[Setting]:
-    """The settings one at a time, and then in pairs where asked for."""
+    """List the settings one at a time, and then in pairs where asked for.
+
+    Parameters
+    ----------
+    pairs
+        Whether groups that hold every pair follow.
+
+    Returns
+    -------
+    list of Setting
+        The plain one first.
+
+    Examples
+    --------
+    >>> [setting.name for setting in matrix(pairs=False)[:3]]
+    ['sampling', 'temperature 0.6', 'top-k 2']
+    """
     return [*SINGLES, *(pairwise() if pairs else [])]

@@ -1,4 +1,4 @@
-"""Noise under control, with what uniforms are compared noted on the way."""
+"""Controlled noise that notes with what its uniforms are compared."""
 
 from typing import Any
 
@@ -11,9 +11,24 @@ with extra("gate", "the gate"):
 
 
 class Watching(ControlledTorch):
-    """Notes the numbers with which uniforms are compared: a threshold is then found in two calls, not in twenty-four.
+    """Note the numbers with which uniforms are compared: a threshold is then found in two calls, not in twenty-four.
 
     What was noted is a hint where to look, and nothing rests on it.
+
+    Parameters
+    ----------
+    control
+        The choice sequence, and where the numbers are noted.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.noise.choice_sequence import ChoiceSequence
+    >>> control = Control(ChoiceSequence((2**23,)))
+    >>> with Watching(control):
+    ...     print(torch.rand(1) < torch.tensor([0.25]))
+    tensor([False])
+    >>> control.compared
+    [(0.5, 0.25)]
     """
 
     def __init__(self, control: Control):
@@ -21,6 +36,7 @@ class Watching(ControlledTorch):
         control.watched = True
 
     def see(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, and note what it compares."""
         if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
             a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
             self.control.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))

@@ -1,5 +1,6 @@
-"""Host randomness under control: an unmodified function asks torch, python or numpy for noise, and a choice sequence
-answers.
+"""Host randomness under control.
+
+An unmodified function asks torch, python or numpy for noise, and a choice sequence answers.
 
 torch is met at its dispatcher, so every way of importing or calling it is covered, and any random operator that is
 not known here is rejected by name. python's and numpy's generators are replaced for the length of some calls, wherever

@@ -1,5 +1,6 @@
-"""Captured rows as the gate's instances: which positions are chosen, and how an exact distribution is had from V =
-49,152.
+"""Captured rows as the gate's instances.
+
+Told here is which positions are chosen, and how an exact distribution is had from V = 49,152.
 
 A row is rounded to float32 once, and that is the distribution: what an engine in float32 is handed over, bit for bit.
 
@@ -179,7 +180,7 @@ class Captured:
         return out
 
     def following(self, position: int) -> list[int]:
-        """This position and those after it in its document, in order, as far as they were captured; at most 8."""
+        """List a position and those after it in its document, in order, as far as they were captured; at most 8."""
         document = np.asarray(self.rows.document)
         same = np.flatnonzero(document == document[position])
         same = same[np.argsort(np.asarray(self.rows.index)[same], kind="stable")]

@@ -108,8 +108,11 @@ class Problem:
 
     @cached_property
     def alpha(self) -> Fraction:
-        """The certified optimum of acceptance with these drafts; where not all are looked at, of the problem in which
-        the tokens that those lack are one token, which is no smaller but for `left_out`."""
+        """The certified optimum of acceptance with these drafts.
+
+        Where not all drafts are looked at, it is that of the problem in which the tokens that those lack are one token;
+        it is no smaller but for `left_out`.
+        """
         p, q = (self.p, self.q) if self.explored is None else self._merged
         return shared_optimum(Instance.parse(p, q, self.k, self.drafts, normalize=True)).alpha
 

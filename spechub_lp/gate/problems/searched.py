@@ -1,5 +1,7 @@
-"""Problems that are searched, not listed: each is chosen because it is unlike those before, or near a number in the
-code under test."""
+"""Problems that are searched, not listed.
+
+Each is chosen because it is unlike those before, or near a number in the code under test.
+"""
 
 import hashlib
 import itertools

@@ -153,8 +153,6 @@ class Explorer:
     def __init__(
         self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
     ):
-        """`coarse` is for engines whose calls are slow: what follows is looked at with all later uniforms at 1 only (at
-        0 a block verifier accepts everything), and thresholds are placed to within 2^-24."""
         self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
         self.coarse = coarse
         self.start: tuple[float, ...] = START

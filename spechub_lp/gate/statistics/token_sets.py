@@ -92,8 +92,6 @@ class Watch:
     """
 
     def __init__(self, rows: Sequence[tuple[Array, Array, float | None]], by_row: bool):
-        """rows: p [V], q, and the most that may be accepted (None: acceptance is not watched). by_row: bet on each row
-        too, not on all together only."""
         masks = [sets(np.asarray(p), np.asarray(q)) for p, q, _ in rows]
         self.names = [*masks[0], ACCEPTED]
         self.bits = [_bits(list(m.values())) for m in masks]

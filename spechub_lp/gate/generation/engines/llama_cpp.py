@@ -26,7 +26,26 @@ ORDER = ("penalties", "temperature", "top_k", "typ_p", "top_p", "min_p")
 
 
 class LlamaCpp:
-    """`llama.cpp/match` and `llama.cpp/rejection`. A server is started at the first request with so many drafts."""
+    """Call llama.cpp: `llama.cpp/match` and `llama.cpp/rejection`.
+
+    A server is started at the first request with so many drafts.
+
+    Parameters
+    ----------
+    folder
+        Of a pair that `tiny-pair` wrote; the models are written as GGUF.
+    variant
+        One of VARIANTS; "" is the first.
+
+    Raises
+    ------
+    UnknownName
+        There is no such variant.
+    NotOffered
+        The draft has tokens of its own.
+    MissingPackage
+        xllamacpp is not installed.
+    """
 
     controlled = False
     """Its noise is made in C++, from the seed of each request."""
@@ -49,7 +68,7 @@ class LlamaCpp:
         self.servers: dict[int, Any] = {}
 
     def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[Completion]:
-        """One request a completion."""
+        """Send one request a completion."""
         if strange := params.changed - OFFERED:
             raise NotOffered(f"llama.cpp has no {min(strange)} in a request")
         if params.drafts not in self.servers:

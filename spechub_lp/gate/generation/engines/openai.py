@@ -27,7 +27,35 @@ NO_ARGUMENT = ("typical_p", "no_repeat_ngram", "cache", "extra")
 
 
 class OpenAIServer:
-    """A server with drafts, and perhaps one without that serves as its plain self."""
+    """Call a server with drafts, and perhaps one without that serves as its plain self.
+
+    Parameters
+    ----------
+    url
+        Of the server with drafts.
+    pair
+        The pair that it serves.
+    seconds
+        What one request may take.
+    plain
+        URL of a server without drafts.
+    remote
+        Whether a server that is not on this machine may be asked.
+
+    Raises
+    ------
+    SpecHubError
+        No address of a server, or one that is not on this machine without `remote`.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> server = OpenAIServer("http://127.0.0.1:8000", make_pair(), seconds=10)
+    >>> server([(0, 1)], Params())
+    Traceback (most recent call last):
+    spechub_lp.gate.generation.requests.NotOffered: these arguments have more than one meaning, and no plain server was
+    named (--plain URL)
+    """
 
     controlled = False
 
@@ -40,7 +68,7 @@ class OpenAIServer:
         self.model: str | None = None
 
     def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[Completion]:
-        """One request."""
+        """Send one request."""
         url = self.url if params.drafts else self.plain
         if url is None:
             raise NotOffered("these arguments have more than one meaning, and no plain server was named (--plain URL)")

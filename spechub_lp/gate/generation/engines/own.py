@@ -24,10 +24,28 @@ CHAINS = ("naive", "block")
 
 
 class Remembered:
-    """A reader that is asked the same things in the same order over and over: each history of reads is read once.
+    """Remember what a reader said: one that is asked the same things over and over reads each history once.
 
     What a reader says depends on nothing else, so the loop under test meets the same numbers; its model is called for
     each history that is new, after the history was gone through again.
+
+    Parameters
+    ----------
+    make
+        Make a reader that has read nothing.
+    known
+        History of reads -> logits [n, V]; shared by the readers of one model.
+
+    Examples
+    --------
+    >>> class Fake:
+    ...     def read(self, tokens, parents):
+    ...         print("reads", tokens)
+    ...         return [[0.0, 0.0]]
+    >>> known = {}
+    >>> Remembered(Fake, known).read((1,), (-1,)), Remembered(Fake, known).read((1,), (-1,))
+    reads (1,)
+    ([[0.0, 0.0]], [[0.0, 0.0]])
     """
 
     def __init__(self, make: Callable[[], Reader], known: dict[Any, Any]):
@@ -36,7 +54,7 @@ class Remembered:
         self.history: tuple[tuple[Any, ...], ...] = ()
 
     def read(self, tokens: Sequence[int], parents: Sequence[int]) -> Any:
-        """Logits [n, V] after each new node."""
+        """Return logits [n, V] after each new node."""
         self.history = (*self.history, (tuple(tokens), tuple(parents)))
         if self.history not in self.known:
             self.known[self.history] = self._read()
@@ -45,7 +63,7 @@ class Remembered:
         return self.known[self.history]
 
     def keep(self, node: int) -> None:
-        """The path to a node joins the text."""
+        """Add the path to a node to the text."""
         self.history = (*self.history, (node,))
         if self.reader is not None:
             self.reader.keep(node)
@@ -60,8 +78,17 @@ class Remembered:
 
 
 class OwnLoop:
-    """`spechub/RULE` or `spechub/RULE/TREE`: a chain of drafts for naive and block, else two paths of drafts; a tree is
-    written as everywhere (2^2, or 3,2 level by level)."""
+    """Call our own loop: `spechub/RULE` or `spechub/RULE/TREE`.
+
+    Without a tree, naive and block take a chain of drafts, every other rule two paths of drafts.
+
+    Parameters
+    ----------
+    folder
+        Of a pair that `tiny-pair` wrote.
+    variant
+        RULE or RULE/TREE; a tree is written as everywhere (2^2, or 3,2 level by level).
+    """
 
     controlled = True
     seeded = True
@@ -81,7 +108,7 @@ class OwnLoop:
         return one, two
 
     def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[Completion]:
-        """One text after the other."""
+        """Generate one text after the other."""
         if strange := params.changed - OFFERED:
             raise NotOffered(f"the loop has no {min(strange)}")
         asked = [prompt for prompt in prompts for _ in range(params.n)]

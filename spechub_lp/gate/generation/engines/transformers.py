@@ -20,7 +20,24 @@ UNSUPPORTED = (ValueError, NotImplementedError)
 
 
 class Transformers:
-    """The installed release. Each call starts from the models as they were loaded."""
+    """Call the installed release of transformers. Each call starts from the models as they were loaded.
+
+    Parameters
+    ----------
+    folder
+        Of a pair that `tiny-pair` wrote.
+    variant
+        One of VARIANTS: where drafts come from.
+
+    Raises
+    ------
+    UnknownName
+        There is no such variant.
+    NotOffered
+        The pair does not suit the variant: its tokens, or its number of layers.
+    MissingPackage
+        transformers is not installed.
+    """
 
     controlled = True
     seeded = False
@@ -46,7 +63,7 @@ class Transformers:
             raise NotOffered("transformers/early_exit needs a pair of two layers: spechub-lp tiny-pair --layers 2")
 
     def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[Completion]:
-        """One call of `generate()`."""
+        """Call `generate()` once."""
         given = {
             **self._sampling(params),
             **self._processing(params),
@@ -150,29 +167,46 @@ class Transformers:
 
 
 class FrequencyPenalty:
-    """A logits processor without state: it takes so much off a logit for each time that its token is in the text."""
+    """Process logits without state: take so much off a logit for each time that its token is in the text.
+
+    Parameters
+    ----------
+    penalty
+        What is taken off each time.
+
+    Examples
+    --------
+    >>> FrequencyPenalty(0.5)(torch.tensor([[1, 1, 2]]), torch.zeros(1, 3))
+    tensor([[ 0.0000, -1.0000, -0.5000]])
+    """
 
     def __init__(self, penalty: float):
         self.penalty = penalty
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """[batch, V] scores of [batch, length] tokens."""
+        """Return [batch, V] scores of [batch, length] tokens."""
         counts = torch.zeros_like(scores).scatter_add_(1, input_ids, torch.ones_like(input_ids, dtype=scores.dtype))
         return scores - self.penalty * counts
 
 
 class CountsItsCalls:
-    """A logits processor with state: its second call in a text, and every later one, favours token 0.
+    """Process logits with state: the second call in a text, and every later one, favours token 0.
 
     Plain decoding calls a processor once a token. Assisted decoding also calls it for the draft and for each position
     that it verifies, so that such a processor means something else there.
+
+    Examples
+    --------
+    >>> counts = CountsItsCalls()
+    >>> [counts(torch.tensor([[1]]), torch.zeros(1, 2)).tolist() for _ in range(2)]
+    [[[0.0, 0.0]], [[2.0, 0.0]]]
     """
 
     def __init__(self) -> None:
         self.calls = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """[batch, V] scores of [batch, length] tokens."""
+        """Return [batch, V] scores of [batch, length] tokens."""
         self.calls += 1
         bias = torch.zeros_like(scores)
         bias[:, 0] = 2.0 * min(self.calls - 1, 3)
