@@ -35,6 +35,10 @@ def gate(
     ] = None,
     drafts: OwnDrafts = None,
     k: Annotated[int, typer.Option(help="Number of drafts.")] = 2,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POLICY:K", help="More drafts that it is for, such as top_k:3; again for more."),
+    ] = None,
     budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "60s",
     clock: Annotated[
         str,
@@ -52,7 +56,7 @@ def gate(
     rerun: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
     level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
-    searched: Annotated[int, typer.Option(help="Problems that are searched, for a plain function.")] = 80,
+    searched: Annotated[int, typer.Option(help="Problems that are searched.")] = 80,
     require_coverage: Annotated[
         bool, typer.Option("--require-coverage", help="Code of the engine that never ran makes a pass inconclusive.")
     ] = False,
@@ -82,6 +86,7 @@ def gate(
             time_limit=time_limit,
             seed=seed,
             searched=searched,
+            claims=tuple(map(_claim, claim or ())),
             require_coverage=require_coverage,
             levels=tuple(level) if level else Settings.levels,
         )
@@ -113,6 +118,14 @@ def _captured_rows(
         if value is not None and value != []:
             raise SpecHubError(f"--{name} is about captured rows; name them with --logits DIR")
     return None
+
+
+def _claim(text: str) -> tuple[str, int]:
+    """Read top_k:3."""
+    name, _, k = text.rpartition(":")
+    if not name or not k.isdigit() or int(k) < 1:
+        raise SpecHubError(f"--claim {text!r} is no draft policy and number of drafts; hint: --claim top_k:3")
+    return name, int(k)
 
 
 def _with_budget(settings: Settings, budget: str) -> Settings:

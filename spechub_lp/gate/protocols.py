@@ -203,6 +203,8 @@ class NoiseSpec:
     """uniform: the grid is {0, 2^-bits, .., 1 - 2^-bits}."""
     includes_one: bool = False
     """uniform: whether 1.0 itself occurs (a float64 uniform rounded to float32 does that)."""
+    excludes_zero: bool = False
+    """uniform: whether the grid is {2^-bits, .., 1} instead, as of generators that never give 0."""
 
 
 class UniformVerifier(Protocol):

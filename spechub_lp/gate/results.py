@@ -340,6 +340,17 @@ class Report:
         return any(finding.proof and finding.kind in ABOUT_THE_OUTPUT for finding in self.findings)
 
     @property
+    def what_drafts(self) -> str:
+        """The drafts that the engine was tried with, in words.
+
+        >>> Report("mine", "node", "iid", 2, settings={"claims": (("top_k", 3),)}).what_drafts
+        '2 iid and 3 top_k drafts'
+        """
+        claims = [(self.drafts, self.k), *self.settings.get("claims", ())]
+        *first, last = [f"{k} {drafts}" for drafts, k in claims]
+        return f"{', '.join(first)}{' and ' if first else ''}{last} drafts"
+
+    @property
     def exact(self) -> bool:
         """Whether exact distributions alone decided."""
         return Level.EXACT in self.levels and all(row.level == Level.EXACT for row in self.rows)

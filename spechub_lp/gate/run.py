@@ -60,7 +60,8 @@ def run(
         raise SpecHubError(f"name an engine: module:object, or one of {', '.join(ADAPTERS)}")
     if ":" not in name:
         adapters.find(name)
-    problems(drafts or "iid", k, random=0)
+    for claim in ((drafts or "iid", k), *settings.claims):
+        problems(*claim, random=0)
     return _guarded(name, drafts, k, settings, cases, logits)
 
 
@@ -79,7 +80,7 @@ def _guarded(
     except ChildDied as error:
         from spechub_lp.gate.protocols import ProtocolName
 
-        return died(Report(name, ProtocolName.NODE, drafts or "iid", k, settings=vars(settings)), error)
+        return died(Report(name, ProtocolName.NODE, drafts or "iid", k, settings=settings.document()), error)
 
 
 def rerun(name: str | None, path: Path, settings: Settings) -> Report:

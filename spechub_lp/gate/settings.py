@@ -65,11 +65,17 @@ class Settings:
     seed: int = 0
     """Of drafts, random problems and the global generators."""
     searched: int = 80
-    """Problems that are searched beside the built-in ones, for a plain function."""
+    """Problems that are searched beside the built-in ones."""
+    claims: tuple[tuple[str, int], ...] = ()
+    """More draft policies and numbers of drafts that the engine is for."""
     require_coverage: bool = False
     """Whether lines and conditions of the engine's Python code that no call has run make a pass inconclusive."""
     levels: tuple[int, ...] = (0, 1, 2, 3)
     """The levels that are run: 0 boundaries, 1 exact distributions, 2 draws, 3 streams."""
+
+    def document(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return vars(self) | {"levels": list(self.levels), "claims": [list(claim) for claim in self.claims]}
 
 
 @dataclass(frozen=True)

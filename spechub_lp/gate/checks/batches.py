@@ -318,7 +318,7 @@ class Company:
         def made(spec: NoiseSpec) -> torch.Tensor:
             return real_noise(spec, len(which), self.rng) if noise is None else noise[spec.name][list(which)].clone()
 
-        return self.tried.verify(rows, list(which), made, seed=seed, step=offset)  # type: ignore[arg-type]
+        return self.tried.verify(rows, list(which), made, seed=seed, step=offset)
 
     def compare(self) -> tuple[str, Failure] | None:
         """Rows alone and in batches of all sizes and in another order, each with its own noise."""

@@ -4,6 +4,7 @@ Problems so far came one after the other, each with numbers of its own. A cache 
 buffer that is not cleared, a penalty that grows show when calls of several problems alternate, or after many calls.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,7 +104,8 @@ def _exactly(
     """The distributions of all of these problems, explored side by side."""
 
     def evaluate(calls: list[Call]) -> list[Run]:
-        return [run for (i, x), prefix, rule in calls for run in engine.controlled(todo[i], [(x, prefix, rule)])]
+        turns = itertools.groupby(calls, key=lambda call: call[0][0])
+        return [run for i, some in turns for run in engine.controlled(todo[i], [(x, *rest) for (_, x), *rest in some])]
 
     keys = [(i, x) for i, problem in enumerate(todo) for x in problem.tuples]
     explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(keys))
@@ -143,7 +145,7 @@ def _alternating(
     """Bets on real noise, each call on another problem than the one before."""
     stream = watch(
         engine, list(todo), {}, false_alarm=settings.false_alarm / 8, calls=min(ALTERNATING, settings.draws or 10**9),
-        deadline=deadline, seed=settings.seed, block=1,
+        deadline=deadline, seed=settings.seed, block=engine.together,
     )  # fmt: skip
     if stream.failure:
         report.findings.append(failure_on(*stream.failure))

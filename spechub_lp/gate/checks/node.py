@@ -24,7 +24,7 @@ from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, check_signature, one_thread
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
-from spechub_lp.gate.problems.node import Problem, problems
+from spechub_lp.gate.problems.node import HARDEST, Problem, claimed, problems
 from spechub_lp.gate.problems.searched import Search
 from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
@@ -33,8 +33,6 @@ from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
 from spechub_lp.samplers import Sampler, by_name
 
-HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
-"""The built-in problems that are drawn from on real noise."""
 CONFIRMING, CHEAP = 3200, 20_000
 """Calls on real noise after an exact distribution, and where a call is cheap."""
 CHEAP_SHARE = 0.05
@@ -106,6 +104,8 @@ def check_node(
     (0, True)
     """
     if isinstance(verify, Sampler):
+        if settings is not None and settings.claims:
+            raise SpecHubError(f"{verify.name} is tried with its own drafts; claims are for functions and engines")
         rule = verify if k is None else by_name(verify, k)
         name = name or rule.name
         drafts, k = rule.drafts if drafts is None else drafts, rule.k
@@ -129,13 +129,16 @@ def _checked(
     cases = rows.narrow(policies.by_name(drafts), k) if rows else cases
     todo = list(cases) if cases is not None else problems(drafts, k, seed=settings.seed)
     policy = todo[0].drafts if todo else policies.by_name(drafts)
+    if cases is None:
+        todo += [problem for claim in settings.claims for problem in claimed(*claim, seed=settings.seed)]
     report = Report(name or getattr(verify, "__name__", type(verify).__name__), ProtocolName.NODE, policy.name, k)
-    report.settings = vars(settings) | {"levels": list(settings.levels)}
+    report.settings = settings.document()
     engine = NodeEngine(verify, settings.time_limit, journal)
     watcher = Watcher(verify)
     engine.call = watcher.watched(verify)
     exact = Exact(engine, report, part, start + 0.75 * part.seconds)
-    search = Search([(policy, k)], settings.seed, numbers(seen.routine for seen in watcher.seen.values()))
+    claims = [(policy, k), *((policies.by_name(name), k) for name, k in settings.claims)]
+    search = Search(claims, settings.seed, numbers(seen.routine for seen in watcher.seen.values()))
     planned = settings.searched if cases is None else 0
     with one_thread(), watcher:
         why_draws: str | None = None

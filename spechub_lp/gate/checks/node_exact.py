@@ -79,6 +79,7 @@ class Exact:
         most = MOST_CALLS * len(problem.tuples)
         explorer = Explorer(evaluate, deadline=min(self.deadline, self.until), most_calls=most, coarse=self.slow)
         explorer.guesses = problem.thresholds
+        explorer.at_once = explorer.at_once or self.engine.together > 1
         explorer.extra = {place: points[-KEPT_POINTS:] for place, points in self.points.items()}
         return explorer
 
@@ -215,8 +216,8 @@ def seconds_of(engine: NodeEngine, problem: Problem) -> float:
     taken: list[float] = []
     while len(taken) < TIMED and sum(taken) < TIMED * SLOW:
         start = now()
-        engine.real(problem, problem.tuples[0])
-        taken.append(now() - start)
+        calls = list(engine.several(problem, problem.tuples[:1] * engine.together))
+        taken.append((now() - start) / len(calls))
     return min(taken)
 
 

@@ -147,9 +147,8 @@ def search_by_draws(
         groups = _groups(problem)
         target = np.bincount(groups, weights=problem.target, minlength=GROUPS)
         bet = Bet(Claim.OUTPUT, target.tolist(), "its outputs do not follow p")
-        for place in rng.choice(len(problem.tuples), size=DRAWN, p=problem.mass):
-            drafts = problem.tuples[place]
-            outcome = engine.real(problem, drafts)
+        drawn = [problem.tuples[i] for i in rng.choice(len(problem.tuples), size=DRAWN, p=problem.mass)]
+        for drafts, outcome in zip(drawn, engine.several(problem, drawn), strict=False):
             if isinstance(outcome, Failure):
                 report.findings.append(failure_on(problem, drafts, outcome))
                 break

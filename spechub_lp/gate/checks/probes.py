@@ -15,46 +15,29 @@ from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.declared import returned
-from spechub_lp.gate.engines.node import Failure, Hang, NodeEngine, crashed, time_limit
+from spechub_lp.gate.engines.node import Failure, Hang, Hung, NodeEngine, crashed, time_limit
+from spechub_lp.gate.engines.root import root_engine
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
-from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, DrawKind, RandomDraw, Uncontrolled, Value
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, End, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.protocols import ProtocolName, TreeBatch
 from spechub_lp.gate.results import Finding, Kind, Level
 from spechub_lp.trees.shape import levels
+from spechub_lp.typing import Array
 
 WIDE = (1023, 1025, 4097, 8193)
 """Around the block sizes of kernels."""
 SIBLINGS, SIBLING_ROWS = 33, 256
 ALARM = 1e-9
 """False-alarm rate of the one probe that counts."""
-ENDS = (0.0, 2.0**-24, 1 - 2.0**-24)
+ENDS = (0.0, 2.0**-24, 1 - 2.0**-24, 1.0)
+"""Of the range of every uniform; 1 is the last place of its grid."""
+AT_ENDS = 8
+"""Draft tuples of a wide problem that are tried at the ends."""
 SECONDS = 8.0
 """For all probes together; what is left out then was not the hardest."""
-
-
-class End(ChoiceSequence):
-    """Every uniform is the same end of its range.
-
-    Parameters
-    ----------
-    share
-        The uniform, in [0, 1).
-
-    Examples
-    --------
-    >>> End(0.0).uniform(24, "torch.rand")
-    0.0
-    """
-
-    def __init__(self, share: float):
-        super().__init__()
-        self.share = share
-
-    def _by_rule(self, draw: RandomDraw, place: int) -> Value:
-        return int(self.share * 2**draw.size) if draw.kind is DrawKind.UNIFORM else super()._by_rule(draw, place)
 
 
 def node_probes(engine: NodeEngine, policy: DraftPolicy, k: int, seed: int) -> list[Finding]:
@@ -132,7 +115,11 @@ def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Proble
         last[-1] = 1
         third = np.where(np.arange(V) % 3 == (V - 1) % 3, rng.random(V), 0)
         third /= third.sum()
-        for name, p, q in (("the last token alone", last, np.full(V, 1 / V)), ("every third", third, third[::-1])):
+        for name, p, q in (
+            ("the last token alone", last, np.full(V, 1 / V)),
+            ("every third", third, third[::-1]),
+            ("zeros at both ends", *_zeros_at_ends(V, rng)),
+        ):
             distributions = tuple(q.tolist())
             problem = Problem(
                 f"V = {V}: {name}",
@@ -140,8 +127,19 @@ def _node_cases(policy: DraftPolicy, k: int, seed: int) -> Iterator[tuple[Proble
                 (distributions,) * k if policy.different_drafters else distributions,
                 k,
                 policy,
+                explored=AT_ENDS,
             )
             yield problem, _drawn(problem, rng)
+
+
+def _zeros_at_ends(V: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """p is 0 on the first and the last tenth of the tokens; half of the drafts come from there."""
+    inside = np.zeros(V, dtype=bool)
+    inside[V // 10 : V - V // 10] = True
+    p, q = rng.random((2, V))
+    q[[0, 1, V - 1]] += V / 16  # the likeliest drafts
+    p[~inside] = 0
+    return p / p.sum(), q / q.sum()
 
 
 def _drawn(problem: Problem, rng: np.random.Generator) -> tuple[int, ...]:
@@ -157,7 +155,7 @@ def _node_outcomes(engine: NodeEngine, problem: Problem, x: tuple[int, ...]) -> 
     for share in ENDS:
         try:
             with controlled(engine.places) as control:
-                control.choices = End(share)
+                control.choices = ChoiceSequence((), End(share))
                 outcome = engine.real(problem, x)
         except Uncontrolled:
             break
@@ -223,6 +221,7 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
                     batch = sure_batch(V, shape, policy, ragged)
                     title = f"V = {V}, tree {'x'.join(map(str, shape))}{', ragged rows' if ragged else ''}"
                     _note(found, policy, k, V, _sure(call(tried, batch, rng), batch, title))
+    _note(found, policy, k, WIDE[0], _at_ends(tried, shapes, policy, seed, stop))
     batch = sure_batch(5, shapes[0], policy)
     batch.p[2, 0] = torch.nan
     _note(found, policy, k, 5, _nan(call(tried, batch, rng), batch))
@@ -232,6 +231,34 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
     if tried.protocol is ProtocolName.UNIFORM:
         _note(found, policy, k, 4, _order(tried, TreeProblem("rows", 4, shapes[0], policy), rng))
     return list(found.values())
+
+
+def _at_ends(
+    tried: TreeEngine, shapes: list[tuple[int, ...]], policy: DraftPolicy, seed: int, stop: float
+) -> tuple[Kind, str] | None:
+    """Wide rows with every uniform at one end of its range: no token of probability 0 may come out."""
+    root = root_engine(tried, shapes, seed)
+    if root is None or tried.protocol is ProtocolName.SEEDED:
+        return None
+    few = getattr(tried.engine, "slow", False)
+    for k in sorted(root.shapes):
+        for problem, _ in _node_cases(policy, k, seed):
+            if now() > stop or (few and problem.vocabulary > WIDE[0]):
+                break
+            tuples = problem.tuples[: 2 if few else AT_ENDS]
+            calls = [(x, (), End(share)) for share in ENDS for x in tuples]
+            try:
+                runs = root.controlled(problem, calls)
+            except (Hung, Uncontrolled):
+                return None  # a loop that waits for another uniform; or noise that has no ends
+            for (x, _, end), run in zip(calls, runs, strict=True):
+                where = f"on {problem.name!r}, drafts {x}, every uniform at {end.share:.8g}"
+                if isinstance(run.outcome, Failure):
+                    return run.outcome.kind, f"{where}: {run.outcome.message}"
+                if problem.p[run.outcome.token] == 0:
+                    token = run.outcome.token
+                    return Kind.IMPOSSIBLE_TOKEN, f"{where}: it puts out token {token}, which has p = 0"
+    return None
 
 
 def _note(found: dict[Kind, Finding], policy: DraftPolicy, k: int, V: int, seen: tuple[Kind, str] | None) -> None:

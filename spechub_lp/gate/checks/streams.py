@@ -196,9 +196,8 @@ def watch(
             if now() >= deadline:
                 break
             drawn = rng.choice(len(w.problem.tuples), size=block, p=w.problem.mass)
-            for place in drawn:
-                drafts = w.problem.tuples[place]
-                outcome = engine.real(w.problem, drafts)
+            tuples = [w.problem.tuples[place] for place in drawn]
+            for drafts, outcome in zip(tuples, engine.several(w.problem, tuples), strict=True):
                 stream.calls += 1
                 if isinstance(outcome, Failure):
                     w.failure = (drafts, outcome)

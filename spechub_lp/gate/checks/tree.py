@@ -12,6 +12,7 @@ import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.checks.at_root import AtRoot
 from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.measured import JointDistribution
@@ -35,7 +36,8 @@ from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.noise.interception import Generators
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
-from spechub_lp.gate.problems.tree import TreeProblem, impossible, tree_problems
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.problems.tree import TreeProblem, claimed_trees, impossible, tree_problems
 from spechub_lp.gate.protocols import BATCHES, ProtocolName, protocol_of
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node, OutOfTime
@@ -52,7 +54,7 @@ BATCH = 256
 
 def check_tree(
     engine: Any, drafts: str = "iid", k: int = 1, *, name: str = "", settings: Settings | None = None,
-    cases: Sequence[TreeProblem] | None = None, logits: Logits | str | Path | None = None,
+    cases: Sequence[TreeProblem | Problem] | None = None, logits: Logits | str | Path | None = None,
 ) -> Report:  # fmt: skip
     """Gate an engine that verifies batches of chains or trees.
 
@@ -69,7 +71,7 @@ def check_tree(
     settings
         How hard to look.
     cases
-        Problems to use instead of the built-in ones.
+        Problems to use instead of the built-in ones; those on one node are tried at the root of the engine's trees.
     logits
         Captured rows to use instead of them, on their top tokens and at full vocabulary.
 
@@ -107,26 +109,36 @@ def check_tree(
 
 def _checked(
     engine: Any, protocol: ProtocolName, drafts: str, k: int, name: str, settings: Settings,
-    cases: Sequence[TreeProblem] | None, logits: Logits | str | Path | None,
+    cases: Sequence[TreeProblem | Problem] | None, logits: Logits | str | Path | None,
 ) -> Report:  # fmt: skip
     """The report of `check_tree`, by the clock that is chosen."""
     start = now()
     rows, part = (None, settings) if logits is None else (captured(logits, settings.seed), narrow_part(settings))
     cases = rows.narrow_trees(engine, policies.by_name(drafts), k) if rows else cases
-    todo = list(cases) if cases is not None else tree_problems(engine, drafts, k, settings.seed)
+    nodes = [case for case in cases or () if isinstance(case, Problem)]
+    given = None if cases is None or nodes else [case for case in cases if not isinstance(case, Problem)]
+    todo = tree_problems(engine, drafts, k, settings.seed) if given is None else given
+    if cases is None:
+        todo += [problem for claim in settings.claims for problem in claimed_trees(engine, *claim, settings.seed)]
     policy, shape = (todo[0].drafts, todo[0].branching) if todo else (policies.by_name(drafts), (k,))
     report = Report(name or type(engine).__name__, protocol, policy.name, shape[0])
-    report.settings = vars(settings) | {"levels": list(settings.levels)}
+    report.settings = settings.document()
     if note := getattr(engine, "note", ""):
         report.findings.append(Finding(Level.BOUNDARY, Kind.NOTE, note, proof=False))
     tried = TreeEngine(engine, settings.time_limit)
     opaque, only_level_0 = protocol is ProtocolName.SEEDED, settings.levels == (0,)
     covered: list[tuple[str, int]] = []
+    claims = [(problem.drafts, problem.branching) for problem in todo]
+    at_root = AtRoot(tried, claims, report, settings)
     with one_thread(), tried.watcher:
-        if todo and not only_level_0:
+        if at_root.again(nodes):
+            pass
+        elif todo and not only_level_0:
             exact = not opaque and _exact(tried, todo, report, part, start + EXACT_SHARE * part.seconds)
             if not exact and not report.proved:
                 _draws(tried, todo, report, part, start + DRAWS_SHARE * part.seconds)
+            if cases is None and not report.proved:
+                at_root.search(exact=exact)
         if not cases and rows is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             left = max(start + part.seconds, now() + (1 - DRAWS_SHARE) * part.seconds)
             covered = check_batches(tried, policy, k, report, settings, left)
@@ -140,8 +152,10 @@ def _checked(
         measured = {row.problem: row.draws for row in report.rows}
         looked_at, draws = [p for p in todo if p.name in measured], sum(measured.values())
         note_coverage(
-            report, looked_at, tried.watcher, draws=draws + sum(drawn for _, drawn in covered),
-            drawn=report.smallest_caught if draws else None, not_reached=len(todo) - len(looked_at),
+            report, [*looked_at, *at_root.looked_at], tried.watcher,
+            draws=draws + at_root.draws + sum(drawn for _, drawn in covered),
+            drawn=report.smallest_caught if draws else None,
+            not_reached=len(todo) - len(looked_at) + at_root.done.left,
             batches=[words for words, _ in covered],
         )  # fmt: skip
     add_floor(report, settings)

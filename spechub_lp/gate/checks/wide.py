@@ -18,16 +18,16 @@ import torch
 from spechub_lp import drafts as policies
 from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.gate.checks.probes import ENDS, End
+from spechub_lp.gate.checks.probes import ENDS
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.engines.tree import TreeEngine, read_noise, real_noise
-from spechub_lp.gate.noise.choice_sequence import Uncontrolled
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, End, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.captured import Captured
 from spechub_lp.gate.problems.captured_rows import WideRow, WideTree, wide_document
 from spechub_lp.gate.problems.tree import impossible
-from spechub_lp.gate.protocols import ProtocolName
+from spechub_lp.gate.protocols import NoiseSpec, ProtocolName
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
@@ -261,7 +261,7 @@ def _at_end(engine: NodeEngine, row: WideRow, x: tuple[int, ...], share: float) 
     """One call with every uniform at one end; None where its noise cannot be controlled."""
     try:
         with controlled(engine.places) as control:
-            control.choices = End(share)
+            control.choices = ChoiceSequence((), End(share))
             return engine.real(row, x)
     except Uncontrolled:
         return None
@@ -367,10 +367,11 @@ def _outcomes(
         return tried.verify(problem, trees, lambda spec: real_noise(spec, len(trees), rng), seed=seed, step=step)
     try:
         with controlled(tried.places) as control:
-            control.choices = End(share)
-            noise = End(share)
-            return tried.verify(
-                problem, trees, lambda spec: torch.stack([read_noise(spec, noise) for _ in trees]), seed=seed, step=step
-            )
+            control.choices = ChoiceSequence((), End(share))
+
+            def noise(spec: NoiseSpec) -> torch.Tensor:
+                return torch.stack([read_noise(spec, ChoiceSequence((), End(share))) for _ in trees])
+
+            return tried.verify(problem, trees, noise, seed=seed, step=step)
     except Uncontrolled:
         return []

@@ -205,6 +205,9 @@ class NodeEngine:
         self.places = Places(verify)
         self.calls = 0
 
+    together = 1
+    """Calls that an engine answers at once."""
+
     def warm_up(self, problem: Problem) -> Outcome:
         """The first call, on real noise and with time to load or compile what is needed."""
         outcome = self.real(problem, problem.tuples[0], seconds=LOADING * self.seconds)
@@ -235,6 +238,10 @@ class NodeEngine:
                 return self._call(problem, p, q, list(drafts))
         except Hang:
             return Failure(Kind.HANG, f"no answer within {limit:g} seconds")
+
+    def several(self, problem: Problem, tuples: Sequence[tuple[int, ...]]) -> Iterator[Outcome]:
+        """Calls with whatever noise is in place, one for each tuple of drafts, made as they are asked for."""
+        return (self.real(problem, drafts) for drafts in tuples)
 
     def _call(self, problem: Problem, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Outcome:
         self.calls += 1

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,32 @@ class Tokens:
     """
 
     tokens: tuple[int, ...]
+
+
+class Drafted(Protocol):
+    """Drafted trees of one shape, and the batches that any of them make.
+
+    Examples
+    --------
+    >>> rows: Drafted = TreeProblem("a chain", vocabulary=3)
+    >>> rows.batch([0, 5]).p.shape, rows.depth
+    (torch.Size([2, 3, 3]), 2)
+    """
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens V."""
+
+    @property
+    def depth(self) -> int:
+        """The most drafts that can be accepted."""
+
+    @property
+    def paths(self) -> Sequence[set[tuple[int, ...]]]:
+        """The token paths of each tree, from the root."""
+
+    def batch(self, rows: Sequence[int], /) -> TreeBatch:
+        """These trees as one batch of fresh tensors."""
 
 
 class TreeEngine:
@@ -92,11 +118,11 @@ class TreeEngine:
         """One call first, because what is imported at first use may draw noise of its own."""
         self._call(problem, [0], lambda batch: self.call(batch))
 
-    def evaluate(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+    def evaluate(self, problem: Drafted, calls: Sequence[Call]) -> list[Run]:
         """Controlled calls; the key of a call is the index of a drafted tree."""
         return self._host(problem, calls) if self.protocol is ProtocolName.HOST else self._uniform(problem, calls)
 
-    def _host(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+    def _host(self, problem: Drafted, calls: Sequence[Call]) -> list[Run]:
         runs = []
         problem.batch([0])  # made before the noise is controlled: the problem's own distributions are random
         with controlled(self.places) as control:
@@ -108,7 +134,7 @@ class TreeEngine:
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 
-    def _uniform(self, problem: TreeProblem, calls: Sequence[Call]) -> list[Run]:
+    def _uniform(self, problem: Drafted, calls: Sequence[Call]) -> list[Run]:
         trees = [key for key, _, _ in calls]
         specs = self.noise(problem.batch(trees[:1]))
         sequences = [ChoiceSequence(prefix, rule) for _, prefix, rule in calls]
@@ -136,7 +162,7 @@ class TreeEngine:
 
     def verify(
         self,
-        problem: TreeProblem,
+        problem: Drafted,
         trees: Sequence[int],
         noise: Callable[[NoiseSpec], torch.Tensor],
         *,
@@ -151,7 +177,7 @@ class TreeEngine:
             return self._call(problem, trees, lambda batch: self.call(batch, given))
         return self._call(problem, trees, lambda batch: self.call(batch))
 
-    def _call(self, problem: TreeProblem, trees: Sequence[int], call: Any) -> list[Any]:
+    def _call(self, problem: Drafted, trees: Sequence[int], call: Any) -> list[Any]:
         batch = problem.batch(trees)
         given = [a.clone() for a in (batch.parent, batch.token, batch.p) if a is not None]
         self.rows += len(trees)
@@ -201,7 +227,8 @@ def read_noise(spec: NoiseSpec, choices: ChoiceSequence) -> torch.Tensor:
         rows = [choices.race(spec.shape[-1], spec.name) for _ in range(int(np.prod(spec.shape[:-1], dtype=int)))]
         return torch.tensor(rows, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
     top = 2.0**spec.bits / (2.0**spec.bits - 1) if spec.includes_one else 1.0
-    values = [top * choices.uniform(spec.bits, spec.name) for _ in range(int(np.prod(spec.shape, dtype=int)))]
+    first = 2.0**-spec.bits if spec.excludes_zero else 0.0
+    values = [first + top * choices.uniform(spec.bits, spec.name) for _ in range(int(np.prod(spec.shape, dtype=int)))]
     return torch.tensor(values, dtype=torch.float64).reshape(spec.shape).to(spec.dtype)
 
 
@@ -230,10 +257,11 @@ def real_noise(spec: NoiseSpec, rows: int, rng: np.random.Generator) -> torch.Te
     shape = (rows, *spec.shape)
     if spec.kind == NoiseKind.EXPONENTIAL:
         return torch.from_numpy(rng.exponential(size=shape)).to(spec.dtype)
-    return torch.from_numpy(rng.integers(0, 2**spec.bits, size=shape) * 2.0**-spec.bits).to(spec.dtype)
+    places = rng.integers(0, 2**spec.bits, size=shape) + int(spec.excludes_zero)
+    return torch.from_numpy(places * 2.0**-spec.bits).to(spec.dtype)
 
 
-def read_emitted(problem: TreeProblem, trees: Sequence[int], emitted: Any) -> list[Any]:
+def read_emitted(problem: Drafted, trees: Sequence[int], emitted: Any) -> list[Any]:
     """Read the answer of an engine: Tokens for each row, or what is wrong with them.
 
     Parameters
@@ -271,7 +299,7 @@ def read_emitted(problem: TreeProblem, trees: Sequence[int], emitted: Any) -> li
     ]
 
 
-def _row(problem: TreeProblem, tree: int, row: list[int], n: int) -> Any:
+def _row(problem: Drafted, tree: int, row: list[int], n: int) -> Any:
     if not 1 <= n <= problem.depth + 1 or n > len(row):
         return Failure(Kind.SHAPE, f"n = {n} tokens were emitted; it must be 1 to {problem.depth + 1}")
     tokens = tuple(row[:n])

@@ -92,19 +92,39 @@ class Run:
         return (self.draws[start:], self.outcome)
 
 
+@dataclass(frozen=True)
+class End:
+    """A rule by which every uniform is the same place in its range; what is picked is likely.
+
+    Examples
+    --------
+    >>> choices = ChoiceSequence((), End(1.0))
+    >>> choices.uniform(24, "torch.rand") == 1 - 2**-24, choices.uniform(53, "random.random") == 1 - 2**-53
+    (True, True)
+    """
+
+    share: float
+    """In [0, 1]; 1 is the last place of a grid, which lies below 1."""
+
+    def place(self, bits: int) -> int:
+        """The place on a grid of 2^-bits."""
+        return min(int(self.share * 2.0**bits), (1 << bits) - 1)
+
+
 class ChoiceSequence:
     """Answer random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
-    generator answers at random with the right distribution. What cannot be answered is remembered in `refused`, because
-    an engine may swallow the error and go another way than it goes on real noise.
+    generator answers at random with the right distribution, an End with one place of every range. What cannot be
+    answered is remembered in `refused`, because an engine may swallow the error and go another way than it goes on real
+    noise.
 
     Parameters
     ----------
     prefix
         The first answers.
     rule
-        0, 1 or a generator: how draws behind the prefix are answered.
+        0, 1, an End or a generator: how draws behind the prefix are answered.
 
     Examples
     --------
@@ -113,7 +133,7 @@ class ChoiceSequence:
     (0.5, 1)
     """
 
-    def __init__(self, prefix: Sequence[Value] = (), rule: int | np.random.Generator = 0):
+    def __init__(self, prefix: Sequence[Value] = (), rule: int | End | np.random.Generator = 0):
         self.prefix, self.rule = prefix, rule
         self.draws: list[RandomDraw] = []
         self.values: list[Value] = []
@@ -167,6 +187,10 @@ class ChoiceSequence:
     def _by_rule(self, draw: RandomDraw, place: int) -> Value:
         if isinstance(self.rule, np.random.Generator):
             return at_random(draw, self.rule)
+        if isinstance(self.rule, End):
+            if draw.kind is DrawKind.UNIFORM:
+                return self.rule.place(draw.size)
+            return ChoiceSequence()._by_rule(draw, place)
         if draw.kind is DrawKind.UNIFORM:
             # The ninth and later answers wander, so that a loop which waits for a success ends.
             share = (0.4871, 0.9613)[self.rule] if place < 8 else (place * 0.618034 + 0.1 * self.rule) % 1

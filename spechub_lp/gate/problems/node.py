@@ -1,7 +1,7 @@
 """What an engine is tested on: single nodes with narrow, hard distributions, and small trees of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -270,6 +270,36 @@ def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, ra
     made = [Problem(name, p, _drafters(policy, q, k, n), k, policy) for n, (name, p, q) in enumerate(rows)]
     policy.check(np.asarray([made[0].q]), k)
     return made
+
+
+HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
+"""The built-in problems that are drawn from on real noise."""
+
+
+def claimed(drafts: str, k: int, *, seed: int = 0) -> list[Problem]:
+    """Return the hardest problems for one more draft policy and number of drafts that a function is for.
+
+    Parameters
+    ----------
+    drafts
+        The policy, by name.
+    k
+        Number of drafts.
+    seed
+        Of the random ones.
+
+    Returns
+    -------
+    list of Problem
+        With the policy and k in their names.
+
+    Examples
+    --------
+    >>> claimed("top_k", 3)[0].name
+    'q is p reversed, 3 top_k drafts'
+    """
+    hardest = [problem for problem in problems(drafts, k, seed=seed) if problem.name in HARDEST]
+    return [replace(problem, name=f"{problem.name}, {k} {problem.drafts.name} drafts") for problem in hardest]
 
 
 def _widest(k: int) -> int:

@@ -165,6 +165,8 @@ class Search:
         Numbers in the code under test.
     widest
         Tokens of the largest problem.
+    float32
+        Whether p and q are rounded to float32, as an engine of batches is handed them.
 
     Examples
     --------
@@ -181,7 +183,9 @@ class Search:
         seed: int = 0,
         numbers: Iterable[Number] = (),
         widest: int = WIDEST,
+        float32: bool = False,
     ):
+        self.float32 = float32
         self.claims, self.widest = list(claims), widest
         self.seed = seed
         self.rng = np.random.default_rng(seed)
@@ -247,6 +251,8 @@ class Search:
         sketch = replace(sketch, support=support)
         other = self._earlier(V) if not sketch.of and rng.random() < 0.3 else None
         p, q = pair(rng, sketch, other)
+        if self.float32:
+            p, q = (np.asarray(row, dtype=np.float32).astype(np.float64) for row in (p, q))
         drafted = tuple(q.tolist())
         if policy.different_drafters:
             inside = np.flatnonzero(q)

@@ -345,6 +345,38 @@ def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeP
     return made + deep
 
 
+def claimed_trees(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeProblem]:
+    """Return the problems of one more draft policy and number of siblings that an engine is for.
+
+    Parameters
+    ----------
+    engine
+        Its `branchings` with so many siblings say which trees it takes; without them, k siblings alone.
+    drafts
+        The draft policy, by name.
+    k
+        Number of siblings.
+    seed
+        Of the distributions.
+
+    Returns
+    -------
+    list of TreeProblem
+        One for each shape.
+
+    Examples
+    --------
+    >>> [problem.name for problem in claimed_trees(object(), "top_k", 2)]
+    ['tree 2 of top_k drafts', 'tree 2x1 of top_k drafts']
+    """
+    policy = policies.by_name(drafts)
+    shapes = [shape for shape in shapes_of(engine, k) if shape[0] == k and len(shape) <= MOST_DEEP] or [(k,)]
+    return [
+        TreeProblem(f"tree {'x'.join(map(str, shape))} of {policy.name} drafts", 3, shape, policy, True, seed + 3)
+        for shape in shapes
+    ]
+
+
 def _pairs(depth: int, few: bool) -> list[tuple[int, int]]:
     """Depths of a long chain that are loose together: neighbours, and the ends."""
     return [(depth - 2, depth - 1)] if few else [(0, depth - 1), *((a, a + 1) for a in range(depth - 1))]

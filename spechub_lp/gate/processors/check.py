@@ -76,7 +76,7 @@ def check_processor(
     kept = Kept.of(processor)
     start = now()
     report = Report(name or type(processor).__name__, ProtocolName.PROCESSOR, "no", max(1, kept.drafts))
-    report.settings = vars(settings) | {"levels": list(settings.levels)}
+    report.settings = settings.document()
     run = _Run(processor, kept, settings, report, Watcher(processor))
     todo = list(cases) if cases is not None else list(requests(kept, settings.seed))
     with one_thread(), run.watcher:

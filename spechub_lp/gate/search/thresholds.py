@@ -154,7 +154,7 @@ class Explorer:
         self, evaluate: Evaluate, *, deadline: float = float("inf"), most_calls: int = 10**9, coarse: bool = False
     ):
         self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
-        self.coarse = coarse
+        self.coarse = self.at_once = coarse
         self.start: tuple[float, ...] = START
         self.rules: tuple[int, ...] = RULES[1:] if coarse else RULES
         self.finest = 24 if coarse else FINEST
@@ -202,7 +202,7 @@ class Explorer:
                 weights = node.draw.weights
                 self._adopt(node, [(w, i) if w > 0 else None for i, w in enumerate(weights)])
         uniform = [n for n in nodes if n.draw is not None and n.draw.kind is DrawKind.UNIFORM]
-        for group in [uniform] if self.coarse else [[n] for n in uniform]:
+        for group in [uniform] if self.at_once else [[n] for n in uniform]:
             self._split_uniforms(group)
         for node in nodes:
             if node.draw is not None and node.draw.kind is DrawKind.RACE:

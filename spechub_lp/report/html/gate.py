@@ -96,7 +96,7 @@ def _measured(value: float | None) -> float:
 def _sentence(report: Report) -> str:
     if report.protocol == "processor":
         return _of_processors(report)
-    who = f"{report.engine} with {report.k} {report.drafts.replace('_', ' ')} drafts"
+    who = f"{report.engine} with {report.what_drafts.replace('_', ' ')}"
     if report.status == "biased":
         proofs = [f for f in report.findings if f.proof]
         biased = {f.problem for f in proofs if f.kind == Kind.BIAS and f.level == Level.EXACT}

@@ -64,7 +64,7 @@ def headline(report: Report) -> str:
     decided = f" ({report.decided})" if report.decided else ""
     unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
     but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
-    what = "a logits processor" if report.protocol == "processor" else f"{report.k} {report.drafts} drafts"
+    what = "a logits processor" if report.protocol == "processor" else report.what_drafts
     return f"{verdict(report)}{but}: {report.engine}, {what}{decided}"
 
 
