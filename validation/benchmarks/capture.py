@@ -11,10 +11,12 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -59,7 +61,6 @@ def main() -> None:
     settings = capturing.Settings(given.target, given.draft, per_document=given.per_document)
     pair = load_pair(given.target, given.draft)
     _, contexts = capturing.plan(texts, pair.tokenizer, settings)
-    capturing.load_pair = lambda *arguments: pair  # loading is no part of either
     bare(pair, contexts[:1])
     ratios, rows = [], 0
     for repeat in range(given.repeats):
@@ -67,7 +68,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             last = given.out if given.out and repeat == given.repeats - 1 else None
             folder = last or Path(place) / "rows"
-            whole = seconds(lambda folder=folder: capturing.capture(texts, folder, settings, device="cpu"))
+            with patch.object(capturing, "load_pair", lambda *arguments: pair):  # loading is no part of either
+                whole = seconds(partial(capturing.capture, texts, folder, settings, device="cpu"))
         rows = sum(len(context.places) for context in contexts)
         ratios.append(whole / forward)
         print(f"  forward passes {forward:.2f} s, capture {whole:.2f} s, ratio {ratios[-1]:.3f}", flush=True)

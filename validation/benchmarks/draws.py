@@ -7,6 +7,7 @@ Aim: Border prepared within 2 x SpecHub.
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -39,18 +40,17 @@ def main() -> None:
     hub = None
     for name in ("spechub", "naive", "nss", "rrs", "rrsw", "kseq", "greedy_hubs", "border", "border_wor"):
         for k in (1,) if name == "naive" else (2,) if name in ("spechub", "border_wor") else (2, 4):
-            sampler = samplers.by_name(name, k)
+            sampler: Any = samplers.by_name(name, k)
             x = torch.zeros((ROWS, 0), dtype=torch.int64)
             for _ in range(k):
                 x = torch.cat(
                     [x, torch.multinomial(sampler.drafts.draft(q, x, k).expand(ROWS, V), 1, generator=generator)], dim=1
                 )
-            seconds = best(lambda s=sampler, x=x: s.verify(p, q, x), 3)
+            seconds = best(partial(sampler.verify, p, q, x), 3)
             hub = hub or seconds
             cells = "| |"
             if name.startswith("border"):
-                prepared = sampler.prepare(p, q)  # type: ignore[attr-defined]
-                after = best(lambda s=sampler, x=x, prepared=prepared: s.judge(prepared, x))
+                after = best(partial(sampler.judge, sampler.prepare(p, q), x))
                 cells = f"{ROWS / after:,.0f} | {after / hub:.2f} |"
             print(f"| {name} | {k} | {ROWS / seconds:,.0f} | {cells}", flush=True)
 

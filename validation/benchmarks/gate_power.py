@@ -115,7 +115,7 @@ def revision() -> str:
 
 
 def as_it_should(entry: Entry, row: dict[str, Any]) -> bool:
-    return row["verdict"] == ("fail" if entry.wrong else "pass")
+    return bool(row["verdict"] == ("fail" if entry.wrong else "pass"))
 
 
 def table(figures: dict[str, Any]) -> list[str]:

@@ -47,7 +47,7 @@ def best(run: Callable[[], Any], times: int) -> float:
 
 def lp(p: np.ndarray, q: np.ndarray, k: int) -> None:
     x, mass = enumerate_drafts(IID(), q, k)
-    highs.solve(compact(p[0], x, mass))
+    highs.solve(compact(p[0], np.asarray(x), mass))
 
 
 def growth() -> None:

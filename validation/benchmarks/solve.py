@@ -6,7 +6,9 @@ Times are medians of interleaved repeats on one thread; the ratios are what to q
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -22,7 +24,7 @@ from spechub_lp.optimum import highs, program
 from spechub_lp.samplers import ALL, by_name
 
 
-def timed(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+def timed(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
     """Median seconds of each call, taken in turn so that drift hits all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats + 1):
@@ -43,7 +45,7 @@ def raw_highspy(arrays: tuple[Any, ...], method: str) -> float:
     solver.setOptionValue("threads", 1)
     solver.passModel(*arrays)
     solver.run()
-    return solver.getInfo().objective_function_value
+    return float(solver.getInfo().objective_function_value)
 
 
 def arrays_of(compact: program.Program) -> tuple[Any, ...]:
@@ -59,7 +61,7 @@ def arrays_of(compact: program.Program) -> tuple[Any, ...]:
 
 def cvxpy_default(p: Any, x: Any, mass: Any) -> None:
     """What a reader of the paper would write, with cvxpy's default settings for HiGHS."""
-    import cvxpy as cp
+    cp: Any = import_module("cvxpy")
     from scipy import sparse
 
     S = cp.Variable(x.shape, nonneg=True)
@@ -68,23 +70,29 @@ def cvxpy_default(p: Any, x: Any, mass: Any) -> None:
     cp.Problem(cp.Maximize(cp.sum(S)), [cp.sum(S, axis=1) <= mass, covered]).solve(solver="HIGHS")
 
 
+def ours(p: Any, x: Any, mass: Any) -> float:
+    """Merge permuted tuples, build, pass and solve."""
+    return highs.solve(program.compact(p, x, mass)).value
+
+
 def programs(repeats: int) -> None:
     print("   V  k Dirichlet  rows x columns   ours ms  / raw highspy  cvxpy / ours")
     for size, k, spread in ((20, 2, 1), (50, 2, 1), (50, 2, 5), (20, 3, 0.3), (20, 3, 1), (20, 3, 5), (200, 2, 1)):
         rng = np.random.default_rng(0)
         p, q = rng.dirichlet([spread] * size), rng.dirichlet([spread] * size)
-        x, mass = enumerate_drafts(drafts.by_name("iid"), q[None], k)
+        tuples, mass = enumerate_drafts(drafts.by_name("iid"), q[None], k)
+        x = np.asarray(tuples)
         compact = program.compact(p, x, mass)
         arrays = arrays_of(compact)
-        calls: dict[str, Callable[[], Any]] = {
-            "ours": lambda p=p, x=x, mass=mass: highs.solve(program.compact(p, x, mass)).value,
-            **{method: lambda a=arrays, m=method: raw_highspy(a, m) for method in highs.METHODS},
+        calls = {
+            "ours": partial(ours, p, x, mass),
+            **{method: partial(raw_highspy, arrays, method) for method in highs.METHODS},
         }
         t = timed(calls, repeats)
         best = min(highs.METHODS, key=t.__getitem__)
         cvxpy = ""
         if size <= 50:  # a flat distribution takes cvxpy's default half a minute
-            peer = timed({"ours": calls["ours"], "cvxpy": lambda p=p, x=x, mass=mass: cvxpy_default(p, x, mass)}, 1)
+            peer = timed({"ours": calls["ours"], "cvxpy": partial(cvxpy_default, p, x, mass)}, 1)
             cvxpy = f"{peer['cvxpy'] / peer['ours']:.1f}"
         shape = f"{compact.size[0]} x {compact.size[1]}"
         print(
@@ -95,21 +103,25 @@ def programs(repeats: int) -> None:
     print("ours: merge permuted tuples, build, pass, solve; raw: pass and solve the merged arrays\n")
 
 
+def audited(name: str, p: Any, q: Any, k: int) -> bool:
+    return exact(by_name(name, k), p, q, normalize=True).is_lossless
+
+
 def exact_work(repeats: int) -> None:
     print("exact, in rationals          ms")
     rng = np.random.default_rng(1)
     for size, k in ((5, 2), (6, 3), (27, 2)):
         p, q = (list(map(int, rng.integers(1, 30, size))) for _ in range(2))
         names = [s.name for s in ALL if k == 2 or s.name not in ("spechub", "two_step")]
-        calls = {n: lambda n=n, p=p, q=q, k=k: exact(by_name(n, k), p, q, normalize=True).is_lossless for n in names}
+        calls = {n: partial(audited, n, p, q, k) for n in names}
         t = timed(calls, repeats)
         slowest = max(t, key=t.__getitem__)
         middle, worst = median(t.values()) * 1e3, t[slowest] * 1e3
         print(f"  audit of a sampler, V = {size:2}, k = {k}: {middle:7.1f} (slowest: {slowest} {worst:.1f})")
     for size, k in ((20, 2), (50, 2), (20, 3), (200, 2)):
-        distributions = [list(map(int, rng.integers(1, 1000, size))) for _ in range(2)]
+        p, q = (list(map(int, rng.integers(1, 1000, size))) for _ in range(2))
         started = perf_counter()
-        best = optimum(*distributions, k, normalize=True)
+        best = optimum(p, q, k, normalize=True)
         print(f"  certified optimum, V = {size:3}, k = {k}: {(perf_counter() - started) * 1e3:7.1f} ({best.method})")
 
 

@@ -148,7 +148,8 @@ def measure(name: str, distributions: Distributions, repeats: int) -> tuple[floa
                 same = all((rows[i] == distributions[side][which]).all() for i, side in enumerate(NAMES))
                 if not same and name != "compact":
                     raise AssertionError(f"{name} gave other rows back")
-    return size, *(median(spent) for spent in seconds)
+    writing, whole, quarter = map(median, seconds)
+    return size, writing, whole, quarter
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def main() -> None:
     """Print the table."""
     stored = load_rows(CAPTURED)
     rows = [stored.distributions(i, 1.0) for i in range(0, len(stored), 8)]
-    rules = [NodeByNode("rrsw"), Traversal(), NodeByNode("border_wor"), BorderPath()]
+    rules: list[Any] = [NodeByNode("rrsw"), Traversal(), NodeByNode("border_wor"), BorderPath()]
     print("| tree | drafts | rule | ms a call | over RRSw | over traversal |\n|---|---|---|---|---|---|")
     for name, shape in (("2^2", full(2, 2)), ("2^5", full(2, 5)), ("3^3", full(3, 3))):
         rng, spent = np.random.default_rng(0), dict[str, list[float]]()
@@ -48,9 +48,9 @@ def main() -> None:
                 rule.draw(tree, u)
                 spent.setdefault(rule.name, []).append(1e3 * (process_time() - start))
         found = {rule: median(times[1:]) for rule, times in spent.items()}
-        for rule, ms in found.items():
+        for rule_name, ms in found.items():
             ratios = f"{ms / found['rrsw']:.1f} | {ms / found['traversal']:.1f}"
-            print(f"| {name} | {shape.size} | {rule} | {ms:.1f} | {ratios} |")
+            print(f"| {name} | {shape.size} | {rule_name} | {ms:.1f} | {ratios} |")
         sys.stdout.flush()
 
 

@@ -23,6 +23,7 @@ from spechub_lp import samplers, tree_optimum
 from spechub_lp._util.io import write_json, write_text
 from spechub_lp._util.reading import read_json, read_text
 from spechub_lp.drafts import IID, DraftPolicy, Greedy, WithoutReplacement
+from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.trees import (
     BorderPath,
     Drafted,
@@ -97,7 +98,7 @@ def best_by_siblings(pair: Any, shape: Shape, policy: DraftPolicy) -> float:
         entries = np.array([*terms], dtype=np.int32), np.array([*terms.values()], dtype=float)
         lp.addRow(-highspy.kHighsInf, most, len(terms), *entries)
 
-    count, shapes = len(contexts), {(): shape}
+    count, shapes = len(contexts), dict[tuple[int, ...], Shape]({(): shape})
     for c in contexts:
         shapes[c] = shapes[c[:-1]].children[0]  # full trees: the children of a node have one shape
         chance = float(pair(c[:-1])[0][c[-1]])
@@ -143,7 +144,8 @@ class Pruned:
 
     def policy(self, k: int) -> DraftPolicy:
         """As the rule's."""
-        return self.rule.policy(k)
+        policy: DraftPolicy = self.rule.policy(k)
+        return policy
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         """The ends of the rule on what is left."""
@@ -158,7 +160,7 @@ class Pruned:
                     number[child] = len(keep)
                     keep.append(child)
         parents = [-1 if node == 0 else number[tree.parents[node]] for node in keep]
-        left = Drafted(parents, [tree.tokens[n] for n in keep], tree.p[keep], tree.q[keep])
+        left = Drafted(parents, [tree.tokens[n] for n in keep], *([each[n] for n in keep] for each in (tree.p, tree.q)))
         for outcome in self.rule.outcomes(left):
             yield Outcome(keep[outcome.node], outcome.weights)
 
@@ -286,8 +288,8 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         "best by siblings", "border_path", "not pooled", "b as Border's", "Border node by node", "greedy paths",
         "traversal", "kseq node by node", "rrs(w) node by node",
     ]  # fmt: skip
-    lines = ["| V | tree | drafts | q | optimum | " + " | ".join(columns) + " |", "|---" * (5 + len(columns)) + "|"]
-    for case, values in means.items():
+    shares = []
+    for where, values in means.items():
         if len(values[[*values][-1]]) < SEEDS:
             continue  # not finished
         optimum = values["optimum"]
@@ -297,21 +299,26 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
             else ""
             for c in columns
         ]
-        lines.append(f"| {' | '.join(case)} | {sum(optimum) / len(optimum):.4f} | {' | '.join(cells)} |")
-    policies = [f"| q | {' | '.join(p.name for p in (IID(), WOR, Greedy()))} |", "|---|---|---|---|"]
+        shares.append([*where, f"{sum(optimum) / len(optimum):.4f}", *cells])
+    policies = []
     for near in ("far", "near"):
         own = [
             [v for key, v in found.items() if key.startswith(f"policy | {near} | {policy.name} |")]
             for policy in (IID(), WOR, Greedy())
         ]
         if all(own):
-            policies.append(f"| {near} | {' | '.join(f'{sum(v) / len(v):.4f}' for v in own)} |")
-    pruned = ["| drafts and rule | lossless | largest distance | accepted a call |", "|---|---|---|---|"]
+            policies.append([near, *(f"{sum(v) / len(v):.4f}" for v in own)])
+    pruned = []
     for key, value in found.items():
         if key.startswith("pruned"):
             lossless, distance, accepted = value
-            pruned.append(f"| {key[9:]} | {'yes' if lossless else 'no'} | {distance:.4f} | {accepted:.4f} |")
-    return {"shares": "\n".join(lines), "policies": "\n".join(policies), "pruned": "\n".join(pruned)}
+            pruned.append([key[9:], "yes" if lossless else "no", f"{distance:.4f}", f"{accepted:.4f}"])
+    tables = {
+        "shares": markdown_table(["V", "tree", "drafts", "q", "optimum", *columns], shares),
+        "policies": markdown_table(["q", *(p.name for p in (IID(), WOR, Greedy()))], policies),
+        "pruned": markdown_table(["drafts and rule", "lossless", "largest distance", "accepted a call"], pruned),
+    }
+    return {name: "\n".join(lines) for name, lines in tables.items()}
 
 
 def report() -> None:

@@ -4,10 +4,13 @@ import ast
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
-folder = Path(importlib.util.find_spec("sglang").submodule_search_locations[0])
+package = importlib.util.find_spec("sglang")
+assert package is not None, "sglang is not installed"
+folder = Path(package.origin or "").parent
 path = folder / "kernels" / "ops" / "speculative" / "dspark" / "blockwise_rejection.py"
 twin = next(n for n in ast.parse(path.read_text()).body if getattr(n, "name", "") == "blockwise_rejection_torch")
 
@@ -17,10 +20,10 @@ class Zero:
 
     calls = 0
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
 
-    def rand(self, shape, generator=None, device=None):
+    def rand(self, shape: Any, generator: Any = None, device: Any = None) -> torch.Tensor:
         self.calls += 1
         u = torch.rand(shape, generator=generator, device=device)
         if self.calls % 2 == 0:
@@ -28,7 +31,7 @@ class Zero:
         return u
 
 
-room: dict = {"torch": Zero()}
+room: dict[str, Any] = {"torch": Zero()}
 exec(compile("from __future__ import annotations\n" + ast.unparse(twin), str(path), "exec"), room)
 accepted, token, _ = room["blockwise_rejection_torch"](
     candidates=torch.tensor([[0, 1]]), target_logits=torch.tensor([[0.0, 0, 1], [0, 0, 1]]).log(),

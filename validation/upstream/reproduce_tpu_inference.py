@@ -7,14 +7,17 @@ import ast
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-folder = Path(importlib.util.find_spec("tpu_inference").submodule_search_locations[0]) / "layers"
-room: dict = {"jax": jax, "jnp": jnp, "lax": lax, "np": np, "PLACEHOLDER_TOKEN_ID": -1}
+package = importlib.util.find_spec("tpu_inference")
+assert package is not None, "tpu_inference is not installed"
+folder = Path(package.origin or "").parent / "layers"
+room: dict[str, Any] = {"jax": jax, "jnp": jnp, "lax": lax, "np": np, "PLACEHOLDER_TOKEN_ID": -1}
 for path in ("common/binary_search.py", "jax/sample/sampling.py", "jax/sample/rejection_sampler.py"):
     for node in ast.parse((folder / path).read_text()).body:
         if isinstance(node, ast.FunctionDef) and not node.decorator_list:
