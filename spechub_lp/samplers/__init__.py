@@ -32,6 +32,7 @@ from spechub_lp.samplers.nss import NSS
 from spechub_lp.samplers.rejection import RRS, RRSw
 from spechub_lp.samplers.spechub import SpecHub
 from spechub_lp.samplers.two_step import TwoStep
+from spechub_lp.samplers.weighted_choice import WeightedChoice
 
 ALL: tuple[Sampler, ...] = (
     Naive(),
@@ -48,9 +49,9 @@ ALL: tuple[Sampler, ...] = (
 )
 """One of each rule, with its own drafts and two of them (naive looks at one)."""
 
-VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucketed())
-"""Border with a setting of its own: other drafts, or no sort. `by_name` knows them; with the setting left as it is they
-are lossless like the rules of ALL."""
+VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucketed(), WeightedChoice())
+"""Border with a setting of its own (other drafts, or no sort), and the rule for different drafters. `by_name` knows
+them; with the setting left as it is they are lossless like the rules of ALL."""
 
 
 _ITS_OWN: Any = object()
@@ -117,5 +118,6 @@ __all__ = [
     "SpecHub",
     "TwoStep",
     "Verdict",
+    "WeightedChoice",
     "by_name",
 ]

@@ -15,6 +15,7 @@ from spechub_lp.coupling import Coupling, plain
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.testing.strategies import pairs
+from spechub_lp.theorems.different_drafters import drafters
 from spechub_lp.theorems.instances import family
 from spechub_lp.typing import Distribution
 
@@ -79,6 +80,16 @@ def test_rules_have_programs() -> None:
 def test_the_program_is_the_rule(name: str, k: int, pq: tuple[Distribution, Distribution]) -> None:
     sampler = samplers.by_name(name, k)
     assert joint(exact(sampler, *pq)) == oracle.witness(PROGRAMS[name], **arguments(sampler, *pq))
+
+
+@pytest.mark.parametrize(("k", "tokens"), [(1, 3), (2, 2), (2, 3)])
+def test_the_program_of_different_drafters_is_the_rule(k: int, tokens: int) -> None:
+    code = oracle.program(samplers.WeightedChoice)
+    assert code is not None
+    for i in family(4, seed=4, tokens=(tokens,)):
+        rows = drafters(i.q, k)
+        if tokens < 3 or optimum(i.p, rows, k, "product").alpha < 1:  # elsewhere all 256 rounds are gone through
+            assert joint(exact(samplers.WeightedChoice(k), i.p, rows)) == oracle.witness(code, p=i.p, q=rows, k=k)
 
 
 WRONG = [wrong for wrong in wrong_samplers.ALL if wrong.name in RULES and wrong.drafts in RULES[wrong.name].own]
