@@ -69,7 +69,7 @@ class Repeats(Ragged):
         return uniforms[rows], last[rows]
 
 
-class NextOffer(Ragged):
+class NextProposal(Ragged):
     def offers(self, batch: TreeBatch, b: int) -> torch.Tensor:
         assert batch.q is not None
         return batch.q[(b + 1) % len(batch.q)]
@@ -210,7 +210,7 @@ def checked(engine: Any, policy: str = "iid", k: int = 1) -> Report:
 WRONG = (
     (OneUniform(), ""),
     (Repeats(64), "64 above it"),
-    (NextOffer(), "follow"),
+    (NextProposal(), "follow"),
     (NextTargetFrom8(), "p = 0"),
     (ResidualOfRowZero(), "follow"),
     (PaddingLeaks(), "p = 0"),

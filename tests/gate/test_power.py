@@ -18,7 +18,15 @@ from spechub_lp.report.text.gate_table import text
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
 OF_BATCHES = ("batch", "chain", "tree", "stream")
-FAILED = ("tie_of_p", "argmax_below_0_05", "from_8", "KeyedByP", "watches_its_watcher", "NextOffer", "OneHostCoin")
+FAILED = (
+    "tie_of_p",
+    "argmax_below_0_05",
+    "from_8",
+    "KeyedByP",
+    "watches_its_watcher",
+    "NextProposal",
+    "OneHostUniform",
+)
 PASSED = ("one_draft", "CacheOfBoth", "Chain")
 
 

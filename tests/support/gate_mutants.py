@@ -23,9 +23,9 @@ def draw(weights: torch.Tensor) -> int:
     return int(torch.multinomial(weights, 1))
 
 
-def left_over(need: torch.Tensor, offer: torch.Tensor) -> torch.Tensor:
-    rest = (need - offer).clamp(min=0)
-    return rest / rest.sum() if rest.sum() > 0 else need
+def left_over(residual: torch.Tensor, proposal: torch.Tensor) -> torch.Tensor:
+    rest = (residual - proposal).clamp(min=0)
+    return rest / rest.sum() if rest.sum() > 0 else residual
 
 
 # -- right ---------------------------------------------------------------------------------------------------------
@@ -33,26 +33,26 @@ def left_over(need: torch.Tensor, offer: torch.Tensor) -> torch.Tensor:
 
 def rrs(p: torch.Tensor, q: torch.Tensor, drafts: list[int], uniform: Uniform = uniform) -> Answer:
     """Recursive rejection for drafts with replacement."""
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if uniform() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 def rrsw(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Recursive rejection for drafts without replacement."""
-    need, offer = p.clone(), q.clone()
+    residual, proposal = p.clone(), q.clone()
     for j, x in enumerate(drafts):
-        if uniform() * offer[x] < need[x]:
+        if uniform() * proposal[x] < residual[x]:
             return x, j
-        need = left_over(need, offer)
-        offer[x] = 0
-        if offer.sum() == 0:
-            offer[int(q.argmax())] = 1
-        offer = offer / offer.sum()
-    return draw(need), -1
+        residual = left_over(residual, proposal)
+        proposal[x] = 0
+        if proposal.sum() == 0:
+            proposal[int(q.argmax())] = 1
+        proposal = proposal / proposal.sum()
+    return draw(residual), -1
 
 
 def target_lookup(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
@@ -83,12 +83,12 @@ def _target_only(p: torch.Tensor, drafts: list[int], seen: set[int] | frozenset[
 
 def race(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Recursive rejection whose residual is an exponential race, as in kernels without multinomial."""
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if uniform() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
-    return int((need / torch.empty_like(need).exponential_()).argmax()), -1
+        residual = left_over(residual, q)
+    return int((residual / torch.empty_like(residual).exponential_()).argmax()), -1
 
 
 class Buffered:
@@ -116,12 +116,12 @@ def uniform_fixed_at_zero(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -
 
 
 def less_or_equal(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if uniform() <= need[x] / q[x]:
+        if uniform() <= residual[x] / q[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 def uniform_rounds_to_one(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
@@ -210,14 +210,14 @@ def minus_one_on_empty_residual(p: torch.Tensor, q: torch.Tensor, drafts: list[i
 
 
 def duplicates_skipped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
         if x in drafts[:j]:
             continue
-        if uniform() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 def duplicates_counted_twice(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
@@ -254,10 +254,10 @@ def spechub_with_hub(p: torch.Tensor, q: torch.Tensor, drafts: list[int], hub: i
     rest = q.clone()
     rest[hub] = 0
     rest_distribution = rest / rest.sum() if rest.sum() > 0 else rest
-    need = p.clone()
-    need[hub] = 0
-    first = torch.minimum(need, rest)
-    second = torch.minimum(need - first, q[hub] * rest_distribution)
+    rest_of_p = p.clone()
+    rest_of_p[hub] = 0
+    first = torch.minimum(rest_of_p, rest)
+    second = torch.minimum(rest_of_p - first, q[hub] * rest_distribution)
     after = q[hub] - second.sum()
     before = (rest - first).sum()
     hub_after = min(1.0, float(p[hub] / after)) if after > 0 else 0.0
@@ -265,15 +265,15 @@ def spechub_with_hub(p: torch.Tensor, q: torch.Tensor, drafts: list[int], hub: i
     x, y = drafts
     starts = x == hub
     i = y if starts else x
-    offer = float(q[hub] * rest_distribution[i]) if starts else float(rest[i])
-    keep = float((second if starts else first)[i]) / offer if offer > 0 else 0.0
+    proposal = float(q[hub] * rest_distribution[i]) if starts else float(rest[i])
+    keep = float((second if starts else first)[i]) / proposal if proposal > 0 else 0.0
     take = (hub_after if starts else hub_before if y == hub else 0.0) * (1 - keep)
     u = float(uniform())
     if u < keep:
         return i, 1 if starts else 0
     if u < keep + take:
         return hub, 0 if starts else 1
-    residual = (need - first - second).clamp(min=0)
+    residual = (rest_of_p - first - second).clamp(min=0)
     return draw(residual if residual.sum() > 0 else p), -1
 
 
@@ -344,12 +344,12 @@ class RecycledPool:
         return u
 
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-        need = p.clone()
+        residual = p.clone()
         for j, x in enumerate(drafts):
-            if self.uniform() * q[x] < need[x]:
+            if self.uniform() * q[x] < residual[x]:
                 return x, j
-            need = left_over(need, q)
-        y = int(torch.searchsorted(need.cumsum(0), self.uniform() * float(need.sum()), right=True))
+            residual = left_over(residual, q)
+        y = int(torch.searchsorted(residual.cumsum(0), self.uniform() * float(residual.sum()), right=True))
         return min(y, len(p) - 1), -1
 
 

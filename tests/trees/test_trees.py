@@ -88,7 +88,7 @@ class Greedy(Traversal):
 
 
 @dataclass(frozen=True)
-class OneCoin(Block):
+class OneUniform(Block):
     """Block verification that draws the last token from p at every end."""
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
@@ -97,7 +97,7 @@ class OneCoin(Block):
 
 
 @pytest.mark.parametrize(
-    ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneCoin())]
+    ("shape", "rule"), [(SHAPES["2^1"], WrongDrafts("rrs")), (chain(2), Greedy()), (chain(2), OneUniform())]
 )
 def test_wrong_verification_is_seen_in_the_joint_distribution(shape: Shape, rule: Any) -> None:
     pair = model(3 if shape.size < 5 else 2, 0)

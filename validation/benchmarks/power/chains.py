@@ -22,36 +22,38 @@ class Chain:
     ragged = True
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        return NoiseSpec("coins", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
+        return NoiseSpec("uniforms", (batch.token.shape[1] - 1,)), NoiseSpec("last", ())
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
-        return self.verify(batch, noise["coins"].double(), noise["last"].double())
+        return self.verify(batch, noise["uniforms"].double(), noise["last"].double())
 
-    def verify(self, batch: TreeBatch, coins: torch.Tensor, last: torch.Tensor) -> Emitted:
+    def verify(self, batch: TreeBatch, uniforms: torch.Tensor, last: torch.Tensor) -> Emitted:
         """All rows, one by one."""
         rows = []
         for b, x in enumerate(batch.token[:, 1:].tolist()):
             drafts = [t for t in x if t >= 0]
-            rows.append(self.row(b, self.targets(batch, b), self.offers(batch, b), drafts, coins[b].tolist(), last[b]))
+            rows.append(
+                self.row(b, self.targets(batch, b), self.proposals(batch, b), drafts, uniforms[b].tolist(), last[b])
+            )
         return emitted(rows, batch.token.shape[1])
 
     def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
         """[N, V] p of row b."""
         return batch.p[b]
 
-    def offers(self, batch: TreeBatch, b: int) -> torch.Tensor:
+    def proposals(self, batch: TreeBatch, b: int) -> torch.Tensor:
         """[N, V] q of row b."""
         return batch.q[b]
 
-    def row(self, b, p, q, x, coins, last):
+    def row(self, b, p, q, x, uniforms, last):
         """The tokens that row b puts out."""
         for i, token in enumerate(x):
-            if not self.accepts(p[i], q[i], token, coins[i], i):
+            if not self.accepts(p[i], q[i], token, uniforms[i], i):
                 return [*x[:i], by_cdf(self.residual(p[i], q[i], token), last)]
         return [*x, by_cdf(self.bonus(p[len(x)]), last)]
 
-    def accepts(self, p, q, token, coin, i):
-        return coin * q[token] < p[token]
+    def accepts(self, p, q, token, uniform, i):
+        return uniform * q[token] < p[token]
 
     def residual(self, p, q, token):
         rest = (p - q).clamp(min=0)
@@ -64,8 +66,8 @@ class Chain:
 class PointMass(Chain):
     """Deterministic drafts: accepted with p, and p without the draft after a rejection."""
 
-    def accepts(self, p, q, token, coin, i):
-        return coin < p[token]
+    def accepts(self, p, q, token, uniform, i):
+        return uniform < p[token]
 
     def residual(self, p, q, token):
         rest = p.clone()
@@ -76,12 +78,12 @@ class PointMass(Chain):
 class Block(Chain):
     """Block verification (Sun et al., arXiv 2403.10444): the longest prefix that passes, even after a failed test."""
 
-    def row(self, b, p, q, x, coins, last):
+    def row(self, b, p, q, x, uniforms, last):
         prefix, best = [1.0], 0
         for i, token in enumerate(x):
             prefix.append(min(1.0, prefix[-1] * self.ratio(p[i], q[i], token)))
         for i in range(1, len(x) + 1):
-            if coins[i - 1] < self.stays(p, q, prefix, i, len(x)):
+            if uniforms[i - 1] < self.stays(p, q, prefix, i, len(x)):
                 best = i
         if best == len(x):
             return [*x, by_cdf(p[len(x)], last)]
@@ -109,9 +111,9 @@ class HostChain(Chain):
 
     def __call__(self, batch: TreeBatch) -> Emitted:
         rows, nodes = batch.token.shape
-        return self.verify(batch, self.coins(rows, nodes - 1), self.coins(rows, 1)[:, 0])
+        return self.verify(batch, self.uniforms(rows, nodes - 1), self.uniforms(rows, 1)[:, 0])
 
-    def coins(self, rows, n):
+    def uniforms(self, rows, n):
         return torch.rand(rows, n, dtype=torch.float64)
 
 
@@ -139,15 +141,15 @@ class Siblings:
 
     def step(self, parent, token, p, node):
         """The accepted child of a node, or None; and the tokens that were tried."""
-        coin, tried, passed = self.coin(), [], 0.0
+        uniform, tried, passed = self.uniform(), [], 0.0
         for c in self.children(parent, node):
             passed += 0.0 if token[c] in tried else float(p[token[c]])
-            if coin < passed:
+            if uniform < passed:
                 return c, tried
             tried.append(token[c])
         return None, tried
 
-    def coin(self):
+    def uniform(self):
         return float(torch.rand((), dtype=torch.float64))
 
     def target(self, p, node, parent):
@@ -178,20 +180,20 @@ class Recursive(Siblings):
     def verify(self, parent, token, p, q):
         node, out = 0, []
         while True:
-            need, accepted = self.target(p, node, parent).clone(), None
+            residual, accepted = self.target(p, node, parent).clone(), None
             for c in self.children(parent, node):
-                offer = self.offer(q, node, parent)
-                if self.coin() * offer[token[c]] < need[token[c]]:
+                proposal = self.proposal(q, node, parent)
+                if self.uniform() * proposal[token[c]] < residual[token[c]]:
                     accepted = c
                     break
-                rest = (need - offer).clamp(min=0)
-                need = rest / rest.sum() if rest.sum() > 0 else need
+                rest = (residual - proposal).clamp(min=0)
+                residual = rest / rest.sum() if rest.sum() > 0 else residual
             if accepted is None:
-                return [*out, int(torch.multinomial(need, 1))]
+                return [*out, int(torch.multinomial(residual, 1))]
             out.append(token[accepted])
             node = self.next_node(accepted, parent)
 
-    def offer(self, q, node, parent):
+    def proposal(self, q, node, parent):
         return q[node]
 
 

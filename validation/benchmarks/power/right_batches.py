@@ -31,11 +31,11 @@ class Vectorized:
 
     def noise(self, batch):
         V = batch.p.shape[2]
-        return NoiseSpec("coins", ()), NoiseSpec("race", (V,), kind="exponential", dtype=torch.float64)
+        return NoiseSpec("uniforms", ()), NoiseSpec("race", (V,), kind="exponential", dtype=torch.float64)
 
     def __call__(self, batch, noise):
         rows, x = torch.arange(len(batch.token)), batch.token[:, 1]
-        kept = noise["coins"].double() * batch.q[rows, 0, x] < batch.p[rows, 0, x]
+        kept = noise["uniforms"].double() * batch.q[rows, 0, x] < batch.p[rows, 0, x]
         rest = torch.where(kept[:, None], batch.p[:, 1], (batch.p[:, 0] - batch.q[:, 0]).clamp(min=0))
         rest = torch.where(rest.sum(1, keepdim=True) > 0, rest, batch.p[:, 0])
         last = (rest / noise["race"]).argmax(1)
@@ -44,25 +44,25 @@ class Vectorized:
 
 @right("batch", "the last draft is dropped, whatever it is", k=1)
 class DropsTheLast(Chain):
-    def row(self, b, p, q, x, coins, last):
-        return super().row(b, p, q, x[:-1], coins, last)
+    def row(self, b, p, q, x, uniforms, last):
+        return super().row(b, p, q, x[:-1], uniforms, last)
 
 
 @right("batch", "a cap on the verified length by the row's number", k=1)
 class CapByRow(Chain):
-    def row(self, b, p, q, x, coins, last):
-        return super().row(b, p, q, x[: 1 + b % 2], coins, last)
+    def row(self, b, p, q, x, uniforms, last):
+        return super().row(b, p, q, x[: 1 + b % 2], uniforms, last)
 
 
 @right("batch", "rows by block verification or token-wise, by their number", k=1)
 class MixedRows(Block):
-    def row(self, b, p, q, x, coins, last):
-        return (Chain.row if b % 2 else Block.row)(self, b, p, q, x, coins, last)
+    def row(self, b, p, q, x, uniforms, last):
+        return (Chain.row if b % 2 else Block.row)(self, b, p, q, x, uniforms, last)
 
 
 @right("batch", "os.urandom on the host", k=1)
 class UrandomChain(HostChain):
-    def coins(self, rows, n):
+    def uniforms(self, rows, n):
         return torch.tensor(
             [[int.from_bytes(os.urandom(7)) / 2**56 for _ in range(n)] for _ in range(rows)], dtype=torch.float64
         ).reshape(rows, n)
@@ -73,7 +73,7 @@ class FetchedChain(HostChain):
     def __init__(self):
         self.ahead = []
 
-    def coins(self, rows, n):
+    def uniforms(self, rows, n):
         while len(self.ahead) < rows * n:
             self.ahead += np.random.random(100).tolist()
         taken, self.ahead = self.ahead[: rows * n], self.ahead[rows * n :]
@@ -82,9 +82,9 @@ class FetchedChain(HostChain):
 
 @right("batch", "10 ms a batch", k=1)
 class SlowChain(Chain):
-    def verify(self, batch, coins, last):
+    def verify(self, batch, uniforms, last):
         time.sleep(0.01)
-        return super().verify(batch, coins, last)
+        return super().verify(batch, uniforms, last)
 
 
 @right("batch", "chains of six drafts", k=1)
@@ -99,10 +99,10 @@ class DeepSiblings(Siblings):
 
 @right("batch", "an error on a NaN row", k=1)
 class Validates(Chain):
-    def verify(self, batch, coins, last):
+    def verify(self, batch, uniforms, last):
         if torch.isnan(batch.p[:, 0]).any():
             raise ValueError("p has NaN")
-        return super().verify(batch, coins, last)
+        return super().verify(batch, uniforms, last)
 
 
 @right("batch", "a cache of residuals by the contents of p and q", k=1)
@@ -125,10 +125,10 @@ class Counted(Seeded):
 
 @right("batch", "the residual by the inverse CDF of numpy", k=1)
 class NumpyChain(Chain):
-    def row(self, b, p, q, x, coins, last):
+    def row(self, b, p, q, x, uniforms, last):
         p, q = p.numpy(), q.numpy()
         for i, token in enumerate(x):
-            if not coins[i] * q[i, token] < p[i, token]:
+            if not uniforms[i] * q[i, token] < p[i, token]:
                 rest = np.maximum(p[i] - q[i], 0)
                 return [*x[:i], by_cdf(torch.from_numpy(rest if rest.sum() > 0 else p[i]), last)]
         return [*x, by_cdf(torch.from_numpy(p[len(x)]), last)]

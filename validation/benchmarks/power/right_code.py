@@ -13,11 +13,11 @@ import torch
 
 from power.right_draws import gumbel
 from power.rules import (
-    coin,
     draw,
     found,
     left_over,
     rrs,
+    uniform,
 )
 from power.zoo import right
 
@@ -87,7 +87,7 @@ class CacheOfBoth:
         if key not in self.kept:
             self.kept[key] = left_over(p, q)
         x = drafts[0]
-        return (x, 0) if coin() * q[x] < p[x] else (draw(self.kept[key]), -1)
+        return (x, 0) if uniform() * q[x] < p[x] else (draw(self.kept[key]), -1)
 
 
 @functools.lru_cache(64)
@@ -122,7 +122,7 @@ def undone(p, q, drafts):
     rest = p.clone() if p.sum() > 0 else before
     p.copy_(before)
     x = drafts[0]
-    return (x, 0) if coin() * q[x] < p[x] else (draw(rest), -1)
+    return (x, 0) if uniform() * q[x] < p[x] else (draw(rest), -1)
 
 
 @right("code", "inputs are validated: an error on NaN")

@@ -9,18 +9,18 @@ import torch
 
 from power.rules import (
     by_cdf,
-    coin,
     draw,
     found,
     left_over,
     rrs,
+    uniform,
 )
 from power.zoo import right
 
 
 @right("draw", "inverse CDF in float64")
 def inverse_cdf(p, q, drafts):
-    return rrs(p, q, drafts, draw=lambda need: by_cdf(need, coin()))
+    return rrs(p, q, drafts, draw=lambda residual: by_cdf(residual, uniform()))
 
 
 @right("draw", "inverse CDF by bisect on a list")
@@ -53,9 +53,9 @@ def gumbel(p, q, drafts):
 
 @right("draw", "Gumbel noise by hand after recursive rejection")
 def gumbel_residual(p, q, drafts):
-    def drawn(need):
-        u = torch.rand_like(need).clamp(min=1e-300)
-        return int((need.log() - (-u.log()).log()).argmax())
+    def drawn(residual):
+        u = torch.rand_like(residual).clamp(min=1e-300)
+        return int((residual.log() - (-u.log()).log()).argmax())
 
     return rrs(p, q, drafts, draw=drawn)
 
@@ -79,7 +79,7 @@ def categorical(p, q, drafts):
 
 @right("draw", "exponential race")
 def race(p, q, drafts):
-    return rrs(p, q, drafts, draw=lambda need: int((need / torch.empty_like(need).exponential_()).argmax()))
+    return rrs(p, q, drafts, draw=lambda residual: int((residual / torch.empty_like(residual).exponential_()).argmax()))
 
 
 @right("draw", "exponential race from logarithms")
@@ -148,11 +148,11 @@ def rejection_loop(p, q, drafts):
 @right("draw", "the residual by rejection: draws of p until one is kept; it never ends on NaN")
 def residual_by_rejection(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     while True:
         y = draw(p)
-        if coin() * p[y] < p[y] - q[y]:
+        if uniform() * p[y] < p[y] - q[y]:
             return y, -1
 
 
@@ -173,12 +173,12 @@ def multinomial(p, q, drafts):
 
 @right("draw", "torch.bernoulli for the test")
 def bernoulli(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if torch.bernoulli((need[x] / q[x]).clamp(max=1)):
+        if torch.bernoulli((residual[x] / q[x]).clamp(max=1)):
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @right("draw", "one Bernoulli for every token in turn")
@@ -193,14 +193,14 @@ def sticks(p, q, drafts):
 
 @right("draw", "log u < log p - log q in float64")
 def in_logs(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin().log() < need[x].log() - q[x].log():
+        if uniform().log() < residual[x].log() - q[x].log():
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @right("draw", "float32 all through")
 def in_float32(p, q, drafts):
-    return rrs(p.float(), q.float(), drafts, coin=lambda: torch.rand(()))
+    return rrs(p.float(), q.float(), drafts, uniform=lambda: torch.rand(()))

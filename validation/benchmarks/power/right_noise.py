@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from power import helper_noise
-from power.rules import by_cdf, coin, found, rrs
+from power.rules import by_cdf, found, rrs, uniform
 from power.zoo import right
 
 
 def with_uniforms(uniform):
     """Recursive rejection that takes all its noise from here."""
-    return lambda p, q, drafts: rrs(p, q, drafts, coin=uniform, draw=lambda need: by_cdf(need, uniform()))
+    return lambda p, q, drafts: rrs(p, q, drafts, uniform=uniform, draw=lambda residual: by_cdf(residual, uniform()))
 
 
 def uniforms(what, name, uniform):
@@ -26,7 +26,7 @@ def uniforms(what, name, uniform):
 _rng, _old, _python = np.random.default_rng(1), np.random.RandomState(2), random.Random(3)
 _torch, _box, _slots = torch.Generator(), [np.random.default_rng(4)], {"rng": np.random.default_rng(5)}
 _torch.seed()
-uniforms("torch.rand in float64", "torch_rand", coin)
+uniforms("torch.rand in float64", "torch_rand", uniform)
 uniforms("torch.rand in float32", "torch_rand_32", lambda: torch.rand(()))
 uniforms("random.random", "python_random", random.random)
 uniforms("np.random.random", "numpy_random", lambda: np.random.random())
@@ -60,11 +60,11 @@ uniforms("torch.empty().uniform_()", "uniform_in_place", lambda: torch.empty((),
 
 @right("noise", "a numpy generator in a default argument")
 def in_default(p, q, drafts, rng=np.random.default_rng(6)):  # noqa: B008
-    return rrs(p, q, drafts, coin=rng.random)
+    return rrs(p, q, drafts, uniform=rng.random)
 
 
 def _with(rng, p, q, drafts):
-    return rrs(p, q, drafts, coin=rng.random)
+    return rrs(p, q, drafts, uniform=rng.random)
 
 
 in_partial = right("noise", "functools.partial with a numpy generator", name="in_partial", module=__name__)(
@@ -80,7 +80,7 @@ class InSlot:
         self.rng = np.random.default_rng()
 
     def __call__(self, p, q, drafts):
-        return rrs(p, q, drafts, coin=self.rng.random)
+        return rrs(p, q, drafts, uniform=self.rng.random)
 
 
 @right("noise", "a fresh generator with 64 bits of the system's entropy")

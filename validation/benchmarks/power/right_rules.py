@@ -8,7 +8,6 @@ import torch
 
 from power.rules import (
     by_cdf,
-    coin,
     draw,
     found,
     left_over,
@@ -17,6 +16,7 @@ from power.rules import (
     rrs,
     rrsw,
     target_only,
+    uniform,
     with_hub,
 )
 from power.zoo import right
@@ -65,12 +65,12 @@ def spechub(p, q, drafts):
 
 @right("rule", "recursive rejection on product drafts", drafts="product")
 def product(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[j][x] < need[x]:
+        if uniform() * q[j][x] < residual[x]:
             return x, j
-        need = left_over(need, q[j])
-    return draw(need), -1
+        residual = left_over(residual, q[j])
+    return draw(residual), -1
 
 
 @right("rule", "only the first draft is verified, the others are dropped")
@@ -104,7 +104,7 @@ def no_drafts(p, q, drafts):
 @right("rule", "accepts each draft with half the probability that it may")
 def half_hearted(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < torch.minimum(p, q)[x] / 2:
+    if uniform() * q[x] < torch.minimum(p, q)[x] / 2:
         return x, 0
     return draw(p - torch.minimum(p, q) / 2), -1
 
@@ -149,7 +149,7 @@ class TiesBySeed:
 
     def __call__(self, p, q, drafts):
         order = torch.from_numpy(self.rng.permutation(len(p)))
-        return found(int(order[by_cdf(p[order], coin())]), drafts)
+        return found(int(order[by_cdf(p[order], uniform())]), drafts)
 
 
 @right("mixture", "wide rows by another lossless rule")

@@ -1,6 +1,6 @@
 """Wrong samplers that shipped: rules for other drafts, drafts that are skipped, dropped, sorted or counted twice."""
 
-from power.rules import by_cdf, coin, draw, found, left_over, rrs, rrsw, target_only, with_hub
+from power.rules import by_cdf, draw, found, left_over, rrs, rrsw, target_only, uniform, with_hub
 from power.wrong_shipped import shipped
 
 
@@ -16,26 +16,26 @@ def rule_without_replacement_on_iid(p, q, drafts):
 
 @shipped("q is not normalized after the first draft", "Sequoia", 0.05, drafts="without_replacement")
 def offer_not_normalized(p, q, drafts):
-    need, offer = p.clone(), q.clone()
+    residual, proposal = p.clone(), q.clone()
     for j, x in enumerate(drafts):
-        if coin() * offer[x] < need[x]:
+        if uniform() * proposal[x] < residual[x]:
             return x, j
-        need = left_over(need, offer)
-        offer[x] = 0
-    return draw(need), -1
+        residual = left_over(residual, proposal)
+        proposal[x] = 0
+    return draw(residual), -1
 
 
 @shipped("without replacement, q forgets only the last draft", "Sequoia", 0.03, drafts="without_replacement", k=3)
 def offer_forgets_one(p, q, drafts):
-    need, offer = p.clone(), q.clone()
+    residual, proposal = p.clone(), q.clone()
     for j, x in enumerate(drafts):
-        if coin() * offer[x] < need[x]:
+        if uniform() * proposal[x] < residual[x]:
             return x, j
-        need = left_over(need, offer)
-        offer = q.clone()
-        offer[x] = 0
-        offer = offer / offer.sum()
-    return draw(need), -1
+        residual = left_over(residual, proposal)
+        proposal = q.clone()
+        proposal[x] = 0
+        proposal = proposal / proposal.sum()
+    return draw(residual), -1
 
 
 @shipped(
@@ -46,14 +46,14 @@ def offer_forgets_one(p, q, drafts):
     on=lambda p, q, x: len(set(x)) < len(x),
 )
 def duplicates_skipped(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
         if x in drafts[:j]:
             continue
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @shipped("rule with replacement on top-k drafts", "classic", 0.3, drafts="top_k")
@@ -69,7 +69,7 @@ def with_replacement_on_top_k(p, q, drafts):
     on=lambda p, q, x: len(set(x)) < len(x),
 )
 def repeated_sibling_counts(p, q, drafts):
-    u, passed = float(coin()), 0.0
+    u, passed = float(uniform()), 0.0
     for j, x in enumerate(drafts):
         passed += float(p[x])
         if u < passed:
@@ -81,19 +81,19 @@ def repeated_sibling_counts(p, q, drafts):
 
 @shipped("goes on after an acceptance: the last accepted one wins", "ferrox #307", 0.1)
 def no_break(p, q, drafts):
-    need, answer = p.clone(), None
+    residual, answer = p.clone(), None
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             answer = x, j
         else:
-            need = left_over(need, q)
-    return answer or (draw(need), -1)
+            residual = left_over(residual, q)
+    return answer or (draw(residual), -1)
 
 
 @shipped("p is overwritten", "MCSD", 0.2)
 def p_overwritten(p, q, drafts):
     for j, x in enumerate(drafts):
-        if coin() * q[x] < p[x]:
+        if uniform() * q[x] < p[x]:
             return x, j
         p.sub_(q).clamp_(min=0)
         if p.sum() > 0:
@@ -103,15 +103,15 @@ def p_overwritten(p, q, drafts):
 
 @shipped("q is overwritten", "MCSD", 0.1, drafts="without_replacement")
 def q_overwritten(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
+        residual = left_over(residual, q)
         q[x] = 0
         if q.sum() > 0:
             q.div_(q.sum())
-    return draw(need), -1
+    return draw(residual), -1
 
 
 @shipped(
@@ -191,7 +191,7 @@ pruned_01 = shipped(
 )
 def residual_lowered_at_draft(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     rest = p.clone()
     rest[x] = max(0.0, float(p[x] - q[x]))
@@ -211,7 +211,7 @@ def q_in_draft_order(p, q, drafts):
 @shipped("the accepted threshold is 0.9 p/q", "threshold modes", 0.05)
 def accepts_too_little(p, q, drafts):
     x = drafts[0]
-    return (x, 0) if coin() * q[x] < 0.9 * p[x] else (draw((p - q).clamp(min=0) if (p > q).any() else p), -1)
+    return (x, 0) if uniform() * q[x] < 0.9 * p[x] else (draw((p - q).clamp(min=0) if (p > q).any() else p), -1)
 
 
 @shipped(
@@ -234,15 +234,15 @@ def lenient_threshold(p, q, drafts):
 
 @shipped("the residual's uniform is that of the test", "flash kernels", 0.1, k=1)
 def residual_by_same_uniform(p, q, drafts):
-    u = coin()
+    u = uniform()
     x = drafts[0]
     return (x, 0) if u * q[x] < p[x] else (by_cdf(left_over(p, q), u), -1)
 
 
 @shipped("one uniform for all tests of a call", "flash kernels", 0.05)
 def one_uniform(p, q, drafts):
-    u = coin()
-    return rrs(p, q, drafts, coin=lambda: u)
+    u = uniform()
+    return rrs(p, q, drafts, uniform=lambda: u)
 
 
 @shipped("the slot is that of the last equal draft, accepted or not", "slots", 0.0, where="token right, slot wrong")
@@ -253,7 +253,7 @@ def slot_of_any(p, q, drafts):
 
 @shipped("the target-only rule on top-k drafts forgets to exclude the last", "EAGLE", 0.1, drafts="top_k")
 def last_sibling_not_excluded(p, q, drafts):
-    u, passed = float(coin()), 0.0
+    u, passed = float(uniform()), 0.0
     for j, x in enumerate(drafts):
         passed += float(p[x])
         if u < passed:
@@ -270,12 +270,12 @@ def first_drafter_for_all(p, q, drafts):
 
 @shipped("product drafts: the drafters in the opposite order", "SpecInfer", 0.1, drafts="product")
 def drafters_turned(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[-1 - j][x] < need[x]:
+        if uniform() * q[-1 - j][x] < residual[x]:
             return x, j
-        need = left_over(need, q[-1 - j])
-    return draw(need), -1
+        residual = left_over(residual, q[-1 - j])
+    return draw(residual), -1
 
 
 @shipped("drafts are tried in order of p, not as drawn", "SpecTr ports", 0.05)
@@ -287,13 +287,13 @@ def drafts_sorted(p, q, drafts):
 
 @shipped("the third draft is tested against the first residual", "SpecInfer ports", 0.05, k=3)
 def third_draft_old_residual(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
         if j != 1:
-            need = left_over(need, q)
-    return draw(need), -1
+            residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @shipped("hides the certain token behind a greedy last draft", "SpecHub ports", 0.1, drafts="greedy")

@@ -2,7 +2,7 @@
 
 import torch
 
-from power.rules import accept_all, by_cdf, coin, draw, left_over, residual_is_p, rrs
+from power.rules import accept_all, by_cdf, draw, left_over, residual_is_p, rrs, uniform
 from power.zoo import wrong
 
 
@@ -20,14 +20,14 @@ class Cached:
         raise NotImplementedError
 
     def __call__(self, p, q, drafts):
-        need = p.clone()
+        residual = p.clone()
         for j, x in enumerate(drafts):
-            if coin() * q[x] < need[x]:
+            if uniform() * q[x] < residual[x]:
                 return x, j
-            need = left_over(need, q)
+            residual = left_over(residual, q)
             if j == 0:
-                need = self.kept.setdefault(self.key(p, q, drafts), need)
-        return draw(need), -1
+                residual = self.kept.setdefault(self.key(p, q, drafts), residual)
+        return draw(residual), -1
 
 
 @kept("the residual is cached by the content of p", 0.2, "the same p with another q")
@@ -217,7 +217,7 @@ class BufferNotCleared:
         if len(self.buffer) < len(p):
             self.buffer = torch.zeros(len(p), dtype=torch.float64)
         self.buffer[: len(p)] = p
-        y = by_cdf(self.buffer, coin())
+        y = by_cdf(self.buffer, uniform())
         y = y if y < len(p) else 0
         return y, drafts.index(y) if y in drafts else -1
 
@@ -229,7 +229,7 @@ class Adaptive:
         self.lean = 0.0
 
     def __call__(self, p, q, drafts):
-        y, slot = rrs(p, q, drafts, coin=lambda: coin() * (1 - self.lean))
+        y, slot = rrs(p, q, drafts, uniform=lambda: uniform() * (1 - self.lean))
         self.lean = min(0.2, self.lean + 1e-4 * (slot >= 0))
         return y, slot
 

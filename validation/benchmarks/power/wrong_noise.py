@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 
-from power.rules import by_cdf, coin, found, leaning, left_over, residual_is_p, rrs
+from power.rules import by_cdf, found, leaning, left_over, residual_is_p, rrs, uniform
 from power.zoo import wrong
 
 SECTION = "found when the gate was tried, 2026-11"
@@ -20,7 +20,7 @@ def noisy(what, distance, seen=SECTION, where="every input", **more):
 
 def with_uniforms(uniform):
     """Recursive rejection that takes all its noise from here."""
-    return lambda p, q, drafts: rrs(p, q, drafts, coin=uniform, draw=lambda need: by_cdf(need, uniform()))
+    return lambda p, q, drafts: rrs(p, q, drafts, uniform=uniform, draw=lambda residual: by_cdf(residual, uniform()))
 
 
 def fresh_seeds(seeds):
@@ -51,7 +51,7 @@ def reseeded(p, q, drafts):
 @noisy("a generator of its own is seeded in every call", 0.3, seen="classic")
 def own_reseeded(p, q, drafts):
     generator = torch.Generator().manual_seed(17)
-    return rrs(p, q, drafts, coin=lambda: torch.rand((), generator=generator))
+    return rrs(p, q, drafts, uniform=lambda: torch.rand((), generator=generator))
 
 
 @noisy("seeded by the content of p", 0.3, seen="seeded sampling")
@@ -78,12 +78,12 @@ def urandom():
 
 @noisy("os.urandom, acceptance 2 % too high", 0.008)
 def urandom_leaning(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.98 * urandom())
+    return rrs(p, q, drafts, uniform=lambda: 0.98 * urandom())
 
 
 @noisy("os.urandom, acceptance 10 % too high", 0.04)
 def urandom_leaning_more(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.9 * urandom())
+    return rrs(p, q, drafts, uniform=lambda: 0.9 * urandom())
 
 
 @noisy("os.urandom in one byte: a grid of 256", 1e-3)
@@ -123,7 +123,7 @@ class Congruential8(Congruential):
     modulus, factor = 2**8, 5
 
 
-@noisy("a fast path accepts all and raises under scripted noise; the fallback is right", 0.3)
+@noisy("a fast path accepts all and raises under controlled noise; the fallback is right", 0.3)
 def swallowed(p, q, drafts):
     try:
         noise = torch.empty(4, dtype=torch.float64).log_normal_()
@@ -132,7 +132,7 @@ def swallowed(p, q, drafts):
         return rrs(p, q, drafts)
 
 
-@noisy("a biased fast path on a random operator that cannot be scripted, with a right fallback", 0.1)
+@noisy("a biased fast path on a random operator that cannot be controlled, with a right fallback", 0.1)
 def swallowed_geometric(p, q, drafts):
     try:
         torch.empty(1).geometric_(0.5)
@@ -148,12 +148,12 @@ def watches_its_watcher(p, q, drafts):
     return residual_is_p(p, q, drafts)
 
 
-@noisy("sees that its coin is exactly 1/2, and behaves", 0.1)
-def suspects_round_coins(p, q, drafts):
-    u = float(coin())
+@noisy("sees that its uniform is exactly 1/2, and behaves", 0.1)
+def suspects_round_uniforms(p, q, drafts):
+    u = float(uniform())
     if u * 2**20 == int(u * 2**20):
-        return rrs(p, q, drafts, coin=lambda: u)
-    return residual_is_p(p, q, drafts, coin=lambda: u)
+        return rrs(p, q, drafts, uniform=lambda: u)
+    return residual_is_p(p, q, drafts, uniform=lambda: u)
 
 
 class Pool:
@@ -182,41 +182,41 @@ class SmallPool(Pool):
 
 
 class EverySecond:
-    """The coins of every call serve the next one too."""
+    """The uniforms of every call serve the next one too."""
 
     def __init__(self):
-        self.calls, self.coins = 0, []
+        self.calls, self.uniforms = 0, []
 
     def __call__(self, p, q, drafts):
         if self.calls % 2 == 0:
-            self.coins = torch.rand(len(drafts)).tolist()
+            self.uniforms = torch.rand(len(drafts)).tolist()
         self.calls += 1
-        coins = iter(self.coins)
-        return rrs(p, q, drafts, coin=lambda: next(coins))
+        uniforms = iter(self.uniforms)
+        return rrs(p, q, drafts, uniform=lambda: next(uniforms))
 
 
-noisy("coins of every second call only", 0.1, where="streams", seen="classic")(EverySecond)
+noisy("uniforms of every second call only", 0.1, where="streams", seen="classic")(EverySecond)
 
 
 class Antithetic:
-    """Every second call has the coins 1 - u of the one before."""
+    """Every second call has the uniforms 1 - u of the one before."""
 
     def __init__(self):
         self.kept = []
 
     def __call__(self, p, q, drafts):
         fresh = not self.kept
-        coins = torch.rand(len(drafts), dtype=torch.float64).tolist() if fresh else [1 - u for u in self.kept]
-        self.kept = coins if fresh else []
-        given = iter(coins)
-        return rrs(p, q, drafts, coin=lambda: next(given))
+        uniforms = torch.rand(len(drafts), dtype=torch.float64).tolist() if fresh else [1 - u for u in self.kept]
+        self.kept = uniforms if fresh else []
+        given = iter(uniforms)
+        return rrs(p, q, drafts, uniform=lambda: next(given))
 
 
-noisy("every second call has coins 1 - u", 0.1, where="streams", seen="variance reduction")(Antithetic)
+noisy("every second call has uniforms 1 - u", 0.1, where="streams", seen="variance reduction")(Antithetic)
 
 
 class Stratified:
-    """Coins go through the eighths in turn."""
+    """The uniforms go through the eighths in turn."""
 
     def __init__(self):
         self.n = 0
@@ -224,10 +224,10 @@ class Stratified:
     def __call__(self, p, q, drafts):
         self.n += 1
         first = iter([(self.n % 8 + random.random()) / 8])
-        return rrs(p, q, drafts, coin=lambda: next(first, None) or random.random())
+        return rrs(p, q, drafts, uniform=lambda: next(first, None) or random.random())
 
 
-noisy("the first coin goes through the eighths in turn", 0.1, where="streams", seen="quasi-random noise")(Stratified)
+noisy("the first uniform goes through the eighths in turn", 0.1, where="streams", seen="quasi-random noise")(Stratified)
 
 
 class Cached:
@@ -235,26 +235,26 @@ class Cached:
         self.u = None
 
     def __call__(self, p, q, drafts):
-        self.u = coin() if self.u is None else self.u
-        return rrs(p, q, drafts, coin=lambda: self.u)
+        self.u = uniform() if self.u is None else self.u
+        return rrs(p, q, drafts, uniform=lambda: self.u)
 
 
-noisy("one coin for ever", 0.3, where="streams", seen="classic", name="Cached")(Cached)
+noisy("one uniform for ever", 0.3, where="streams", seen="classic", name="Cached")(Cached)
 
 
-@noisy("the coin is the mean of two", 0.05, seen="classic")
+@noisy("the uniform is the mean of two", 0.05, seen="classic")
 def mean_of_two(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: (coin() + coin()) / 2)
+    return rrs(p, q, drafts, uniform=lambda: (uniform() + uniform()) / 2)
 
 
-@noisy("the coin is the square of a uniform", 0.1, seen="classic")
-def squared_coin(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: coin() ** 2)
+@noisy("the uniform is the square of a uniform", 0.1, seen="classic")
+def squared_uniform(p, q, drafts):
+    return rrs(p, q, drafts, uniform=lambda: uniform() ** 2)
 
 
-@noisy("the coin is normal, cut to [0, 1]", 0.2, seen="classic")
-def normal_coin(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: torch.randn(()).clamp(0, 1))
+@noisy("the uniform is normal, cut to [0, 1]", 0.2, seen="classic")
+def normal_uniform(p, q, drafts):
+    return rrs(p, q, drafts, uniform=lambda: torch.randn(()).clamp(0, 1))
 
 
 @noisy("Gumbel noise by hand in float16", 0.01, seen="half-precision samplers")
@@ -283,7 +283,7 @@ def race_upside_down(p, q, drafts):
 def shared_race(p, q, drafts):
     noise = torch.empty_like(p).exponential_()
     x = int((q / noise).argmax())
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return found(x, drafts)
     return int((left_over(p, q) / noise).argmax()), -1
 
@@ -307,7 +307,7 @@ class DrawsKept:
 
 
 def with_default(p, q, drafts, rng=np.random.default_rng(5)):  # noqa: B008
-    return rrs(p, q, drafts, coin=lambda: rng.random() * 0.9)
+    return rrs(p, q, drafts, uniform=lambda: rng.random() * 0.9)
 
 
 noisy("a numpy generator in a default argument, 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")(
@@ -324,22 +324,22 @@ with_partial = noisy(
 
 @noisy("random.getrandbits(24), 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")
 def wide_bits_leaning(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.9 * random.getrandbits(24) / 2**24)
+    return rrs(p, q, drafts, uniform=lambda: 0.9 * random.getrandbits(24) / 2**24)
 
 
 @noisy("torch.randint(2**24), 2 % too often", 0.008, seen="found when the gate was tried, 2026-11")
 def wide_integers_leaning(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.98 * int(torch.randint(2**24, ())) / 2**24)
+    return rrs(p, q, drafts, uniform=lambda: 0.98 * int(torch.randint(2**24, ())) / 2**24)
 
 
 @noisy("random.SystemRandom, 4 % too often", 0.015, seen="found when the gate was tried, 2026-11")
 def system_random_leaning(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.96 * random.SystemRandom().random())
+    return rrs(p, q, drafts, uniform=lambda: 0.96 * random.SystemRandom().random())
 
 
-@noisy("a thread draws the coin, 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")
+@noisy("a thread draws the uniform, 10 % too often", 0.04, seen="found when the gate was tried, 2026-11")
 def threaded_leaning(p, q, drafts):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        return rrs(p, q, drafts, coin=lambda: 0.9 * pool.submit(random.random).result())
+        return rrs(p, q, drafts, uniform=lambda: 0.9 * pool.submit(random.random).result())

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from power.rules import accept_all, by_cdf, coin, draw, leaning, left_over, residual_is_p, rrs, top_of_residual
+from power.rules import accept_all, by_cdf, draw, leaning, left_over, residual_is_p, rrs, top_of_residual, uniform
 from power.zoo import wrong
 
 SECTION = "found when the gate was tried, 2026-11"
@@ -103,12 +103,12 @@ def argmax_below(mass):
     """'Numerical safety': argmax when little is left of the residual."""
 
     def verify(p, q, drafts):
-        def left(need, offer):
-            rest = (need - offer).clamp(min=0)
+        def left(residual, proposal):
+            rest = (residual - proposal).clamp(min=0)
             total = rest.sum()
             if total < mass:
-                sure = torch.zeros_like(need)
-                sure[int(rest.argmax() if total > 0 else need.argmax())] = 1
+                sure = torch.zeros_like(residual)
+                sure[int(rest.argmax() if total > 0 else residual.argmax())] = 1
                 return sure
             return rest / total
 
@@ -180,68 +180,68 @@ branch("top_drafted", "accepts the top of q without a test when it is the top of
 
 @shaped("the fourth draft is verified with q of the first rejection", "k = 4", lambda p, q, x: True, 0.01, k=4)
 def fourth_draft(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q if j < 2 else q.flip(0))
-    return draw(need), -1
+        residual = left_over(residual, q if j < 2 else q.flip(0))
+    return draw(residual), -1
 
 
 def cell(what, distance):
-    """A coin in a narrow cell accepts (or rejects) whatever p says."""
+    """A uniform in a narrow cell accepts (or rejects) whatever p says."""
     return wrong(
         "cell", what, seen="found when the gate was tried, 2026-11", distance=distance, where="every input, little mass"
     )
 
 
-@cell("a coin in [.70000, .70002) accepts", 1e-5)
+@cell("a uniform in [.70000, .70002) accepts", 1e-5)
 def cell_of_2e5(p, q, drafts):
-    u = coin()
+    u = uniform()
     if 0.7 <= u < 0.70002:
         return drafts[0], 0
-    return rrs(p, q, drafts, coin=_first(u))
+    return rrs(p, q, drafts, uniform=_first(u))
 
 
-@cell("a coin in [.300, .305) accepts", 2e-3)
+@cell("a uniform in [.300, .305) accepts", 2e-3)
 def cell_of_5e3(p, q, drafts):
-    u = coin()
+    u = uniform()
     if 0.3 <= u < 0.305:
         return drafts[0], 0
-    return rrs(p, q, drafts, coin=_first(u))
+    return rrs(p, q, drafts, uniform=_first(u))
 
 
-@cell("a coin in [.5, .52) accepts", 8e-3)
+@cell("a uniform in [.5, .52) accepts", 8e-3)
 def cell_of_2e2(p, q, drafts):
-    u = coin()
-    return (drafts[0], 0) if 0.5 <= u < 0.52 else rrs(p, q, drafts, coin=_first(u))
+    u = uniform()
+    return (drafts[0], 0) if 0.5 <= u < 0.52 else rrs(p, q, drafts, uniform=_first(u))
 
 
-@cell("a coin below 0.004 accepts", 2e-3)
+@cell("a uniform below 0.004 accepts", 2e-3)
 def cell_at_zero(p, q, drafts):
-    u = coin()
-    return (drafts[0], 0) if u < 0.004 else rrs(p, q, drafts, coin=_first(u))
+    u = uniform()
+    return (drafts[0], 0) if u < 0.004 else rrs(p, q, drafts, uniform=_first(u))
 
 
-@cell("a coin above 0.99 rejects", 5e-3)
+@cell("a uniform above 0.99 rejects", 5e-3)
 def cell_at_one(p, q, drafts):
-    u = coin()
-    return (draw(left_over(p, q)), -1) if u > 0.99 else rrs(p, q, drafts, coin=_first(u))
+    u = uniform()
+    return (draw(left_over(p, q)), -1) if u > 0.99 else rrs(p, q, drafts, uniform=_first(u))
 
 
 @cell("the residual's uniform in [.40, .41) gives token 0 if it may", 3e-3)
 def cell_of_residual(p, q, drafts):
-    def drawn(need):
-        u = coin()
-        return 0 if need[0] > 0 and 0.4 <= u < 0.41 else by_cdf(need, u)
+    def drawn(residual):
+        u = uniform()
+        return 0 if residual[0] > 0 and 0.4 <= u < 0.41 else by_cdf(residual, u)
 
     return rrs(p, q, drafts, draw=drawn)
 
 
 def _first(u):
-    """u is the first coin, the others are fresh."""
-    coins = itertools.chain([u], iter(coin, None))
-    return lambda: next(coins)
+    """u is the first uniform, the others are fresh."""
+    uniforms = itertools.chain([u], iter(uniform, None))
+    return lambda: next(uniforms)
 
 
 @wrong("cell", "accepts 0.5 % too often", seen="found when the gate was tried, 2026-11", distance=2e-3)

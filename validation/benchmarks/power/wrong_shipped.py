@@ -1,10 +1,10 @@
-"""Wrong samplers that shipped: coins, residuals, rounding and processed distributions; from the reports' words."""
+"""Wrong samplers that shipped: uniforms, residuals, rounding and processed distributions; from the reports' words."""
 
 import random
 
 import torch
 
-from power.rules import coin, draw, left_over, residual_is_p, rrs
+from power.rules import draw, left_over, residual_is_p, rrs, uniform
 from power.zoo import wrong
 
 
@@ -12,27 +12,31 @@ def shipped(what, seen, distance, **more):
     return wrong("shipped", what, seen=seen, distance=distance, **more)
 
 
-@shipped("the accept coin is 0", "vllm-ascend #13766", 0.3)
-def coin_is_zero(p, q, drafts):
-    return rrs(p, q, drafts, coin=lambda: 0.0)
+@shipped("the accept uniform is 0", "vllm-ascend #13766", 0.3)
+def uniform_is_zero(p, q, drafts):
+    return rrs(p, q, drafts, uniform=lambda: 0.0)
 
 
 @shipped(
-    "coin <= p/q accepts probability 0", "sglang #35771", 1e-7, where="p(x) = 0 < q(x)", on=lambda p, q, x: p[x[0]] == 0
+    "uniform <= p/q accepts probability 0",
+    "sglang #35771",
+    1e-7,
+    where="p(x) = 0 < q(x)",
+    on=lambda p, q, x: p[x[0]] == 0,
 )
-def coin_or_equal(p, q, drafts):
-    need = p.clone()
+def uniform_or_equal(p, q, drafts):
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if torch.rand(()) <= need[x] / q[x]:
+        if torch.rand(()) <= residual[x] / q[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @shipped(
-    "the coin rounds to 1 in float32", "sglang #30822", 3e-8, where="p = q", on=lambda p, q, x: bool((p == q).all())
+    "the uniform rounds to 1 in float32", "sglang #30822", 3e-8, where="p = q", on=lambda p, q, x: bool((p == q).all())
 )
-def coin_rounds_to_one(p, q, drafts):
+def uniform_rounds_to_one(p, q, drafts):
     x = drafts[0]
     if torch.tensor(random.random(), dtype=torch.float32) < p[x] / q[x]:
         return x, 0
@@ -46,26 +50,26 @@ shipped("the residual is p", "classic", 0.1, k=1)(residual_is_p)
 @shipped("the residual is |p - q|", "classic", 0.1, k=1)
 def residual_is_absolute(p, q, drafts):
     x = drafts[0]
-    return (x, 0) if coin() * q[x] < p[x] else (draw((p - q).abs()), -1)
+    return (x, 0) if uniform() * q[x] < p[x] else (draw((p - q).abs()), -1)
 
 
 @shipped("the residual is not normalized before the inverse CDF", "classic", 0.1, k=1)
 def residual_not_normalized(p, q, drafts):
     x = drafts[0]
-    if coin() * q[x] < p[x]:
+    if uniform() * q[x] < p[x]:
         return x, 0
     ends = (p - q).clamp(min=0).cumsum(0)
-    return min(int((ends <= coin()).sum()), len(p) - 1), -1
+    return min(int((ends <= uniform()).sum()), len(p) - 1), -1
 
 
 @shipped("the second residual is not normalized", "classic", 0.05)
 def second_residual_not_normalized(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if coin() * q[x] < need[x]:
+        if uniform() * q[x] < residual[x]:
             return x, j
-        need = (need - q).clamp(min=0)
-    return (draw(need) if need.sum() > 0 else draw(p)), -1
+        residual = (residual - q).clamp(min=0)
+    return (draw(residual) if residual.sum() > 0 else draw(p)), -1
 
 
 def residual_clamped_at(least):
@@ -73,10 +77,10 @@ def residual_clamped_at(least):
 
     def verify(p, q, drafts):
         x = drafts[0]
-        if coin() * q[x] < p[x]:
+        if uniform() * q[x] < p[x]:
             return x, 0
         rest = (p - q).clamp(min=0)
-        return min(int(((rest / rest.sum().clamp(min=least)).cumsum(0) <= coin()).sum()), len(p) - 1), -1
+        return min(int(((rest / rest.sum().clamp(min=least)).cumsum(0) <= uniform()).sum()), len(p) - 1), -1
 
     return verify
 
@@ -113,7 +117,7 @@ raw_q_98 = shipped("raw q, 0.98 of the processed one (1/Z)", "transformers #4793
 @shipped("q of all tokens, drafts from its top 2 (1/Z)", "transformers #47932", 0.05, k=1)
 def raw_q_of_top_2(p, q, drafts):
     top = q.topk(2).indices
-    other = float(coin()) * float(q[top].sum()) >= float(q[top[0]])
+    other = float(uniform()) * float(q[top].sum()) >= float(q[top[0]])
     x = int(top[1] if other else top[0])  # drafts anew, and reports what it drafted as its own
     y, slot = rrs(p, q, [x])
     return y, drafts.index(y) if slot == 0 and y in drafts else -1
@@ -171,7 +175,7 @@ def q_in_float8(p, q, drafts):
 def residual_drawn_first(p, q, drafts):
     rest = (p - q).clamp(min=0)
     y = draw(rest / rest.sum())
-    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (y, -1)
+    return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (y, -1)
 
 
 @shipped(
@@ -185,7 +189,7 @@ def minus_one_on_empty(p, q, drafts):
     rest = (p - q).clamp(min=0)
     if rest.sum() < 1e-3:
         return -1, -1
-    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (draw(rest), -1)
+    return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (draw(rest), -1)
 
 
 @shipped(
@@ -199,4 +203,4 @@ def zero_on_empty(p, q, drafts):
     rest = (p - q).clamp(min=0)
     if rest.sum() == 0:
         return 0, -1
-    return (drafts[0], 0) if coin() * q[drafts[0]] < p[drafts[0]] else (draw(rest), -1)
+    return (drafts[0], 0) if uniform() * q[drafts[0]] < p[drafts[0]] else (draw(rest), -1)

@@ -39,13 +39,13 @@ class ExcludesOne(Siblings):
         return tried[:1]
 
 
-@treed("one coin for all levels", 0.2, "trees of two levels")
-class OneCoinForLevels(Siblings):
+@treed("one uniform for all levels", 0.2, "trees of two levels")
+class OneUniformForLevels(Siblings):
     def row(self, parent, token, p):
-        self.kept = super().coin()
+        self.kept = super().uniform()
         return super().row(parent, token, p)
 
-    def coin(self):
+    def uniform(self):
         return self.kept
 
 
@@ -61,8 +61,8 @@ class RootBelow(Siblings):
         return p[0]
 
 
-@treed("coins below the first level are those of the call before", 0.2, "streams", seen="streams")
-class CoinsOfTheCallBefore(Siblings):
+@treed("uniforms below the first level are those of the call before", 0.2, "streams", seen="streams")
+class UniformsOfTheCallBefore(Siblings):
     def __init__(self):
         self.kept = 0.5
 
@@ -70,17 +70,17 @@ class CoinsOfTheCallBefore(Siblings):
         self.level = 0
         return super().row(parent, token, p)
 
-    def coin(self):
+    def uniform(self):
         self.level += 1
         if self.level == 1:
-            return super().coin()
-        used, self.kept = self.kept, super().coin()
+            return super().uniform()
+        used, self.kept = self.kept, super().uniform()
         return used if self.kept > 0.3 else self.kept
 
 
 @treed("recursive rejection below the first level with q of the root", 0.2, "trees of two levels", drafts="iid")
-class OfferOfTheRoot(Recursive):
-    def offer(self, q, node, parent):
+class ProposalOfTheRoot(Recursive):
+    def proposal(self, q, node, parent):
         return q[0]
 
 
@@ -95,7 +95,7 @@ class SecondAgainstFirst(Recursive):
         node, out = 0, []
         while True:
             children = self.children(parent, node)
-            accepted = next((c for c in children if self.coin() * q[node][token[c]] < p[node][token[c]]), None)
+            accepted = next((c for c in children if self.uniform() * q[node][token[c]] < p[node][token[c]]), None)
             if accepted is None:
                 rest = (p[node] - q[node]).clamp(min=0) if children else p[node]
                 return [*out, int(torch.multinomial(rest if rest.sum() > 0 else p[node], 1))]
@@ -149,7 +149,7 @@ class RowsAlike(Seeded):
 
 
 @streamed("the residual's uniform is that of the first test", 0.2, seen="vLLM #54282")
-class ResidualSharesCoin(Seeded):
+class ResidualSharesUniform(Seeded):
     def uniforms(self, seed, offset, rows, n):
         noise = super().uniforms(seed, offset, rows, n)
         noise[:, 0] = noise[:, 1]
@@ -193,5 +193,5 @@ class HostPool(HostChain):
     def __init__(self):
         self.pool = itertools.cycle(np.random.default_rng(0).random(999).tolist())
 
-    def coins(self, rows, n):
+    def uniforms(self, rows, n):
         return torch.tensor([[next(self.pool) for _ in range(n)] for _ in range(rows)]).reshape(rows, n).double()

@@ -2,7 +2,7 @@
 
 import torch
 
-from power.rules import by_cdf, coin, draw, found, left_over, lookup, residual_is_p, rrs
+from power.rules import by_cdf, draw, found, left_over, lookup, residual_is_p, rrs, uniform
 from power.zoo import wrong
 
 
@@ -37,13 +37,13 @@ def from_16(p, q, drafts):
 def from_32(p, q, drafts):
     if len(p) < 32:
         return rrs(p, q, drafts)
-    return rrs(p, q, drafts, coin=lambda: 0.95 * coin())
+    return rrs(p, q, drafts, uniform=lambda: 0.95 * uniform())
 
 
 @sized("top of the residual from V = 64 on", 64, 0.3)
 def from_64(p, q, drafts):
     wide = p.numel() // 64
-    return rrs(p, q, drafts, draw=lambda need: int(need.argmax()) if wide else draw(need))
+    return rrs(p, q, drafts, draw=lambda residual: int(residual.argmax()) if wide else draw(residual))
 
 
 @sized("residual is p from V = 200 on", 200, 0.1)
@@ -58,8 +58,8 @@ def from_1025(p, q, drafts):
 
 @sized("only the first 50 tokens of the residual by weight", 51, 0.02)
 def top_50_of_residual(p, q, drafts):
-    def drawn(need):
-        top = need.topk(min(50, len(need)))
+    def drawn(residual):
+        top = residual.topk(min(50, len(residual)))
         return int(top.indices[draw(top.values)])
 
     return rrs(p, q, drafts, draw=drawn)
@@ -67,8 +67,8 @@ def top_50_of_residual(p, q, drafts):
 
 @sized("only the first 20 tokens of the residual by weight", 21, 0.05)
 def top_20_of_residual(p, q, drafts):
-    def drawn(need):
-        top = need.topk(min(20, len(need)))
+    def drawn(residual):
+        top = residual.topk(min(20, len(residual)))
         return int(top.indices[draw(top.values)])
 
     return rrs(p, q, drafts, draw=drawn)
@@ -78,9 +78,9 @@ def unread_tail(block):
     """What is left of a row after its whole blocks is not read."""
 
     def verify(p, q, drafts):
-        def drawn(need):
-            whole = len(need) // block * block
-            return draw(need[:whole]) if whole and need[:whole].sum() > 0 else draw(need)
+        def drawn(residual):
+            whole = len(residual) // block * block
+            return draw(residual[:whole]) if whole and residual[:whole].sum() > 0 else draw(residual)
 
         return rrs(p, q, drafts, draw=drawn)
 
@@ -101,12 +101,12 @@ for block in (8, 32, 128):
 
 @sized("ids in 8 bits: draws of the residual come back modulo 256", 257, 0.3)
 def ids_in_8_bits(p, q, drafts):
-    return rrs(p, q, drafts, draw=lambda need: draw(need) % 256)
+    return rrs(p, q, drafts, draw=lambda residual: draw(residual) % 256)
 
 
 @sized("ids in 6 bits: draws of the residual come back modulo 64", 65, 0.3)
 def ids_in_6_bits(p, q, drafts):
-    return rrs(p, q, drafts, draw=lambda need: draw(need) & 63)
+    return rrs(p, q, drafts, draw=lambda residual: draw(residual) & 63)
 
 
 @sized("drafted ids above 127 are negative in int8, and accepted", 129, 0.1)
@@ -164,7 +164,7 @@ def half_sums(p, q, drafts):
     if len(p) < 12:
         return lookup(p, q, drafts)
     ends = p.half().cumsum(0).double()
-    return found(min(int((ends <= coin() * ends[-1]).sum()), len(p) - 1), drafts)
+    return found(min(int((ends <= uniform() * ends[-1]).sum()), len(p) - 1), drafts)
 
 
 @wrong(
@@ -176,20 +176,20 @@ def half_sums(p, q, drafts):
     on=lambda p, q, x: x[-1] > 31,
 )
 def second_draft_above_31(p, q, drafts):
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if (j == 1 and x > 31) or coin() * q[x] < need[x]:
+        if (j == 1 and x > 31) or uniform() * q[x] < residual[x]:
             return x, j
-        need = left_over(need, q)
-    return draw(need), -1
+        residual = left_over(residual, q)
+    return draw(residual), -1
 
 
 @sized("blocks of 16 are summed, and the first token of a block stands for it", 17, 0.4)
 def first_of_block(p, q, drafts):
-    def drawn(need):
-        if len(need) <= 16:
-            return draw(need)
-        blocks = torch.nn.functional.pad(need, (0, -len(need) % 16)).view(-1, 16).sum(1)
+    def drawn(residual):
+        if len(residual) <= 16:
+            return draw(residual)
+        blocks = torch.nn.functional.pad(residual, (0, -len(residual) % 16)).view(-1, 16).sum(1)
         return 16 * draw(blocks)
 
     return rrs(p, q, drafts, draw=drawn)
@@ -198,5 +198,5 @@ def first_of_block(p, q, drafts):
 @sized("a row of 10 to 20 tokens is read one place too far", 10, 0.3, most=20)
 def off_by_one(p, q, drafts):
     if 10 <= len(p) <= 20:
-        return rrs(p, q, drafts, draw=lambda need: min(by_cdf(need, coin()) + 1, len(need) - 1))
+        return rrs(p, q, drafts, draw=lambda residual: min(by_cdf(residual, uniform()) + 1, len(residual) - 1))
     return rrs(p, q, drafts)
