@@ -95,7 +95,7 @@ def _(best, ordered):
 
     A band is mass that is drafted on the left and accepted as the token on the right. A filled box is used up, the
     empty part of a box is left over. **Above the dashed line**: the tokens of H, and the drafts that hold nothing
-    else. No band crosses it. Above, the tokens are served in full and drafts are left over; below, the drafts are
+    else. No band crosses it. Above, the tokens are covered in full and drafts are left over; below, the drafts are
     used in full and tokens are left wanting. So no other flow is better.
     """)
     mo.vstack([_words, mo.Html(svg(_figure, "The optimal flow from drafts to tokens"))])
@@ -125,7 +125,7 @@ def pairs(best):
 
 @app.cell(hide_code=True)
 def _(best, q):
-    _served = sum((best.p[y] for y in best.H), 0)
+    _covered = sum((best.p[y] for y in best.H), 0)
     _inside = np.asarray([[y in best.H for y in range(len(best.p))]])
     _wasted = plain(best.drafts.prob_all_in(rational_row(q), _inside, best.k)[0])
     _checked = certificate.check(best.certificate())
@@ -133,9 +133,9 @@ def _(best, q):
     | in fractions | |
     |:---|:---|
     | all bands together | {plain(best.flow.sum())} |
-    | p(H), what the tokens of H want | {_served} |
+    | p(H), what the tokens of H want | {_covered} |
     | Q(H), the mass of the drafts that hold nothing else | {_wasted} |
-    | 1 + p(H) - Q(H) | {1 + _served - _wasted} |
+    | 1 + p(H) - Q(H) | {1 + _covered - _wasted} |
     | the certificate, checked without a solver: alpha\\* | {_checked.alpha} |
     """)
     return

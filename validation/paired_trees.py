@@ -155,7 +155,7 @@ def drafted_trees(
     for model in (target, draft):
         model.read(prompt[:-1], range(-1, len(prompt) - 2))
         model.keep(len(prompt) - 2)
-    pending, coin = [int(prompt[-1])], np.random.default_rng((seed, 1))
+    pending, rng = [int(prompt[-1])], np.random.default_rng((seed, 1))
     for place in range(plan.places):
         wanted = {name: shape for name, shape in shapes.items() if plan.has(name, place)}
         for drafts in DRAFTS:
@@ -177,7 +177,7 @@ def drafted_trees(
         for _ in range(plan.stride):
             row = np.asarray(target.read([last], [-1]).cpu(), dtype=np.float64)
             target.keep(0)
-            last = pick(setting.distribution(row)[0], float(coin.random()))
+            last = pick(setting.distribution(row)[0], float(rng.random()))
             pending.append(last)
 
 

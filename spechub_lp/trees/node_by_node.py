@@ -50,9 +50,9 @@ class NodeByNode:
                 yield Outcome(node, reach[node] * tree.p[node])
                 continue
             verdict = self.verdict(tree, node)
-            for child, share in zip(children, verdict[0], strict=True):
-                if share > 0:
-                    reach[child] = reach[node] * share
+            for child, accept in zip(children, verdict[0], strict=True):
+                if accept > 0:
+                    reach[child] = reach[node] * accept
             yield Outcome(node, reach[node] * verdict[1])
 
     def verdict(self, tree: Drafted, node: int) -> tuple[Array, Array]:

@@ -246,10 +246,10 @@ class OptimalTree:
         for node in range(len(tree.parents)):
             first.setdefault(tree.path(node), node)
         for path, mass in ends.items():
-            yield Outcome(first[path], one * (mass / whole) * self.behind(path))
+            yield Outcome(first[path], one * (mass / whole) * self.after(path))
 
-    def behind(self, path: Tokens) -> NumpyArray:
-        """[V] distribution of the token behind an accepted path: R(c) p(y | c) - R(c y), normalized."""
+    def after(self, path: Tokens) -> NumpyArray:
+        """[V] distribution of the token after an accepted path: R(c) p(y | c) - R(c y), normalized."""
         accepted, p = self.best.accepted, self.best.model(path)[0]
         left = np.array([accepted[path] * m - accepted.get((*path, y), 0) for y, m in enumerate(p)], dtype=object)
         found: NumpyArray = left / left.sum()

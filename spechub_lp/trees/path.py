@@ -133,11 +133,11 @@ def _weight(tree: Drafted, place: Place, w: Any, p: Array, b: Array) -> Any:
 
 def _passes(p: Array, b: Array, w: Any, at_root: bool) -> tuple[Any, Array]:
     """The probability that a prefix passes when none longer does, and the distribution [V] of the token behind it."""
-    need = positive(w * p - b)
-    mass = total(need)[0]
+    residual = positive(w * p - b)
+    mass = total(residual)[0]
     rest = mass + 1 - w
     passes = w * 0 + 1 if at_root else mass / rest if rest > 0 else w * 0
-    return passes, normalize(need[None], p[None])[0]
+    return passes, normalize(residual[None], p[None])[0]
 
 
 @dataclass(frozen=True)
@@ -222,11 +222,11 @@ class BorderPath(PathThenBlock):
         mixture = self._prepare(rule, tree.p[place[0]], q, w, level)
         chosen, b = as_float64(rule.choose(mixture, x))[0], mixture.distribution[0]
         if not (level and self.pooled and isinstance(self.drafts, IID)):
-            return Choice(b, [((child,), share) for child, share in zip(children, chosen, strict=True)])
+            return Choice(b, [((child,), chance) for child, chance in zip(children, chosen, strict=True)])
         places: dict[int, tuple[Place, Any]] = {}
-        for child, token, share in zip(children, tokens, chosen, strict=True):
-            same, before = places.get(token, ((), share * 0))
-            places[token] = ((*same, child), before + share)
+        for child, token, chance in zip(children, tokens, chosen, strict=True):
+            same, before = places.get(token, ((), chance * 0))
+            places[token] = ((*same, child), before + chance)
         return Choice(b, list(places.values()))
 
     def _prepare(self, rule: Border, p: Array, q: Array, w: Any, level: bool) -> Mixture:

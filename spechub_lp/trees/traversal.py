@@ -74,12 +74,12 @@ class Traversal:
                 return
             parent = tree.parents[node]
             children[parent].pop(0)
-            need = positive(weight[parent] * p[parent] - q[parent])
-            mass = total(need)[0]
+            residual = positive(weight[parent] * p[parent] - q[parent])
+            mass = total(residual)[0]
             if parent:
                 rest = mass + 1 - weight[parent]
                 weight[parent] = mass / rest if rest > 0 else whole * 0
-            p[parent] = normalize(need[None], p[parent][None])[0]
+            p[parent] = normalize(residual[None], p[parent][None])[0]
             if isinstance(self.drafts, WithoutReplacement):
                 q[parent] = _drop(q[parent], tree.tokens[node])
             node = parent

@@ -1,4 +1,4 @@
-"""A token of probability 0 at either end of a uniform's range is found at every door; guards of any kind pass."""
+"""A token of probability 0 at either end of a uniform's range is found by every protocol; guards of any kind pass."""
 
 import random
 from collections.abc import Callable

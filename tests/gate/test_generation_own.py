@@ -1,4 +1,4 @@
-"""Our own loops as whole engines: exact joint distributions, trees deeper than one level, and a wrong loop refused."""
+"""Our own loops as whole engines: exact joint distributions, trees deeper than one level, and a wrong loop fails."""
 
 from collections.abc import Sequence
 from typing import Any

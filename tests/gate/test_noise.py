@@ -204,7 +204,7 @@ def test_a_value_that_does_not_fit_is_not_controlled_and_no_crash(value: Any) ->
     choices = ChoiceSequence((value,))
     with pytest.raises(Uncontrolled, match="equal calls ask for different noise"):
         choices.uniform(24, "torch.rand")
-    assert choices.refused
+    assert choices.rejected
     with pytest.raises(Uncontrolled):
         ChoiceSequence((5,)).pick((0.5, 0.5), "torch.multinomial")
     with pytest.raises(Uncontrolled):

@@ -200,6 +200,6 @@ def test_the_core_alone_solves_verifies_audits_and_samples(tmp_path: Path) -> No
     assert "39/100" in command("sample", "--sampler", "border", *P_AND_Q, "-n", "1000")
     document = json.loads((elsewhere / "audit.json").read_text())
     assert set(document["versions"]) == {"python", "numpy", "highspy"}
-    refused = run("-m", "spechub_lp", "gate", "math:sqrt")
-    assert refused.returncode == 2
-    assert refused.stderr.endswith("pip install 'spechub-lp[gate]'\n")
+    rejected = run("-m", "spechub_lp", "gate", "math:sqrt")
+    assert rejected.returncode == 2
+    assert rejected.stderr.endswith("pip install 'spechub-lp[gate]'\n")

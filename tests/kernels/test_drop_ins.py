@@ -62,7 +62,7 @@ def test_sglangs_tree() -> None:
 
 
 @pytest.mark.parametrize("function", [chain_speculative_sampling_triton, tree_speculative_sampling_border])
-def test_a_lossy_threshold_is_refused(function: Callable[..., None]) -> None:
+def test_a_lossy_threshold_is_rejected(function: Callable[..., None]) -> None:
     given = dict.fromkeys(list(inspect.signature(function).parameters)[:11])
     with pytest.raises(SpecHubError, match="threshold"):
         function(**given, threshold_single=0.5)

@@ -46,7 +46,7 @@ def test_one_row_serves_many_and_the_optimum_is_not_passed() -> None:
     assert found.mean[0] == pytest.approx(found.value.mean())
 
 
-def test_too_few_draws_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_draws_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_ENUMERATED", 1)
     with pytest.raises(SpecHubError, match="draws = 1; an error needs at least 2"):
         acceptance(UNMATCHED, ROWS[0], ROWS[1], draws=1)

@@ -1,6 +1,6 @@
 (* Naive rejection sampling, one draft x ~ q.
 
-   Accept x with probability min(1, p(x)/q(x)); after a refusal draw from
+   Accept x with probability min(1, p(x)/q(x)); after a rejection draw from
    (p - q)_+ normalised by its mass (from p itself when p = q: never reached).
 
    naive_lossless:    the output has law p, exactly.

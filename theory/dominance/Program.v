@@ -308,7 +308,7 @@ Qed.
 (* ---- verification rules ---- *)
 
 (* acc x j: probability to output draft j as an accepted draft, given x;
-   res x y: probability to output y after refusing all drafts, given x *)
+   res x y: probability to output y after rejecting all drafts, given x *)
 Definition verdict (acc : drafts k T -> 'I_k -> R) (res : drafts k T -> T -> R) :=
   forall x, [/\ forall j, 0 <= acc x j, forall y, 0 <= res x y
               & \sum_j acc x j + \sum_y res x y = 1].

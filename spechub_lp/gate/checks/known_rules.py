@@ -187,16 +187,16 @@ class KnownRule:
         n, k = tuples.shape
         p = target(np.tile(problem.target, (n, 1)))
         q = conditional(problem.conditionals, tuples)
-        left, reached, served = p, np.ones(n), np.zeros(n)
+        left, reached, covered = p, np.ones(n), np.zeros(n)
         accepted = np.zeros((n, k))
         for slot in order(k):
             at = _At(left, q[:, slot], p, tuples[:, slot])
             verified = ~ops.repeated(tuples, slot) if repeats else np.ones(n, dtype=bool)
             chance = np.where(verified, np.clip(accept(at), 0, 1), 0.0)
             if one_uniform:
-                accepted[:, slot] = np.maximum(chance - served, 0)
-                served = np.maximum(served, chance)
-                reached = 1 - served
+                accepted[:, slot] = np.maximum(chance - covered, 0)
+                covered = np.maximum(covered, chance)
+                reached = 1 - covered
             else:
                 accepted[:, slot] = reached * chance
                 reached = reached * (1 - chance)

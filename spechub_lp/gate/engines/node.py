@@ -82,7 +82,7 @@ class Hung(Exception):
 
 
 def check_signature(verify: Verify, name: str | None) -> None:
-    """Refuse what cannot be called with p, q and drafts; where Python knows no signature, the first call tells.
+    """Reject what cannot be called with p, q and drafts; where Python knows no signature, the first call tells.
 
     Parameters
     ----------
@@ -221,8 +221,8 @@ class NodeEngine:
             for drafts, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 outcome = self.real(problem, drafts)
-                if choices.refused:
-                    raise Uncontrolled(choices.refused)
+                if choices.rejected:
+                    raise Uncontrolled(choices.rejected)
                 if isinstance(outcome, Failure) and outcome.kind is Kind.HANG:
                     raise Hung(problem, drafts, outcome)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))

@@ -129,8 +129,8 @@ class TreeEngine:
             for tree, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 (outcome,) = self._call(problem, [tree], lambda batch: self.call(batch))
-                if choices.refused:
-                    raise Uncontrolled(choices.refused)
+                if choices.rejected:
+                    raise Uncontrolled(choices.rejected)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs
 

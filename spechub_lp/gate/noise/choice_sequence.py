@@ -46,8 +46,8 @@ class RandomDraw:
 
     Examples
     --------
-    >>> coin = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5), "torch.bernoulli")
-    >>> coin.takes(1), coin.takes(2)
+    >>> toss = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5), "torch.bernoulli")
+    >>> toss.takes(1), toss.takes(2)
     (True, False)
     """
 
@@ -77,8 +77,8 @@ class Run:
 
     Examples
     --------
-    >>> coin = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5))
-    >>> Run((coin, coin), (0, 1), "token 3").signature(2)
+    >>> toss = RandomDraw(DrawKind.PICK, 2, (0.5, 0.5))
+    >>> Run((toss, toss), (0, 1), "token 3").signature(2)
     ((), 'token 3')
     """
 
@@ -116,8 +116,8 @@ class ChoiceSequence:
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
     generator answers at random with the right distribution, an End with one place of every range. What cannot be
-    answered is remembered in `refused`, because an engine may swallow the error and go another way than it goes on real
-    noise.
+    answered is remembered in `rejected`, because an engine may swallow the error and go another way than it goes on
+    its own noise.
 
     Parameters
     ----------
@@ -137,11 +137,11 @@ class ChoiceSequence:
         self.prefix, self.rule = prefix, rule
         self.draws: list[RandomDraw] = []
         self.values: list[Value] = []
-        self.refused: str | None = None
+        self.rejected: str | None = None
 
-    def refuse(self, why: str) -> NoReturn:
+    def reject(self, why: str) -> NoReturn:
         """Raise Uncontrolled, and remember why."""
-        self.refused = self.refused or why
+        self.rejected = self.rejected or why
         raise Uncontrolled(why)
 
     def uniform(self, bits: int, source: str) -> float:
@@ -176,10 +176,10 @@ class ChoiceSequence:
     def _next(self, draw: RandomDraw) -> Value:
         place = len(self.draws)
         if place >= MOST_DRAWS:
-            self.refuse(f"it asks for more than {MOST_DRAWS} pieces of noise in one call ({draw.source})")
+            self.reject(f"it asks for more than {MOST_DRAWS} pieces of noise in one call ({draw.source})")
         value = self.prefix[place] if place < len(self.prefix) else self._by_rule(draw, place)
         if not draw.takes(value):
-            self.refuse(f"equal calls ask for different noise: this time it is {draw.source}")
+            self.reject(f"equal calls ask for different noise: this time it is {draw.source}")
         self.draws.append(draw)
         self.values.append(value)
         return value

@@ -64,7 +64,7 @@ class ControlledTorch(TorchDispatchMode):
         if handler is None and _idle(func, bound):
             return func(*args, **kwargs)
         if handler is None:
-            self.control.choices.refuse(f"torch's operator {name} draws noise that the gate cannot control")
+            self.control.choices.reject(f"torch's operator {name} draws noise that the gate cannot control")
         result = handler(bound, f"torch.{name}")
         if name.endswith("_"):
             return args[0].copy_(result)
@@ -73,7 +73,7 @@ class ControlledTorch(TorchDispatchMode):
     def _uniforms(self, shape: Any, dtype: torch.dtype | None, source: str) -> torch.Tensor:
         dtype = dtype or torch.get_default_dtype()
         if dtype not in BITS:
-            self.control.choices.refuse(f"{source} of dtype {dtype} cannot be controlled")
+            self.control.choices.reject(f"{source} of dtype {dtype} cannot be controlled")
         values = [self.control.choices.uniform(BITS[dtype], source) for _ in range(int(np.prod(shape, dtype=int)))]
         return torch.tensor(values, dtype=torch.float64).to(dtype).reshape(tuple(shape))
 
@@ -129,7 +129,7 @@ class ControlledTorch(TorchDispatchMode):
     def _random(self, a: dict[str, Any], source: str) -> torch.Tensor:
         dtype, high = a["self"].dtype, a.get("to")
         if high is None and dtype.is_floating_point:
-            self.control.choices.refuse(f"{source} without an upper end cannot be controlled for {dtype}")
+            self.control.choices.reject(f"{source} without an upper end cannot be controlled for {dtype}")
         if high is None:
             high = 2 if dtype == torch.bool else torch.iinfo(dtype).max + 1
         return self._integers(a["self"].shape, a.get("from") or 0, high, dtype, source)

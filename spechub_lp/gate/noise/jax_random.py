@@ -50,7 +50,7 @@ class ControlledJax:
         """Answer `jax.random.uniform`."""
         dtype = self._dtype(dtype)
         if dtype.name not in BITS:
-            self.control.choices.refuse(f"jax.random.uniform of dtype {dtype} cannot be controlled")
+            self.control.choices.reject(f"jax.random.uniform of dtype {dtype} cannot be controlled")
         numbers = self._many(shape, lambda: self.control.choices.uniform(BITS[dtype.name], "jax.random.uniform"))
         return self.numpy.asarray(numbers, dtype=dtype) * (maxval - minval) + minval
 
@@ -84,7 +84,7 @@ class ControlledJax:
         items = self.numpy.arange(a) if np.ndim(a) == 0 else self.numpy.asarray(a)
         weights = np.ones(items.shape[axis]) if p is None else np.array(p, dtype=np.float64)
         if not replace and shape != ():
-            self.control.choices.refuse("jax.random.choice without replacement cannot be controlled")
+            self.control.choices.reject("jax.random.choice without replacement cannot be controlled")
         picks = self._many(shape, lambda: self.control.choices.pick(weights.tolist(), "jax.random.choice"))
         return self.numpy.take(items, np.asarray(picks, dtype=np.int32), axis=axis)
 
@@ -136,9 +136,9 @@ def controlled_jax(control: Control) -> Iterator[None]:
     old += [(module, "random_bits", module.random_bits) for module in below]
     try:
         for name in public:
-            setattr(jax.random, name, getattr(stand_ins, name, _refused(control, f"jax.random.{name}")))
+            setattr(jax.random, name, getattr(stand_ins, name, _rejected(control, f"jax.random.{name}")))
         for module in below:
-            module.random_bits = _refused(control, "a function of jax.random that was imported by its name")  # type: ignore[attr-defined]
+            module.random_bits = _rejected(control, "a function of jax.random that was imported by its name")  # type: ignore[attr-defined]
         with jax.disable_jit():
             yield
     finally:
@@ -146,5 +146,5 @@ def controlled_jax(control: Control) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def _refused(control: Control, name: str) -> Callable[..., Any]:
-    return lambda *_, **__: control.choices.refuse(f"{name} draws noise that the gate cannot control")
+def _rejected(control: Control, name: str) -> Callable[..., Any]:
+    return lambda *_, **__: control.choices.reject(f"{name} draws noise that the gate cannot control")

@@ -41,7 +41,7 @@ class ControlledNumpy:
     @property
     def bit_generator(self) -> Any:
         """The state of a generator is noise as well."""
-        self._choices.refuse("it reads the bit generator of numpy.random, whose state the gate cannot control")
+        self._choices.reject("it reads the bit generator of numpy.random, whose state the gate cannot control")
 
     def spawn(self, count: int) -> list["ControlledNumpy"]:
         """Return this stand-in as often: all answer from the one choice sequence."""
@@ -58,7 +58,7 @@ class ControlledNumpy:
             raise AttributeError(name)
 
         def reject(*args: Any, **kwargs: Any) -> None:
-            self._choices.refuse(f"numpy.random's {name} draws noise that the gate cannot control")
+            self._choices.reject(f"numpy.random's {name} draws noise that the gate cannot control")
 
         return reject
 
@@ -93,7 +93,7 @@ class ControlledNumpy:
         if size is None and np.ndim(low) == np.ndim(high) == 0:
             return low + self._choices.integer(int(high - low), "numpy.random.integers")
         if np.ndim(low) or np.ndim(high):
-            self._choices.refuse("numpy.random.integers with an array of bounds cannot be controlled")
+            self._choices.reject("numpy.random.integers with an array of bounds cannot be controlled")
         return self._many(size, lambda: low + self._choices.integer(high - low, "numpy.random.integers"), dtype)
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, *rest: Any, **kw: Any) -> Any:
@@ -115,16 +115,16 @@ class ControlledNumpy:
     def multinomial(self, n: int, pvals: Any, size: Any = None) -> Any:
         """Answer with counts, one outcome after the other."""
         if size is not None:
-            self._choices.refuse("numpy.random.multinomial with a size cannot be controlled")
+            self._choices.reject("numpy.random.multinomial with a size cannot be controlled")
         counts = np.zeros(len(pvals), dtype=int)
         for _ in range(n):
             counts[self._choices.pick(np.asarray(pvals, dtype=float).tolist(), "numpy.random.multinomial")] += 1
         return counts
 
     def binomial(self, n: int, p: float, size: Any = None) -> Any:
-        """Answer with coins; more than one toss a number is refused."""
+        """Answer with 0 or 1; more than one toss a number is rejected."""
         if n != 1:
-            self._choices.refuse("numpy.random.binomial with n > 1 cannot be controlled")
+            self._choices.reject("numpy.random.binomial with n > 1 cannot be controlled")
         return self._many(size, lambda: self._choices.pick((1 - p, p), "numpy.random.binomial"), int)
 
     def permutation(self, x: Any) -> Any:
