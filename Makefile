@@ -1,5 +1,5 @@
-# make audit   set up, then audit every sampler (about two minutes)
-# make test    set up, then lint, types, fast tests, slow tests
+# make audit   set up what it needs (the core, torch, numba), then audit every sampler (about two minutes)
+# make test    set up everything, then lint, types, fast tests, slow tests
 # make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
 # make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
 # make validate  evaluate the captured rows and the token trees into validation/results
@@ -13,12 +13,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
+LIGHT   = $(VENV)/.light
 LOCK   ?= lock.txt
 
 # The CPU build of torch that the lock names. With a GPU: make TORCH=torch TORCH_INDEX=https://download.pytorch.org/whl/cu130
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH       ?=
 PIP          = $(BIN)/pip --quiet --disable-pip-version-check
+RELEASES     = grep -v '^torch==' $(LOCK) |
+TORCH_NEEDS  = filelock fsspec jinja2 networkx setuptools sympy typing-extensions
 
 ENGINES_PIP  = .venv-engines/bin/pip --quiet --disable-pip-version-check
 ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py -k "jax or installed"
@@ -27,7 +30,7 @@ GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec nump
 
 .PHONY: audit test lint fast slow validate engines torture docs theory proofs ready lock newest versions clean
 
-audit: $(READY)
+audit: $(LIGHT)
 	$(BIN)/spechub-lp audit
 
 test: lint fast slow
@@ -74,18 +77,23 @@ proofs:
 
 ready: $(READY)
 
-# Torch comes last, when all it needs is there, so that its index is asked for torch only: it may be out of reach.
-$(READY): pyproject.toml $(LOCK)
+# What the audit needs: the core, torch and numba. What torch asks for comes before it, so that its index is asked for
+# torch only: it may be out of reach.
+$(LIGHT): pyproject.toml $(LOCK)
 	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
 	grep -Eq "^# Python:.* $$version( |$$)" $(LOCK) || { \
 	    echo "$(LOCK) has no releases for Python $$version ($(PYTHON)); hint: make PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	grep -v '^torch==' $(LOCK) | $(PIP) install --no-deps -r /dev/stdin
+	$(RELEASES) $(PIP) install -c /dev/stdin hatchling editables $(TORCH_NEEDS)
 	$(if $(TORCH),echo '$(TORCH)',grep '^torch==' $(LOCK)) | \
 	    $(PIP) install --retries 2 --extra-index-url $(TORCH_INDEX) -r /dev/stdin || { \
 	    echo "torch cannot be had from $(TORCH_INDEX); hint: make TORCH_INDEX=URL of a mirror, PIP_FIND_LINKS=folder" \
 	        "with its wheel, or TORCH=torch for PyPI's build (with CUDA, gigabytes)" >&2; exit 1; }
-	$(PIP) install --no-deps --no-build-isolation -e '.[all]'
+	$(RELEASES) $(PIP) install -c /dev/stdin --no-build-isolation -e '.[capture,fast]'
+	touch $(LIGHT)
+
+$(READY): $(LIGHT)
+	$(RELEASES) $(PIP) install --no-deps -r /dev/stdin
 	touch $(READY)
 
 lock versions newest: .venv-lock/.ready

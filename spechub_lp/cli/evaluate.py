@@ -9,7 +9,7 @@ from spechub_lp._util import resources
 from spechub_lp._util.extras import require
 from spechub_lp._util.io import check_outputs
 from spechub_lp.cli import names
-from spechub_lp.cli.options import DEVICES, Html, Json, Seed, numbers, one_of, several_of
+from spechub_lp.cli.options import DEVICES, Html, Json, Seed, Verbose, numbers, one_of, several_of
 from spechub_lp.cli.terminal import ProgressBar, about, console_beside, save
 
 
@@ -41,6 +41,7 @@ def evaluate(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler to work on.")] = None,
     seed: Seed = 0,
+    verbose: Verbose = False,
     json: Json = None,
     html: Html = None,
 ) -> None:
@@ -65,5 +66,5 @@ def evaluate(
     with ProgressBar() as report:
         result = evaluation.evaluate(rows or resources.path("captured/smollm2.safetensors"), plan, jobs, report, where)
     save({**about("evaluate"), **result.document()}, json, html)
-    show_evaluation(console_beside(json, html), result)
+    show_evaluation(console_beside(json, html), result, verbose)
     raise typer.Exit(bool(result.failures))

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
-from spechub_lp.cli.options import Html, Json, OwnDrafts, Seed, one_of
-from spechub_lp.cli.terminal import Command, about, complaint, console_beside, save
+from spechub_lp.cli.options import Html, Json, OwnDrafts, Seed, Verbose, one_of
+from spechub_lp.cli.terminal import Command, ProgressBar, about, complaint, console_beside, save
 from spechub_lp.cli.terminal import run as run_app
 from spechub_lp.errors import SpecHubError, UnknownName
-from spechub_lp.gate import serialize
+from spechub_lp.gate import serialize, waivers
 from spechub_lp.gate.clock import CLOCKS
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.run import rerun as rerun_case
@@ -54,6 +54,14 @@ def gate(
     html: Html = None,
     case: Annotated[Path | None, typer.Option(help="Write the smallest failing input to this file.")] = None,
     rerun: Annotated[Path | None, typer.Option(help="Run one saved failing input again.")] = None,
+    waive: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A known small defect that shall not fail: 'KIND [on PROBLEM] [<= SIZE]: REASON'; again for more.",
+        ),
+    ] = None,
+    verbose: Verbose = False,
     level: Annotated[list[int] | None, typer.Option(help="Only these levels (0 to 3).")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds that one call may take.")] = 5.0,
     searched: Annotated[int, typer.Option(help="Problems that are searched.")] = 80,
@@ -88,16 +96,21 @@ def gate(
             searched=searched,
             claims=tuple(map(_claim, claim or ())),
             require_coverage=require_coverage,
+            waivers=tuple(map(waivers.read, waive or ())),
             levels=tuple(level) if level else Settings.levels,
         )
         settings = _checked(_with_budget(settings, budget))
         check_outputs(json=json, junit=junit, markdown=markdown, html=html, case=case)
         before = serialize.read_report(baseline) if baseline else None
         rows = _captured_rows(logits, temperature, positions, top)
-        report = rerun_case(engine, rerun, settings) if rerun else run(engine, drafts, k, settings, logits=rows)
+        with ProgressBar(thread=False) as progress:
+            if rerun:
+                report = rerun_case(engine, rerun, settings, progress)
+            else:
+                report = run(engine, drafts, k, settings, logits=rows, progress=progress)
         if before is not None:
             serialize.compare(report, before, str(baseline))
-        _write(report, json, junit, markdown, html, case, hint=rerun is None)
+        _write(report, json, junit, markdown, html, case, hint=rerun is None, verbose=verbose)
     except SpecHubError as error:
         typer.echo(complaint(error), err=True)
         raise typer.Exit(2) from None
@@ -162,7 +175,9 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None, hint: bool) -> None:
+def _write(
+    report: Report, json: Any, junit: Any, markdown: Any, html: Any, case: Path | None, hint: bool, verbose: bool
+) -> None:
     """Files first: a reader who closes the pipe must not cost one."""
     from spechub_lp.report.text.gate_table import show_gate
 
@@ -175,7 +190,7 @@ def _write(report: Report, json: Any, junit: Any, markdown: Any, html: Any, case
         write_text(markdown, gate_report.markdown(report))
     save({**about("gate"), **report.document()}, json, html)
     console = console_beside(json, junit, markdown, html, case)
-    show_gate(console, report)
+    show_gate(console, report, verbose)
     if failing and (hint or case):
         saved = case is not None and not is_stdout(case)
         again = shlex.join(["spechub-lp", "gate", report.engine, "--rerun", str(case) if saved else "FILE"])

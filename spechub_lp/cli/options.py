@@ -64,6 +64,7 @@ def several_of(words: Sequence[str]) -> Callable[[str], list[str]]:
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write every figure shown to this file; - is stdout.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write a page for a browser, without network; - is stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every table, not the verdict alone.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")]
 Drafts = Annotated[
     str,

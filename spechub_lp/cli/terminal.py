@@ -5,13 +5,15 @@ import platform
 import shlex
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
@@ -43,7 +45,7 @@ class Command(Renaming):
     """A command: while it works, what others print goes to stderr, and nobody but us chooses its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        with stdout.apart():
+        with stdout.apart(), _Working(str(ctx.info_name)):
             try:
                 return super().invoke(ctx)
             except Stopped:
@@ -71,6 +73,8 @@ def console_beside(*files: Path | None) -> "Console":
     True
     """
     from rich.console import Console
+
+    _Working.end()
 
     class Terminal(Console):
         def on_broken_pipe(self) -> None:
@@ -206,10 +210,51 @@ def save(document: dict[str, Any], json: Path | None, html: Path | None = None) 
         write_page(html, document)
 
 
+class _Working:
+    """A line on a terminal's stderr that a command works, from its first second until it shows something itself."""
+
+    after = 0.5
+    current: ClassVar["_Working | None"] = None
+
+    def __init__(self, name: str):
+        self.name, self.done, self.start = name, threading.Event(), time.monotonic()
+        self.thread = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            _Working.current = self
+            self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @staticmethod
+    def end() -> None:
+        """Take the line away; what comes now is shown by others."""
+        here, _Working.current = _Working.current, None
+        if here is not None:
+            here.done.set()
+            here.thread.join()
+
+    def _tell(self) -> None:
+        wait, shown = self.after, False
+        with suppress(OSError, ValueError):
+            while not self.done.wait(wait):
+                wait, shown = 1.0, True
+                print(f"\r{self.name}: {time.monotonic() - self.start:.0f} s ", end="", file=sys.stderr, flush=True)
+            if shown:
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 class ProgressBar:
     """A progress bar with the time that is left, on stderr; nothing at all where stderr is no terminal or a dumb one.
 
     FORCE_COLOR makes no terminal of a pipe: it is about colours.
+
+    Parameters
+    ----------
+    thread
+        Whether a thread moves it between two reports; without one, the process may fork.
 
     Examples
     --------
@@ -217,18 +262,30 @@ class ProgressBar:
     ...     report("draws", 1, 2)
     """
 
+    def __init__(self, thread: bool = True):
+        self.thread = thread
+
     def __enter__(self) -> Callable[[str, int, int], None]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        _Working.end()
         console = Console(stderr=True, width=_terminal_width())
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=console, transient=True, disable=not sys.stderr.isatty() or console.is_dumb_terminal,
+            console=console, transient=True, auto_refresh=self.thread,
+            disable=not sys.stderr.isatty() or console.is_dumb_terminal,
         )  # fmt: skip
         self.tasks: dict[str, Any] = {}
         self.bar.start()
-        return self.report
+        return self.report if self.thread else self.report_one
+
+    def report_one(self, what: str, done: int, of: int) -> None:
+        """Show the same in the one line that there is, with another description."""
+        if not self.tasks:
+            self.tasks[""] = self.bar.add_task(what, total=of)
+        self.bar.update(self.tasks[""], completed=done, description=what)
+        self.bar.refresh()
 
     def report(self, what: str, done: int, of: int) -> None:
         """Show what is being done, how much is done, and of how much."""

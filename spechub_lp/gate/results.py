@@ -66,6 +66,8 @@ ABOUT_THE_OUTPUT = (Kind.BIAS, Kind.ABOVE_OPTIMUM, Kind.KEPT_NOISE, Kind.IMPOSSI
 """Proofs that what comes out is not the target's; the others are about answers that no verification may give."""
 
 
+NEVER = 1e-9
+"""An acceptance below it is none."""
 NO_TOKEN = 1e-9
 """A smaller probability that a call gives no token is rounding."""
 
@@ -95,6 +97,8 @@ class Finding:
     """The smallest failing input, for `--rerun`."""
     problem: str | None = field(default=None, kw_only=True)
     """The name of the problem that it was seen on; None where it is about the whole run."""
+    waived: str = field(default="", kw_only=True)
+    """Why a defect that would fail the engine does not; "" where no waiver covers it."""
 
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""
@@ -335,6 +339,20 @@ class Report:
         return f"level {first}: {', '.join(kinds)}"
 
     @property
+    def waived(self) -> list[Finding]:
+        """The findings that would fail the engine and are waived."""
+        return [finding for finding in self.findings if finding.waived]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a verdict does not say and its reader must know."""
+        measured = [row for row in self.rows if row.acceptance >= 0 and row.optimum > 0]
+        if measured and max(row.acceptance for row in measured) < NEVER:
+            best = max(row.optimum for row in measured)
+            return [f"it never accepted a draft, although up to {best:.4g} is possible: every drafted token is lost"]
+        return []
+
+    @property
     def about_the_output(self) -> bool:
         """Whether some proof says that the output is wrong, and not only that an answer broke the contract."""
         return any(finding.proof and finding.kind in ABOUT_THE_OUTPUT for finding in self.findings)
@@ -386,6 +404,7 @@ class Report:
             "smallest_distance_caught": self.smallest_caught,
             "scope": self.scope,
             "inconclusive": self.inconclusive,
+            "warnings": self.warnings,
             "findings": [finding.document() for finding in self.findings],
             "problems": [row.document() for row in self.rows],
             "calls": self.calls,

@@ -1,5 +1,9 @@
 """One engine through the gate, in a child process; or one saved failing input again."""
 
+import pickle
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,9 @@ from spechub_lp.gate.engines.load import load
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import read_case
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
+from spechub_lp.gate.waivers import Findings, note_unused
+
+Progress = Callable[[str, int, int], None]
 
 GRACE = 60.0
 """Seconds beyond twice the budget and the time limit before the child process is given up."""
@@ -19,8 +26,9 @@ SHARED = 30
 
 
 def run(
-    name: str | None, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None = None, logits: Any = None
-) -> Report:
+    name: str | None, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None = None,
+    logits: Any = None, progress: Progress | None = None,
+) -> Report:  # fmt: skip
     """Gate one engine by name, in a child process.
 
     Parameters
@@ -37,6 +45,8 @@ def run(
         Problems to use instead of the built-in ones.
     logits
         Captured rows to use instead of them.
+    progress
+        Told, twice a second, what is being done, how many seconds have passed, and of how many.
 
     Returns
     -------
@@ -62,12 +72,13 @@ def run(
         adapters.find(name)
     for claim in ((drafts or "iid", k), *settings.claims):
         problems(*claim, random=0)
-    return _guarded(name, drafts, k, settings, cases, logits)
+    return _guarded(name, drafts, k, settings, cases, logits, progress)
 
 
 def _guarded(
-    name: str, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None
-) -> Report:
+    name: str, drafts: str | None, k: int, settings: Settings, cases: list[Any] | None, logits: Logits | None = None,
+    progress: Progress | None = None,
+) -> Report:  # fmt: skip
     def work(journal: Journal) -> Report:
         from spechub_lp.gate import adapters
 
@@ -75,15 +86,36 @@ def _guarded(
 
     try:
         patience = 2 * settings.seconds + settings.time_limit + GRACE
-        report: Report = in_child(work, patience * (SHARED if settings.clock == "cpu" else 1))
-        return report
+        wait = patience * (SHARED if settings.clock == "cpu" else 1)
+        report: Report = in_child(work, wait, _told(progress, name, settings.seconds))
     except ChildDied as error:
         from spechub_lp.gate.protocols import ProtocolName
 
-        return died(Report(name, ProtocolName.NODE, drafts or "iid", k, settings=settings.document()), error)
+        empty = Report(name, ProtocolName.NODE, drafts or "iid", k, settings=settings.document())
+        empty.findings = Findings(settings.waivers)
+        report = died(empty, error)
+    if not report.proved:  # which ends a run before it has seen everything
+        note_unused(report, settings.waivers)
+    return report
 
 
-def rerun(name: str | None, path: Path, settings: Settings) -> Report:
+def _told(progress: Progress | None, name: str, seconds: float) -> Callable[[bytes, int], None] | None:
+    """What watches the child: the problem of its last call, its calls, and the seconds of the budget."""
+    if progress is None:
+        return None
+    start = time.monotonic()
+
+    def watch(last: bytes, calls: int) -> None:
+        problem = ""
+        with suppress(Exception):  # the child may be writing it
+            problem = f" on {pickle.loads(last)['problem']['name']!r}" if last else ""
+        done = f", {calls:,} calls" if calls else ""
+        progress(f"{name}{problem}{done}; seconds", int(min(time.monotonic() - start, seconds)), int(seconds))
+
+    return watch
+
+
+def rerun(name: str | None, path: Path, settings: Settings, progress: Progress | None = None) -> Report:
     """Run a saved failing input again.
 
     Parameters
@@ -94,6 +126,8 @@ def rerun(name: str | None, path: Path, settings: Settings) -> Report:
         What `--case` saved.
     settings
         How hard to look.
+    progress
+        As for `run`.
 
     Returns
     -------
@@ -120,7 +154,7 @@ def rerun(name: str | None, path: Path, settings: Settings) -> Report:
         again = _saved(document["case"], settings)
     except SpecHubError as error:
         raise SpecHubError(f"{path}: {error}") from None
-    return _guarded(name, *again)
+    return _guarded(name, *again, progress)
 
 
 def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:

@@ -37,6 +37,26 @@ NARROW = 4
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """A known small defect that is shown and does not fail the engine; `waivers.read` reads it as it is typed.
+
+    Examples
+    --------
+    >>> Waiver("bias", "ties", 1e-6, "float32 sums").reason
+    'float32 sums'
+    """
+
+    kind: str
+    """Of finding."""
+    problem: str | None
+    """The name of the problem that it is seen on; None for all."""
+    at_most: float | None
+    """Its largest size; None for a defect without one."""
+    reason: str
+    """Why it may stay."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """How hard the gate looks.
 
@@ -70,12 +90,15 @@ class Settings:
     """More draft policies and numbers of drafts that the engine is for."""
     require_coverage: bool = False
     """Whether lines and conditions of the engine's Python code that no call has run make a pass inconclusive."""
+    waivers: tuple[Waiver, ...] = ()
+    """Known small defects that are shown and do not fail the engine."""
     levels: tuple[int, ...] = (0, 1, 2, 3)
     """The levels that are run: 0 boundaries, 1 exact distributions, 2 draws, 3 streams."""
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON."""
-        return vars(self) | {"levels": list(self.levels), "claims": [list(claim) for claim in self.claims]}
+        listed = {"levels": list(self.levels), "claims": [list(claim) for claim in self.claims]}
+        return vars(self) | listed | {"waivers": [vars(waiver) for waiver in self.waivers]}
 
 
 @dataclass(frozen=True)

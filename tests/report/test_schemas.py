@@ -68,6 +68,7 @@ TOLD = [
     Told("gate", "coverage", results.Coverage),
     Told("gate", "evidence", results.Evidence),
     Told("gate", "settings", settings.Settings, added=frozenset({"logits"})),
+    Told("gate", "settings.waivers.items", settings.Waiver),
     Told("gate-engine", "", generation.EngineReport),
     Told("gate-engine", "rows.items", generation.Row),
     Told(

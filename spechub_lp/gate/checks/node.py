@@ -31,6 +31,7 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Claim, odds, smallest_caught
+from spechub_lp.gate.waivers import Findings
 from spechub_lp.samplers import Sampler, by_name
 
 CONFIRMING, CHEAP = 3200, 20_000
@@ -133,6 +134,7 @@ def _checked(
         todo += [problem for claim in settings.claims for problem in claimed(*claim, seed=settings.seed)]
     report = Report(name or getattr(verify, "__name__", type(verify).__name__), ProtocolName.NODE, policy.name, k)
     report.settings = settings.document()
+    report.findings = Findings(settings.waivers)
     engine = NodeEngine(verify, settings.time_limit, journal)
     watcher = Watcher(verify)
     engine.call = watcher.watched(verify)

@@ -43,6 +43,7 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node, OutOfTime
 from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.gate.statistics.sequential import Bet, Claim, distance_bound, smallest_caught
+from spechub_lp.gate.waivers import Findings
 
 MOST_JOINT = 256
 """Outcomes of a joint distribution that is bet on as a whole."""
@@ -123,6 +124,7 @@ def _checked(
     policy, shape = (todo[0].drafts, todo[0].branching) if todo else (policies.by_name(drafts), (k,))
     report = Report(name or type(engine).__name__, protocol, policy.name, shape[0])
     report.settings = settings.document()
+    report.findings = Findings(settings.waivers)
     if note := getattr(engine, "note", ""):
         report.findings.append(Finding(Level.BOUNDARY, Kind.NOTE, note, proof=False))
     tried = TreeEngine(engine, settings.time_limit)

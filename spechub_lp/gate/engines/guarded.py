@@ -16,7 +16,10 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 
 Journal = Callable[[bytes], None]
+Watch = Callable[[bytes, int], None]
 PAGE = 4096
+HEAD = 12
+"""Bytes before the last entry: its length, and how many there were."""
 LENGTH = 8
 """Bytes of an answer's length, before it."""
 LOOK = 0.5
@@ -33,7 +36,7 @@ class ChildDied(Exception):
         """Whether it was ended by SIGKILL, which comes from outside: the system's, for want of memory, or a user's."""
 
 
-def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
+def in_child(work: Callable[[Journal], Any], seconds: float, watch: Watch | None = None) -> Any:
     """Do some work in a forked child, and return its result; where the system has no fork, do it here.
 
     Parameters
@@ -42,6 +45,8 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
         Called as work(journal); journal(entry) keeps the last entry, so that it is known when the child dies.
     seconds
         How long the child may take.
+    watch
+        Called while the child works, with the last entry and the number of entries.
 
     Returns
     -------
@@ -63,10 +68,20 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     if not hasattr(os, "fork"):
         return work(lambda entry: None)
     page = mmap.mmap(-1, PAGE)
+    count = 0
 
     def journal(entry: bytes) -> None:
+        nonlocal count
+        count += 1
         page.seek(0)
-        page.write(len(entry).to_bytes(4, "little") + entry[: PAGE - 4])
+        page.write(len(entry).to_bytes(4, "little") + count.to_bytes(8, "little") + entry[: PAGE - HEAD])
+
+    def last() -> bytes:
+        return page[HEAD : HEAD + int.from_bytes(page[:4], "little")]
+
+    def look() -> None:
+        if watch is not None:
+            watch(last(), int.from_bytes(page[4:HEAD], "little"))
 
     receive, send = os.pipe()
     sys.stdout.flush()
@@ -79,16 +94,15 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
     status: int | None = None
     try:
         os.close(send)
-        data, status = _read(receive, child, time.monotonic() + seconds)
+        data, status = _read(receive, child, time.monotonic() + seconds, look)
     finally:
         if data is None:  # hung, or we are to end; an engine may be deaf to all signals but this one
             os.kill(child, signal.SIGKILL)
         os.close(receive)
         if status is None:
             _, status = os.waitpid(child, 0)
-    last = page[4 : 4 + int.from_bytes(page[:4], "little")]
     if data is None:
-        raise ChildDied(Kind.HANG, f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last)
+        raise ChildDied(Kind.HANG, f"no verdict within {seconds:.0f} seconds: the engine hangs outside python", last())
     if data:
         ok, result = pickle.loads(data)
         if ok:
@@ -96,7 +110,7 @@ def in_child(work: Callable[[Journal], Any], seconds: float) -> Any:
         raise result
     died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     how = f"died of signal {died_of}" if died_of else "ended the process"
-    raise ChildDied(Kind.CRASH, f"the engine {how}", last, died_of == signal.SIGKILL)
+    raise ChildDied(Kind.CRASH, f"the engine {how}", last(), died_of == signal.SIGKILL)
 
 
 def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: int, parent: int) -> None:
@@ -120,13 +134,14 @@ def _work(work: Callable[[Journal], Any], journal: Journal, receive: int, send: 
         os._exit(code)
 
 
-def _read(receive: int, child: int, deadline: float) -> tuple[bytes | None, int | None]:
+def _read(receive: int, child: int, deadline: float, look: Callable[[], None]) -> tuple[bytes | None, int | None]:
     """(the answer, b"" when the child ended without one, None at the deadline; its exit status when it is known).
 
     The end of the pipe is no sign: a process that an engine left behind holds it open.
     """
     got, status = b"", None
     while True:
+        look()
         ready, _, _ = select.select([receive], [], [], max(0.0, min(LOOK, deadline - time.monotonic())))
         if ready:
             part = os.read(receive, 1 << 16)

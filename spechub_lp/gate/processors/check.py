@@ -19,6 +19,7 @@ from spechub_lp.gate.processors.requests import Requests, Step
 from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Coverage, Finding, Kind, Level, Report, Row
 from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.waivers import Findings
 from spechub_lp.typing import Array
 
 TOLERANCE = 1e-5
@@ -77,6 +78,7 @@ def check_processor(
     start = now()
     report = Report(name or type(processor).__name__, ProtocolName.PROCESSOR, "no", max(1, kept.drafts))
     report.settings = settings.document()
+    report.findings = Findings(settings.waivers)
     run = _Run(processor, kept, settings, report, Watcher(processor))
     todo = list(cases) if cases is not None else list(requests(kept, settings.seed))
     with one_thread(), run.watcher:

@@ -54,6 +54,8 @@ def content(document: dict[str, Any]) -> Content:
         f"Gate: {report.engine}",
         _sentence(report),
         [f"{report.decided[:1].upper()}{report.decided[1:]}."] * bool(report.decided)
+        + [f"Warning: {warning}." for warning in report.warnings]
+        + [f"Waived, {f.kind}: {f.message} (reason: {f.waived})." for f in report.waived]
         + [f"What could have been missed: {missed}."] * bool(missed)
         + [f"{report.calls:,} calls in {report.seconds:.1f} s."],
         [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
@@ -117,6 +119,8 @@ def _sentence(report: Report) -> str:
         said.append(f"exact distance at most {max(exact):.3g} on {len(exact)} problems")
     if drawn := [row.bound for row in report.rows if row.level == Level.DRAWS]:
         said.append(f"by draws within {max(drawn):.3g} on {len(drawn)}{'' if exact else ' problems'}")
+    if report.waived:
+        return f"{who} has known small defects that are waived, and no other: {', and '.join(said)}."
     if said:
         return f"{who} keeps the target distribution: {', and '.join(said)}."
     return f"{who} passed the boundary probes; no distribution was measured."

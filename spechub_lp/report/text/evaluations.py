@@ -41,8 +41,8 @@ PLACES = {
 }
 
 
-def show_evaluation(console: Console, result: "Evaluation") -> None:
-    """Show every table, then what failed.
+def show_evaluation(console: Console, result: "Evaluation", verbose: bool = True) -> None:
+    """Show the verdict, the tables, and what failed.
 
     Parameters
     ----------
@@ -50,14 +50,76 @@ def show_evaluation(console: Console, result: "Evaluation") -> None:
         Where.
     result
         The evaluation.
+    verbose
+        Every table, and the verdict once more behind them; otherwise the acceptances alone.
     """
     told = result.manifest.get("model") or result.manifest.get("target") or {}
     name = told.get("name", "captured rows")
+    style = "red" if result.failures else "green"
+    console.print(verdict(result), style=style)
     console.print(f"{name}: {result.positions} positions, V = {result.vocabulary:,}, {result.seconds:.0f} s\n")
-    for section in sections(result):
+    for section in sections(result) if verbose else (acceptance(result, k) for k in result.plan.ks):
         console.print(Sheet(*section))
     for failure in result.failures:
         console.print(f"FAIL  {failure}", style="red")
+    console.print(
+        verdict(result) if verbose else "-v shows domains, draft positions, hubs and losslessness", style=style
+    )
+
+
+def verdict(result: "Evaluation") -> str:
+    """Say in a line whether all that was checked held, and which samplers are nearest to the optimum of their drafts.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    str
+        PASS or FAIL, and what was checked.
+    """
+    exact, all_of = exactly_lossless(result)
+    checked = (
+        f"exactly lossless in {exact} of {all_of} small distributions" if all_of else "no exact distribution asked for"
+    )
+    k, t = result.plan.ks[0], min(result.plan.temperatures, key=lambda t: abs(t - 1))
+    shares = []
+    for sampler in chosen(result.plan.samplers, k):
+        mine = result.tally.mean((t, sampler.k, "acceptance", sampler.name))
+        best = result.tally.mean((t, k, "optimum", sampler.drafts.name)) if sampler.k == k else None
+        if mine and best and best.mean:
+            shares.append((mine.mean / best.mean, sampler.name))
+    near = [name for share, name in shares if share > max(shares)[0] - DRAW] if shares else []
+    most = (
+        f"; nearest to the optimum of their drafts at k = {k}, T = {t}: {', '.join(near)}, {max(shares)[0]:.1%}"
+        if near
+        else ""
+    )
+    if result.failures:
+        count = len(result.failures)
+        return f"FAIL: {count} check{'s' * (count > 1)} failed; {checked}{most}"
+    return f"PASS: {checked}{most}"
+
+
+def exactly_lossless(result: "Evaluation") -> tuple[int, int]:
+    """Count the exact distributions that keep the target.
+
+    Parameters
+    ----------
+    result
+        The evaluation.
+
+    Returns
+    -------
+    tuple of int
+        How many keep it, and how many there are.
+    """
+    plan = result.plan
+    keys = [(t, k, "lossless", s.name) for k in plan.ks for s in chosen(plan.samplers, k) for t in plan.temperatures]
+    held = [mean for key in dict.fromkeys(keys) if (mean := result.tally.mean(key))]
+    return sum(round(mean.mean * mean.n) for mean in held), sum(mean.n for mean in held)
 
 
 def sections(result: "Evaluation") -> Iterator[Section]:

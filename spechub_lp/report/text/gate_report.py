@@ -64,6 +64,7 @@ def headline(report: Report) -> str:
     decided = f" ({report.decided})" if report.decided else ""
     unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
     but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
+    but += f", {_count(len(report.waived), 'finding')} waived" if report.waived else ""
     what = "a logits processor" if report.protocol == "processor" else report.what_drafts
     return f"{verdict(report)}{but}: {report.engine}, {what}{decided}"
 
@@ -239,6 +240,38 @@ def counted_line(rows: list[Row]) -> str:
     return f"and {_count(len(rows), 'searched problem')} more, each at most {most:.3g} away"
 
 
+def measured_line(report: Report) -> str:
+    """Say in a line what was measured on the problems of a run.
+
+    Parameters
+    ----------
+    report
+        The gate's.
+
+    Returns
+    -------
+    str
+        The largest distance, and the acceptance that is furthest below its optimum; "" where nothing was measured.
+
+    Examples
+    --------
+    >>> report = Report("mymodule:verify", "node", "iid", 2)
+    >>> report.rows.append(Row("ties", 1, distance=0.0, bound=0.0, acceptance=0.8, optimum=0.9))
+    >>> measured_line(report)
+    "1 problem: at most 0 away from the target; furthest below the optimum on 'ties': it accepts 0.8000 of 0.9000"
+    """
+    if not report.rows:
+        return ""
+    line = f"{_count(len(report.rows), 'problem')}: at most {report.distance:.3g} away from the target"
+    compared = [row for row in report.rows if row.acceptance >= 0 and row.optimum > 0]
+    if not compared:
+        return line
+    row = max(compared, key=lambda row: row.optimum - row.acceptance)
+    return (
+        f"{line}; furthest below the optimum on {row.problem!r}: it accepts {row.acceptance:.4f} of {row.optimum:.4f}"
+    )
+
+
 def shown(report: Report, most: int = 6) -> list[Finding]:
     """Choose the findings to print: one of each kind first, then the largest distances.
 
@@ -357,7 +390,11 @@ def markdown(report: Report) -> str:
         Markdown.
     """
     lines = [f"### {headline(report)}", ""]
-    lines += [f"- **{f.kind}** (level {f.level}): {f.message}" for f in shown(report)]
+    lines += [f"- **warning**: {warning}" for warning in report.warnings]
+    lines += [
+        f"- **{f.kind}** (level {f.level}): {f.message}{f' (waived: {f.waived})' if f.waived else ''}"
+        for f in shown(report)
+    ]
     lines += [f"- {reason}" for reason in report.inconclusive]
     missed = what_was_missed(report)
     lines += [f"- {missed}"] if missed else []

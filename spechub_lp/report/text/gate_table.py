@@ -11,10 +11,11 @@ from spechub_lp.report.text.tables import Sheet, piped
 
 SEEN, UNSEEN = 66, 44
 """Columns of the cells about what was covered and what was not."""
+MOST_FOUND, MOST_FOUND_BRIEFLY = 6, 3
 VERDICT_STYLE = {Status.PASS: "green", Status.BIASED: "red", Status.INCONCLUSIVE: "yellow"}
 
 
-def show_gate(console: Console, report: Report) -> None:
+def show_gate(console: Console, report: Report, verbose: bool = True) -> None:
     """Show the gate's verdict and what it rests on.
 
     Parameters
@@ -23,12 +24,23 @@ def show_gate(console: Console, report: Report) -> None:
         Where.
     report
         The gate's.
+    verbose
+        Every table, and the verdict once more behind them; otherwise the verdict, what was found, and the tokens of a
+        failure.
     """
     console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
-    for finding in gate_report.shown(report):
-        console.print(f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}")
+    for warning in report.warnings:
+        console.print(f"  ! warning: {warning}", style="yellow")
+    for finding in gate_report.shown(report, MOST_FOUND if verbose else MOST_FOUND_BRIEFLY):
+        reason = f" (waived: {finding.waived})" if finding.waived else ""
+        console.print(
+            f"  {'!' if finding.proof else '-'} level {finding.level}, {finding.kind}: {finding.message}{reason}"
+        )
     for reason in report.inconclusive if report.status is Status.INCONCLUSIVE else ():
         console.print(f"  ? {reason}")
+    if not verbose:
+        _show_briefly(console, report)
+        return
     if (evidence := report.evidence) is not None:
         console.print()
         console.print(Sheet(gate_report.evidence_title(evidence), *gate_report.tokens_table(evidence)))
@@ -50,6 +62,18 @@ def show_gate(console: Console, report: Report) -> None:
     if missed := gate_report.what_was_missed(report):
         console.print(missed)
     console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
+    console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
+
+
+def _show_briefly(console: Console, report: Report) -> None:
+    """The tokens of a failure, what was measured in a line, and what else there is."""
+    if (evidence := report.evidence) is not None:
+        console.print()
+        console.print(Sheet(gate_report.evidence_title(evidence), *gate_report.tokens_table(evidence)))
+        console.print(gate_report.nearest_line(evidence))
+    for line in filter(None, (gate_report.measured_line(report), gate_report.what_was_missed(report))):
+        console.print(f"  {line}")
+    console.print(f"  {report.calls:,} calls in {report.seconds:.1f} s; -v shows what was covered and every problem")
 
 
 def _wrapped(table: list[tuple[str, str, str]]) -> list[list[str]]:
