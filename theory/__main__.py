@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from spechub_lp._util.io import check_writable, write_json
-from spechub_lp.cli.terminal import run
+from spechub_lp.cli.terminal import STYLE, run
 from theory import dominance_map, hunting, smt, table
 from theory.hunt import certificates, describe, hunt, recheck
 from theory.statement import read
@@ -18,9 +18,7 @@ app = typer.Typer(
     name="theory",
     help="Theorems: proved, checked, attacked.",
     add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **STYLE,
 )
 Claim = Annotated[str, typer.Argument(help='Such as "rrsw >= spechub"; the head of theory/statement.py has the words.')]
 Where = Annotated[str, typer.Option(help='Conditions, such as "q(a) > 1/2".')]

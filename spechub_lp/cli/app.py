@@ -19,7 +19,7 @@ from spechub_lp.cli.renamed import Group
 from spechub_lp.cli.sample import sample
 from spechub_lp.cli.schema import schema
 from spechub_lp.cli.solve import solve
-from spechub_lp.cli.terminal import Command, run
+from spechub_lp.cli.terminal import STYLE, Command, run
 from spechub_lp.cli.tiny_pair import tiny_pair
 
 app = typer.Typer(
@@ -27,9 +27,7 @@ app = typer.Typer(
     cls=Group,
     help="Exact distributions, certified optima and tests for multi-draft speculative decoding samplers.",
     add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **STYLE,
 )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from spechub_lp._util.io import check_outputs, is_stdout, write_json, write_text
 from spechub_lp.cli.options import Html, Json, OwnDrafts, Seed, Verbose, one_of
-from spechub_lp.cli.terminal import Command, ProgressBar, about, complaint, console_beside, save
+from spechub_lp.cli.terminal import STYLE, Command, ProgressBar, about, complaint, console_beside, save
 from spechub_lp.cli.terminal import run as run_app
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate import serialize, waivers
@@ -200,6 +200,6 @@ def _write(
 
 def main() -> None:
     """Run the command by itself, as `python -m spechub_lp.gate` does."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, **STYLE)
     app.command(cls=Command)(gate)
     run_app(app)

@@ -37,6 +37,13 @@ TRACEBACK = "SPECHUB_TRACEBACK"
 
 DEFAULT_WIDTH = 80
 
+STYLE: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+"""How every command line of ours looks: the arguments of `typer.Typer`."""
+
 MEASURED_WITH = ("numpy", "scipy", "highspy", "cvxpy", "torch")
 """Packages whose versions every document names, where they are installed."""
 

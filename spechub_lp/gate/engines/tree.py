@@ -199,7 +199,7 @@ class TreeEngine:
         outcomes = read_emitted(problem, trees, emitted)
         if self.declared.logprobs is None:
             return outcomes
-        shown = with_parameters(batch, self.declared.rows)
+        shown = with_parameters(batch, self.declared.rows)  # anew: an engine may work in what it is handed
         return with_logprobs(outcomes, batch, shown, getattr(emitted, "logprobs", None), self.declared.logprobs)
 
 

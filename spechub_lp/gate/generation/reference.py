@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp.distributions import from_logits
 from spechub_lp.gate.generation.joint import Joint
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.requests import Params, Tokens
+from spechub_lp.gate.processors.exact import Parameters, Position, processed
+from spechub_lp.gate.processors.protocol import Stage
 
 KNOWN = frozenset({
     "temperature", "top_k", "top_p", "min_p", "frequency_penalty", "masked", "logit_bias", "end_tokens", "min_tokens",
     "greedy", "n", "batch",
 })  # fmt: skip
 """Arguments that every engine means alike."""
+ORDER = (Stage.PENALTIES, Stage.TEMPERATURE, Stage.TOP_K, Stage.TOP_P, Stage.MIN_P)
+PROCESSED = ("frequency_penalty", "temperature", "top_k", "top_p", "min_p")
 
 
 def reference_joint(pair: TinyPair, prompts: Sequence[Tokens], params: Params) -> Joint | None:
@@ -87,17 +90,12 @@ def conditional(pair: TinyPair, prompt: Tokens, before: Tokens, params: Params) 
         logits = np.log(pair.target_distribution((*prompt, *before)))
     for token, bias in params.logit_bias:
         logits[token] += bias
-    for token in before:
-        logits[token] -= params.frequency_penalty
     logits[list(params.masked)] = -np.inf
     if len(before) < params.min_tokens:
         logits[list(params.end_tokens)] = -np.inf
-    if params.greedy:
-        return np.eye(len(logits))[int(logits.argmax())]
-    top_p = None if params.top_p == 1 else params.top_p
-    p = from_logits(logits[None], params.temperature, params.top_k or None, top_p)[0]
-    p = np.where(p >= params.min_p * p.max(), p, 0.0)
-    return p / p.sum()
+    at = Position(logits, Parameters(**{name: getattr(params, name) for name in PROCESSED}), prompt, before)
+    p, _ = processed(at, ORDER[:1] if params.greedy else ORDER)
+    return np.eye(len(p))[int(p.argmax())] if params.greedy else p
 
 
 def _completions(pair: TinyPair, prompt: Tokens, params: Params) -> dict[Tokens, float]:
