@@ -171,6 +171,19 @@ def test_the_joint_distribution_is_computed() -> None:
     assert sum(chances.values()) == pytest.approx(1)
 
 
+def test_a_threshold_behind_a_product_is_found_in_few_calls() -> None:
+    class Scaled(Coins):
+        def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+            import torch
+
+            first = bool(torch.rand(()) * 0.7 < 0.7 * 0.3)
+            return [[int(first), int(torch.rand(()) / 0.9 < (0.3 if first else 0.5) / 0.9), 2]]
+
+    found = joint_distribution(Scaled(), [(0,)], Params(), 3, seconds=5)
+    assert found.chances[((1, 1, 2),)] == pytest.approx(0.09, abs=3e-7)
+    assert found.calls < 2 * coins().calls
+
+
 def test_the_first_difference_is_named() -> None:
     one, two = coins().chances, coins(0.4).chances
     where = known(first_difference(one, two, 1e-6))

@@ -26,6 +26,8 @@ ENDS = (0.0, 1.0)
 """Where a uniform is looked at that was seen in a comparison, beside the other side of the comparison."""
 DIGITS = 6
 """Thresholds that differ beyond these digits are one."""
+NEAR = 4
+"""Steps of a float32 grid within which a threshold lies that was found through a product."""
 PROBES = 32
 """Random calls that the regions must explain."""
 AT_ONCE = 16
@@ -80,7 +82,7 @@ class Informed(Explorer):
 
     def __init__(self, calls: "Calls", **options: Any):
         super().__init__(calls.evaluate, coarse=True, **options)
-        self.hints, self.told = calls.hints, calls.told
+        self.hints, self.scaled, self.told = calls.hints, calls.scaled, calls.told
         self.quick = True
         """Whether a uniform that tells with what it is compared, and told nothing, is looked at from its ends only."""
 
@@ -88,7 +90,11 @@ class Informed(Explorer):
         wide = self.start
         for node in nodes:
             assert node.draw is not None
-            seen = self.hints.get(node.prefix) or (self.quick and node.draw.source in self.told)
+            seen = (
+                self.hints.get(node.prefix)
+                or self.scaled.get(node.prefix)
+                or (self.quick and node.draw.source in self.told)
+            )
             self.start = ENDS if seen else wide
             super()._split_uniforms([node])
         self.start = wide
@@ -97,9 +103,10 @@ class Informed(Explorer):
         assert node.draw is not None
         grid, reach = 2**node.draw.size, 2 ** max(0, node.draw.size - self.finest) // 2
         hints = {int(hint * grid) for hint in self.hints.get(node.prefix, ()) if 0 < hint < 1}
-        around = (
-            [(h - reach, h + reach) for h in hints] if reach else [(h - b, h - b + 1) for h in hints for b in (0, 1)]
-        )
+        scaled = {int(hint * grid) for hint in self.scaled.get(node.prefix, ()) if 0 < hint < 1}
+        around = [(h - NEAR, h + NEAR) for h in scaled]
+        for h in hints | scaled:
+            around += [(h - reach, h + reach)] if reach else [(h - b, h - b + 1) for b in (0, 1)]
         self.known = {gap for gap in around if 0 <= gap[0] and gap[1] < grid}
         return super()._middles(node, points)
 
@@ -177,6 +184,8 @@ class Calls:
         self.vocabulary, self.seconds, self.deadline = vocabulary, seconds, deadline
         self.places = Places(list(_inside(engine)))
         self.hints: dict[tuple[Any, ...], list[float]] = {}
+        self.scaled: dict[tuple[Any, ...], list[float]] = {}
+        """Thresholds of uniforms that were multiplied before they were compared."""
         self.told: set[str] = set()
         """Sources of uniforms that tell with what they are compared."""
         self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
@@ -230,18 +239,29 @@ class Calls:
         read = ask(self.engine, self.prompts, self.params, self.vocabulary, self.seconds)
         return read if isinstance(read, Failure) else tuple(part.tokens for part in read)
 
-    def _note(self, run: WatchedRun, compared: list[tuple[float, float]]) -> None:
+    def _note(self, run: WatchedRun, compared: list[tuple[int, float, float]]) -> None:
         """The other side of every comparison of a uniform, by the noise before the uniform."""
         sides: dict[float, list[float]] = defaultdict(list)
-        for a, b in compared:
+        for drawn, a, b in compared:
             sides[a].append(b)
             sides[b].append(a)
+            self._note_scaled(run, drawn - 1, a, b)
         for place, (draw, value, told) in enumerate(zip(run.draws, run.values, run.thresholds, strict=True)):
             if draw.kind is DrawKind.UNIFORM:
                 self.told |= {draw.source} if told else set()
                 found = self.hints.setdefault(run.values[:place], [])
                 seen = sides.get(value * 2.0**-draw.size, ())  # type: ignore[operator]
                 found += [x for x in (*seen, *told) if x not in found]
+
+    def _note_scaled(self, run: WatchedRun, place: int, a: float, b: float) -> None:
+        """Where the last uniform before a comparison turns it, if one side is that uniform times something."""
+        if place < 0 or run.draws[place].kind is not DrawKind.UNIFORM:
+            return
+        u = run.values[place] * 2.0 ** -run.draws[place].size  # type: ignore[operator]
+        if 0 in (a, b) or u in (a, b):
+            return
+        found = self.scaled.setdefault(run.values[:place], [])
+        found += [x for x in (u * b / a, u * a / b) if 0 < x < 1 and x not in found]
 
 
 def _hung(outcome: Any) -> bool:

@@ -28,7 +28,7 @@ class Watching(ControlledTorch):
     ...     print(torch.rand(1) < torch.tensor([0.25]))
     tensor([False])
     >>> control.compared
-    [(0.5, 0.25)]
+    [(1, 0.5, 0.25)]
     """
 
     def __init__(self, control: Control):
@@ -39,7 +39,8 @@ class Watching(ControlledTorch):
         """Run an operator, and note what it compares."""
         if func in _COMPARISONS and _few(args[0]) and _few(args[1]):
             a, b = (torch.as_tensor(x, dtype=torch.float64).reshape(-1) for x in args[:2])
-            self.control.compared += list(zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True))
+            sides = zip(*(x.tolist() for x in torch.broadcast_tensors(a, b)), strict=True)
+            self.control.compared += [(len(self.control.choices.draws), *both) for both in sides]
         return self.answer(func, types, args, kwargs)
 
 

@@ -216,8 +216,8 @@ class Control:
     """
 
     choices: ChoiceSequence
-    compared: list[tuple[float, float]] = field(default_factory=list)
-    """Both sides of comparisons that were made, where the stand-in of a generator notes them."""
+    compared: list[tuple[int, float, float]] = field(default_factory=list)
+    """How much noise had been drawn, and both sides, of each comparison that the stand-in of a generator notes."""
     watched: bool = False
     """Whether python's and numpy's uniforms tell with what they are compared."""
     thresholds: list[tuple[int, float]] = field(default_factory=list)
