@@ -7,7 +7,7 @@ from _pytest.mark import ParameterSet
 from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_chains import MUTANTS as CHAIN_MUTANTS
 from gate_mutants import CONTROLS, MUTANTS, Mutant
-from gate_table import line
+from gate_table import row
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.protocols import ProtocolName
@@ -76,4 +76,4 @@ def test_settings_are_recorded() -> None:
 
 def test_the_table_has_a_line_for_an_engine_that_nothing_is_proved_of() -> None:
     report = Report("slow", ProtocolName.NODE, "iid", 2, inconclusive=["too few draws"])
-    assert line("slow", report) == "| slow | by draws | none: inconclusive | 0 calls, 0.0 s | not seen |"
+    assert row("slow", report) == ["slow", "by draws", "none: inconclusive", "0 calls, 0.0 s", "not seen"]
