@@ -42,7 +42,11 @@ def gate(
     budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "60s",
     clock: Annotated[
         str,
-        typer.Option(help="What seconds are: wall, or cpu for CPU time.", autocompletion=one_of(tuple(CLOCKS))),
+        typer.Option(
+            help="What seconds are: wall, or cpu for CPU time.",
+            envvar="SPECHUB_CLOCK",
+            autocompletion=one_of(tuple(CLOCKS)),
+        ),
     ] = "wall",
     distance: Annotated[float, typer.Option(help="A pass by draws must prove the distance below this,")] = 0.05,
     min_power: Annotated[float, typer.Option(help="and would have caught that distance with this power.")] = 0.99,

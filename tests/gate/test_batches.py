@@ -15,6 +15,7 @@ from spechub_lp.gate import Settings, check_tree
 from spechub_lp.gate.checks import batches
 from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.checks.covered import note_coverage
+from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.problems.batches import SURE, UnlikeRows
@@ -26,7 +27,7 @@ from spechub_lp.report.html.page import page
 from spechub_lp.report.text.gate_report import junit, markdown
 from spechub_lp.report.text.gate_table import text
 
-SETTINGS = Settings(seconds=200)
+SETTINGS = Settings(seconds=200, clock="cpu")
 
 
 class Ragged(Chain):
@@ -106,6 +107,14 @@ class LastOfAnOddBatch(Ragged):
         if len(rows) % 2 and len(rows) > 1:
             rows[-1] -= 1
         return uniforms[rows], last
+
+
+class EmptyRowsShare(Ragged):
+    """A row without drafts draws with the uniform of the row above it."""
+
+    def mixed(self, uniforms: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        empty = (self.batch.token[:, 1:] >= 0).sum(dim=1) == 0
+        return uniforms, torch.where(empty, last.roll(1), last)
 
 
 class GreedyIsCatching(Ragged):
@@ -203,7 +212,8 @@ class IdsIn8Bits(ResidualIsPFrom8):
 
 def checked(engine: Any, policy: str = "iid", k: int = 1) -> Report:
     report = Report("engine", engine.protocol, policy, k)
-    check_batches(TreeEngine(engine, 5.0), by_name(policy), k, report, SETTINGS, float("inf"))
+    with chosen("cpu"):
+        check_batches(TreeEngine(engine, 5.0), by_name(policy), k, report, SETTINGS, float("inf"))
     return report
 
 
@@ -215,6 +225,7 @@ WRONG = (
     (ResidualOfRowZero(), "follow"),
     (PaddingLeaks(), "p = 0"),
     (LastOfAnOddBatch(), "1 above it"),
+    (EmptyRowsShare(), "a row without drafts depends on the row above it"),
     (GreedyIsCatching(), "follow"),
     (ResidualIsPFrom8(), "V from 9 to 1,030"),
     (IdsIn8Bits(), "V from 9 to 1,030"),

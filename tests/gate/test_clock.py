@@ -17,9 +17,10 @@ from spechub_lp.gate.engines.node import Hang, time_limit
 def test_an_unknown_clock_is_no_clock() -> None:
     with pytest.raises(UnknownName, match="Known: cpu, wall"), chosen("sun"):
         pass
-    result = CliRunner().invoke(app, ["gate", "spechub/rrs", "--clock", "sun"])
-    assert result.exit_code == 2
-    assert "unknown clock 'sun'" in result.stderr
+    for words, environment in ((["--clock", "sun"], {}), ([], {"SPECHUB_CLOCK": "sun"})):
+        result = CliRunner().invoke(app, ["gate", "spechub/rrs", *words], env=environment)
+        assert result.exit_code == 2
+        assert "unknown clock 'sun'" in result.stderr
 
 
 def test_the_clock_is_the_one_of_the_settings_and_only_for_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

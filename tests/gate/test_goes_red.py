@@ -14,7 +14,8 @@ from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
-FEW = Settings(seconds=60, searched=6)
+CPU = Settings(clock="cpu")
+FEW = Settings(seconds=60, searched=6, clock="cpu")
 SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
 
@@ -44,7 +45,7 @@ def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
 
 @pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
 def test_rejects_on_a_chain(what: str, engine: Any, drafts: str, level: int, kind: str, says: str) -> None:
-    report = check_tree(engine, drafts, 1, name=what)
+    report = check_tree(engine, drafts, 1, name=what, settings=CPU)
     found = [f for f in report.findings if f.proof and f.kind == kind]
     assert report.exit_code == 1, text(report)
     assert found, text(report)
@@ -54,7 +55,7 @@ def test_rejects_on_a_chain(what: str, engine: Any, drafts: str, level: int, kin
 
 @pytest.mark.parametrize(("what", "engine", "drafts"), [some_slow(c) for c in CHAIN_CONTROLS])
 def test_passes_on_a_chain(what: str, engine: Any, drafts: str) -> None:
-    report = check_tree(engine, drafts, 1, name=what)
+    report = check_tree(engine, drafts, 1, name=what, settings=CPU)
     assert report.status == "pass", text(report)
     if engine.protocol == "uniform":
         assert report.distance < 1e-6

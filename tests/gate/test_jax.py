@@ -64,7 +64,7 @@ def test_every_way_to_draw_is_exact(way: Any) -> None:
 
 
 def test_a_wrong_residual_is_seen() -> None:
-    wrong = Chain(lambda key, row: jax.random.categorical(key, jnp.log(jnp.maximum(row, 1e-3))))
+    wrong = Chain(lambda key, row: jax.random.categorical(key, jnp.log(jnp.maximum(row, 0.05))))
     case = TreeProblem("zeros", 3, (1,), by_name("iid"), True, 4)
     assert check_tree(wrong, "iid", 1, cases=[case], settings=EXACT).exit_code == 1
 

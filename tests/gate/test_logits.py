@@ -41,7 +41,7 @@ AUSTEN = resources.path("captured/austen")
 SMOLLM2 = resources.path("captured/smollm2.safetensors")
 V = 49152
 
-EXACT = Settings(levels=(0, 1), seconds=60)
+EXACT = Settings(levels=(0, 1), seconds=60, clock="cpu")
 LONG = 2**15
 """Where the engines below go wrong; the widest problem that the gate makes up has 8,193 tokens."""
 
@@ -157,7 +157,7 @@ SEEN = (
 
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.what in SEEN], ids=lambda m: m.what)
 def test_wrong_samplers_are_rejected_on_captured_rows(mutant: Mutant) -> None:
-    plan, settings = Logits(AUSTEN, (2.0,), positions=2, top=3), Settings(levels=(1,), seconds=60)
+    plan, settings = Logits(AUSTEN, (2.0,), positions=2, top=3), Settings(levels=(1,), seconds=60, clock="cpu")
     report = check_node(mutant.engine, mutant.drafts, mutant.k, settings=settings, logits=plan)
     assert report.exit_code == 1, text(report)
     assert any("austen[" in f.message for f in proofs(report, mutant.kind)), text(report)
@@ -181,7 +181,7 @@ def test_our_own_rules_pass_on_captured_rows(rule: str, policy: str) -> None:
 
 @pytest.mark.slow
 def test_transformers_passes_at_t_1_and_its_zero_shows_at_a_low_temperature() -> None:
-    engine, settings = transformers.engine(), Settings(levels=(1,), seconds=60)
+    engine, settings = transformers.engine(), Settings(levels=(1,), seconds=60, clock="cpu")
     report = check_tree(engine, "iid", 1, settings=settings, logits=Logits(AUSTEN, positions=1, top=4))
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6
@@ -215,12 +215,14 @@ def plan() -> Logits:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [ids_from_2_to_15_dropped, half_sums_of_very_wide_rows])
 def test_the_made_up_problems_cannot_see_what_only_a_real_vocabulary_shows(engine: Any) -> None:
-    report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60, searched=4))
+    report = check_node(engine, "iid", 1, settings=Settings(levels=(0, 1), seconds=60, searched=4, clock="cpu"))
     assert report.status == "pass", text(report)
 
 
 def test_dropped_ids_are_seen_on_captured_rows(plan: Logits) -> None:
-    report = check_node(ids_from_2_to_15_dropped, "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
+    report = check_node(
+        ids_from_2_to_15_dropped, "iid", 1, settings=Settings(levels=(0, 2), seconds=60, clock="cpu"), logits=plan
+    )
     assert any("ids from 32,768 on come out 0 times" in f.message for f in proofs(report, "bias")), text(report)
 
 
@@ -231,9 +233,9 @@ def test_half_precision_sums_are_seen_on_captured_rows(plan: Logits) -> None:
 
 @pytest.mark.slow
 def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan: Logits) -> None:
-    settings = Settings(levels=(0, 1), seconds=60)
+    settings = Settings(levels=(0, 1), seconds=60, clock="cpu")
     assert check_tree(IdsIn15Bits(), "iid", 1, settings=settings).status == "pass"
-    report = check_tree(IdsIn15Bits(), "iid", 1, settings=Settings(levels=(0, 2), seconds=60), logits=plan)
+    report = check_tree(IdsIn15Bits(), "iid", 1, settings=Settings(levels=(0, 2), seconds=60, clock="cpu"), logits=plan)
     assert report.exit_code == 1, text(report)
     assert any("(V = 49,152)" in f.message for f in proofs(report, "illegal path")), text(report)
 
@@ -241,7 +243,9 @@ def test_ids_in_15_bits_are_seen_on_captured_chains_only(plan: Logits) -> None:
 @pytest.mark.slow
 def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary() -> None:
     rows = whole_rows(("p and q far apart", "the flattest p"))
-    report = check_node(lambda p, q, x: (x[0], 0), "iid", 2, settings=Settings(levels=(2,), seconds=60), logits=rows)
+    report = check_node(
+        lambda p, q, x: (x[0], 0), "iid", 2, settings=Settings(levels=(2,), seconds=60, clock="cpu"), logits=rows
+    )
     assert {f.kind for f in report.findings if f.proof} <= {"bias", "above the optimum"}
     assert report.exit_code == 1, text(report)
     watched = captured(rows).wide(policies.by_name("iid"), 2)
@@ -256,7 +260,7 @@ def test_acceptance_above_the_optimum_is_a_proof_at_full_vocabulary() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "policy"), [(rrs, "iid"), (rrsw, "without_replacement"), (target_lookup, "iid")])
 def test_right_samplers_pass_at_full_vocabulary(plan: Logits, engine: Any, policy: str) -> None:
-    settings = Settings(levels=(0, 2), distance=0.2, seconds=60)
+    settings = Settings(levels=(0, 2), distance=0.2, seconds=60, clock="cpu")
     report = check_node(engine, policy, 2, settings=settings, logits=plan)
     assert report.status == "pass", text(report)
     assert report.smallest_caught < 0.2
@@ -269,7 +273,7 @@ def test_right_samplers_pass_at_full_vocabulary(plan: Logits, engine: Any, polic
     ("engine", "drafts", "k"), [(Chain(), "iid", 1), (Siblings(), "top_k", 2), (transformers.engine(), "iid", 1)]
 )
 def test_right_batch_engines_pass_at_full_vocabulary(engine: Any, drafts: str, k: int) -> None:
-    settings = Settings(levels=(0, 2), distance=0.35, seconds=60)
+    settings = Settings(levels=(0, 2), distance=0.35, seconds=60, clock="cpu")
     report = check_tree(engine, drafts, k, settings=settings, logits=whole_rows(KINDS[:3]))
     assert report.status == "pass", text(report)
 

@@ -16,7 +16,7 @@ from spechub_lp.gate.engines.node import NodeEngine, one_thread
 from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
-SETTINGS = Settings(seconds=200)
+SETTINGS = Settings(seconds=200, clock="cpu")
 
 
 def remembered(verify: Any, before: int = 0, exact: bool = True) -> Report:

@@ -28,7 +28,7 @@ from spechub_lp.report.html.page import page
 from spechub_lp.report.text.gate_report import covered, junit, markdown, what_was_missed
 from spechub_lp.report.text.gate_table import text
 
-EXACT = Settings(levels=(1,), seconds=400, searched=12)
+EXACT = Settings(levels=(1,), seconds=400, searched=12, clock="cpu")
 
 
 def naive(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def test_noise_that_is_not_controlled_is_searched_by_draws() -> None:
         torch.randn(1)
         return residual_is_p(p, q, drafts) if len(p) > 5 else naive(p, q, drafts)
 
-    report = check_node(opaque, "iid", 1, settings=Settings(draws=400, seconds=60, searched=24))
+    report = check_node(opaque, "iid", 1, settings=Settings(draws=400, seconds=60, searched=24, clock="cpu"))
     found = [f for f in report.findings if f.proof]
     assert [f.level for f in found] == [Level.DRAWS], text(report)
     assert str(found[0].problem).startswith("searched ")

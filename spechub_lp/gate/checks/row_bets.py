@@ -70,6 +70,11 @@ class Bets:
         self._pairs(rows, y, kept, plain if differ is None else plain & (index >= min(differ)), told, "a row")
         if differ is not None:
             self._pairs(rows, y, kept, plain & np.isin(index, differ), told, "a row that answers differently alone")
+        for above, row in ((1, "above"), (-1, "below")):
+            # Noise that is shared shows in the order of the ids, so these are rows that have the same names.
+            name = f"the row {row} it in the batch, under the same names"
+            who, asked = "a row without drafts", plain & (rows.lengths == 0)
+            self._pair(rows, y[:, 0], asked, who, y[:, 0], kept, _same_names(rows, index - above), name)
         self.before[rows.size] = y[:, 0], kept
         top = rows.distributions[0, rows.base, 0, -1].argmax(axis=1)
         chance = rows.distributions[0, rows.base, 0, -1].max(axis=1)
@@ -136,7 +141,7 @@ class Bets:
 
     def won(self, false_alarm: float) -> tuple[TableBet | EqualBet | None, Level, Kind, str] | None:
         """The richest bet, a few batches after the first one passed its line, so that the cause shows."""
-        pairs = len(APART) + 6 + OTHERS
+        pairs = len(APART) + 8 + OTHERS
         alpha = false_alarm / (2 * (4 * pairs + CLASSES * (self.depth + 1)))
         bets = [(bet.log_wealth, key, bet) for d in (self.tables, self.equal) for key, bet in d.items()]
         line = math.log(1 / alpha)
@@ -154,6 +159,13 @@ class Bets:
             said = f"outputs repeat themselves {lag} rows later (or at a divisor of that): noise is used again"
             return (None, Level.STREAM, Kind.KEPT_NOISE, said) if lag else None
         return None
+
+
+def _same_names(rows: UnlikeRows, partner: Array) -> Array:
+    """[B] the partners that name the base's tokens as the row does; -1 for others."""
+    inside = np.clip(partner, 0, rows.size - 1)
+    found: Array = np.where((rows.names[inside] == rows.names).all(axis=1) & (partner == inside), partner, -1)
+    return found
 
 
 def _equal_above(rows: UnlikeRows) -> Array:
