@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
-from spechub_lp.kernels.classes import ClassSums, class_of, class_sums, residual_blocks, residual_draw
+from spechub_lp.kernels.classes import WHOLE, ClassSums, class_of, class_sums, grain_sum, odds_times
+from spechub_lp.kernels.residual import residual_blocks, residual_draw
 
 with extra("torch", "the kernels"):
     import torch
@@ -77,7 +78,7 @@ class Prepared:
         """The mass [B] of (w p - b)+."""
         over = self.mixture.density * self.scale[:, 1:]
         blocks, _ = residual_blocks(self.p, self.q, self.rank, self.first, over, self.scale[:, :1])
-        return blocks.sum(dim=1)
+        return blocks.sum(dim=1).double() / WHOLE
 
 
 def prepare(
@@ -115,35 +116,43 @@ def prepare(
     >>> prepare(p, q, 2, replaced=False).mixture.hit.round(decimals=3).tolist()  # some draft is among the best j
     [[0.0, 0.486, 1.0, 1.0]]
     """
-    drafts = torch.full((p.shape[0], 1), k, device=p.device) if isinstance(k, int) else k
-    first = torch.log2(drafts.float()).ceil()
-    if not replaced:
-        top, token = q.max(dim=1, keepdim=True)
-        first = (1 - torch.log2((1 - top.float()).clamp_min(2.0**-23))).ceil()  # b/q is at most 1 + 1 / (1 - q(hub))
+    top, token = q.max(dim=1, keepdim=True) if not replaced else (q[:, :1], None)
+    first = _first(p, k) if replaced else _first_of_hub(top)
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     rank, sums = _sorted(p, q, not replaced) if sort else (None, class_sums(p, q, first, pairs=not replaced))
-    missed = mixture.missed_iid(sums.q, drafts if replaced else 1)
-    if sums.odds is not None and sums.odds_q is not None:
-        # the sum by which the tokens up to 1/2 were told apart: to its last bit
-        share = top.double() / (sums.q_sum if sort else q.sum(dim=1, keepdim=True, dtype=torch.float64))
+    missed = mixture.missed_iid(sums.q, k if replaced else 1)
+    if sums.odds_q is not None and token is not None:
+        share = top.double() / sums.q_sum
         place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
-        pair = mixture.missed_pair(sums.q, sums.odds, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
-        missed = torch.where(drafts > 1, pair, missed)
+        pair = mixture.missed_pair(sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
+        missed = torch.where(torch.as_tensor(k, device=p.device) > 1, pair, missed)
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
     return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1))
 
 
+def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
+    """Where the classes begin [B, 1] for k independent drafts: b/q is at most k."""
+    if isinstance(k, int):
+        return torch.full((p.shape[0], 1), float((k - 1).bit_length()), device=p.device)
+    return torch.log2(k.float()).ceil()
+
+
+def _first_of_hub(top: torch.Tensor) -> torch.Tensor:
+    """The same without replacement, where the likeliest draft has `top`: b/q is at most 1 + 1 / (1 - top)."""
+    left = (1 - top.float()).clamp_min(2.0**-23)
+    return (128 - (left.view(torch.int32) >> 23)).float()
+
+
 def _sorted(p: torch.Tensor, q: torch.Tensor, pairs: bool) -> tuple[torch.Tensor, ClassSums]:
     """Places and sums where every token is a place of its own; tokens that q cannot draft come last."""
     target, draft = p.double(), q.double()
-    p_sum, q_sum = target.sum(dim=1, keepdim=True), draft.sum(dim=1, keepdim=True)
-    order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True)
+    p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
+    order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
     draft = (draft / q_sum).gather(1, order)
     target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    odds = torch.where(draft > 0.5, 0.0, draft / (1 - draft).clamp_min(0.5)) if pairs else None
-    return rank, ClassSums(target, draft, odds, None if odds is None else odds * draft, p_sum, q_sum)
+    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, p_sum, q_sum)
 
 
 def choose(

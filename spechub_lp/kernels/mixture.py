@@ -13,6 +13,7 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
+from spechub_lp.kernels.classes import WHOLE, grains
 
 with extra("torch", "the kernels"):
     import torch
@@ -63,22 +64,25 @@ def missed_iid(q: torch.Tensor, k: torch.Tensor | int) -> torch.Tensor:
     >>> missed_iid(torch.tensor([[0.5, 0.5]]), 2).tolist()
     [[1.0, 0.25, 0.0]]
     """
-    behind: torch.Tensor = _behind(q).clamp_max(1) ** k
-    return behind
+    behind: torch.Tensor = _behind(q).clamp_max(1)
+    if not isinstance(k, int):
+        return torch.as_tensor(behind**k)
+    power = torch.ones_like(behind)
+    while k:  # products alone are rounded alike on every device
+        power, behind, k = (power * behind if k & 1 else power), behind * behind, k >> 1
+    return power
 
 
-def missed_pair(
-    q: torch.Tensor, odds: torch.Tensor, odds_q: torch.Tensor, top: torch.Tensor, top_place: torch.Tensor
-) -> torch.Tensor:
+def missed_pair(q: torch.Tensor, odds_q: torch.Tensor, top: torch.Tensor, top_place: torch.Tensor) -> torch.Tensor:
     """Return the probability that two drafts without replacement are both at or behind each boundary.
 
-    For the tokens H behind it, it is the sum over x in H of q(x) / (1 - q(x)) (q(H) - q(x)). A token above 1/2 stands
-    alone, so that no 1 - q cancels.
+    For the tokens H behind it, it is the sum over x in H of q(x) / (1 - q(x)) (q(H) - q(x)), which is
+    q(H)^2 - (1 - q(H)) sum q(x)^2 / (1 - q(x)). A token above 1/2 stands alone, so that no 1 - q cancels.
 
     Parameters
     ----------
-    q, odds, odds_q : [B, n]
-        Sums of q, and of q / (1 - q) and q^2 / (1 - q) over the tokens up to 1/2.
+    q, odds_q : [B, n]
+        Sums of q, and of q^2 / (1 - q) over the tokens up to 1/2.
     top : [B, 1]
         The draft probability of the token above 1/2, or 0.
     top_place : [B, 1]
@@ -92,8 +96,8 @@ def missed_pair(
     Examples
     --------
     >>> q = torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.float64)  # the tokens 1, 2: 1/4 * 1/3 twice
-    >>> none, odds = torch.zeros(1, 1, dtype=torch.float64), q / (1 - q)
-    >>> missed_pair(q, odds, odds * q, none, none.long()).round(decimals=3).tolist()
+    >>> none = torch.zeros(1, 1, dtype=torch.float64)
+    >>> missed_pair(q, q * q / (1 - q), none, none.long()).round(decimals=3).tolist()
     [[1.0, 0.167, 0.0, 0.0]]
     """
     places = torch.arange(q.shape[1] + 1, device=q.device)
@@ -101,7 +105,7 @@ def missed_pair(
     light = _behind(q - torch.where(places[:-1] == top_place, top, 0.0))
     others = light[:, :1]
     whole = light + torch.where(has_top, top, 0.0)
-    first_light = _behind(odds) * whole - _behind(odds_q)
+    first_light = light * whole - _behind(odds_q) * (1 - whole)
     first_top = torch.where(has_top, torch.where(others > 0, top * light / others.clamp_min(1e-300), 1.0), 0.0)
     return (first_light + first_top).clamp(0, 1)
 
@@ -222,8 +226,10 @@ def _edges(x: Any, y: Any, place: Any, out: Any) -> None:
 
 
 def _before(a: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.pad(a.cumsum(dim=1), (1, 0))
+    """Sums [B, n + 1] of a [B, n] before each boundary."""
+    return torch.nn.functional.pad(grains(a).cumsum(dim=1), (1, 0)).double() / WHOLE
 
 
 def _behind(a: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.pad(a.flip(1).cumsum(dim=1).flip(1), (0, 1))
+    upto = torch.nn.functional.pad(grains(a).cumsum(dim=1), (1, 0))
+    return (upto[:, -1:] - upto).double() / WHOLE

@@ -9,7 +9,7 @@ from spechub_lp import samplers
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border
-from spechub_lp.kernels.classes import plain_draw
+from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.base import Sampler
 
 with extra("torch", "the kernels"):

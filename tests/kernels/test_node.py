@@ -11,8 +11,8 @@ from spechub_lp import cut, samplers
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border, classes, mixture
-from spechub_lp.kernels.classes import plain_draw
 from spechub_lp.kernels.node import verify
+from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.border.merge_tree import merge
 from spechub_lp.sampling import draw_drafts, inverse_cdf
 from spechub_lp.typing import FloatArray
