@@ -9,6 +9,7 @@ from spechub_lp import samplers
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border
+from spechub_lp.kernels.device import by_triton
 from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.base import Sampler
 
@@ -17,6 +18,8 @@ with extra("torch", "the kernels"):
 
 KERNELS: dict[type[Sampler], bool] = {samplers.Border: True, samplers.BorderBucketed: True, samplers.BorderWor: False}
 """The rules with a kernel of their own, and whether their drafts are drawn with replacement."""
+REJECTION: dict[type[Sampler], bool] = {samplers.RRS: True, samplers.RRSw: False}
+"""The rules that have a kernel in Triton alone, and whether their drafts are drawn with replacement."""
 MOST_PAIRED = 2
 """Drafts without replacement that the kernel takes."""
 NOTHING = -1
@@ -83,6 +86,10 @@ def verify(
     """
     sampler = samplers.by_name(rule, drafts.shape[1]) if isinstance(rule, str) else rule
     _fit(p, q, drafts, u)
+    if by_triton(p):
+        found = _by_triton(sampler, p, q, drafts, u, sort)
+        if found is not None:
+            return found
     p, q = floats(p), floats(q)
     q = q if q.dtype == p.dtype else q.to(p.dtype)
     kernel = _border(sampler, p, q, drafts, u, sort)
@@ -142,6 +149,26 @@ def holds_mass(a: torch.Tensor) -> torch.Tensor:
     return (a.sum(dim=1) - 1).abs() < 0.1
 
 
+def _by_triton(
+    sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor, sort: bool | None
+) -> Verified | None:
+    """Verify by a kernel in Triton; None where the rule has none."""
+    from spechub_lp.kernels import triton_border, triton_rejection
+
+    if type(sampler) in REJECTION:
+        return Verified(*triton_rejection.verify(p, q, x, u, replaced=REJECTION[type(sampler)]))
+    replaced = KERNELS.get(type(sampler))
+    if replaced is None or not (replaced or sampler.k <= MOST_PAIRED):
+        return None
+    return Verified(*triton_border.verify(p, q, x, u, replaced=replaced or sampler.k == 1, sort=_sorts(sampler, p, sort)))
+
+
+def _sorts(sampler: Sampler, p: torch.Tensor, sort: bool | None) -> bool:
+    if sort is None:
+        return not isinstance(sampler, samplers.BorderBucketed) and p.shape[1] <= border.MOST_SORTED
+    return sort
+
+
 def _border(
     sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor, sort: bool | None
 ) -> tuple[torch.Tensor, Any] | None:
@@ -149,9 +176,8 @@ def _border(
     replaced = KERNELS.get(type(sampler))
     if replaced is None or not (replaced or sampler.k <= MOST_PAIRED):
         return None
-    if isinstance(sampler, samplers.BorderBucketed):
-        sort = False if sort is None else sort
-    prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=sort)
+    replaced = replaced or sampler.k == 1
+    prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=_sorts(sampler, p, sort))
     share = border.choose(prepared, x, u[:, 0], replaced=replaced)
     return share * prepared.accept(x), prepared.residual
 
