@@ -24,7 +24,7 @@ RELEASES     = grep -v '^torch==' $(LOCK) |
 TORCH_NEEDS  = filelock fsspec jinja2 networkx setuptools sympy typing-extensions
 
 ENGINES_PIP  = .venv-engines/bin/pip --quiet --disable-pip-version-check
-ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py -k "jax or installed"
+ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py tests/kernels/test_triton.py -k "jax or installed or triton"
 GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec numpy pytest rich safetensors scipy \
                transformers typer
 

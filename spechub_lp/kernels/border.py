@@ -116,16 +116,17 @@ def prepare(
     >>> prepare(p, q, 2, replaced=False).mixture.hit.round(decimals=3).tolist()  # some draft is among the best j
     [[0.0, 0.486, 1.0, 1.0]]
     """
-    top, token = q.max(dim=1, keepdim=True) if not replaced else (q[:, :1], None)
-    first = _first(p, k) if replaced else _first_of_hub(top)
+    hub = None if replaced else q.max(dim=1, keepdim=True)
+    first = _first(p, k) if hub is None else _first_of_hub(hub.values)
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     rank, sums = _sorted(p, q, not replaced) if sort else (None, class_sums(p, q, first, pairs=not replaced))
     missed = mixture.missed_iid(sums.q, k if replaced else 1)
-    if sums.odds_q is not None and token is not None:
+    if sums.odds_q is not None and hub is not None:
+        top, token = hub
         share = top.double() / sums.q_sum
         place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
         pair = mixture.missed_pair(sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
-        missed = torch.where(torch.as_tensor(k, device=p.device) > 1, pair, missed)
+        missed = torch.where(k > 1, pair, missed) if isinstance(k, torch.Tensor) else pair if k > 1 else missed
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
     return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1))

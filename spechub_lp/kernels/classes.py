@@ -1,8 +1,9 @@
 """The first pass over a whole vocabulary: sums over classes of p/q.
 
 A class is the exponent and the first bits of the mantissa of p/q in float32, so an edge is a shift of bits, and no
-sort is made; sums are integers, so they do not depend on their order. Columns are worked on in slabs, so that what a pass holds beside its inputs does not grow with V on a CPU.
-Nothing here waits for the device: no shape and no branch depends on what the rows hold.
+sort is made; sums are integers, so they do not depend on their order. Columns are worked on in slabs, so that what a
+pass holds beside its inputs does not grow with V on a CPU. Nothing here waits for the device: no shape and no branch
+depends on what the rows hold.
 """
 
 from collections.abc import Iterator

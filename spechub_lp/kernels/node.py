@@ -160,7 +160,9 @@ def _by_triton(
     replaced = KERNELS.get(type(sampler))
     if replaced is None or not (replaced or sampler.k <= MOST_PAIRED):
         return None
-    return Verified(*triton_border.verify(p, q, x, u, replaced=replaced or sampler.k == 1, sort=_sorts(sampler, p, sort)))
+    return Verified(
+        *triton_border.verify(p, q, x, u, replaced=replaced or sampler.k == 1, sort=_sorts(sampler, p, sort))
+    )
 
 
 def _sorts(sampler: Sampler, p: torch.Tensor, sort: bool | None) -> bool:

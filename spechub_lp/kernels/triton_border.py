@@ -10,113 +10,45 @@
 
 from typing import Any
 
-import torch
-import triton
-import triton.language as tl
-
+from spechub_lp._util.extras import extra
 from spechub_lp.kernels import classes
 from spechub_lp.kernels.triton_pieces import (
-    BLOCK, CLASSES, EXACT, NO_FRACTION, TINY, ULP, WHOLE, class_of, divide, entry, first_above, grains, jit,
+    BLOCK,
+    CLASSES,
+    EXACT,
+    TINY,
+    ULP,
+    WHOLE,
+    _class_of,
+    _coin,
+    _entry,
+    _first_above,
+    _grains,
+    jit,
+)  # fmt: skip
+from spechub_lp.kernels.triton_sums import (
+    COPIES,
+    SHORT,
+    WIDE,
+    _hub_kernel,
+    _hub_start,
+    _ranks_kernel,
+    _sums_kernel,
 )  # fmt: skip
 
-WIDE, SHORT = 1024, 32
-"""Tokens that a program sums, and that one ranks."""
+with extra("torch", "the kernels in Triton"):
+    import torch
+    import triton
+    import triton.language as tl
+
 MOST_TURNS = tl.constexpr(64)
 """Steps to the edge of a hull; a few are enough, so this only ends a circle that rounding could make."""
 
 
 @jit
-def _hub_kernel(q, heads, width, stride, real: tl.constexpr, size: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Row sums of q in grains and bits of the largest entry in float32: heads [B, 2]."""
-    row = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * size + tl.arange(0, size)
-    draft = tl.load(q + row * stride + at, mask=at < width, other=0.0).to(real)
-    tl.atomic_add(heads + row * 2, tl.sum(grains(draft), axis=0), sem="relaxed")
-    code = draft.to(tl.float32).to(tl.int32, bitcast=True).to(tl.int64)
-    tl.atomic_max(heads + row * 2 + 1, tl.max(code, axis=0), sem="relaxed")
-
-
-@jit
-def hub_first(code):  # type: ignore[no-untyped-def]
-    """Where the classes begin without replacement (`border._first_of_hub`)."""
-    left = tl.maximum(1 - code.to(tl.int32).to(tl.float32, bitcast=True), 2.0**-23)
-    return 128 - (left.to(tl.int32, bitcast=True) >> 23)
-
-
-@jit
-def _sums_kernel(  # type: ignore[no-untyped-def]
-    p, q, heads, tables, first, width, p_stride, q_stride,
-    real: tl.constexpr, pairs: tl.constexpr, columns: tl.constexpr, size: tl.constexpr,
-):  # fmt: skip
-    """tables [B, CLASSES * columns + 3]: sums by class in grains, p of what q cannot draft, bad entries, the hub."""
-    row = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * size + tl.arange(0, size)
-    there = at < width
-    target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
-    draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
-    if pairs:
-        first = hub_first(tl.load(heads + row * 2 + 1))
-    own = tables + row * (CLASSES * columns + 3)
-    cell = own + class_of(target, draft, first) * columns
-    held, mass, drafted = grains(target), grains(draft), draft != 0
-    tl.atomic_add(cell, held, mask=drafted & (held != 0), sem="relaxed")
-    tl.atomic_add(cell + 1, mass, mask=mass != 0, sem="relaxed")
-    if pairs:
-        share = draft.to(tl.float64) / (tl.load(heads + row * 2).to(tl.float64) / WHOLE)
-        odds = tl.where(share > 0.5, 0.0, share / tl.maximum(1 - share, 0.5)) * share
-        extra = grains(odds)
-        tl.atomic_add(cell + 2, extra, mask=extra != 0, sem="relaxed")
-        tl.store(own + CLASSES * columns + 2 + at * 0, at.to(tl.int64), mask=there & (share > 0.5))
-    undrafted = tl.sum(tl.where(drafted, 0, held), axis=0)
-    bad = tl.sum(((target - target != 0) | (draft - draft != 0)).to(tl.int64), axis=0)
-    tl.atomic_add(own + CLASSES * columns, undrafted, mask=undrafted != 0, sem="relaxed")
-    tl.atomic_add(own + CLASSES * columns + 1, bad, mask=bad != 0, sem="relaxed")
-
-
-@jit
-def _ranks_kernel(  # type: ignore[no-untyped-def]
-    p, q, ranks, placed, totals, width, p_stride, q_stride,
-    real: tl.constexpr, pad: tl.constexpr, size: tl.constexpr, step: tl.constexpr,
-):  # fmt: skip
-    """Each token's place in falling p/q: ranks [B, V], p and q by place [B, 2, V], totals [B, 4] (sums, bad, hub)."""
-    row = tl.program_id(0).to(tl.int64)
-    every = tl.arange(0, pad)
-    target = tl.load(p + row * p_stride + every, mask=every < width, other=0.0).to(real).to(tl.float64)
-    draft = tl.load(q + row * q_stride + every, mask=every < width, other=0.0).to(real).to(tl.float64)
-    p_sum = tl.sum(grains(target), axis=0).to(tl.float64) / WHOLE
-    q_sum = tl.sum(grains(draft), axis=0).to(tl.float64) / WHOLE
-    bad = tl.sum(((target - target != 0) | (draft - draft != 0)).to(tl.float64), axis=0)
-    at = tl.program_id(1) * size + tl.arange(0, size)
-    there = at < width
-    own_p = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real).to(tl.float64)
-    own_q = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real).to(tl.float64)
-    ratio = tl.where(own_q > 0, own_p / own_q, -1.0)
-    rank = tl.zeros([size], dtype=tl.int32)
-    for start in range(0, pad, step):
-        other = start + tl.arange(0, step)
-        other_p = tl.load(p + row * p_stride + other, mask=other < width, other=0.0).to(real).to(tl.float64)
-        other_q = tl.load(q + row * q_stride + other, mask=other < width, other=0.0).to(real).to(tl.float64)
-        rival = tl.where(other < width, tl.where(other_q > 0, other_p / other_q, -1.0), -2.0)
-        before = (rival[None, :] > ratio[:, None]) | (
-            (rival[None, :] == ratio[:, None]) & (other[None, :] < at[:, None])
-        )
-        rank += tl.sum(before.to(tl.int32), axis=1)
-    rank = tl.minimum(rank, width - 1)
-    tl.store(ranks + row * width + at, rank, mask=there)
-    share = own_q / q_sum
-    tl.store(placed + row * 2 * width + rank, tl.where(share > 0, own_p / p_sum, 0.0), mask=there)
-    tl.store(placed + (row * 2 + 1) * width + rank, share, mask=there)
-    tl.store(totals + row * 4 + 3 + at * 0, at.to(tl.float64), mask=there & (share > 0.5))
-    if tl.program_id(1) == 0:
-        tl.store(totals + row * 4, p_sum)
-        tl.store(totals + row * 4 + 1, q_sum)
-        tl.store(totals + row * 4 + 2, bad)
-
-
-@jit
 def _sums_before(a):  # type: ignore[no-untyped-def]
     """Grains of a before each place, and all of them."""
-    each = grains(a)
+    each = _grains(a)
     return tl.cumsum(each, axis=0) - each, tl.sum(each, axis=0)
 
 
@@ -154,8 +86,8 @@ def _edge(x, y, place, last, best):  # type: ignore[no-untyped-def]
     left, right = place <= best, (place > best) & (place <= last)
     first, end, turns = best, best + 1, MOST_TURNS
     while turns > 0:
-        run = entry(x, place, end) - entry(x, place, first)
-        slope = (entry(y, place, end) - entry(y, place, first)) / tl.maximum(run, TINY)
+        run = _entry(x, place, end) - _entry(x, place, first)
+        slope = (_entry(y, place, end) - _entry(y, place, first)) / tl.maximum(run, TINY)
         over = tl.where(run > 0, y - slope * x, y * 0)
         high_left = tl.max(tl.where(left, over, float("-inf")), axis=0)
         high_right = tl.max(tl.where(right, over, float("-inf")), axis=0)
@@ -168,11 +100,30 @@ def _edge(x, y, place, last, best):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _place(target, draft, ranks, row, at, there, start, width, ranked: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Places of tokens: their ranks, or their classes."""
+    if ranked:  # noqa: SIM108
+        place = tl.load(ranks + row * width + at, mask=there, other=0)
+    else:
+        place = _class_of(target, draft, start)
+    return place
+
+
+@jit
+def _column(own, at, there, copies: tl.constexpr, line: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Sum entries of the copies of a table."""
+    found = tl.load(own + at, mask=there, other=0)
+    for copy in tl.static_range(1, copies):
+        found += tl.load(own + copy * line + at, mask=there, other=0)
+    return found
+
+
+@jit
 def _decide_kernel(  # type: ignore[no-untyped-def]
-    p, q, x, u, heads, tables, ranks, totals, density_out, state, tokens, slots, first, width, count,
+    p, q, x, u, heads, tables, ranks, totals, density_out, state, tokens, slots, start, width, count,
     p_stride, q_stride, x_stride, u_stride, u_columns,
-    real: tl.constexpr, ranked: tl.constexpr, pairs: tl.constexpr, columns: tl.constexpr, k: tl.constexpr,
-    k_pad: tl.constexpr, pad: tl.constexpr,
+    real: tl.constexpr, ranked: tl.constexpr, pairs: tl.constexpr, columns: tl.constexpr, copies: tl.constexpr,
+    k: tl.constexpr, k_pad: tl.constexpr, pad: tl.constexpr,
 ):  # fmt: skip
     """Mixture, block, choice and verdict of one row.
 
@@ -190,19 +141,20 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
         odds = tl.where(share > 0.5, 0.0, share / tl.maximum(1 - share, 0.5)) * share
         hub = tl.load(totals + row * 4 + 3).to(tl.int32)
     else:
-        own = tables + row * (CLASSES * columns + 3)
-        p_grains = tl.load(own + place * columns, mask=held, other=0)
-        q_grains = tl.load(own + place * columns + 1, mask=held, other=0)
-        p_all = (tl.sum(p_grains, axis=0) + tl.load(own + CLASSES * columns)).to(tl.float64)
+        own, line = tables + row * copies * (CLASSES * columns + 3), CLASSES * columns + 3
+        p_grains = _column(own, place * columns, held, copies, line)
+        q_grains = _column(own, place * columns + 1, held, copies, line)
+        rest = _column(own, CLASSES * columns + place, place < 3, copies, line)
+        p_all = (tl.sum(p_grains, axis=0) + _entry(rest, place, 0)).to(tl.float64)
         q_all = tl.sum(q_grains, axis=0).to(tl.float64)
         target, share = p_grains.to(tl.float64) / p_all, q_grains.to(tl.float64) / q_all
         p_sum, q_sum = p_all / WHOLE, q_all / WHOLE
-        bad = tl.load(own + CLASSES * columns + 1) > 0
+        bad = _entry(rest, place, 1) > 0
         odds = share
-        hub = tl.load(own + CLASSES * columns + 2).to(tl.int32)
+        hub = _entry(rest, place, 2).to(tl.int32)
         if pairs:
-            odds = tl.load(own + place * columns + 2, mask=held, other=0).to(tl.float64) / WHOLE
-            first = hub_first(tl.load(heads + row * 2 + 1))
+            odds = _column(own, place * columns + 2, held, copies, line).to(tl.float64) / WHOLE
+            start = _hub_start(tl.load(heads + row * 2 + 1))
     good = (tl.abs(p_sum - 1) < 0.1) & (tl.abs(q_sum - 1) < 0.1) & (bad == 0)
     # the mixture
     q_before, q_whole = _sums_before(share)
@@ -215,7 +167,7 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
             top_place = tl.load(ranks + row * width + hub)
         else:
             hub_p = tl.load(p + row * p_stride + hub).to(real)
-            top_place = class_of(hub_p, tl.load(q + row * q_stride + hub).to(real), first)
+            top_place = _class_of(hub_p, tl.load(q + row * q_stride + hub).to(real), start)
         missed = _missed_pair(share, odds, place, top, top_place)
     else:
         missed = _power(tl.minimum(behind, 1.0), k)
@@ -228,7 +180,7 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     cut = tl.min(tl.where(over == gain, place, count), axis=0)
     cut = tl.where(gain > 0, cut, 0)
     gain = tl.maximum(gain, 0.0)
-    spare = entry(missed, place, cut) - (all_p - entry(covered, place, cut))
+    spare = _entry(missed, place, cut) - (all_p - _entry(covered, place, cut))
     inner = (place <= cut) & (before > 0)
     high = tl.max(tl.where(inner, (covered - gain) / tl.maximum(before, TINY), float("-inf")), axis=0)
     outer = (place >= cut) & (place <= count) & (behind > 0)
@@ -245,10 +197,7 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     token = tl.load(x + row * x_stride + slot, mask=drawn, other=0)
     x_p = tl.load(p + row * p_stride + token, mask=drawn, other=0.0).to(real)
     x_q = tl.load(q + row * q_stride + token, mask=drawn, other=1.0).to(real)
-    if ranked:
-        x_place = tl.load(ranks + row * width + token, mask=drawn, other=0)
-    else:
-        x_place = class_of(x_p, x_q, first)
+    x_place = _place(x_p, x_q, ranks, row, token, drawn, start, width, ranked)
     x_density = tl.sum(tl.where(x_place[:, None] == place[None, :], density[None, :], 0.0), axis=1)
     chance = x_q.to(tl.float64) * (1 / q_sum)
     b = x_density * chance
@@ -262,9 +211,9 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     earliest = tl.min(tl.where(inside, slot, k - 1), axis=0)
     pick = tl.where(slot == earliest, 1.0, 0.0).to(tl.float64)
     if pairs and k > 1:
-        better = entry(before, place, begin)
-        lead = better / tl.maximum(entry(before, place, end) - better, TINY)
-        one, two = entry(chance, slot, 0), entry(chance, slot, 1)
+        better = _entry(before, place, begin)
+        lead = better / tl.maximum(_entry(before, place, end) - better, TINY)
+        one, two = _entry(chance, slot, 0), _entry(chance, slot, 1)
         keep = (1 - two + lead * (one - two)) / tl.maximum(2 - one - two, TINY)
         keep = tl.minimum(tl.maximum(keep, 0.0), 1.0)
         both = tl.sum(inside.to(tl.int32), axis=0) == k
@@ -272,8 +221,8 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     # the verdict
     passed = tl.where(drawn, pick * accept, 0.0)
     upto = tl.cumsum(passed, axis=0)
-    coin = tl.minimum(tl.load(u + row * u_stride + 1).to(tl.float64), 1 - ULP)
-    taken = entry(upto, slot, k - 1)
+    coin = _coin(tl.load(u + row * u_stride + 1))
+    taken = _entry(upto, slot, k - 1)
     found = tl.sum((drawn & (upto <= coin)).to(tl.int32), axis=0)
     rest = tl.minimum(tl.maximum((coin - taken) / tl.maximum(1 - taken, ULP), 0.0), 1.0)
     rest = tl.where(u_columns == 3, tl.load(u + row * u_stride + u_columns - 1).to(tl.float64), rest)
@@ -282,7 +231,7 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     tl.store(state + row * 3, 1 / p_sum)
     tl.store(state + row * 3 + 1, rest)
     tl.store(state + row * 3 + 2, rejected.to(tl.float64))
-    tl.store(tokens + row, tl.where(accepted, entry(token, slot, found), -1))
+    tl.store(tokens + row, tl.where(accepted, _entry(token, slot, found), -1))
     tl.store(slots + row, tl.where(accepted, found, -1).to(tl.int64))
 
 
@@ -294,15 +243,8 @@ def _left(target, draft, table, scale):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _place(target, draft, ranks, row, at, there, first, width, ranked: tl.constexpr):  # type: ignore[no-untyped-def]
-    if ranked:
-        return tl.load(ranks + row * width + at, mask=there, other=0)
-    return class_of(target, draft, first)
-
-
-@jit
 def _blocks_kernel(  # type: ignore[no-untyped-def]
-    p, q, heads, ranks, density, state, sums, first, width, count, blocks, p_stride, q_stride,
+    p, q, heads, ranks, density, state, sums, start, width, count, blocks, p_stride, q_stride,
     real: tl.constexpr, ranked: tl.constexpr, pairs: tl.constexpr, many: tl.constexpr,
 ):  # fmt: skip
     """Grains of the residual, and of p, in blocks: sums [B, 2, blocks]."""
@@ -314,18 +256,18 @@ def _blocks_kernel(  # type: ignore[no-untyped-def]
         target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
         draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
         if pairs and not ranked:
-            first = hub_first(tl.load(heads + row * 2 + 1))
-        place = _place(target, draft, ranks, row, at, there, first, width, ranked)
+            start = _hub_start(tl.load(heads + row * 2 + 1))
+        place = _place(target, draft, ranks, row, at, there, start, width, ranked)
         table = tl.load(density + row * count + place, mask=there, other=0.0)
         weight = _left(target, draft, table, tl.load(state + row * 3).to(real))
         own = sums + row * 2 * blocks + block
-        tl.store(own, tl.sum(grains(weight), axis=1), mask=block < blocks)
-        tl.store(own + blocks, tl.sum(grains(target), axis=1), mask=block < blocks)
+        tl.store(own, tl.sum(_grains(weight), axis=1), mask=block < blocks)
+        tl.store(own + blocks, tl.sum(_grains(target), axis=1), mask=block < blocks)
 
 
 @jit
 def _finish_kernel(  # type: ignore[no-untyped-def]
-    p, q, heads, ranks, density, state, sums, tokens, first, width, count, blocks, p_stride, q_stride,
+    p, q, heads, ranks, density, state, sums, tokens, start, width, count, blocks, p_stride, q_stride,
     real: tl.constexpr, ranked: tl.constexpr, pairs: tl.constexpr, pad: tl.constexpr,
 ):  # fmt: skip
     """The token of a row whose drafts were all rejected."""
@@ -335,19 +277,19 @@ def _finish_kernel(  # type: ignore[no-untyped-def]
         weights = tl.load(sums + row * 2 * blocks + block, mask=block < blocks, other=0)
         empty = tl.sum(weights, axis=0) <= 0
         plain = tl.load(sums + (row * 2 + 1) * blocks + block, mask=block < blocks, other=0)
-        chosen, to_go = first_above(tl.where(empty, plain, weights), block, blocks, tl.load(state + row * 3 + 1))
+        chosen, to_go = _first_above(tl.where(empty, plain, weights), block, blocks, tl.load(state + row * 3 + 1))
         index = tl.arange(0, BLOCK)
         at = chosen * BLOCK + index
         there = at < width
         target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
         draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
         if pairs and not ranked:
-            first = hub_first(tl.load(heads + row * 2 + 1))
-        place = _place(target, draft, ranks, row, at, there, first, width, ranked)
+            start = _hub_start(tl.load(heads + row * 2 + 1))
+        place = _place(target, draft, ranks, row, at, there, start, width, ranked)
         table = tl.load(density + row * count + place, mask=there, other=0.0)
         weight = _left(target, draft, table, tl.load(state + row * 3).to(real))
-        entries = tl.where(there, grains(tl.where(empty, target, weight)), 0)
-        found, _ = first_above(entries, index, BLOCK, to_go / tl.sum(entries, axis=0).to(tl.float64))
+        entries = tl.where(there, _grains(tl.where(empty, target, weight)), 0)
+        found, _ = _first_above(entries, index, BLOCK, to_go / tl.sum(entries, axis=0).to(tl.float64))
         tl.store(tokens + row, (chosen * BLOCK + found).to(tl.int64))
 
 
@@ -380,7 +322,7 @@ def verify(
     short = torch.float64 if p.dtype == torch.float64 else torch.float32
     new: dict[str, Any] = {"device": p.device}
     pairs, columns, count = not replaced, 2 if replaced else 3, width if sort else classes.CLASSES
-    blocks, first = -(-width // classes.BLOCK), (k - 1).bit_length()
+    blocks, start = -(-width // classes.BLOCK), 127 + (k - 1).bit_length()
     # what is not used stands as a place holder
     heads = tables = ranks = totals = torch.zeros(batch, 2, dtype=torch.int64, **new)
     strides = (p.stride(0), q.stride(0))
@@ -393,12 +335,24 @@ def verify(
             real=real, pad=triton.next_power_of_2(width), size=SHORT, step=256, **EXACT,
         )  # fmt: skip
     else:
-        tables = torch.zeros(batch, classes.CLASSES * columns + 3, dtype=torch.int64, **new)
+        tables = torch.zeros(batch, COPIES, classes.CLASSES * columns + 3, dtype=torch.int64, **new)
         grid = (batch, -(-width // WIDE))
         if pairs:
             _hub_kernel[grid](q, heads, width, q.stride(0), real=real, size=WIDE, **EXACT)
         _sums_kernel[grid](
-            p, q, heads, tables, first, width, *strides, real=real, pairs=pairs, columns=columns, size=WIDE, **EXACT
+            p,
+            q,
+            heads,
+            tables,
+            start,
+            width,
+            *strides,
+            real=real,
+            pairs=pairs,
+            columns=columns,
+            copies=COPIES,
+            size=WIDE,
+            **EXACT,
         )
     density = torch.empty(batch, count, dtype=short, **new)
     state = torch.empty(batch, 3, dtype=torch.float64, **new)
@@ -406,16 +360,17 @@ def verify(
     sums = torch.empty(batch, 2, blocks, dtype=torch.int64, **new)
     kind = {"real": real, "ranked": sort, "pairs": pairs, **EXACT}
     _decide_kernel[(batch,)](
-        p, q, x, u, heads, tables, ranks, totals, density, state, tokens, slots, first, width, count,
+        p, q, x, u, heads, tables, ranks, totals, density, state, tokens, slots, start, width, count,
         *strides, x.stride(0), u.stride(0), u.shape[1],
-        columns=columns, k=k, k_pad=triton.next_power_of_2(k), pad=triton.next_power_of_2(count + 1), **kind,
+        columns=columns, copies=COPIES, k=k, k_pad=triton.next_power_of_2(k),
+        pad=triton.next_power_of_2(count + 1), **kind,
     )  # fmt: skip
     many = 4
     _blocks_kernel[(batch, -(-blocks // many))](
-        p, q, heads, ranks, density, state, sums, first, width, count, blocks, *strides, many=many, **kind
+        p, q, heads, ranks, density, state, sums, start, width, count, blocks, *strides, many=many, **kind
     )
     _finish_kernel[(batch,)](
-        p, q, heads, ranks, density, state, sums, tokens, first, width, count, blocks, *strides,
+        p, q, heads, ranks, density, state, sums, tokens, start, width, count, blocks, *strides,
         pad=triton.next_power_of_2(blocks), **kind,
     )  # fmt: skip
     return tokens, slots

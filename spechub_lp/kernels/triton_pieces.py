@@ -1,4 +1,4 @@
-"""What the kernels in Triton share: grains, classes, the entry that a uniform falls on; the arithmetic of the torch ones.
+"""What the kernels in Triton share, in the arithmetic of plain torch: grains, classes, the entry a uniform falls on.
 
 Every kernel is launched with EXACT, so that no product and sum are fused into one rounding: then a token is the one
 that plain torch gives, bit for bit, wherever sums are of integers.
@@ -7,10 +7,12 @@ that plain torch gives, bit for bit, wherever sums are of integers.
 from collections.abc import Callable
 from typing import Any
 
-import triton
-import triton.language as tl
-
+from spechub_lp._util.extras import extra
 from spechub_lp.kernels import classes
+
+with extra("torch", "the kernels in Triton"):
+    import triton
+    import triton.language as tl
 
 jit: Callable[[Callable[..., Any]], Any] = triton.jit
 EXACT = {"enable_fp_fusion": False}
@@ -23,7 +25,7 @@ NO_FRACTION = tl.constexpr(2.0**52)
 
 
 @jit
-def grains(a):  # type: ignore[no-untyped-def]
+def _grains(a):  # type: ignore[no-untyped-def]
     """`classes.grains`: rounds half to even, as torch does."""
     scaled = a.to(tl.float64) * WHOLE
     push = tl.where(scaled < 0, -NO_FRACTION, NO_FRACTION)
@@ -31,42 +33,51 @@ def grains(a):  # type: ignore[no-untyped-def]
 
 
 @jit
-def divide(a, b):  # type: ignore[no-untyped-def]
+def _divide(a, b):  # type: ignore[no-untyped-def]
     """a / b rounded as IEEE 754 asks, which Triton's own division in float32 is not."""
-    if a.dtype == tl.float64:
-        return a / b
-    return tl.div_rn(a, b)
+    if a.dtype == tl.float64:  # noqa: SIM108
+        ratio = a / b
+    else:
+        ratio = tl.div_rn(a, b)
+    return ratio
 
 
 @jit
-def class_of(p, q, first):  # type: ignore[no-untyped-def]
-    """`classes.class_of`."""
-    bits = 6 - (first > 3).to(tl.int32) - (first > 11).to(tl.int32)
-    top = ((127 + first) << bits) - 1
-    code = divide(p, q).to(tl.float32).to(tl.int32, bitcast=True)
+def _class_of(p, q, start):  # type: ignore[no-untyped-def]
+    """`classes.class_of`; `start` is the exponent at which the classes begin as float32 writes it, 127 + first."""
+    bits = 6 - (start > 130).to(tl.int32) - (start > 138).to(tl.int32)
+    top = (start << bits) - 1
+    code = _divide(p, q).to(tl.float32).to(tl.int32, bitcast=True)
     at = top - (code >> (23 - bits))
     at = tl.minimum(at, ((at - FINE) >> 2) + FINE)
     return tl.maximum(tl.minimum(at, CLASSES - 1), 0)
 
 
 @jit
-def entry(a, place, at):  # type: ignore[no-untyped-def]
+def _entry(a, place, at):  # type: ignore[no-untyped-def]
     """a[at] of a vector whose places are given."""
     return tl.sum(tl.where(place == at, a, tl.zeros_like(a)), axis=0)
 
 
 @jit
-def last_below(whole):  # type: ignore[no-untyped-def]
+def _last_below(whole):  # type: ignore[no-untyped-def]
     """The float64 before a number that is not negative."""
     return tl.where(whole > 0, (whole.to(tl.int64, bitcast=True) - 1).to(tl.float64, bitcast=True), 0.0)
 
 
 @jit
-def first_above(weights, place, size, u):  # type: ignore[no-untyped-def]
+def _coin(u):  # type: ignore[no-untyped-def]
+    """The uniform of the verdict, below 1; a literal such as 1 - 2^-53 would be rounded to float32."""
+    coin = u.to(tl.float64)
+    return tl.minimum(coin, _last_below(coin * 0 + 1))
+
+
+@jit
+def _first_above(weights, place, size, u):  # type: ignore[no-untyped-def]
     """`residual._first_above` for one row of grains: the index, and the mass of it that u covers."""
     upto = tl.cumsum(weights, axis=0).to(tl.float64)
     whole = tl.sum(weights, axis=0).to(tl.float64)
-    to_go = tl.maximum(tl.minimum(u * whole, last_below(whole)), 0.0)
+    to_go = tl.maximum(tl.minimum(u * whole, _last_below(whole)), 0.0)
     at = tl.sum(((upto <= to_go) & (place < size)).to(tl.int32), axis=0)
     at = tl.minimum(at, size - 1)
-    return at, to_go - entry(upto, place, at - 1)
+    return at, to_go - _entry(upto, place, at - 1)

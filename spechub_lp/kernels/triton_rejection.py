@@ -8,12 +8,14 @@ Floats are summed in a fixed order, but not in that of plain torch: a token may 
 a uniform falls within rounding of an edge.
 """
 
-import torch
-import triton
-import triton.language as tl
-
+from spechub_lp._util.extras import extra
 from spechub_lp.kernels import classes
-from spechub_lp.kernels.triton_pieces import BLOCK, EXACT, ULP, divide, entry, first_above, grains, jit
+from spechub_lp.kernels.triton_pieces import BLOCK, EXACT, ULP, _coin, _divide, _entry, _first_above, _grains, jit
+
+with extra("torch", "the kernels in Triton"):
+    import torch
+    import triton
+    import triton.language as tl
 
 MANY = 8
 """Blocks that a program sums."""
@@ -44,7 +46,7 @@ def _proposal(  # type: ignore[no-untyped-def]
         mass = _total(sums, row, t - 1, 1, k, parts, pad)
         again = (token == tl.load(x + row * x_stride + t)).to(draft.dtype)
         share = _undrafted(draft, token, x, row, x_stride, t)
-        share = tl.where(mass > 0, divide(share, tl.where(mass > 0, mass, 1.0).to(draft.dtype)), again)
+        share = tl.where(mass > 0, _divide(share, tl.where(mass > 0, mass, 1.0).to(draft.dtype)), again)
     return share
 
 
@@ -57,7 +59,7 @@ def _residual(  # type: ignore[no-untyped-def]
     for t in tl.static_range(j):
         over = residual - _proposal(draft, token, x, row, x_stride, sums, k, parts, t, wor, pad)
         mass = _total(sums, row, t, 0, k, parts, pad)
-        rest = divide(tl.where(over > 0, over, over * 0), tl.where(mass > 0, mass, 1.0).to(draft.dtype))
+        rest = _divide(tl.where(over > 0, over, over * 0), tl.where(mass > 0, mass, 1.0).to(draft.dtype))
         residual = tl.where(mass > 0, rest, residual)
     return residual
 
@@ -68,7 +70,7 @@ def _slot(  # type: ignore[no-untyped-def]
     j: tl.constexpr, wor: tl.constexpr, pad: tl.constexpr, real: tl.constexpr,
 ):  # fmt: skip
     """Which of the first j drafts is accepted, or j; and the probability that one is."""
-    coin = tl.minimum(tl.load(u + row * u_stride + 1).to(tl.float64), 1 - ULP)
+    coin = _coin(tl.load(u + row * u_stride + 1))
     upto, rejected = coin * 0, (coin * 0 + 1).to(real)
     slot = (coin * 0).to(tl.int32)
     for t in tl.static_range(j):
@@ -79,7 +81,7 @@ def _slot(  # type: ignore[no-untyped-def]
         share = _proposal(draft, token, x, row, x_stride, sums, k, parts, t, wor, pad)
         scarce = wanted < share
         accept = tl.where(share > 0, (share * 0 + 1), share * 0)
-        accept = tl.where(scarce, divide(wanted, tl.where(scarce, share, share * 0 + 1)), accept)
+        accept = tl.where(scarce, _divide(wanted, tl.where(scarce, share, share * 0 + 1)), accept)
         upto += (rejected * accept).to(tl.float64)
         slot += ((upto <= coin) & (slot == t)).to(tl.int32)
         rejected *= 1 - accept
@@ -87,7 +89,9 @@ def _slot(  # type: ignore[no-untyped-def]
 
 
 @jit
-def _check_kernel(p, q, state, width, p_stride, q_stride, real: tl.constexpr, many: tl.constexpr, parts):  # type: ignore[no-untyped-def]
+def _check_kernel(  # type: ignore[no-untyped-def]
+    p, q, state, width, p_stride, q_stride, parts, real: tl.constexpr, many: tl.constexpr
+):  # fmt: skip
     """Sums of p and q: state [B, 2, parts]."""
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * many * BLOCK + tl.arange(0, many * BLOCK)
@@ -148,8 +152,8 @@ def _finish_kernel(  # type: ignore[no-untyped-def]
         weights = tl.load(own, mask=block < blocks, other=0.0)
         empty = tl.sum(weights, axis=0) <= 0
         weights = tl.where(empty, tl.load(own + blocks, mask=block < blocks, other=0.0), weights)
-        weights = grains(weights / tl.sum(weights, axis=0))
-        chosen, to_go = first_above(weights, block, blocks, rest)
+        weights = _grains(weights / tl.sum(weights, axis=0))
+        chosen, to_go = _first_above(weights, block, blocks, rest)
         index = tl.arange(0, BLOCK)
         at = chosen * BLOCK + index
         target = tl.load(p + row * p_stride + at, mask=at < width, other=0.0).to(real)
@@ -157,8 +161,8 @@ def _finish_kernel(  # type: ignore[no-untyped-def]
         residual = _residual(target, draft, at, x, row, x_stride, sums, k, parts, k - 1, wor, pad)
         over = residual - _proposal(draft, at, x, row, x_stride, sums, k, parts, k - 1, wor, pad)
         entries = tl.where(empty, residual, tl.where(over > 0, over, over * 0)).to(tl.float64)
-        entries = grains(entries / tl.sum(entries, axis=0))
-        found, _ = first_above(entries, index, BLOCK, to_go / entry(weights, block, chosen).to(tl.float64))
+        entries = _grains(entries / tl.sum(entries, axis=0))
+        found, _ = _first_above(entries, index, BLOCK, to_go / _entry(weights, block, chosen).to(tl.float64))
         token = (chosen * BLOCK + found).to(tl.int64)
     tl.store(tokens + row, tl.where(good, token, -1))
     tl.store(slots + row, tl.where(good & (slot < k), slot, -1).to(tl.int64))
@@ -197,7 +201,7 @@ def verify(
     tokens, slots = (torch.empty(batch, dtype=torch.int64, device=p.device) for _ in range(2))
     strides = (p.stride(0), q.stride(0), x.stride(0), u.stride(0))
     grid, kind = (batch, parts), {"k": k, "wor": not replaced, "pad": pad, "real": real, **EXACT}
-    _check_kernel[grid](p, q, state, width, *strides[:2], real=real, many=MANY, parts=parts, **EXACT)
+    _check_kernel[grid](p, q, state, width, *strides[:2], parts, real=real, many=MANY, **EXACT)
     for j in range(k):
         _pass_kernel[grid](p, q, x, u, sums, block_sums, width, blocks, parts, *strides, j=j, many=MANY, **kind)
     _finish_kernel[(batch,)](

@@ -24,6 +24,7 @@ PACKAGE = ROOT / "spechub_lp"
 MODEL = "loads a language model; its tests make one"
 ROWS = "needs captured rows; tests/gate/test_logits.py has some"
 ENGINE = "needs the engine's package; tests/gate/test_adapters*.py run it where it is installed"
+TRITON = "needs triton; tests/kernels/test_triton.py runs it where it is installed"
 
 EXAMPLE_ELSEWHERE = {
     "spechub_lp.testing.pytest_plugin.GateItem": "pytest makes it",
@@ -68,6 +69,8 @@ EXAMPLE_ELSEWHERE = {
     "spechub_lp.gate.generation.engines.transformers.Transformers": MODEL,
     "spechub_lp.gate.checks.wide.draw_nodes": ROWS,
     "spechub_lp.gate.checks.wide.draw_trees": ROWS,
+    "spechub_lp.kernels.triton_border.verify": TRITON,
+    "spechub_lp.kernels.triton_rejection.verify": TRITON,
 }
 """Public names without an example of their own, and why."""
 
@@ -232,6 +235,8 @@ def complaints(thing: Public) -> list[str]:
 
 
 def is_error(thing: Public) -> bool:
+    if not isinstance(thing.node, ast.ClassDef):
+        return False
     found = getattr(import_module(thing.module), thing.name)
     return isinstance(found, type) and issubclass(found, BaseException | enum.Enum)
 

@@ -1,0 +1,101 @@
+"""The kernels in Triton, interpreted on a CPU, give the tokens of plain torch. Needs triton: `make engines`."""
+
+import os
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from places import ROOT
+
+from spechub_lp import samplers
+from spechub_lp.kernels import node
+from spechub_lp.kernels.node import verify
+from spechub_lp.sampling import draw_drafts
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+pytest.importorskip("triton")
+
+DTYPES = (torch.float64, torch.float32, torch.bfloat16)
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+COMPILE = """
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.jit import JITFunction
+from spechub_lp.kernels import triton_border, triton_rejection
+
+class Hopper:
+    get_current_target = staticmethod(lambda: GPUTarget("cuda", 90, 32))
+    get_current_device = staticmethod(lambda: 0)
+    get_current_stream = staticmethod(lambda device=0: 0)
+
+driver.set_active(Hopper())
+run, made = JITFunction.run, set()
+JITFunction.run = lambda self, *a, grid, warmup, **k: made.add(run(self, *a, grid=grid, warmup=True, **k).metadata.name)
+for width, replaced in ((2000, True), (200, False)):
+    p, x, u = torch.rand(2, width), torch.zeros(2, 2, dtype=torch.int64), torch.rand(2, 3, dtype=torch.float64)
+    triton_border.verify(p, p, x, u, replaced=replaced, sort=width < 1024)
+    triton_border.verify(p, p, x, u, replaced=False, sort=False)
+    triton_rejection.verify(p, p, x, u, replaced=replaced)
+print(*sorted(made))
+"""
+
+
+def rows(width: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows [B, V]: one where q cannot draft a third, one with a hub, one with p = q, one that is sure, one of NaN."""
+    rng = np.random.default_rng(width)
+    p, q = (torch.from_numpy(rng.dirichlet([0.3] * width, batch)) for _ in range(2))
+    q[0, : width // 3] = 0
+    q[1, 3] = 40 * q[1].sum()
+    q[2] = p[2]
+    q[3] = torch.nn.functional.one_hot(torch.tensor(7), width)
+    p[4, 5] = torch.nan
+    return p, q / q.sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("name", "k", "sort"),
+    [
+        *product(("border", "border_wor"), (2,), (True, False)),
+        ("border", 3, False),
+        ("border_wor", 1, False),
+        *product(("rrs", "rrsw"), (1, 3), (None,)),
+    ],
+)
+@pytest.mark.parametrize("width", [30, 2100])
+def test_triton_gives_the_tokens_of_plain_torch(
+    name: str, k: int, sort: bool | None, dtype: torch.dtype, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sort and width > 1024:
+        pytest.skip("such a row is not sorted")
+    p, q = (a.to(dtype) for a in rows(width, 10))
+    u = torch.from_numpy(np.random.default_rng(k).random((10, k + 3)))
+    u[8, k + 1 :] = 1
+    u[9, k + 1 :] = 0
+    x = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q.double().nan_to_num(0), u[:, :k]))
+    given = (p, q, x, u[:, k:] if dtype == torch.float64 else u[:, k : k + 2])
+    plain = verify(name, *given, sort=sort)
+    monkeypatch.setattr(node, "by_triton", lambda _: True)
+    monkeypatch.setattr(node, "_border", lambda *_: pytest.fail("plain torch"))
+    fused = verify(name, *(a.to(DEVICE) for a in given), sort=sort)
+    assert torch.equal(fused.slots.cpu(), plain.slots)
+    assert torch.equal(fused.tokens.cpu(), plain.tokens)
+    assert int(plain.tokens[4]) == -1
+    assert {-1, 0} <= set(plain.slots.tolist())
+
+
+def test_every_triton_kernel_compiles_for_a_gpu_that_is_not_there() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COMPILE], env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    sums = {"_hub_kernel", "_sums_kernel", "_ranks_kernel", "_check_kernel", "_pass_kernel"}
+    assert set(done.stdout.split()) == sums | {"_decide_kernel", "_blocks_kernel", "_finish_kernel"}
