@@ -165,8 +165,8 @@ TWINS: tuple[Theorem, ...] = (
         "T20",
         "different drafters: an optimal H is the prefix by p over the mix in which q_j has the weight q_j(H)",
         "own masses in the place of the others'",
-        lambda p, q, k: different_drafters.set_is_a_prefix(p, q, k, list),
-        lambda p, q, k: k == 2,
+        lambda p, q, k: different_drafters.largest_set_is_a_prefix(p, q, k, list),
+        lambda p, q, k: k >= 2,
     ),
 )
 

@@ -91,16 +91,43 @@ def by_products(masses: Sequence[Any]) -> list[Any]:
     return [prod(m for i, m in enumerate(masses) if i != j) for j in range(len(masses))]
 
 
-def set_is_a_prefix(
-    p: Distribution, q: Distribution, k: int, weigh: Callable[[Sequence[Any]], list[Any]] = by_products
-) -> bool:
+def set_is_a_prefix(p: Distribution, q: Distribution, k: int) -> bool:
     """T20: the largest optimal H is {p <= sum_j w_j q_j}, w_j the product of the others' q_i(H); and it is found."""
     rows = drafters(q, k)
-    least, sets = best_sets(p, rows)
+    least, _ = best_sets(p, rows)
+    found = optimal_tokens(rational_row(p)[0], rational_row(rows)[0]).nonzero()[0].tolist()
+    value = sum((p[y] for y in found), Fraction(0)) - prod(sum((row[y] for y in found), Fraction(0)) for row in rows)
+    return largest_set_is_a_prefix(p, q, k) and value == least and optimum(p, rows, k, "product").alpha == 1 + least
+
+
+def largest_set_is_a_prefix(
+    p: Distribution, q: Distribution, k: int, weigh: Callable[[Sequence[Any]], list[Any]] = by_products
+) -> bool:
+    """Return whether the largest optimal H is a prefix by p over a mix: the first half of T20.
+
+    Parameters
+    ----------
+    p, q : [V]
+        Target distribution, and what `drafters` makes the drafters of.
+    k
+        How many drafters.
+    weigh
+        The masses q_j(H) [k] -> the weights of the drafters in the mix [k].
+
+    Returns
+    -------
+    bool
+        True where H = {p <= sum_j w_j q_j}.
+
+    Examples
+    --------
+    >>> p, q = [Fraction(0), Fraction(1, 5), Fraction(4, 5)], [Fraction(3, 5), Fraction(3, 10), Fraction(1, 10)]
+    >>> largest_set_is_a_prefix(p, q, 2), largest_set_is_a_prefix(p, q, 3, weigh=lambda masses: [0, 0, 0])
+    (True, False)
+    """
+    rows = drafters(q, k)
+    _, sets = best_sets(p, rows)
     H = frozenset().union(*sets)
     weights = weigh([sum((row[y] for y in H), Fraction(0)) for row in rows])
     prefix = {y for y, m in enumerate(p) if m <= sum(w * row[y] for w, row in zip(weights, rows, strict=True))}
-    found = optimal_tokens(rational_row(p)[0], rational_row(rows)[0])
-    inside = found.nonzero()[0].tolist()
-    value = sum((p[y] for y in inside), Fraction(0)) - prod(sum((row[y] for y in inside), Fraction(0)) for row in rows)
-    return H in sets and prefix == H and value == least and optimum(p, rows, k, "product").alpha == 1 + least
+    return H in sets and prefix == H
