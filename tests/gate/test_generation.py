@@ -334,6 +334,8 @@ def test_the_command_computes_transformers(folder: Path, tmp_path: Path) -> None
         "bad words",
         "--setting",
         "processor with state",
+        "--tokens",
+        2,
         "--seconds",
         300,
     )
@@ -350,7 +352,7 @@ def test_the_command_computes_transformers(folder: Path, tmp_path: Path) -> None
     assert "processor with state" in page
     assert run(*ask, "--resume", rows, "--markdown", tmp_path / "out.md").exit_code == 1
     assert "| bad words | exact |" in (tmp_path / "out.md").read_text()
-    assert run(*ask, "--resume", rows, "--tokens", 2).exit_code != 0
+    assert run(*ask, "--resume", rows, "--tokens", 3).exit_code != 0
 
 
 def test_the_command_says_what_is_misuse(folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""A completion server in a process of its own, with a right speculative loop behind it, or a wrong one by name.
+"""A completion server in a process of its own, with a right speculative loop behind it and wrong ones.
 
-    python completion_server.py PAIR_FOLDER LOOP
+    python completion_server.py PAIR_FOLDER
 
-It listens on a free port of the loopback interface, prints the port, and ends when its parent closes stdin.
+It listens on a free port of the loopback interface, prints the port, and ends when its parent closes stdin. The class
+Loop answers at http://127.0.0.1:PORT/Loop/v1/completions, and so does every other.
 """
 
 import json
@@ -214,14 +215,19 @@ LOOPS: dict[str, Callable[[TinyPair], Loop]] = {
 }  # fmt: skip
 
 
-def handler(loop: Loop) -> type[BaseHTTPRequestHandler]:
+def handler(loops: dict[str, Loop]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        @property
+        def loop(self) -> Loop:
+            return loops[self.path.split("/")[1]]
 
         def do_GET(self) -> None:
             self.reply(200, {"data": [{"id": "tiny"}]})
 
         def do_POST(self) -> None:
+            loop = self.loop
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             unknown = {"repetition_penalty", "bad_words", "stop", "min_p", "frequency_penalty"} & body.keys()
             if unknown:
@@ -237,7 +243,7 @@ def handler(loop: Loop) -> type[BaseHTTPRequestHandler]:
             self.send_response(code)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data[: len(data) // 2] if isinstance(loop, Half) and self.command == "POST" else data)
+            self.wfile.write(data[: len(data) // 2] if isinstance(self.loop, Half) and self.command == "POST" else data)
             self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -247,8 +253,8 @@ def handler(loop: Loop) -> type[BaseHTTPRequestHandler]:
 
 
 def main() -> None:
-    loop = LOOPS[sys.argv[2]](read_pair(Path(sys.argv[1])))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(loop))
+    pair = read_pair(Path(sys.argv[1]))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler({name: made(pair) for name, made in LOOPS.items()}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

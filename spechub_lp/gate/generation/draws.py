@@ -227,8 +227,8 @@ def _against_plain(asking: Asking, setting: Setting, plain: Params, drafted: Par
     counts: tuple[Counter[Outcome], Counter[Outcome]] = (Counter(), Counter())
     log_wealth, n, alpha = 0.0, 0, FALSE_ALARM / 2
     while n == 0 or (n < asking.limits.draws and not asking.over):
-        fast = asking.outcomes(drafted)  # first: it shows how many completions the engine gives at once
-        for a, b in zip(asking.outcomes(plain), fast, strict=True):
+        # With drafts an engine may give one completion at a time: the first request without them gave too many.
+        for a, b in zip(asking.outcomes(plain), asking.outcomes(drafted), strict=False):
             if a != b:
                 right = (counts[0][a] + 0.5) * (counts[1][b] + 0.5)
                 wrong = (counts[0][b] + 0.5) * (counts[1][a] + 0.5)
