@@ -99,6 +99,27 @@ def levels(*branching: int) -> Shape:
     return Shape((levels(*branching[1:]),) * branching[0]) if branching else Shape()
 
 
+def spelled(branching: Sequence[int]) -> str:
+    """Spell a shape as it is typed, level by level.
+
+    Parameters
+    ----------
+    branching
+        Number of children of each node, level by level.
+
+    Returns
+    -------
+    str
+        What `parse` reads.
+
+    Examples
+    --------
+    >>> spelled((2, 1)), parse(spelled((2, 1))) == levels(2, 1)
+    ('2,1', True)
+    """
+    return ",".join(map(str, branching))
+
+
 def full(branching: int, depth: int) -> Shape:
     """Return the tree b^d of the papers: `branching` children at every node, `depth` levels.
 

@@ -246,7 +246,7 @@ def test_a_kernel_that_reads_the_row_of_another_node_is_rejected() -> None:
     def other_row(*arguments: torch.Tensor) -> None:
         tree_stand_in(*arguments[:9], arguments[9].roll(1, dims=1), *arguments[10:])
 
-    cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
+    cases = [TreeProblem("tree 2,1", 3, (2, 1), by_name("top_k"))]
     assert check_tree(SGLangTree(other_row, 2, "cpu"), "top_k", 2, cases=cases).exit_code == 1
 
 
@@ -316,7 +316,7 @@ def test_layout_of_mcsd(function: Callable[..., Any], policy: str) -> None:
 
 
 def test_layout_of_eagle() -> None:
-    cases = [TreeProblem("tree 2x1", 3, (2, 1), by_name("top_k"))]
+    cases = [TreeProblem("tree 2,1", 3, (2, 1), by_name("top_k"))]
     report = check_tree(Eagle(eagle_stand_in), "top_k", 2, cases=cases)
     assert report.status == "pass", text(report)
     assert report.distance < 1e-6

@@ -271,13 +271,13 @@ def test_every_form_of_a_batch_engines_report_has_the_table_of_what_was_covered(
     few = [TreeProblem("one", 3, (1,)), TreeProblem("three", 3, (1,) * 3, loose=(0, 1))]
     report = check_tree(NeverWide(), "iid", 1, cases=few, settings=Settings(levels=(0, 1)))
     assert report.coverage is not None
-    report.coverage.batches = ["1x1 (17 rows)"]
+    report.coverage.batches = ["1,1 (17 rows)"]
     line = NeverWide.targets.__code__.co_firstlineno + 2
     report.coverage.unvisited = [u for u in report.coverage.unvisited if f"line {line} never ran" in u]
     document = json.loads(json.dumps(report.document()))
     shown = [text(report), markdown(report), junit(report), page({**about("gate"), **document}), json.dumps(document)]
     for form in (" ".join(each.split()) for each in shown):
-        for words in ("zeros in p", "1x1 (17 rows)", f"line {line} never ran"):
+        for words in ("zeros in p", "1,1 (17 rows)", f"line {line} never ran"):
             assert words in form, words
     assert document["coverage"]["sizes"] == [3]
     required = replace(report, inconclusive=[], settings={"require_coverage": True})

@@ -15,7 +15,7 @@ import torch
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import TreeBatch
-from spechub_lp.trees.shape import levels
+from spechub_lp.trees.shape import children_of, levels, spelled
 from spechub_lp.typing import NumpyArray
 
 VOCABULARY = 4
@@ -42,7 +42,7 @@ class UnlikeRows:
     >>> rows.redraw(np.random.default_rng(0))
     >>> batch = rows.batch([0, 3])
     >>> rows.name, batch.token.shape, batch.p.shape
-    ('8 unlike rows, tree 1x1', torch.Size([2, 3]), torch.Size([2, 3, 4]))
+    ('8 unlike rows, tree 1,1', torch.Size([2, 3]), torch.Size([2, 3, 4]))
     """
 
     branching: tuple[int, ...]
@@ -72,8 +72,7 @@ class UnlikeRows:
     @property
     def name(self) -> str:
         """What reports call these rows."""
-        shape = "x".join(map(str, self.branching))
-        return f"{self.size} unlike rows, tree {shape}{', ragged' if self.ragged else ''}"
+        return f"{self.size} unlike rows, tree {spelled(self.branching)}{', ragged' if self.ragged else ''}"
 
     @property
     def depth(self) -> int:
@@ -84,6 +83,11 @@ class UnlikeRows:
     def parents(self) -> list[int]:
         """[N] the parent of each node of a whole tree."""
         return levels(*self.branching).parents
+
+    @cached_property
+    def children(self) -> list[list[int]]:
+        """[N] the children of each node of a whole tree."""
+        return children_of(self.parents)
 
     @cached_property
     def depths(self) -> NumpyArray:
@@ -152,7 +156,7 @@ class UnlikeRows:
         for node, depth in enumerate(self.depths):
             if depth == self.depth:
                 break
-            children = [c for c, parent in enumerate(self.parents) if parent == node]
+            children = self.children[node]
             for (base, last), (tuples, ends) in self._drafted(int(depth)).items():
                 rows = np.flatnonzero((self.base == base) & (self.trees[:, node] == last) & (self.lengths > depth))
                 place = np.searchsorted(ends, rng.random(len(rows)), side="right").clip(max=len(ends) - 1)

@@ -16,6 +16,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import TreeBatch
 from spechub_lp.instance import MOST_TUPLES
+from spechub_lp.trees.shape import spelled
 
 Context = tuple[int, ...]
 
@@ -87,7 +88,7 @@ class TreeProblem:
 
     def check(self) -> None:
         """Raise SpecHubError when the distributions cannot be made, or the trees are too many to enumerate."""
-        V, shape = self.vocabulary, "x".join(map(str, self.branching))
+        V, shape = self.vocabulary, spelled(self.branching)
         if self.shift and len(LOGITS) != V:
             raise SpecHubError(f"shifted logits are those of {len(LOGITS)} tokens; vocabulary = {V}")
         drafted, level = 0, 1
@@ -322,12 +323,12 @@ def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeP
     Examples
     --------
     >>> [problem.name for problem in tree_problems(object(), "iid", 1)]
-    ['tree 1x1', 'tree 1x1 with zeros']
+    ['tree 1,1', 'tree 1,1 with zeros']
     """
     policy = policies.by_name(drafts)
     made, deep = [], []
     for shape in shapes_of(engine, k):
-        title = "x".join(map(str, shape))
+        title = spelled(shape)
         if len(shape) > MOST_DEEP and set(shape) == {1}:
             deep += [
                 TreeProblem(f"tree {title}, depths {a} and {b}", 3, shape, policy, False, seed, (a, b))
@@ -367,7 +368,7 @@ def claimed_trees(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeP
     Examples
     --------
     >>> [problem.name for problem in claimed_trees(object(), "top_k", 2)]
-    ['tree 2 of top_k drafts', 'tree 2x1 of top_k drafts']
+    ['tree 2 of top_k drafts', 'tree 2,1 of top_k drafts']
     """
     policy = policies.by_name(drafts)
     shapes = [shape for shape in shapes_of(engine, k) if shape[0] == k and len(shape) <= MOST_DEEP] or [(k,)]
