@@ -29,6 +29,7 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
 from spechub_lp.gate.statistics.tables import EqualBet, TableBet
+from spechub_lp.trees.shape import spelled
 
 SIZES = (1, 2, 3, 5, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 256, 257, 511, 512, 513, 1023, 1024, 1025)
 """Around powers of two, where kernels have their borders."""
@@ -142,7 +143,7 @@ def check_batches(
             report.findings.append(finding)
         if finding is not None and finding.kind == Kind.ROWS_MIXED and company.drawn < ENOUGH_ROWS and claimed:
             report.inconclusive.append(f"{finding.message}, and these are too few to tell: give it more time")
-        covered.append((f"{'x'.join(map(str, shape))}{company.how_wide} ({company.seen})", company.drawn))
+        covered.append((f"{spelled(shape)}{company.how_wide} ({company.seen})", company.drawn))
     if covered:
         text = f"batches of unlike rows of up to {LARGEST:,}: trees {', '.join(words for words, _ in covered)}"
         report.findings.append(Finding(Level.STREAM, Kind.NOTE, text, proof=False))
@@ -206,7 +207,7 @@ class Company:
     @property
     def where(self) -> str:
         """The shape, in words."""
-        kind = f"chains of {len(self.shape)}" if set(self.shape) == {1} else f"trees {'x'.join(map(str, self.shape))}"
+        kind = f"chains of {len(self.shape)}" if set(self.shape) == {1} else f"trees {spelled(self.shape)}"
         return f"on batches of unlike rows ({kind}{', ragged' if self.ragged else ''}{self.how_wide})"
 
     @property

@@ -24,7 +24,7 @@ from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.protocols import ProtocolName, TreeBatch
 from spechub_lp.gate.results import Finding, Kind, Level
-from spechub_lp.trees.shape import levels
+from spechub_lp.trees.shape import levels, spelled
 from spechub_lp.typing import Array
 
 WIDE = (1023, 1025, 4097, 8193)
@@ -219,7 +219,7 @@ def tree_probes(tried: TreeEngine, drafts: str | DraftPolicy, k: int, seed: int)
             for ragged in (False, True) if getattr(tried.engine, "ragged", False) else (False,):
                 if now() < stop:
                     batch = sure_batch(V, shape, policy, ragged)
-                    title = f"V = {V}, tree {'x'.join(map(str, shape))}{', ragged rows' if ragged else ''}"
+                    title = f"V = {V}, tree {spelled(shape)}{', ragged rows' if ragged else ''}"
                     _note(found, policy, k, V, _sure(call(tried, batch, rng), batch, title))
     _note(found, policy, k, WIDE[0], _at_ends(tried, shapes, policy, seed, stop))
     batch = sure_batch(5, shapes[0], policy)

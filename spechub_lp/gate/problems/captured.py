@@ -46,6 +46,7 @@ from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.results import Level, Report
 from spechub_lp.gate.settings import Logits, Settings
+from spechub_lp.trees.shape import spelled
 from spechub_lp.typing import Array
 
 CANDIDATES = 64
@@ -146,7 +147,7 @@ class Captured:
                 top = self._top(nodes, SLOW_TREES if getattr(engine, "slow", False) else TREES)
                 pairs = [self._reduced(i, (temperature,), top) for i in self.following(position)]
                 rows = tuple((p, q) for p, q in pairs)
-                name = f"{self.name(position, temperature)} top {top} tree {'x'.join(map(str, shape))}"
+                name = f"{self.name(position, temperature)} top {top} tree {spelled(shape)}"
                 out.append(CapturedTree(name, top, shape, policy, rows=rows))
         return out
 
@@ -486,9 +487,9 @@ def _check_tree(tree: Sequence[Sequence[int]], shape: tuple[int, ...], vocabular
     right, level = [-1], [0]
     for width in shape:
         if len(right) + len(level) * width > MOST_NODES:
-            raise SpecHubError(f"a tree {'x'.join(map(str, shape))} has more than {MOST_NODES:,} nodes")
+            raise SpecHubError(f"a tree {spelled(shape)} has more than {MOST_NODES:,} nodes")
         above = [node for node in level for _ in range(width)]
         level = [*range(len(right), len(right) + len(above))]
         right += above
     if [up for up, _ in tree] != right or not all(0 <= token < vocabulary for _, token in tree[1:]):
-        raise SpecHubError(f"the saved tree is no tree {'x'.join(map(str, shape))} of tokens below V = {vocabulary:,}")
+        raise SpecHubError(f"the saved tree is no tree {spelled(shape)} of tokens below V = {vocabulary:,}")

@@ -373,7 +373,7 @@ def claimed_trees(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeP
     policy = policies.by_name(drafts)
     shapes = [shape for shape in shapes_of(engine, k) if shape[0] == k and len(shape) <= MOST_DEEP] or [(k,)]
     return [
-        TreeProblem(f"tree {'x'.join(map(str, shape))} of {policy.name} drafts", 3, shape, policy, True, seed + 3)
+        TreeProblem(f"tree {spelled(shape)} of {policy.name} drafts", 3, shape, policy, True, seed + 3)
         for shape in shapes
     ]
 
