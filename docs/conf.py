@@ -6,6 +6,8 @@ The source folder is the root of the repository, so that a relative link works o
 import re
 from pathlib import Path
 
+from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx.ext.napoleon import Config, GoogleDocstring, NumpyDocstring
 
 import spechub_lp
@@ -43,6 +45,8 @@ html_theme_options = {"navigation_with_keys": True}
 default_role = "code"
 highlight_language = "text"
 myst_heading_anchors = 4
+myst_enable_extensions = ["dollarmath"]
+html_math_renderer = "mathml"  # which every browser draws itself: no script and no network
 myst_links_external_new_tab = False
 
 autodoc_member_order = "bysource"
@@ -95,6 +99,15 @@ def without_builtins(app, env):
     getattr(env, "_viewcode_modules", {}).pop("builtins", None)
 
 
+def formula(translator, node):
+    """A formula in the text, or on a line of its own, as MathML."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    tag = "div" if display == "block" else "span"
+    translator.body.append(f'<{tag} class="formula">{convert(node.astext(), display=display)}</{tag}>')
+    raise nodes.SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("env-check-consistency", without_builtins)

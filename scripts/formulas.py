@@ -1,0 +1,166 @@
+"""Formulas in backticks become typeset ones: `F_j <= 1 - (1 - q(A))^k` becomes $F_j \\le 1 - (1 - q(A))^k$.
+
+    python scripts/formulas.py theory/border/README.md ...
+
+What names a file, a command or a thing of the code stays in backticks; so do headings, as their anchors are linked.
+No backslash stands before a sign (as in \\{ or \\,): forges take it for an escape of their own.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+TOKEN = re.compile(r"\d+\.\d+|\.\d+|\d+|\.\.\.|\.\.|<=|>=|!=|->|=>|[A-Za-z]+|'+|\)_?\+|\s+|.", re.S)
+SIGNS = {
+    "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "->": r"\to", "=>": r"\Rightarrow", "<": r"\lt", ">": r"\gt",
+    "...": r"\dots", "..": r"\dots", "\\": r"\backslash", "~": r"\sim", "{": r"\lbrace", "}": r"\rbrace",
+    "°": r"^\circ", "×": r"\times", "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "·": r"\cdot", "√": r"\sqrt",
+}  # fmt: skip
+AS_THEY_ARE = set("+-/=,;:()[]!'")
+FUNCTIONS = {"min", "max", "sum", "prod", "log", "exp", "cos", "tan", "Pr", "int", "inf", "sqrt"}
+GREEK = {"alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "pi", "rho", "sigma", "tau"}
+PRODUCTS = {"tF": "t F", "dt": "dt"}
+WORDS = {
+    "after", "all", "among", "argmax", "at", "before", "below", "best", "child", "choose", "chord", "draft",
+    "drafted", "drafts", "drawn", "earliest", "every", "Exp", "for", "from", "high", "hit", "hits", "hub", "iid",
+    "Im", "in", "is", "it", "low", "mean", "not", "of", "on", "or", "output", "outside", "over", "product",
+    "replacement", "rest", "right", "set", "sets", "side", "some", "sum", "support", "taken", "the", "to", "token",
+    "Top", "tops", "TV", "way", "without",
+}  # fmt: skip
+"""Words that stand in formulas; a name that is none of them is code."""
+TIDY = (
+    (r"\s+", " "),
+    (r" ?\} ?(a )?\\text\{ ?", r" \1"),  # words that stand together are one text
+    (r" (?=[),\]])", ""),
+    (r"([_^])\{(\w)\}", r"\1\2"),
+)
+CODE = re.compile(r"[A-Za-z]\.[A-Za-z]|[\"`=]{2}|--|(?!alpha_)\b[A-Za-z]{2,}_[A-Za-z]{2,}|/[a-z]{2,}")
+LETTER = re.compile(r"[A-Za-z]$")
+
+
+def is_formula(span: str) -> bool:
+    """Whether all words of a span are those of formulas, and something in it is mathematics."""
+    if CODE.search(span):
+        return False
+    tokens = [token for token in TOKEN.findall(span) if not token.isspace()]
+    words = [token for token in tokens if token[0].isalpha() and not LETTER.match(token)]
+    if not all(word in FUNCTIONS | GREEK | WORDS or word in PRODUCTS for word in words):
+        return False
+    known = SIGNS.keys() | AS_THEY_ARE | {"*", "^", "_", "|", ")+", ")_+"}
+    if not all(token in known or token[0].isalnum() or token[0] in ".'" for token in tokens):
+        return False
+    return any(LETTER.match(token) or token in GREEK or token[0].isdigit() or token[0] == "." for token in tokens)
+
+
+def latex(span: str) -> str:
+    """A formula in LaTeX."""
+    plain = re.sub(r"\b(sum|prod|min|max) over (?:token sets )?(.+?) of ", r"\1_(\2) ", " ".join(span.split()))
+    tokens = TOKEN.findall(plain)
+    text, rest = _run(tokens, None)
+    assert not rest, span
+    for pattern, new in TIDY:
+        text = re.sub(pattern, new, text)
+    return text.strip()
+
+
+def _run(tokens: list[str], closing: str | None) -> tuple[str, list[str]]:
+    """What stands before the closing sign, and what is left behind it."""
+    out, bars, before = "", 0, ""
+    while tokens:
+        token, tokens = tokens[0], tokens[1:]
+        if closing is not None and token[0] == closing and not (closing == ")" and token != ")"):
+            return out, tokens
+        if token in ("_", "^"):
+            part, tokens = _argument(tokens)
+            out = out.rstrip() + f"{token}{{{part}}}"
+        elif token == "(":
+            inside, tokens = _group(tokens)
+            out += inside
+        elif token == "*":
+            own = before and not before.isspace() and not (tokens and tokens[0][0].isalnum())
+            out = out.rstrip() + r"^\ast " if own else out + r" \cdot "
+        elif token == "|":
+            if before.isspace() and tokens and tokens[0].isspace():
+                out += r"\mid "
+            else:
+                bars += 1
+                out += r"\lvert " if bars % 2 else r"\rvert "
+        elif token == "sqrt" and tokens and tokens[0] == "(":
+            inside, tokens = _run(tokens[1:], ")")
+            out += rf"\sqrt{{{inside}}}"
+        else:
+            out += _word(token, before, tokens)
+        before = token
+    assert closing is None
+    return out, tokens
+
+
+def _group(tokens: list[str]) -> tuple[str, list[str]]:
+    """Round brackets, and the positive part of what is in them where a + stands right behind."""
+    inside: list[str] = []
+    depth = 1
+    for place, token in enumerate(tokens):
+        depth += (token == "(") - (token[0] == ")")
+        if not depth:
+            return f"({_run(inside, None)[0]})" + ("^+ " if token != ")" else ""), tokens[place + 1 :]
+        inside.append(token)
+    raise AssertionError("brackets")
+
+
+def _argument(tokens: list[str]) -> tuple[str, list[str]]:
+    """What stands below or above: brackets, or one word with its sign."""
+    first, rest = tokens[0], tokens[1:]
+    if first in "({":
+        return _run(rest, ")" if first == "(" else "}")
+    if first == "-":
+        part, rest = _argument(rest)
+        return f"-{part}", rest
+    return _word(first, "", []).strip(), rest
+
+
+def _word(token: str, before: str, after: list[str]) -> str:
+    if token in FUNCTIONS:
+        return {"inf": r"\infty "}.get(token, rf"\{token} ") if token != "sum" or _of_terms(after) else r"\text{sum}"
+    if token in GREEK:
+        return rf"\{token} "
+    if token in SIGNS:
+        return f" {SIGNS[token]} " if token != "°" else SIGNS[token]
+    if token in PRODUCTS:
+        return PRODUCTS[token]
+    if token in WORDS:
+        left = " " if before.isspace() else ""
+        right = " " if after and after[0].isspace() else ""
+        return rf"\text{{{left}{token}{right}}}"
+    return token
+
+
+def _of_terms(after: list[str]) -> bool:
+    """Whether a sum is the sign, and not the word before "of" or "over"."""
+    return not (len(after) > 1 and after[0].isspace() and after[1] == "of")
+
+
+def converted(page: str) -> str:
+    """A page with its formulas typeset."""
+    lines = page.split("\n")
+    places: list[list[int]] = []
+    heading = False
+    for token in MarkdownIt("commonmark").enable("table").parse(page):
+        heading = token.type == "heading_open" or (heading and token.type != "heading_close")
+        if token.type == "inline" and token.map and not heading and token.map not in places:
+            places.append(token.map)
+    for start, end in sorted(places, reverse=True):
+        text = re.sub(r"(?<!`)`([^`]+)`(?!`)", _typeset, "\n".join(lines[start:end]))
+        lines[start:end] = text.split("\n")
+    return "\n".join(lines)
+
+
+def _typeset(span: re.Match[str]) -> str:
+    return f"${latex(span[1])}$" if is_formula(span[1]) else span[0]
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        file = Path(name)
+        file.write_text(converted(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,55 @@
+"""Formulas of the theory are typeset: none stands in backticks, and each becomes MathML on the site."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from latex2mathml.converter import convert
+from places import ROOT
+
+from scripts.formulas import converted, is_formula, latex
+
+PAGES = sorted((ROOT / "theory").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
+def test_no_formula_is_left_in_backticks_and_all_become_mathml(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert converted(text) == text, "run python scripts/formulas.py on the page"
+    formulas = re.findall(r"\$([^$]+)\$", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.S))
+    assert formulas
+    for formula in formulas:
+        assert not re.search(r"\\[^A-Za-z\s]", formula), f"{formula}: a forge takes the backslash for its own"
+        assert "merror" not in ET.tostring(ET.fromstring(convert(formula)), encoding="unicode")
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        ("alpha*_X(p) <= 1 - max_j [P_j - F_j]", r"\alpha^\ast_X(p) \le 1 - \max_j [P_j - F_j]"),
+        ("(1 - (1-beta)^k) / beta", r"(1 - (1-\beta)^k) / \beta"),
+        ("sum_(i<k) (p - t q)+ + x", r"\sum_{i \lt k} (p - t q)^+ + x"),
+        ("max over A outside Top of f(A)", r"\max_{A \text{ outside Top}} f(A)"),
+        ("Pr(output is a draft)", r"\Pr (\text{output is a draft})"),
+        ("A = {y : p(y | c) < |n| q(y)}", r"A = \lbrace y : p(y \mid c) \lt \lvert n\rvert q(y) \rbrace"),
+        ("2 * 3 / sqrt(k-1)", r"2 \cdot 3 / \sqrt{k-1}"),
+        ("b°_j / q_j", r"b^\circ_j / q_j"),
+    ],
+)
+def test_a_formula_reads_as_it_was_meant(span: str, text: str) -> None:
+    assert is_formula(span)
+    assert latex(span) == text
+
+
+@pytest.mark.parametrize(
+    "span",
+    ["rrs", "theory/map.json", "border_wor", "make -C theory", "Prefix.v", "product", "a.b(c)", "--full", "x == y"],
+)
+def test_what_names_a_thing_stays_code(span: str) -> None:
+    assert not is_formula(span)
+
+
+def test_headings_programs_and_fences_stay_as_they_are() -> None:
+    page = "# The set `H`\n\nA set `H`.\n\n    `H`\n\n```text\n`H`\n```\n"
+    assert converted(page) == page.replace("A set `H`", "A set $H$")
