@@ -13,6 +13,7 @@ with app.setup(hide_code=True):
     from spechub_lp.coupling import plain
     from spechub_lp.report.plots.border import Race, hulls, merge_levels, under, verdict
     from spechub_lp.report.plots.pictures import canvas, grouped, svg
+    from spechub_lp.report.text.markdown import markdown_table
 
     NAMES = ("tea", "coffee", "water", "milk", "wine", "soup")
     TARGET, DRAFT = (8, 5, 3, 2, 2, 1), (3, 4, 6, 5, 2, 3)
@@ -152,11 +153,12 @@ def _(accept, choose, drafted, mixture, reading, residual):
     often each draft is chosen. The chosen one is accepted with probability min(1, p/b).
     """)
     _accept = mixture.accept[0][list(drafted.value)]
-    _rows = ["| draft | chosen | accepted if chosen | accepted |", "|---|---|---|---|"]
+    _rows = []
     for _j, (_x, *_row) in enumerate(zip(drafted.value, choose, _accept, accept, strict=True), 1):
-        _rows.append(f"| {_j}: {NAMES[_x]} | " + " | ".join(map(_number, _row)) + " |")
+        _rows.append([f"{_j}: {NAMES[_x]}", *map(_number, _row)])
+    _table = markdown_table(["draft", "chosen", "accepted if chosen", "accepted"], _rows)
     _rest = f"Rejected: {_number(residual.sum())}. Then a token is drawn from (p - b)+, normalized."
-    mo.vstack([_words, drafted, reading, mo.md("\n".join(_rows)), mo.md(_rest)])
+    mo.vstack([_words, drafted, reading, mo.md("\n".join(_table)), mo.md(_rest)])
     return
 
 

@@ -21,6 +21,7 @@ with app.setup(hide_code=True):
     from spechub_lp.instance import enumerate_drafts
     from spechub_lp.optimum import highs, program
     from spechub_lp.report.plots.pictures import TOKENS, canvas, svg
+    from spechub_lp.report.text.markdown import markdown_table
 
     NAMES = "ABCD"
     POLICIES = ("iid", "without_replacement", "hub", "greedy", "top_k")
@@ -181,11 +182,11 @@ def _(solved, vocabularies):
             _axes.set(title=_label, xlabel="V")
             _axes.legend()
         _pictures.append(mo.Html(svg(_figure, f"The programs' {_label} against V")))
-    _rows = [f"| V = {vocabularies[-1]} | variables | seconds | optimum |", "|:---|:---|:---|:---|"]
+    _heads, _rows = [f"V = {vocabularies[-1]}", "variables", "seconds", "optimum"], []
     for _name, _each in solved.items():
         _size, _seconds, _value = _each[-1]
-        _rows.append(f"| {_name} | {_size:,} | {_seconds:.4f} | {_value:.9f} |")
-    mo.vstack([mo.hstack(_pictures, justify="start", wrap=True), mo.md("\n".join(_rows))])
+        _rows.append([_name, f"{_size:,}", f"{_seconds:.4f}", f"{_value:.9f}"])
+    mo.vstack([mo.hstack(_pictures, justify="start", wrap=True), mo.md("\n".join(markdown_table(_heads, _rows)))])
     return
 
 

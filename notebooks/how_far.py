@@ -21,6 +21,7 @@ with app.setup(hide_code=True):
     from spechub_lp.evaluate import measures
     from spechub_lp.report.plots.drawings import ranges
     from spechub_lp.report.plots.pictures import COLOURS, canvas, grouped, svg
+    from spechub_lp.report.text.markdown import markdown_table
 
     NAMES = ("iid", "without_replacement", "hub", "greedy", "top_k")
 
@@ -153,15 +154,12 @@ def _(full, measured):
 
 @app.cell(hide_code=True)
 def _(measured):
-    _rows = [
-        "| sampler | drafts | output distribution | acceptance | optimum | missing |",
-        "|:---|:---|:---|:---|:---|:---|",
-    ]
+    _heads, _rows = ["sampler", "drafts", "output distribution", "acceptance", "optimum", "missing"], []
     for _r in measured:
         _distribution = f"biased by {number(_r.distance)}" if _r.distance else "lossless"
-        _figures = " | ".join(map(number, (_r.acceptance, _r.optimum, _r.optimum - _r.acceptance)))
-        _rows.append(f"| {_r.sampler} | {_r.k} {_r.drafts.replace('_', ' ')} | {_distribution} | {_figures} |")
-    mo.md("\n".join(_rows))
+        _figures = map(number, (_r.acceptance, _r.optimum, _r.optimum - _r.acceptance))
+        _rows.append([_r.sampler, f"{_r.k} {_r.drafts.replace('_', ' ')}", _distribution, *_figures])
+    mo.md("\n".join(markdown_table(_heads, _rows)))
     return
 
 

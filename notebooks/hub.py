@@ -18,6 +18,7 @@ with app.setup(hide_code=True):
     from spechub_lp.errors import SpecHubError
     from spechub_lp.report.plots.drawings import BAD
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
+    from spechub_lp.report.text.markdown import markdown_table
     from spechub_lp.theorems import checks
     from theory.dominance_map import smallest_winning_mass
 
@@ -175,12 +176,13 @@ def borders(axes, place):
 
 @app.cell(hide_code=True)
 def _(p, q):
-    _rows = ["| two drafts | the best acceptance |", "|:---|:---|"]
+    _rows = []
     for _name in ("hub", "iid", "without_replacement"):
         _alpha = optimum(p, q, 2, _name).alpha
-        _rows.append(f"| {_name.replace('_', ' ')} | {float(_alpha):.4f} = {_alpha} |")
+        _rows.append([_name.replace("_", " "), f"{float(_alpha):.4f} = {_alpha}"])
+    _table = markdown_table(["two drafts", "the best acceptance"], _rows)
     _loses = "**some** target makes" if checks.beyond_border(q, 2) else "**no** target makes"
-    mo.md("\n".join(_rows) + f"\n\nWith this q, {_loses} the hub lose to independent drafts.")
+    mo.md("\n".join(_table) + f"\n\nWith this q, {_loses} the hub lose to independent drafts.")
     return
 
 

@@ -20,6 +20,7 @@ with app.setup(hide_code=True):
     from spechub_lp.evaluate.measures import chosen
     from spechub_lp.report.plots.drawings import by_temperature, domains, gains, ranges, sharpness
     from spechub_lp.report.plots.pictures import INK, canvas, svg
+    from spechub_lp.report.text.markdown import markdown_table
 
     RESULTS = Path(__file__).parents[1] / "validation" / "results"
     FIRST = ["rrs", "rrsw", "spechub", "border", "border_wor"]
@@ -77,16 +78,16 @@ def _(compared, k, t, whole):
     _keys = {s.name: (t.value, s.k, "acceptance", s.name) for s in chosen(result.plan.samplers, k.value)}
     means = {name: result.tally.mean(key) for name, key in _keys.items()}
     _first = next(iter(_keys))
-    _rows = ["| sampler | acceptance | more than " + _first + " |", "|---|---|---|"]
+    _heads, _rows = ["sampler", "acceptance", f"more than {_first}"], []
     for _name, _key in _keys.items():
         _more = result.tally.difference(_key, _keys[_first])
-        _rows.append(f"| {_name} | {means[_name]} | {'' if _name == _first else _more} |")
+        _rows.append([_name, str(means[_name]), "" if _name == _first else str(_more)])
     _words = mo.md(f"""
     ## 1. How often is a draft accepted?
 
     {k.value} drafts at temperature {t.value:g}. The last column compares position by position, hence its narrow ±.
     """)
-    mo.vstack([_words, mo.md("\n".join(_rows))])
+    mo.vstack([_words, mo.md("\n".join(markdown_table(_heads, _rows)))])
     return means, result
 
 

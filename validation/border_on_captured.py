@@ -23,6 +23,7 @@ from spechub_lp.drafts.adaptive import Adaptive
 from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.evaluate.tally import Tally
 from spechub_lp.optimum.full_vocabulary import cut
+from spechub_lp.report.text.markdown import markdown_table
 
 HERE = Path(__file__).parent
 STORE, RESULT = HERE / "captured" / "smollm2.safetensors", HERE / "results" / "other_drafts.json"
@@ -99,22 +100,22 @@ def lines(found: list[dict[str, Any]], k: int, count: int) -> list[str]:
     """The table, as Markdown."""
     out = [
         f"**Other drafts against drafts without replacement, {count} positions, k = {k}: gain in acceptance**\n",
-        "| T | border_wor | border_adaptive | wins at | loses at | thresholds | border_tempered | wins at | loses at "
-        "| powers | oracle of greedy and without replacement |",
-        "|" + "---|" * 11,
     ]
+    heads = ("T", "border_wor", "border_adaptive", "wins at", "loses at", "thresholds", "border_tempered", "wins at",
+             "loses at", "powers", "oracle of greedy and without replacement")  # fmt: skip
+    rows = []
     for row in found:
         cells = [f"{row['T']}", f"{row['border_wor']['acceptance'][0]:.4f}"]
         for name, setting in (("border_adaptive", "threshold"), ("border_tempered", "power")):
             wins, loses = (row[name][what][0] for what in ("wins", "loses"))
             settings = " and ".join(f"{each[setting]:.3g}" for each in row["chosen"])
             cells += [_signed(row[name]["gain"]), f"{wins:.3f}", f"{loses:.3f}", settings]
-        out.append("| " + " | ".join([*cells, _signed(row["oracle"]["gain"])]) + " |")
+        rows.append([*cells, _signed(row["oracle"]["gain"])])
     note = (
         "± covers 95 %, clustered by document. Thresholds and powers are chosen on one half of the documents and "
         "judged on the other, both ways. The oracle sees p, so no sampler may follow it."
     )
-    return [*out, "", note]
+    return [*out, *markdown_table(heads, rows), "", note]
 
 
 def _signed(estimate: Any) -> str:

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from spechub_lp._util.io import write_json, write_text  # noqa: E402
+from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402
 
 RESULTS = ROOT / "validation" / "results" / "engines.json"
@@ -188,13 +189,8 @@ def short(row: dict[str, Any], key: str) -> str:
 
 def table(documents: Sequence[dict[str, Any]]) -> str:
     """The table for the docs."""
-    lines = [
-        "| engine | release | distance, at most | accepts / optimum | covered | CPU s | verdict |",
-        "|---|" + 6 * "---|",
-    ]
-    for document in documents:
-        lines.append(f"| {' | '.join(_cells(document))} |")
-    return "\n".join(lines)
+    heads = ("engine", "release", "distance, at most", "accepts / optimum", "covered", "CPU s", "verdict")
+    return "\n".join(markdown_table(heads, (list(_cells(document)) for document in documents)))
 
 
 def _cells(document: dict[str, Any]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from spechub_lp.decoding.readers import reader
 from spechub_lp.evaluate.measures import Setting
 from spechub_lp.evaluate.tally import Tally
 from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
+from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.trees.drafted import Drafted, pick
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import BorderPath, Choice, Place
@@ -288,11 +289,9 @@ def best_lines(tally: Tally, t: float, document: dict[str, Any]) -> list[str]:
             shape, value = best_shape(SIZE, found, DEEPEST)
             width = len(shape.children)
             measured = f"{1 + mean.mean:.3f} ± {mean.half_width or 0:.3f}"
-            lines.append(f"| {RULES[rule]} | {width} | {shape.depth} | {value:.3f} | {measured} |")
-    if lines:
-        head = f"| best tree of {SIZE} drafts for | children of the root | levels | by its rates | measured |"
-        return ["", head, "|---|---|---|---|---|", *lines]
-    return []
+            lines.append([RULES[rule], str(width), str(shape.depth), f"{value:.3f}", measured])
+    heads = (f"best tree of {SIZE} drafts for", "children of the root", "levels", "by its rates", "measured")
+    return ["", *markdown_table(heads, lines)] if lines else []
 
 
 def picture(name: str, t: float, document: dict[str, Any]) -> str:

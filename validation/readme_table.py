@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 from spechub_lp._util.reading import read_json  # noqa: E402
 from spechub_lp.report.schemas import of  # noqa: E402
+from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402
 
 KEPT = ROOT / "validation" / "results" / "audit.json"
@@ -28,10 +29,8 @@ def keep(audit: dict[str, Any]) -> dict[str, Any]:
 
 def table(figures: dict[str, Any]) -> str:
     """One row a sampler with two drafts of its own (naive: one): losslessness over all sources, and the acceptances."""
-    rows = [
-        "| sampler | drafts | lossless | n-gram text, exact | optimum | SmolLM2, V = 49,152 | optimum |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    heads = ("sampler", "drafts", "lossless", "n-gram text, exact", "optimum", "SmolLM2, V = 49,152", "optimum")
+    rows = []
     lines = [line for line in figures["lines"] if line["first"]]
     for ngram in (line for line in lines if line["source"] == "n-gram"):
         same = [line for line in lines if line["sampler"] == ngram["sampler"]]
@@ -40,12 +39,10 @@ def table(figures: dict[str, Any]) -> str:
             f"exactly, {lossless:,} of {instances:,}" if lossless == instances else f"NO, {lossless} of {instances}"
         )
         full = [row for row in figures["full_vocabulary"] if row["sampler"] == ngram["sampler"]]
-        real = f"{full[0]['acceptance']:.4f} | {full[0]['optimum']:.4f}" if full else "V^2 table | "
-        rows.append(
-            f"| `{ngram['sampler']}` | {ngram['k']} `{ngram['drafts']}` | {verdict} "
-            f"| {ngram['acceptance']:.4f} | {ngram['optimum']:.4f} | {real} |"
-        )
-    return "\n".join(rows)
+        real = [f"{full[0][what]:.4f}" for what in ("acceptance", "optimum")] if full else ["V^2 table", ""]
+        exact = [f"{ngram[what]:.4f}" for what in ("acceptance", "optimum")]
+        rows.append([f"`{ngram['sampler']}`", f"{ngram['k']} `{ngram['drafts']}`", verdict, *exact, *real])
+    return "\n".join(markdown_table(heads, rows))
 
 
 def updated(readme: str, figures: dict[str, Any]) -> str:

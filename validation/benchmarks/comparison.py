@@ -36,6 +36,7 @@ from spechub_lp._util.reading import read_json
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate import Settings, check_node
 from spechub_lp.instance import enumerate_drafts
+from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.sampling_torch import sample
 
 ROOT = Path(__file__).parents[2]
@@ -319,57 +320,52 @@ def table_of_tests(figures: dict[str, Any]) -> list[str]:
     names = [*TESTS, "the gate"]
     wrong, right = ([row for row in rows if row["wrong"] is side] for side in (True, False))
     seconds = {name: sum(row["tests"][name]["seconds"] for row in right) / len(right) for name in names}
-    lines = [
-        f"| test | wrong samplers rejected, of {len(wrong)} | right ones rejected, of {len(right)} "
-        "| CPU seconds for a right one | gate / test |",
-        "|---|---|---|---|---|",
-    ]
+    heads = ("test", f"wrong samplers rejected, of {len(wrong)}", f"right ones rejected, of {len(right)}",
+             "CPU seconds for a right one", "gate / test")  # fmt: skip
+    lines = []
     for name in names:
         rejected = [sum(rejects(row, name) for row in side) for side in (wrong, right)]
         ratio = f"{seconds['the gate'] / seconds[name]:.3g}"
-        lines.append(f"| {name} | {rejected[0]} | {rejected[1]} | {seconds[name]:.2g} | {ratio} |")
-    return lines
+        lines.append([name, *map(str, rejected), f"{seconds[name]:.2g}", ratio])
+    return markdown_table(heads, lines)
 
 
 def table_of_missed(figures: dict[str, Any]) -> list[str]:
     """The wrong samplers that at least one of the two chi-square tests lets through."""
     chi = [name for name in TESTS if "chi-square" in name]
-    lines = ["| wrong sampler | exact distance | V = 4096 | V = 16 | the gate |", "|---|---|---|---|---|"]
+    lines = []
     for row in figures["engines"]:
         passes = [not rejects(row, name) for name in chi]
         if row["wrong"] and any(passes):
             distance = row["gate"]["distance"]
             size = "by draws" if distance is None else f"{distance:.2g}"
-            cells = " | ".join("passes" if p else "rejected" for p in passes)
+            cells = ["passes" if p else "rejected" for p in passes]
             gate = row["gate"]
             said = f"level {gate['level']}: {gate['kind']}" if gate["status"] == "biased" else gate["status"]
-            lines.append(f"| {row['what']} | {size} | {cells} | {said} |")
-    return lines
+            lines.append([row["what"], size, *cells, said])
+    return markdown_table(("wrong sampler", "exact distance", "V = 4096", "V = 16", "the gate"), lines)
 
 
 def table_of_draws(figures: dict[str, Any]) -> list[str]:
     drawn = figures["draws"]
-    lines = [
-        f"| {drawn['n']:,} draws | distance of the frequencies, lossless | biased by .03 |",
-        "|---|---|---|",
-    ]
-    return lines + [f"| V = {int(v):,} | {a:.3f} | {b:.3f} |" for v, (a, b) in drawn["distances"].items()]
+    heads = (f"{drawn['n']:,} draws", "distance of the frequencies, lossless", "biased by .03")
+    rows = ([f"V = {int(v):,}", f"{a:.3f}", f"{b:.3f}"] for v, (a, b) in drawn["distances"].items())
+    return markdown_table(heads, rows)
 
 
 def table_of_programs(figures: dict[str, Any]) -> list[str]:
     ways = figures["programs"]["ways"]
     n = figures["programs"]["instances"]
     ours = ways["ours"]["seconds"]
-    lines = [f"| way | no answer, of {n} | worst error | ms | its time / ours |", "|---|---|---|---|---|"]
+    lines = []
     for name, way in ways.items():
         what, error = (
             ("`spechub_lp.optimum`, certified", "0, exact") if name == "ours" else (name, f"{way['worst']:.1e}")
         )
         error = error if name == "ours" or way["rejected"] < n else ""
-        lines.append(
-            f"| {what} | {way['rejected']} | {error} | {1e3 * way['seconds']:.3g} | {way['seconds'] / ours:.2g} |"
-        )
-    return lines
+        times = [f"{1e3 * way['seconds']:.3g}", f"{way['seconds'] / ours:.2g}"]
+        lines.append([what, str(way["rejected"]), error, *times])
+    return markdown_table(("way", f"no answer, of {n}", "worst error", "ms", "its time / ours"), lines)
 
 
 TABLES = {"tests": table_of_tests, "missed": table_of_missed, "draws": table_of_draws, "programs": table_of_programs}

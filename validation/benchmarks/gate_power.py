@@ -51,6 +51,7 @@ from spechub_lp.drafts import by_name  # noqa: E402
 from spechub_lp.gate import Settings  # noqa: E402
 from spechub_lp.gate.engines.load import load  # noqa: E402
 from spechub_lp.gate.run import run as run_gate  # noqa: E402
+from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402
 
 BATCHES = ("batch", "chain", "tree", "stream")
@@ -175,17 +176,18 @@ def table_of_rivals(figures: dict[str, Any]) -> list[str]:
     """The tests of the engines' projects and the gate, on the functions that both were run on."""
     both = [e for e in ENTRIES if e.address in figures["rivals"] and e.address in figures["engines"]]
     sides = [[e for e in both if e.wrong is side] for side in (True, False)]
-    head = f"| test | wrong functions rejected, of {len(sides[0])} | right ones rejected, of {len(sides[1])} | CPU s |"
-    lines = [head, "|---|---|---|---|"]
+    wrong, right = map(len, sides)
+    heads = ("test", f"wrong functions rejected, of {wrong}", f"right ones rejected, of {right}", "CPU s")
+    lines = []
     for name in TESTS:
         kept = {e.address: figures["rivals"][e.address][name] for e in both}
         rejected = [sum(not kept[e.address]["passes"] for e in side) for side in sides]
         middle = sorted(row["seconds"] for row in kept.values())[len(kept) // 2] if kept else 0
-        lines.append(f"| {name} | {rejected[0]} | {rejected[1]} | {middle:.2g} |")
+        lines.append([name, *map(str, rejected), f"{middle:.2g}"])
     rows = {e.address: figures["engines"][e.address] for e in both}
     rejected = [sum(rows[e.address]["verdict"] == "fail" for e in side) for side in sides]
     middle = sorted(row["cpu_seconds"] for row in rows.values())[len(rows) // 2] if rows else 0
-    return [*lines, f"| the gate | {rejected[0]} | {rejected[1]} | {middle:.2g} |"]
+    return markdown_table(heads, [*lines, ["the gate", *map(str, rejected), f"{middle:.2g}"]])
 
 
 TABLES = {"power": table, "not as it should be": missed, "power beside": table_of_rivals}
