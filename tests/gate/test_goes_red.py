@@ -66,7 +66,7 @@ def test_passes_on_a_chain(what: str, engine: Any, drafts: str) -> None:
 def test_problems_exist_for_every_policy(drafts: str, k: int) -> None:
     for problem in problems(drafts, k):
         assert len(problem.tuples) == len(set(problem.tuples)) == len(problem.mass)
-        assert 0 <= float(problem.alpha) <= 1
+        assert 0 <= float(problem.optimum) <= 1
 
 
 def test_settings_are_recorded() -> None:

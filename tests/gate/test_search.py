@@ -156,7 +156,7 @@ def test_problems_are_valid_and_the_same_for_a_seed(name: str, k: int) -> None:
         assert problem.mass.sum() == pytest.approx(1, abs=0.01)
         assert problem.left_out <= 0.01
         assert min(problem.p) >= 0
-        assert 0 <= float(problem.alpha) <= 1
+        assert 0 <= float(problem.optimum) <= 1
         assert Problem.read(json.loads(json.dumps(problem.document()))) == problem
     assert [p.document() for p in made(1)] == [p.document() for p in made(1)]
     assert [p.name for p in made(1)] != [p.name for p in made(2)]
@@ -193,7 +193,7 @@ def test_left_out_drafts_widen_the_bound_and_fail_no_right_function() -> None:
     q = (0.6, 0.3, 0.05, 0.03, 0.02)
     part = Problem("part", (0.1, 0.2, 0.3, 0.2, 0.2), q, 1, explored=2)
     assert part.left_out == pytest.approx(0.1)
-    assert float(part.alpha) >= float(Problem("all", part.p, q, 1).alpha)
+    assert float(part.optimum) >= float(Problem("all", part.p, q, 1).optimum)
     right, wrong = (check_node(f, "iid", 1, cases=[part], settings=EXACT) for f in (naive, residual_is_p))
     assert right.status == "pass", text(right)
     assert right.rows[0].distance < 1e-6

@@ -74,9 +74,9 @@ class NodeDistribution:
         return float(self.coupling.acceptance)
 
     @cached_property
-    def alpha(self) -> float:
+    def optimum(self) -> float:
         """The certified optimum of acceptance."""
-        return float(self.problem.alpha)
+        return float(self.problem.optimum)
 
     @property
     def tolerance(self) -> float:
@@ -91,7 +91,7 @@ class NodeDistribution:
     @property
     def above(self) -> float:
         """Acceptance above the optimum."""
-        return self.accepted - self.alpha - self.left_out
+        return self.accepted - self.optimum - self.left_out
 
     @property
     def excess(self) -> float:
@@ -144,9 +144,9 @@ class JointDistribution:
         return float(np.abs(self.out - self.problem.joint).sum() / 2)
 
     @cached_property
-    def alpha(self) -> float:
+    def optimum(self) -> float:
         """The certified optimum of acceptance at the root."""
-        return float(self.problem.node(()).alpha)
+        return float(self.problem.node(()).optimum)
 
     @property
     def slack(self) -> float:
@@ -156,4 +156,4 @@ class JointDistribution:
     @property
     def excess(self) -> float:
         """How much of the probability must be told wrongly if the engine is right after all; <= 0: nothing must."""
-        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.alpha) - self.slack
+        return max(self.distance if self.failed < TOLERANCE else 0.0, self.accepted - self.optimum) - self.slack

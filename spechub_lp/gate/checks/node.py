@@ -298,4 +298,4 @@ def _enough_draws(vocabulary: int, alpha: float, settings: Settings) -> int:
 def _drawn_row(w: Watch, alpha: float) -> Row:
     n = int(w.counts.sum())
     seen = float(abs(w.counts / n - w.problem.target).sum() / 2)
-    return Row(w.problem.name, Level.DRAWS, seen, w.bound(alpha), w.accepted / n, float(w.problem.alpha), draws=n)
+    return Row(w.problem.name, Level.DRAWS, seen, w.bound(alpha), w.accepted / n, float(w.problem.optimum), draws=n)

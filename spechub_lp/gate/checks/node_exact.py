@@ -325,7 +325,7 @@ def _judge(problem: Problem, look: Look[NodeDistribution], report: Report) -> No
     open_mass = unexplained + found.left_out
     report.rows.append(
         Row(
-            name, Level.EXACT, distance, distance + open_mass, accepted, found.alpha, open_mass,
+            name, Level.EXACT, distance, distance + open_mass, accepted, found.optimum, open_mass,
             searched=problem.name.startswith(SEARCHED),
         )
     )  # fmt: skip
@@ -336,10 +336,10 @@ def _judge(problem: Problem, look: Look[NodeDistribution], report: Report) -> No
         report.findings.append(Finding(Level.EXACT, Kind.BIAS, text, True, distance, case, problem=name))
     if found.above > found.slack:
         text = (
-            f"on {name!r} it accepts {accepted:.6g}, above the optimum {found.alpha:.6g} of {problem.k} "
+            f"on {name!r} it accepts {accepted:.6g}, above the optimum {found.optimum:.6g} of {problem.k} "
             f"{problem.drafts.name} drafts: acceptance above the optimum is a proof of bias{look.reservation}"
         )
-        excess = accepted - found.alpha
+        excess = accepted - found.optimum
         report.findings.append(Finding(Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM, text, True, excess, problem=name))
 
 

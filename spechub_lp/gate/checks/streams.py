@@ -65,7 +65,7 @@ class Watch:
         ]
         self.bets.append(Bet(Claim.OUTPUT, p, "its outputs do not follow p"))
         self.bets += [Bet(Claim.INDEPENDENCE, p, message) for message in kept]
-        self.above = AboveBet(float(self.problem.alpha), "it accepts more than the optimum of these drafts allows")
+        self.above = AboveBet(float(self.problem.optimum), "it accepts more than the optimum of these drafts allows")
         self.bets.append(self.above)
         self.confirm: dict[Any, tuple[Bet, dict[Any, int]]] = {}
         self.confirmed = Bet(Claim.INDEPENDENCE, [1.0], RESEEDED)

@@ -241,19 +241,19 @@ def _judge(problem: TreeProblem, look: Look[JointDistribution], report: Report) 
         lambda root, leaf: _seen(problem, problem.trees[root.key][0], leaf),
     )
     bound = distance + found.unexplained
-    report.rows.append(Row(name, Level.EXACT, distance, bound, accepted, found.alpha, found.unexplained))
+    report.rows.append(Row(name, Level.EXACT, distance, bound, accepted, found.optimum, found.unexplained))
     if distance > found.slack and found.failed < TOLERANCE:
         text = (
             f"on {name!r} the joint distribution of {problem.depth + 1} tokens is {distance:.6g} away: "
             f"{first_wrong(problem, found.out)}{look.reservation}"
         )
         report.findings.append(Finding(Level.EXACT, Kind.BIAS, text, True, distance, _case(problem), problem=name))
-    if accepted > found.alpha + found.slack:
+    if accepted > found.optimum + found.slack:
         text = (
-            f"on {name!r} it accepts {accepted:.6g} at the root, above the optimum {found.alpha:.6g}: proof of bias"
+            f"on {name!r} it accepts {accepted:.6g} at the root, above the optimum {found.optimum:.6g}: proof of bias"
             f"{look.reservation}"
         )
-        excess = accepted - found.alpha
+        excess = accepted - found.optimum
         report.findings.append(Finding(Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM, text, True, excess, problem=name))
 
 
@@ -370,5 +370,5 @@ def _rows(report: Report, todo: list[TreeProblem], counts: dict[str, np.ndarray]
         seen = float(np.abs(c / c.sum() - p.joint).sum() / 2)
         bound = distance_bound(c, p.joint.tolist(), alpha)
         report.rows.append(
-            Row(p.name, Level.DRAWS, seen, bound, float("nan"), float(p.node(()).alpha), draws=int(c.sum()))
+            Row(p.name, Level.DRAWS, seen, bound, float("nan"), float(p.node(()).optimum), draws=int(c.sum()))
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import drafts as policies
-from spechub_lp._util import objects
+from spechub_lp._util import objects, renamed
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
@@ -32,7 +32,7 @@ class Problem:
     Examples
     --------
     >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
-    >>> problem.tuples, problem.alpha
+    >>> problem.tuples, problem.optimum
     (((0,), (1,)), Fraction(3, 4))
     """
 
@@ -46,6 +46,8 @@ class Problem:
     drafts: DraftPolicy = field(default_factory=policies.IID)
     explored: int | None = field(default=None, kw_only=True)
     """How many draft tuples are looked at, the likeliest ones; None: all. Only where V^k are too many."""
+
+    __getattr__ = renamed.fields(alpha="optimum")
 
     @property
     def vocabulary(self) -> int:
@@ -107,7 +109,7 @@ class Problem:
         return [p / q for p, q in pairs]
 
     @cached_property
-    def alpha(self) -> Fraction:
+    def optimum(self) -> Fraction | float:
         """The certified optimum of acceptance with these drafts.
 
         Where not all drafts are looked at, it is that of the problem in which the tokens that those lack are one token;
