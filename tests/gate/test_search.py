@@ -13,7 +13,7 @@ import torch
 
 from spechub_lp import drafts as policies
 from spechub_lp.cli.terminal import about
-from spechub_lp.gate import Problem, Report, Settings, check_node
+from spechub_lp.gate import Problem, Report, Settings, check_node, problems
 from spechub_lp.gate.checks.node_search import GRIDS, _smaller
 from spechub_lp.gate.coverage.numbers import Number
 from spechub_lp.gate.engines.node import Verify
@@ -274,3 +274,23 @@ def test_a_searched_problem_is_no_failure_of_the_floor_or_the_baseline() -> None
 
     report = once(rare, searched=10, acceptance_floor=0.01)
     assert not [f for f in report.findings if f.proof and str(f.problem).startswith("searched")]
+
+
+def test_a_run_without_a_pass_claims_no_distance_and_says_what_it_did_not_reach() -> None:
+    def gumbel(p: Any, q: Any, drafts: Any) -> tuple[int, int]:
+        y = int((p.log() - (-torch.rand(p.shape, dtype=torch.float64).log()).log()).argmax())
+        return y, drafts.index(y) if y in drafts else -1
+
+    def accepts_all(p: Any, q: Any, drafts: Any) -> tuple[int, int]:
+        gumbel(p, q, drafts)
+        return drafts[0], 0
+
+    for verify, status in ((gumbel, "inconclusive"), (accepts_all, "biased")):
+        report = check_node(verify, "iid", 1, settings=Settings(levels=(2,), draws=400, searched=3, clock="cpu"))
+        assert report.status == status
+        assert report.coverage is not None
+        assert report.coverage.problems > 0
+        assert report.coverage.problems + report.coverage.not_reached == len(problems("iid", 1)) + 3
+        rows = {what: (yes, no) for what, yes, no in covered(report)}
+        assert "V = " in rows["sizes"][0]
+        assert not any("distances above" in yes for yes, _ in rows.values())

@@ -46,6 +46,8 @@ class AtRoot:
     settings: Settings
     done: Searched = field(default_factory=Searched)
     again_at: list[Problem] = field(default_factory=list)
+    planned: int = 0
+    """Problems that the search was asked for."""
 
     def __post_init__(self) -> None:
         self.engine: RootEngine | None = root_engine(
@@ -56,6 +58,11 @@ class AtRoot:
     def looked_at(self) -> list[Problem]:
         """The problems on one node."""
         return [*self.again_at, *self.done.exact, *self.done.drawn]
+
+    @property
+    def not_reached(self) -> int:
+        """Problems that were planned and not looked at."""
+        return max(0, self.planned - len(self.done.exact) - len(self.done.drawn))
 
     @property
     def draws(self) -> int:
@@ -84,10 +91,10 @@ class AtRoot:
         same = [policy for policy, _ in self.claims if not policy.different_drafters]
         if self.engine is None or not same or not wanted or not self.settings.searched:
             return
+        self.planned = self.settings.searched
         if getattr(self.tried.engine, "slow", False):
             text = f"{self.settings.searched} searched problems: the engine says that it is slow"
             self.report.findings.append(Finding(Level.EXACT, Kind.LEFT_OUT, text, proof=False))
-            self.done.left = self.settings.searched
             return
         claims = list(dict.fromkeys((policy, shape[0]) for policy, shape in self.claims if policy in same))
         claims = [(policy, k) for policy, k in claims if k in self.engine.shapes]

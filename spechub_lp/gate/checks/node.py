@@ -170,11 +170,12 @@ def _checked(
     if why_draws is not None and report.status is Status.PASS:
         report.inconclusive.append(why_draws)
     if rows is None:
-        measured = {row.problem for row in report.rows}
+        measured = {row.problem for row in report.rows} | {f.problem for f in report.findings if f.proof}
         looked_at = [p for p in (*todo, *done.exact, *done.drawn) if p.name in measured or p in done.drawn]
+        wanted = len(todo) + planned if set(settings.levels) != {Level.BOUNDARY} else 0
         note_coverage(
             report, looked_at, watcher, draws=report.confirmed[0] + DRAWN * len(done.drawn),
-            drawn=report.confirmed[1], not_reached=done.left if planned else 0,
+            drawn=report.confirmed[1], not_reached=max(0, wanted - len(looked_at)),
         )  # fmt: skip
     report.evidence = evidence_of(report, exact.measured)
     add_floor(report, settings)

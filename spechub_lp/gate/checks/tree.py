@@ -152,12 +152,13 @@ def _checked(
                 report.level, report.levels = "level 0: the boundary probes alone", [Level.BOUNDARY]
     if rows is None:
         measured = {row.problem: row.draws for row in report.rows}
-        looked_at, draws = [p for p in todo if p.name in measured], sum(measured.values())
+        failed = {finding.problem for finding in report.findings if finding.proof}
+        looked_at, draws = [p for p in todo if p.name in {*measured, *failed}], sum(measured.values())
         note_coverage(
             report, [*looked_at, *at_root.looked_at], tried.watcher,
             draws=draws + at_root.draws + sum(drawn for _, drawn in covered),
             drawn=report.smallest_caught if draws else None,
-            not_reached=len(todo) - len(looked_at) + at_root.done.left,
+            not_reached=len(todo) - len(looked_at) + at_root.not_reached,
             batches=[words for words, _ in covered],
         )  # fmt: skip
     add_floor(report, settings)

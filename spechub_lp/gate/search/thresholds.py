@@ -170,7 +170,7 @@ class Explorer:
     def run(self, calls: list[Call]) -> list[Run]:
         """Evaluate, with the budget kept."""
         if now() > self.deadline or self.calls + len(calls) > self.most_calls:
-            raise OutOfTime(f"the budget ended after {self.calls} calls")
+            raise OutOfTime(f"the budget ended after {self.calls} calls" if self.calls else "no time was left")
         self.calls += len(calls)
         return self.evaluate(calls) if calls else []
 

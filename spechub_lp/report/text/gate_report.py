@@ -118,7 +118,7 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
         return []
     met = [f"{name} ({count})" for name, count in c.kinds.items() if count]
     rows = [
-        ("sizes", f"V = {_ranges(c.sizes)}", "every other size"),
+        ("sizes", f"V = {_ranges(c.sizes)}" if c.sizes else "none", "every other size"),
     ]
     if c.policies:
         rows.append(("drafts", f"{', '.join(c.policies)}, k = {_ranges(c.k)}", "other policies, other k"))
@@ -133,10 +133,13 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     if c.exact is not None:
         rest = f"noise and drafts of mass up to {c.left_out:.1g} on a problem" if c.left_out > 0 else ""
         only = f"{_count(c.by_draws_only, 'problem')} by draws only" if c.by_draws_only else ""
-        rows.append(("exact distributions", f"distances above {c.exact:g} times V/{NARROW}, or {c.exact:g}",
-                     "; ".join(filter(None, (rest, only)))))  # fmt: skip
+        exact = f"distances above {c.exact:g} times V/{NARROW}, or {c.exact:g}"
+        if report.status is not Status.PASS:  # which claims no distance
+            exact = _count(c.problems - c.by_draws_only, "problem")
+        rows.append(("exact distributions", exact, "; ".join(filter(None, (rest, only)))))
     if c.draws:
-        least = "" if c.drawn is None else f": distances above {c.drawn:.2g}"
+        claims = c.drawn is not None and report.status is Status.PASS
+        least = f": distances above {c.drawn:.2g}" if claims else ""
         rows.append(("real noise", f"{c.draws:,} calls against p{least}", "smaller ones" if least else ""))
     if c.lines is not None and c.outcomes is not None:
         ran = f"{c.lines[0]} of {c.lines[1]} lines, {c.outcomes[0]} of {c.outcomes[1]} outcomes of conditions"
