@@ -1,4 +1,4 @@
-"""Write the README's table of samplers from an audit's figures.
+"""Write the README's table of samplers, and its picture, from an audit's figures.
 
     spechub-lp audit --json audit.json && python validation/readme_table.py audit.json
 
@@ -19,6 +19,21 @@ from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402
 
 KEPT = ROOT / "validation" / "results" / "audit.json"
+PICTURE = ROOT / "docs" / "pictures" / "acceptance.svg"
+WHAT = {
+    "naive": "keeps its one draft with probability min(1, p/q)",
+    "nss": "draws from p, and accepts if that was drafted",
+    "rrs": "tries the drafts in turn, each against the residual",
+    "rrsw": "the same for drafts that are all different",
+    "kseq": "tries the drafts in turn, all with one threshold",
+    "spechub": "pairs the top token with one other, and is optimal for such pairs",
+    "greedy_hubs": "the same for k drafts, k - 1 of them fixed",
+    "two_step": "chooses a draft by a program for pairs, then verifies it",
+    "lp_table": "looks up the solved program",
+    "border": "chooses the best draft by nested groups, then verifies it; optimal",
+    "border_wor": "the same for drafts that are all different; optimal",
+}
+"""What each does, in a line."""
 
 
 def keep(audit: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +44,16 @@ def keep(audit: dict[str, Any]) -> dict[str, Any]:
 
 def table(figures: dict[str, Any]) -> str:
     """One row a sampler with two drafts of its own (naive: one): losslessness over all sources, and the acceptances."""
-    heads = ("sampler", "drafts", "lossless", "n-gram text, exact", "optimum", "SmolLM2, V = 49,152", "optimum")
+    heads = (
+        "sampler",
+        "what it does",
+        "drafts",
+        "lossless",
+        "n-gram text, exact",
+        "optimum",
+        "SmolLM2, V = 49,152",
+        "optimum",
+    )
     rows = []
     lines = [line for line in figures["lines"] if line["first"]]
     for ngram in (line for line in lines if line["source"] == "n-gram"):
@@ -41,8 +65,33 @@ def table(figures: dict[str, Any]) -> str:
         full = [row for row in figures["full_vocabulary"] if row["sampler"] == ngram["sampler"]]
         real = [f"{full[0][what]:.4f}" for what in ("acceptance", "optimum")] if full else ["V^2 table", ""]
         exact = [f"{ngram[what]:.4f}" for what in ("acceptance", "optimum")]
-        rows.append([f"`{ngram['sampler']}`", f"{ngram['k']} `{ngram['drafts']}`", verdict, *exact, *real])
+        name = ngram["sampler"]
+        rows.append([f"`{name}`", WHAT[name], f"{ngram['k']} `{ngram['drafts']}`", verdict, *exact, *real])
     return "\n".join(markdown_table(heads, rows))
+
+
+def picture(figures: dict[str, Any]) -> str:
+    """Acceptance of each sampler on SmolLM2 as bars, and the optimum of its drafts as a line at their end."""
+    left, scale, step = 110, 640, 26
+    shown = figures["full_vocabulary"]
+    height = step * len(shown) + 44
+    bars = []
+    for place, row in enumerate(shown):
+        y, accepted, best = 12 + step * place, row["acceptance"] * scale, row["optimum"] * scale
+        bars.append(
+            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{row["sampler"]}</text>'
+            f'<rect x="{left}" y="{y}" width="{accepted:.1f}" height="17" fill="#2f6fde"/>'
+            f'<path d="M{left + best:.1f} {y - 3}v23" stroke="#d1242f" stroke-width="3"/>'
+            f'<text x="{left + best + 8:.1f}" y="{y + 13}">{row["acceptance"]:.4f} of {row["optimum"]:.4f}</text>'
+        )
+    title = "Acceptance of two drafts on SmolLM2 (naive: one), and the certified optimum of the same drafts (red)"
+    body = "\n".join(bars)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 {height}" width="680" height="{height}" role="img" '
+        f'font-family="system-ui, sans-serif" font-size="13">\n<title>{title}</title>\n'
+        f'<rect width="680" height="{height}" rx="8" fill="#ffffff"/>\n<g fill="#1b1f24">\n{body}\n'
+        f'<text x="12" y="{height - 12}" font-size="12" fill="#57606a">{title}</text>\n</g>\n</svg>\n'
+    )
 
 
 def updated(readme: str, figures: dict[str, Any]) -> str:
@@ -52,5 +101,6 @@ def updated(readme: str, figures: dict[str, Any]) -> str:
 if __name__ == "__main__":
     figures = keep(read_json(sys.argv[1], of("audit")))
     KEPT.write_text(json.dumps(figures, indent=1) + "\n")
+    PICTURE.write_text(picture(figures))
     page = ROOT / "README.md"
     page.write_text(updated(page.read_text(), figures))

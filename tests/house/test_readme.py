@@ -13,6 +13,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_table_is_that_of_the_stored_results() -> None:
     figures = json.loads(readme_table.KEPT.read_text())
     assert readme_table.updated(README, figures) == README
+    assert readme_table.picture(figures) == readme_table.PICTURE.read_text()
     assert figures["failures"] == []
 
 
