@@ -180,17 +180,17 @@ def tensorrt_stand_in(*given: torch.Tensor) -> None:
         counts[b] = n
 
 
-def mcsd_with(ground: torch.Tensor, offer: torch.Tensor, tokens: torch.Tensor) -> int | None:
+def mcsd_with(ground: torch.Tensor, proposal: torch.Tensor, tokens: torch.Tensor) -> int | None:
     """MCSD's recursive rejection with replacement: the target's row becomes the residual."""
     for slot, x in enumerate(tokens.tolist()):
-        if torch.rand(1) * offer[x] < ground[x]:
+        if torch.rand(1) * proposal[x] < ground[x]:
             return slot
-        ground.sub_(offer).clamp_(min=0)
+        ground.sub_(proposal).clamp_(min=0)
         ground /= ground.sum()
     return None
 
 
-def mcsd_naive(ground: torch.Tensor, offer: torch.Tensor, tokens: torch.Tensor) -> int | None:
+def mcsd_naive(ground: torch.Tensor, proposal: torch.Tensor, tokens: torch.Tensor) -> int | None:
     y = int(torch.multinomial(ground, 1))
     if y in tokens.tolist():
         return tokens.tolist().index(y)

@@ -33,8 +33,10 @@ def test_sglangs_chain() -> None:
     noise = {"uniform_samples": u[:, :2], "uniform_samples_for_final_sampling": last}
     out = SGLangChain(chain_speculative_sampling_triton)(batch, noise)
     assert batch.q is not None
-    coins = torch.cat([u[:, :1], u[:, :2]], dim=1)
-    ours = verify_tree(batch.p.float(), batch.q.float(), children(batch.parent, 1), batch.token, coins, last, depth=2)
+    uniforms = torch.cat([u[:, :1], u[:, :2]], dim=1)
+    ours = verify_tree(
+        batch.p.float(), batch.q.float(), children(batch.parent, 1), batch.token, uniforms, last, depth=2
+    )
     assert torch.equal(out.tokens, ours.tokens)
     assert torch.equal(out.n, ours.n)
 

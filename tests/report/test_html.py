@@ -39,13 +39,13 @@ KINDS = ("audit", "audit failed", "gate", "gate rejected", "evaluate")
 
 
 def right(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
-    need = p.clone()
+    residual = p.clone()
     for j, x in enumerate(drafts):
-        if torch.rand(()) * q[x] < need[x]:
+        if torch.rand(()) * q[x] < residual[x]:
             return x, j
-        need = (need - q).clamp(min=0)
-        need = need / need.sum()
-    return int(torch.multinomial(need, 1)), -1
+        residual = (residual - q).clamp(min=0)
+        residual = residual / residual.sum()
+    return int(torch.multinomial(residual, 1)), -1
 
 
 def biased(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
@@ -56,9 +56,9 @@ def biased(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, in
 
 def audited() -> dict[str, Any]:
     rows = resources.path("captured/smollm2.safetensors")
-    result = audit.run(8, 0, 0, jobs=1)
+    result = audit.run(2, 0, 0, jobs=1)
     result.model = dict(store.load(rows).manifest)
-    audit._full_vocabulary(result, rows, 2, 1, lambda what, done, of: None)
+    audit._full_vocabulary(result, rows, 1, 1, lambda what, done, of: None)
     return {**about("audit"), **asdict(result), "failures": result.failures}
 
 
