@@ -25,7 +25,7 @@ TORCH_NEEDS  = filelock fsspec jinja2 networkx setuptools sympy typing-extension
 
 ENGINES_PIP  = .venv-engines/bin/pip --quiet --disable-pip-version-check
 ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py tests/kernels/test_triton.py -k "jax or installed or triton"
-GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec numpy pytest rich safetensors scipy \
+GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec numpy pytest pytest-xdist rich safetensors scipy \
                transformers typer
 
 .PHONY: audit test lint fast slow validate engines torture docs theory proofs ready lock newest versions clean
@@ -50,7 +50,7 @@ validate: $(READY)
 	$(BIN)/python validation/run.py
 
 engines: .venv-engines/.ready
-	.venv-engines/bin/python -m pytest -q -p no:cacheprovider $(ENGINE_TESTS)
+	.venv-engines/bin/python -m pytest -q -n 2 -p no:cacheprovider $(ENGINE_TESTS)
 	for script in validation/upstream/reproduce_*.py; do .venv-engines/bin/python -W ignore $$script || exit 1; done
 	.venv-engines/bin/python validation/engines.py $(if $(WRITE),--write)
 
