@@ -96,9 +96,9 @@ def verify(
     accept, rest = kernel if kernel is not None else _verdict(sampler, p, q, drafts)
     upto = accept.cumsum(dim=1)
     taken = upto[:, -1:]
-    coin = u[:, 1:2].double().clamp_max(1 - 2.0**-53)
-    slot = (upto <= coin).sum(dim=1, keepdim=True)
-    last = u[:, 2] if u.shape[1] == 3 else ((coin - taken) / (1 - taken).clamp_min(2.0**-53)).clamp(0, 1)[:, 0]
+    uniform = u[:, 1:2].double().clamp_max(1 - 2.0**-53)
+    slot = (upto <= uniform).sum(dim=1, keepdim=True)
+    last = u[:, 2] if u.shape[1] == 3 else ((uniform - taken) / (1 - taken).clamp_min(2.0**-53)).clamp(0, 1)[:, 0]
     token = torch.where(
         slot < drafts.shape[1], drafts.gather(1, slot.clamp_max(drafts.shape[1] - 1)), rest(last)[:, None]
     )

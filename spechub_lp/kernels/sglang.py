@@ -70,9 +70,9 @@ def chain_speculative_sampling_triton(
     Examples
     --------
     >>> predicts, index, n = torch.full((2,), -1), torch.full((1, 2), -1), torch.zeros(1, dtype=torch.int64)
-    >>> p, coin = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
+    >>> p, uniform = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
     >>> chain_speculative_sampling_triton(
-    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), None, None, coin, coin[:, 0], p,
+    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), None, None, uniform, uniform[:, 0], p,
     ...     p[:, :1],
     ... )
     >>> predicts.tolist(), index.tolist(), n.tolist()  # the draft 2 is accepted, and 1 stands behind it
@@ -83,9 +83,9 @@ def chain_speculative_sampling_triton(
     slots = candidates.shape[1]
     index = torch.arange(slots, device=candidates.device).expand_as(candidates)
     child = children(index - 1, 1)
-    coins = torch.nn.functional.pad(uniform_samples[:, :-1], (1, 0))  # the uniform of slot s tests draft s + 1
+    uniforms = torch.nn.functional.pad(uniform_samples[:, :-1], (1, 0))  # the uniform of slot s tests draft s + 1
     out = verify_tree(
-        target_probs, torch.nn.functional.pad(draft_probs, (0, 0, 0, 1)), child, candidates.long(), coins,
+        target_probs, torch.nn.functional.pad(draft_probs, (0, 0, 0, 1)), child, candidates.long(), uniforms,
         uniform_samples_for_final_sampling, depth=slots - 1,
     )  # fmt: skip
     _write(out, predicts, accept_index, accept_token_num, retrive_index)
@@ -151,10 +151,10 @@ def tree_speculative_sampling_border(
     Examples
     --------
     >>> predicts, index, n = torch.full((2,), -1), torch.full((1, 2), -1), torch.zeros(1, dtype=torch.int64)
-    >>> p, coin, none = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5), torch.tensor([[-1, -1]])
+    >>> p, uniform, none = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5), torch.tensor([[-1, -1]])
     >>> tree_speculative_sampling_border(
-    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), torch.tensor([[1, -1]]), none, coin,
-    ...     coin[:, 0], p, p, most_children=1,
+    ...     predicts, index, n, torch.tensor([[0, 2]]), torch.tensor([[0, 1]]), torch.tensor([[1, -1]]), none, uniform,
+    ...     uniform[:, 0], p, p, most_children=1,
     ... )
     >>> predicts.tolist(), index.tolist(), n.tolist()  # the draft 2 is accepted, and 1 stands behind it
     ([2, 1], [[0, 1]], [1])

@@ -100,17 +100,17 @@ def verify_tree(
         here = _at(p, q, child, node, weight, replaced, sort)
         good = good & here.good
         x = token.gather(1, here.kids.clamp_min(0)).clamp_min(0)
-        coins = u.gather(1, here.kids.clamp_min(0)).double()
+        uniforms = u.gather(1, here.kids.clamp_min(0)).double()
         share = border.choose(here.prepared, x, level, replaced=replaced, there=here.kids >= 0)
-        coin = coins[:, :1].clamp_max(1 - 2.0**-53) * share.sum(dim=1, keepdim=True)
-        slot = (share.cumsum(dim=1) <= coin).sum(dim=1, keepdim=True).clamp_max(k - 1)
+        uniform = uniforms[:, :1].clamp_max(1 - 2.0**-53) * share.sum(dim=1, keepdim=True)
+        slot = (share.cumsum(dim=1) <= uniform).sum(dim=1, keepdim=True).clamp_max(k - 1)
         left = here.prepared.left
         more = left + 1 - weight
         passing = torch.where(more > 0, left / more.clamp_min(1e-300), 0.0) if step else torch.ones_like(weight)
         passes.append(torch.where(here.inner, passing, weight))
         weight = torch.where(here.inner, here.prepared.accept(x).gather(1, slot)[:, 0], weight)
         node = torch.where(here.inner, here.kids.gather(1, slot)[:, 0], node)
-        second = torch.where(here.kids[:, 1] >= 0, coins[:, 1], coins[:, 0]) if k > 1 else coins[:, 0]
+        second = torch.where(here.kids[:, 1] >= 0, uniforms[:, 1], uniforms[:, 0]) if k > 1 else uniforms[:, 0]
         level = torch.where(here.inner, second, level)
         nodes.append(node)
         weights.append(weight)
@@ -131,15 +131,15 @@ def verify_tree(
     )
 
 
-def _stop(coin: torch.Tensor, passes: list[torch.Tensor], nodes: list[torch.Tensor]) -> torch.Tensor:
+def _stop(uniform: torch.Tensor, passes: list[torch.Tensor], nodes: list[torch.Tensor]) -> torch.Tensor:
     """The length [B, 1] of the longest prefix that passes. Behind its end a path repeats its last node."""
     stop, open_ = torch.zeros_like(nodes[0]), torch.ones_like(nodes[0], dtype=torch.bool)
     for at in range(len(nodes) - 1, 0, -1):
         real = open_ & (nodes[at] != nodes[at - 1])
-        here = real & (coin < passes[at])
+        here = real & (uniform < passes[at])
         stop = torch.where(here, at, stop)
-        left = ((coin - passes[at]) / (1 - passes[at]).clamp_min(2.0**-53)).clamp(0, 1)
-        coin = torch.where(real & ~here, left, coin)
+        left = ((uniform - passes[at]) / (1 - passes[at]).clamp_min(2.0**-53)).clamp(0, 1)
+        uniform = torch.where(real & ~here, left, uniform)
         open_ = open_ & ~here
     return stop[:, None]
 

@@ -20,10 +20,10 @@ from spechub_lp.kernels.triton_pieces import (
     ULP,
     WHOLE,
     _class_of,
-    _coin,
     _entry,
     _first_above,
     _grains,
+    _uniform,
     jit,
 )  # fmt: skip
 from spechub_lp.kernels.triton_sums import (
@@ -221,10 +221,10 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     # the verdict
     passed = tl.where(drawn, pick * accept, 0.0)
     upto = tl.cumsum(passed, axis=0)
-    coin = _coin(tl.load(u + row * u_stride + 1))
+    uniform = _uniform(tl.load(u + row * u_stride + 1))
     taken = _entry(upto, slot, k - 1)
-    found = tl.sum((drawn & (upto <= coin)).to(tl.int32), axis=0)
-    rest = tl.minimum(tl.maximum((coin - taken) / tl.maximum(1 - taken, ULP), 0.0), 1.0)
+    found = tl.sum((drawn & (upto <= uniform)).to(tl.int32), axis=0)
+    rest = tl.minimum(tl.maximum((uniform - taken) / tl.maximum(1 - taken, ULP), 0.0), 1.0)
     rest = tl.where(u_columns == 3, tl.load(u + row * u_stride + u_columns - 1).to(tl.float64), rest)
     rejected = good & (found == k)
     accepted = good & (found < k)

@@ -66,10 +66,10 @@ def _last_below(whole):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _coin(u):  # type: ignore[no-untyped-def]
+def _uniform(u):  # type: ignore[no-untyped-def]
     """The uniform of the verdict, below 1; a literal such as 1 - 2^-53 would be rounded to float32."""
-    coin = u.to(tl.float64)
-    return tl.minimum(coin, _last_below(coin * 0 + 1))
+    uniform = u.to(tl.float64)
+    return tl.minimum(uniform, _last_below(uniform * 0 + 1))
 
 
 @jit

@@ -10,7 +10,7 @@ a uniform falls within rounding of an edge.
 
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import classes
-from spechub_lp.kernels.triton_pieces import BLOCK, EXACT, ULP, _coin, _divide, _entry, _first_above, _grains, jit
+from spechub_lp.kernels.triton_pieces import BLOCK, EXACT, ULP, _divide, _entry, _first_above, _grains, _uniform, jit
 
 with extra("torch", "the kernels in Triton"):
     import torch
@@ -70,9 +70,9 @@ def _slot(  # type: ignore[no-untyped-def]
     j: tl.constexpr, wor: tl.constexpr, pad: tl.constexpr, real: tl.constexpr,
 ):  # fmt: skip
     """Which of the first j drafts is accepted, or j; and the probability that one is."""
-    coin = _coin(tl.load(u + row * u_stride + 1))
-    upto, rejected = coin * 0, (coin * 0 + 1).to(real)
-    slot = (coin * 0).to(tl.int32)
+    uniform = _uniform(tl.load(u + row * u_stride + 1))
+    upto, rejected = uniform * 0, (uniform * 0 + 1).to(real)
+    slot = (uniform * 0).to(tl.int32)
     for t in tl.static_range(j):
         token = tl.load(x + row * x_stride + t)
         target = tl.load(p + row * p_stride + token).to(real)
@@ -83,9 +83,9 @@ def _slot(  # type: ignore[no-untyped-def]
         accept = tl.where(share > 0, (share * 0 + 1), share * 0)
         accept = tl.where(scarce, _divide(wanted, tl.where(scarce, share, share * 0 + 1)), accept)
         upto += (rejected * accept).to(tl.float64)
-        slot += ((upto <= coin) & (slot == t)).to(tl.int32)
+        slot += ((upto <= uniform) & (slot == t)).to(tl.int32)
         rejected *= 1 - accept
-    return slot, coin, upto
+    return slot, uniform, upto
 
 
 @jit
@@ -140,12 +140,12 @@ def _finish_kernel(  # type: ignore[no-untyped-def]
     row = tl.program_id(0).to(tl.int64)
     p_sum, q_sum = _total(state, row, 0, 0, 1, parts, pad), _total(state, row, 0, 1, 1, parts, pad)
     good = (tl.abs(p_sum - 1) < 0.1) & (tl.abs(q_sum - 1) < 0.1)
-    slot, coin, taken = _slot(
+    slot, uniform, taken = _slot(
         p, q, x, u, row, p_stride, q_stride, x_stride, u_stride, sums, k, parts, k, wor, pad, real
     )  # fmt: skip
     token = tl.load(x + row * x_stride + tl.minimum(slot, k - 1))
     if good & (slot == k):
-        rest = tl.minimum(tl.maximum((coin - taken) / tl.maximum(1 - taken, ULP), 0.0), 1.0)
+        rest = tl.minimum(tl.maximum((uniform - taken) / tl.maximum(1 - taken, ULP), 0.0), 1.0)
         rest = tl.where(u_columns == 3, tl.load(u + row * u_stride + u_columns - 1).to(tl.float64), rest)
         block = tl.arange(0, blocks_pad)
         own = blocks_in + row * 2 * blocks + block

@@ -50,10 +50,10 @@ class GreedyBlock:
             draft.append(draft[-1] * tree.q[node - 1][x])
         left = one
         for node in range(last, -1, -1):
-            need = np.maximum(target[node] * tree.p[node] - draft[node] * tree.q[node], 0 * one)
-            s, over = need.sum(), max(draft[node] - target[node], 0 * one)
+            residual = np.maximum(target[node] * tree.p[node] - draft[node] * tree.q[node], 0 * one)
+            s, over = residual.sum(), max(draft[node] - target[node], 0 * one)
             passes = min(one, target[node] / draft[node]) if node == last else s / (s + over) if s else one
-            residual = need / s if node < last and s else tree.p[node]
+            residual = residual / s if node < last and s else tree.p[node]
             yield Outcome(node, left * passes * residual)
             left = left * (1 - passes)
 
