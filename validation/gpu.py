@@ -1,8 +1,8 @@
 """The kernels on a device, in one command: correctness, the gate, captured rows, speed. Under ten minutes.
 
-    python validation/gpu.py [--device cuda] [--quick]
+    python validation/gpu.py [--device cuda] [--quick] [--json FOLDER]
 
-Runs on a CPU too (`--device cpu --quick`). It has not been run on a GPU yet; please send what it prints.
+Runs on a CPU too (`--device cpu --quick`). What it printed on a GPU is in validation/results/gpu.md.
 """
 
 import argparse
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spechub_lp import cut, samplers
+from spechub_lp import cut, draw, samplers
 from spechub_lp.capture.store import load
 from spechub_lp.gate.adapters import check
 from spechub_lp.gate.settings import Settings
 from spechub_lp.kernels import border
+from spechub_lp.kernels.device import has_triton
 from spechub_lp.kernels.node import verify
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.sampling import draw_drafts
@@ -43,6 +44,32 @@ def same_as_the_cpu(device: str, vocabulary: int, batch: int) -> int:
     here_tree = verify_tree(*given, depth=1)
     there_tree = verify_tree(*(a.to(device) for a in given), depth=1)
     return wrong + int((here_tree.tokens != there_tree.tokens.cpu()).any(dim=1).sum())
+
+
+def draws_that_differ(device: str) -> int:
+    """How many tokens, slots and drafts of `spechub_lp.draw` differ from the CPU's, over samplers and dtypes."""
+    rng, wrong = np.random.default_rng(3), 0
+    for vocabulary, batch in ((6, 1024), (300, 64)):
+        for name in ("rrs", "rrsw", "spechub", "greedy_hubs", "kseq", "border", "border_bucketed", "border_wor", "nss"):
+            for dtype in (torch.float64, torch.float32, torch.bfloat16):
+                p, q = (torch.from_numpy(rng.dirichlet([0.3] * vocabulary, batch)).to(dtype) for _ in range(2))
+                u = torch.from_numpy(rng.random((batch, 3)))
+                here = draw(name, p, q, u)
+                there = draw(name, p.to(device), q.to(device), u.to(device))
+                for part in ("tokens", "slots", "drafts"):
+                    wrong += int((getattr(here, part) != getattr(there, part).cpu()).sum())
+    return wrong
+
+
+def cuts_that_differ(device: str) -> float:
+    """The largest distance of `cut` on the device from the CPU's."""
+    rng, far = np.random.default_rng(4), 0.0
+    for vocabulary, batch in ((6, 512), (5_000, 32), (151_936, 2)):
+        p, q = (torch.from_numpy(rng.dirichlet([0.1] * vocabulary, batch)) for _ in range(2))
+        for k, drafts in ((2, "iid"), (4, "iid"), (2, "without_replacement")):
+            here, there = cut(p, q, k, drafts).alpha, cut(p.to(device), q.to(device), k, drafts).alpha
+            far = max(far, float((torch.as_tensor(here) - torch.as_tensor(there).cpu()).abs().max()))
+    return far
 
 
 def drawn(device: str, name: str, k: int, draws: int) -> float:
@@ -75,23 +102,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path, help="folder for the times")
     chosen = parser.parse_args()
     device, quick = chosen.device, chosen.quick
-    print(f"device {device}" + (f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""))
+    print(f"device {device}, torch {torch.__version__}, Triton: {has_triton()}")
+    if device.startswith("cuda"):
+        asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        print(f"{subprocess.run(asked, capture_output=True, text=True).stdout.strip()}, CUDA {torch.version.cuda}")
     print("rows that get other tokens than on the CPU (edges of two tokens may differ, so a few in 10^5 at most):")
     for vocabulary, batch in ((50, 256), (5_000, 16)) if quick else ((50, 4096), (5_000, 512), (151_936, 16)):
         print(f"  V = {vocabulary}, B = {batch}: {same_as_the_cpu(device, vocabulary, batch)}", flush=True)
+    print(f"numbers of draw() that differ from the CPU's, all samplers and dtypes: {draws_that_differ(device)}")
+    print(f"cut() on the device less cut() on the CPU, at most: {cuts_that_differ(device):.1e}", flush=True)
     print("largest distance of a frequency from the target, in standard errors:")
     for name, k in RULES:
         print(f"  {name} {k}: {drawn(device, name, k, 5_000 if quick else 500_000):.2f}", flush=True)
     print("the gate (exact joint distributions, on the CPU):")
     for name, drafts in (("kernels/border", "iid"), ("kernels/border_wor", "without_replacement")):
-        report = check(name, None, drafts, 2, Settings(seconds=20 if quick else 120))
+        report = check(name, None, drafts, 2, Settings(seconds=20 if quick else 60))
         print(f"  {name}: exit code {report.exit_code}, {report.level}", flush=True)
     print("captured rows, acceptance by classes over the optimum:")
     captured(device, 4 if quick else 64)
-    command = [sys.executable, str(HERE / "benchmarks" / "kernels.py"), "--device", device]
-    subprocess.run([*command, *(["--quick", "--repeats", "3"] if quick else [])], check=True)
+    if device.startswith("cuda"):
+        run("device_speed.py", quick, chosen.json, "gpu.json")
+    run("kernels.py", quick, None if quick else chosen.json, "gpu_growth.json", "--device", device)
+
+
+def run(script: str, quick: bool, folder: Path | None, name: str, *options: str) -> None:
+    """Run a benchmark of this folder."""
+    where = ["--json", str(folder / name)] if folder else []
+    short = ["--repeats", "3", *(["--quick"] if script == "kernels.py" else [])] if quick else []
+    subprocess.run([sys.executable, str(HERE / "benchmarks" / script), *options, *where, *short], check=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ with extra("torch", "the kernels in Triton"):
 
 WIDE, SHORT = 1024, 32
 """Tokens that a program sums, and that one ranks."""
-COPIES = 8
+COPIES = 16
 """Of a row's table of sums: atomic additions to one address wait for each other."""
 
 

@@ -11,7 +11,7 @@ import torch
 from places import ROOT
 
 from spechub_lp import samplers
-from spechub_lp.kernels import node
+from spechub_lp.kernels import classes, node
 from spechub_lp.kernels.node import verify
 from spechub_lp.sampling import draw_drafts
 
@@ -88,6 +88,41 @@ def test_triton_gives_the_tokens_of_plain_torch(
     assert torch.equal(fused.tokens.cpu(), plain.tokens)
     assert int(plain.tokens[4]) == -1
     assert {-1, 0} <= set(plain.slots.tolist())
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("pairs", [False, True])
+def test_class_sums_are_those_of_plain_torch(pairs: bool, dtype: torch.dtype) -> None:
+    """Every class from p/q = 2^8 to 2^-18, bit for bit, where classes begin at 1, 4 and 13 octaves."""
+    from triton import language as tl
+
+    from spechub_lp.kernels import border, triton_sums
+
+    rng, short = np.random.default_rng(0), torch.float64 if dtype == torch.float64 else torch.float32
+    q = torch.from_numpy(rng.dirichlet([1.0] * 3000, 3))
+    p = q * torch.from_numpy(2.0 ** rng.uniform(-18, 8, (3, 3000)))
+    p, q = ((a / a.sum(dim=1, keepdim=True)).to(dtype) for a in (p, q))
+    if pairs:
+        for row, hub in enumerate((0.1, 0.9, 0.9998)):
+            q[row] = (q[row].double() * (1 - hub)).to(dtype)
+            q[row, 5] = hub
+    start = 128
+    first = border._first_of_hub(q.to(short).max(dim=1, keepdim=True).values) if pairs else torch.full((3, 1), 1.0)
+    plain = classes.class_sums(p.to(short), q.to(short), first, pairs=pairs)
+    columns, kind = 3 if pairs else 2, {"real": tl.float64 if dtype == torch.float64 else tl.float32}
+    given = [a.to(DEVICE) for a in (p, q)]
+    heads = torch.zeros(3, 2, dtype=torch.int64, device=DEVICE)
+    tables = torch.zeros(3, 2, classes.CLASSES * columns + 3, dtype=torch.int64, device=DEVICE)
+    if pairs:
+        triton_sums._hub_kernel[(3, 3)](given[1], heads, 3000, 3000, size=1024, **kind)
+    triton_sums._sums_kernel[(3, 3)](
+        *given, heads, tables, start, 3000, 3000, 3000, pairs=pairs, columns=columns, copies=2, size=1024, **kind
+    )
+    found = tables.sum(dim=1)[:, : classes.CLASSES * columns].unflatten(1, (-1, columns)).cpu()
+    assert torch.equal(found[..., 0] / found[..., 0].sum(dim=1, keepdim=True).double(), plain.p)
+    assert torch.equal(found[..., 1] / found[..., 1].sum(dim=1, keepdim=True).double(), plain.q)
+    if plain.odds_q is not None:
+        assert torch.equal(found[..., 2].double() / classes.WHOLE, plain.odds_q)
 
 
 def test_every_triton_kernel_compiles_for_a_gpu_that_is_not_there() -> None:

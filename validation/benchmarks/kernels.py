@@ -4,7 +4,8 @@
 
 Every number is a ratio of medians of one run: rules and peers take turns in each repeat. "full" rows are worked on as
 they are; "filtered" rows have 512 tokens, as an engine has after top-k or top-p, and their peer is RRSw on the same
-rows. `--json` also measures growth in V, k and B. Not run on a GPU yet.
+rows. `--json` also measures growth in V, k and B. On a GPU a call is timed as it is, with its launches; device_speed.py
+measures what the device does.
 """
 
 import argparse
