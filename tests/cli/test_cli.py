@@ -261,11 +261,16 @@ def test_progress_is_on_the_stderr_of_a_terminal_only() -> None:
     assert "/1500000" not in shown
 
 
+def lines_of(shown: str) -> list[str]:
+    """What was written on a terminal, lines that were written over among them."""
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[mK]", "", shown))
+
+
 def test_nothing_is_wider_than_the_terminal() -> None:
     for columns in (60, 80):
         code, shown = OnTerminal(*SOLVE, "--full", columns=columns, NO_COLOR="1").finish()
         assert code == 0
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n")
+        lines = lines_of(shown)
         assert max(map(len, lines)) <= columns
         assert sum(line.startswith("compact, HiGHS ") for line in lines) >= 1
 
@@ -274,7 +279,7 @@ def test_columns_0_is_no_width() -> None:
     code, shown = OnTerminal(*SOLVE, COLUMNS="0", NO_COLOR="1").finish()
     assert code == 0
     assert "optimum = 39/100" in shown
-    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\r\n"))) <= 80
+    assert max(map(len, lines_of(shown))) <= 80
 
 
 def table(width: int, *args: Any) -> list[str]:
