@@ -27,6 +27,7 @@ include_patterns = [
     "theory/**.md",
     "spechub_lp/gate/*.md",
     "validation/README.md",
+    "validation/results/gpu.md",
     "validation/results/report.md",
     "validation/text/README.md",
     "notebooks/README.md",

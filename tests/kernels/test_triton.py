@@ -52,6 +52,9 @@ def rows(width: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     p, q = (torch.from_numpy(rng.dirichlet([0.3] * width, batch)) for _ in range(2))
     q[0, : width // 3] = 0
     q[1, 3] = 40 * q[1].sum()
+    for row in range(10, batch):  # flat, then hubs from 1/3 up
+        p[row], q[row] = (torch.from_numpy(rng.dirichlet([3.0] * width)) for _ in range(2))
+        q[row, row % width] += max(row - 25, 0) / 2
     q[2] = p[2]
     q[3] = torch.nn.functional.one_hot(torch.tensor(7), width)
     p[4, 5] = torch.nan
@@ -74,8 +77,9 @@ def test_triton_gives_the_tokens_of_plain_torch(
 ) -> None:
     if sort and width > 1024:
         pytest.skip("such a row is not sorted")
-    p, q = (a.to(dtype) for a in rows(width, 10))
-    u = torch.from_numpy(np.random.default_rng(k).random((10, k + 3)))
+    batch = 40 if width == 30 and dtype == torch.float64 else 10
+    p, q = (a.to(dtype) for a in rows(width, batch))
+    u = torch.from_numpy(np.random.default_rng(k).random((batch, k + 3)))
     u[8, k + 1 :] = 1
     u[9, k + 1 :] = 0
     x = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q.double().nan_to_num(0), u[:, :k]))
