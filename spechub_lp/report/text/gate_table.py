@@ -85,17 +85,19 @@ def _wrapped(table: list[tuple[str, str, str]]) -> list[list[str]]:
     return rows
 
 
-def text(report: Report) -> str:
+def text(report: Report, verbose: bool = True) -> str:
     """Return what the command shows, as it comes out of a pipe.
 
     Parameters
     ----------
     report
         The gate's.
+    verbose
+        As for `show_gate`.
 
     Returns
     -------
     str
         The tables.
     """
-    return piped(lambda console: show_gate(console, report))
+    return piped(lambda console: show_gate(console, report, verbose))
