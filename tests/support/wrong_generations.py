@@ -287,7 +287,7 @@ RIGHT = tuple(
         ("textbook", verified(Verify)),
     )
 )
-"""Two drafts a step; of two tokens to choose from, so that all is enumerated. Only the first has been run."""
+"""Two drafts a step; of two tokens to choose from, so that all is enumerated."""
 
 
 class Patched(Transformers):
