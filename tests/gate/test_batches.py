@@ -298,11 +298,11 @@ def test_a_longer_chain_than_the_engine_names_gives_advice_and_no_verdict() -> N
         def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
             return super().row(p, q, x, [*uniforms[:2], *(0.0 for _ in uniforms[2:])], last)
 
-    report = check_tree(ThirdIsAccepted(), "iid", 1)
+    report = check_tree(ThirdIsAccepted(), "iid", 1, settings=Settings(searched=0, clock="cpu"))
     assert report.status == "pass"
     named = ThirdIsAccepted()
     named.branchings = [(1,), (1, 1, 1)]
-    assert check_tree(named, "iid", 1, settings=Settings(levels=(0, 1))).exit_code == 1
+    assert check_tree(named, "iid", 1, settings=Settings(levels=(0, 1), searched=0, clock="cpu")).exit_code == 1
 
 
 def test_a_long_chain_is_exact_at_every_depth() -> None:
@@ -316,7 +316,7 @@ def test_a_long_chain_is_exact_at_every_depth() -> None:
                     return [*x[:i], by_cdf(p[i] if i >= self.first_wrong else self.residual(p[i], q[i], token), last)]
             return [*x, by_cdf(p[len(x)], last)]
 
-    level_1 = Settings(levels=(0, 1))
+    level_1 = Settings(levels=(0, 1), searched=0, clock="cpu")
     wrong, right = WrongFrom(), WrongFrom()
     wrong.first_wrong = 3
     assert check_tree(wrong, "iid", 1, settings=level_1).exit_code == 1

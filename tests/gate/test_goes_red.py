@@ -14,7 +14,7 @@ from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
-CPU = Settings(clock="cpu")
+CPU = Settings(clock="cpu", searched=0)
 FEW = Settings(seconds=60, searched=6, clock="cpu")
 SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
