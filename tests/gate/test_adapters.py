@@ -269,7 +269,12 @@ def test_layout_of_flashinfer() -> None:
 
 @pytest.mark.slow
 def test_flashinfer_by_draws() -> None:
-    report = check_tree(FlashInferChain(seeded_flashinfer_stand_in, "cpu"), "iid", 1, settings=Settings(distance=0.2, searched=2, clock="cpu"))
+    report = check_tree(
+        FlashInferChain(seeded_flashinfer_stand_in, "cpu"),
+        "iid",
+        1,
+        settings=Settings(distance=0.2, searched=2, clock="cpu"),
+    )
     assert report.status == "pass", text(report)
     assert any("not run on a GPU yet" in f.message for f in report.findings)
 
