@@ -98,12 +98,12 @@ class WeightedChoice(Sampler):
     --------
     >>> from spechub_lp import exact, optimum, samplers
     >>> p, q = ["3/5", "3/10", "1/10"], [["1/5", "3/10", "1/2"], ["1/10", "4/5", "1/10"]]
-    >>> exact(samplers.WeightedChoice(), p, q).acceptance, optimum(p, q, 2, "product").alpha
+    >>> exact(samplers.WeightedChoice(2, "product"), p, q).acceptance, optimum(p, q, 2, "product").alpha
     (Fraction(17, 25), Fraction(17, 25))
     """
 
     name = "weighted_choice"
-    own: ClassVar[tuple[DraftPolicy, ...]] = (Product(), IID())
+    own: ClassVar[tuple[DraftPolicy, ...]] = (IID(), Product())
 
     def prepare(self, p: Array, q: Array) -> Weights:
         """Return all that the verdicts need of p and q [B, V] (q [B, k, V] for product), before there are drafts."""

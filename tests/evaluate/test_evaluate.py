@@ -231,7 +231,7 @@ def test_the_command_shows_tables_and_writes_the_sums(folder: Path, tmp_path: Pa
     app.command()(evaluate_command)
     out = tmp_path / "evaluation.json"
     arguments = [str(folder), "--temperatures", "0.5,1", "--k", "2", "--samplers", "rrs,spechub", "--positions", "8"]
-    shown = CliRunner().invoke(app, [*arguments, "--jobs", "1", "--json", str(out)])
+    shown = CliRunner().invoke(app, [*arguments, "--jobs", "1", "--json", str(out), "-v"])
     assert shown.exit_code == 0, shown.output
     for title in ("Acceptance with 2 drafts", "By domain", "SpecHub against", "Losslessness"):
         assert title in shown.output

@@ -12,6 +12,7 @@ from hypothesis import given
 
 from spechub_lp import exact, optimum, samplers
 from spechub_lp.coupling import Coupling, plain
+from spechub_lp.drafts import Product
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.testing.strategies import pairs
@@ -89,7 +90,9 @@ def test_the_program_of_different_drafters_is_the_rule(k: int, tokens: int) -> N
     for i in family(4, seed=4, tokens=(tokens,)):
         rows = drafters(i.q, k)
         if tokens < 3 or optimum(i.p, rows, k, "product").alpha < 1:  # elsewhere all 256 rounds are gone through
-            assert joint(exact(samplers.WeightedChoice(k), i.p, rows)) == oracle.witness(code, p=i.p, q=rows, k=k)
+            assert joint(exact(samplers.WeightedChoice(k, Product()), i.p, rows)) == oracle.witness(
+                code, p=i.p, q=rows, k=k
+            )
 
 
 WRONG = [wrong for wrong in wrong_samplers.ALL if wrong.name in RULES and wrong.drafts in RULES[wrong.name].own]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 from spechub_lp import cut, exact, optimum
 from spechub_lp._array.rational import rational_row
+from spechub_lp.drafts import Product
 from spechub_lp.samplers import WeightedChoice
 from spechub_lp.samplers.weights import chosen, fit
 from spechub_lp.testing.strategies import pairs
@@ -20,7 +21,7 @@ from spechub_lp.typing import Distribution
 def test_it_is_lossless_and_never_above_the_optimum(k: int, pq: tuple[Distribution, Distribution]) -> None:
     p, q = pq
     rows = drafters(q, k)
-    coupling = exact(WeightedChoice(k), p, rows)
+    coupling = exact(WeightedChoice(k, Product()), p, rows)
     assert coupling.is_lossless
     assert coupling.acceptance <= optimum(p, rows, k, "product").alpha
 
@@ -29,7 +30,10 @@ def test_it_is_the_optimum_where_p_cannot_be_b_and_near_it_elsewhere() -> None:
     below, reached = 0, 0
     for i in family(60, seed=9, tokens=(2, 3, 4)):
         rows = drafters(i.q, 2)
-        best, accepted = optimum(i.p, rows, 2, "product").alpha, exact(WeightedChoice(), i.p, rows).acceptance
+        best, accepted = (
+            optimum(i.p, rows, 2, "product").alpha,
+            exact(WeightedChoice(2, Product()), i.p, rows).acceptance,
+        )
         assert best - accepted < 0.01
         if best < 1:
             below, reached = below + 1, reached + (accepted == best)
