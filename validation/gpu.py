@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from spechub_lp.gate.settings import Settings
 from spechub_lp.kernels import border
 from spechub_lp.kernels.device import has_triton
 from spechub_lp.kernels.node import verify
+from spechub_lp.kernels.sglang import chain_speculative_sampling_triton
 from spechub_lp.kernels.tree import children, verify_tree
+from spechub_lp.kernels.vllm import rejection_sample
 from spechub_lp.sampling import draw_drafts
 
 HERE = Path(__file__).parent
@@ -44,6 +47,61 @@ def same_as_the_cpu(device: str, vocabulary: int, batch: int) -> int:
     here_tree = verify_tree(*given, depth=1)
     there_tree = verify_tree(*(a.to(device) for a in given), depth=1)
     return wrong + int((here_tree.tokens != there_tree.tokens.cpu()).any(dim=1).sum())
+
+
+SHAPES = {
+    "chain 4": [-1, 0, 1, 2, 3],
+    "2,2": [-1, 0, 0, 1, 1, 2, 2],
+    "3,1": [-1, 0, 0, 0, 1, 2, 3],
+    "uneven": [-1, 0, 0, 1, 3],
+}
+
+
+def trees_that_differ(device: str, vocabulary: int, batch: int) -> int:
+    """How many of the trees give other tokens on the device than on the CPU, over shapes and both policies."""
+    rng, wrong = np.random.default_rng(vocabulary), 0
+    for parents in SHAPES.values():
+        nodes = len(parents)
+        p, q = (torch.from_numpy(rng.dirichlet([0.5] * vocabulary, (batch, nodes))).float() for _ in range(2))
+        token = torch.from_numpy(rng.integers(0, vocabulary, (batch, nodes)))
+        u, last = torch.from_numpy(rng.random((batch, nodes))), torch.from_numpy(rng.random(batch))
+        width = max(parents.count(node) for node in range(nodes))
+        given = (p, q, children(torch.tensor(parents).expand(batch, nodes), width), token, u, last)
+        for replaced in (True, False)[: 2 if width <= 2 else 1]:  # without replacement a node has two children at most
+            here = verify_tree(*given, depth=4, replaced=replaced)
+            there = verify_tree(*(a.to(device) for a in given), depth=4, replaced=replaced)
+            wrong += int((here.tokens != there.tokens.cpu()).any(dim=1).sum())
+    return wrong
+
+
+def engines_calls_that_differ(device: str, vocabulary: int, batch: int) -> int:
+    """How many rows the functions with SGLang's and vLLM's signatures fill otherwise on the device than on the CPU."""
+    rng, drafts = np.random.default_rng(vocabulary), 3
+    p, q = (torch.from_numpy(rng.dirichlet([0.5] * vocabulary, (batch, drafts + 1))).float() for _ in range(2))
+    token = torch.from_numpy(rng.integers(0, vocabulary, (batch, drafts + 1)))
+    u, last = (torch.from_numpy(rng.random((batch, n))).float() for n in (drafts + 1, 1))
+    bonus = torch.from_numpy(rng.integers(0, vocabulary, (batch, 1)))
+
+    def sglang(at: str) -> torch.Tensor:
+        predicts, path, accepted = (torch.full(n, -7, dtype=torch.int32, device=at)
+                                    for n in ((token.numel(),), (batch, drafts + 1), (batch,)))  # fmt: skip
+        index = torch.arange(token.numel(), device=at).view(batch, -1)
+        uniforms, target, draft = u.to(at), p.to(at), q[:, :drafts].to(at)
+        chain_speculative_sampling_triton(
+            predicts, path, accepted, token.to(at), index, None, None, uniforms, last[:, 0].to(at), target, draft
+        )
+        return torch.cat([predicts.view(batch, -1), path, accepted[:, None]], dim=1).cpu()
+
+    def vllm(at: str) -> torch.Tensor:
+        flat = [a[:, :drafts].flatten(0, 1).to(at) for a in (token, q, p.log())]
+        ends = torch.arange(1, batch + 1, device=at) * drafts
+        metadata = SimpleNamespace(all_greedy=False, all_random=True)
+        seed = torch.arange(batch, device=at)
+        return rejection_sample(
+            flat[0], [drafts] * batch, drafts, ends, flat[1], flat[2], bonus.to(at), metadata, seed=seed
+        ).cpu()
+
+    return sum(int((call("cpu") != call(device)).any(dim=1).sum()) for call in (sglang, vllm))
 
 
 def draws_that_differ(device: str) -> int:
@@ -112,6 +170,13 @@ def main() -> None:
     print("rows that get other tokens than on the CPU (edges of two tokens may differ, so a few in 10^5 at most):")
     for vocabulary, batch in ((50, 256), (5_000, 16)) if quick else ((50, 4096), (5_000, 512), (151_936, 16)):
         print(f"  V = {vocabulary}, B = {batch}: {same_as_the_cpu(device, vocabulary, batch)}", flush=True)
+    sizes = ((50, 64),) if quick else ((50, 1024), (5_000, 64), (151_936, 2))
+    print(f"trees of {', '.join(SHAPES)} that give other tokens:")
+    for vocabulary, batch in sizes:
+        print(f"  V = {vocabulary}, B = {batch}: {trees_that_differ(device, vocabulary, batch)}", flush=True)
+    print("rows that the functions with SGLang's and vLLM's signatures fill otherwise:")
+    for vocabulary, batch in sizes:
+        print(f"  V = {vocabulary}, B = {batch}: {engines_calls_that_differ(device, vocabulary, batch)}", flush=True)
     print(f"numbers of draw() that differ from the CPU's, all samplers and dtypes: {draws_that_differ(device)}")
     print(f"cut() on the device less cut() on the CPU, at most: {cuts_that_differ(device):.1e}", flush=True)
     print("largest distance of a frequency from the target, in standard errors:")
