@@ -56,7 +56,8 @@ def half_sums_of_very_wide_rows(p: torch.Tensor, q: torch.Tensor, drafts: list[i
     """Looks for the uniform in running float16 sums where the row is too long for float32 in shared memory."""
     ends = (p.half() if len(p) > 16384 else p).cumsum(0)
     y = int((ends <= torch.rand((), dtype=torch.float64)).sum())
-    return min(y, len(p) if len(p) > 16384 else len(p) - 1), drafts.index(y) if y in drafts else -1
+    y = min(y, len(p) if len(p) > 16384 else int(p.nonzero()[-1]))
+    return y, drafts.index(y) if y in drafts else -1
 
 
 class IdsIn15Bits(Chain):
