@@ -72,8 +72,8 @@ drafts and without, both computed from controlled noise; a distance below 2e-6 i
 A call takes about 11 ms of processor time on a quiet core, and these tables have {calls:,} calls; their seconds are
 those of a machine that many others used, and no measure.
 
-What fails has pages for upstream: [stop strings](../validation/upstream/transformers_stop_strings.md),
-[processors with state](../validation/upstream/transformers_processor_with_state.md).
+What fails has pages for upstream in `validation/upstream`: `transformers_stop_strings.md` and
+`transformers_processor_with_state.md`.
 
 """
     return head + "\n".join(map(markdown, reports))
