@@ -150,8 +150,9 @@ def _name(engine: Any) -> str:
 
 
 def _place(item: Any) -> Path:
-    """The file for the failing input of a test: in pytest's cache, or beside it where there is none."""
+    """The file for the failing input of a test: in pytest's cache, or where there is none, where pytest was started."""
     cache = getattr(item.config, "cache", None)
-    folder = Path(cache.mkdir("spechub_gate")) if cache is not None else item.config.rootpath / ".spechub_gate"
+    here = item.config.invocation_params.dir
+    folder = Path(cache.mkdir("spechub_gate")) if cache is not None else here / ".spechub_gate"
     folder.mkdir(exist_ok=True)
     return folder / f"{re.sub('[^A-Za-z0-9_.-]+', '-', item.nodeid).strip('-')}.json"

@@ -519,3 +519,4 @@ def test_the_pytest_plugin_takes_captured_rows(run: Callable[..., Result], tmp_p
     assert done.returncode == 1, done.stdout
     assert "2 failed, 1 passed" in done.stdout
     assert "austen[" in done.stdout
+    assert len([*(tmp_path / ".spechub_gate").iterdir()]) == 2  # here, though --spechub-gate-logits names another place
