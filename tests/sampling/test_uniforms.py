@@ -85,7 +85,7 @@ def is_solved(sampler: Sampler) -> bool:
 
 def is_slow(sampler: Sampler) -> bool:
     """Whether a row takes a program, or a loop in Python."""
-    return is_solved(sampler) or sampler.name.startswith("border")
+    return is_solved(sampler) or sampler.name.startswith(("border", "weighted"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
