@@ -236,10 +236,20 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
 
 
 @jit
-def _left(target, draft, table, scale):  # type: ignore[no-untyped-def]
-    """(weight p - density q)+ in the dtype of the rows."""
-    over = scale * target - table * draft
-    return tl.where(over > 0, over, over * 0)
+def _left(  # type: ignore[no-untyped-def]
+    p, q, heads, ranks, density, state, row, at, start, width, count, p_stride, q_stride,
+    real: tl.constexpr, ranked: tl.constexpr, pairs: tl.constexpr,
+):  # fmt: skip
+    """p at some tokens, and (weight p - density q)+ there, in the dtype of the rows."""
+    there = at < width
+    target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
+    draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
+    if pairs and not ranked:
+        start = _hub_start(tl.load(heads + row * 2 + 1))
+    place = _place(target, draft, ranks, row, at, there, start, width, ranked)
+    table = tl.load(density + row * count + place, mask=there, other=0.0)
+    over = tl.load(state + row * 3).to(real) * target - table * draft
+    return target, tl.where(over > 0, over, over * 0)
 
 
 @jit
@@ -252,14 +262,9 @@ def _blocks_kernel(  # type: ignore[no-untyped-def]
     if tl.load(state + row * 3 + 2) > 0:
         block = tl.program_id(1) * many + tl.arange(0, many)
         at = block[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
-        there = at < width
-        target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
-        draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
-        if pairs and not ranked:
-            start = _hub_start(tl.load(heads + row * 2 + 1))
-        place = _place(target, draft, ranks, row, at, there, start, width, ranked)
-        table = tl.load(density + row * count + place, mask=there, other=0.0)
-        weight = _left(target, draft, table, tl.load(state + row * 3).to(real))
+        target, weight = _left(
+            p, q, heads, ranks, density, state, row, at, start, width, count, p_stride, q_stride, real, ranked, pairs
+        )
         own = sums + row * 2 * blocks + block
         tl.store(own, tl.sum(_grains(weight), axis=1), mask=block < blocks)
         tl.store(own + blocks, tl.sum(_grains(target), axis=1), mask=block < blocks)
@@ -280,15 +285,10 @@ def _finish_kernel(  # type: ignore[no-untyped-def]
         chosen, to_go = _first_above(tl.where(empty, plain, weights), block, blocks, tl.load(state + row * 3 + 1))
         index = tl.arange(0, BLOCK)
         at = chosen * BLOCK + index
-        there = at < width
-        target = tl.load(p + row * p_stride + at, mask=there, other=0.0).to(real)
-        draft = tl.load(q + row * q_stride + at, mask=there, other=0.0).to(real)
-        if pairs and not ranked:
-            start = _hub_start(tl.load(heads + row * 2 + 1))
-        place = _place(target, draft, ranks, row, at, there, start, width, ranked)
-        table = tl.load(density + row * count + place, mask=there, other=0.0)
-        weight = _left(target, draft, table, tl.load(state + row * 3).to(real))
-        entries = tl.where(there, _grains(tl.where(empty, target, weight)), 0)
+        target, weight = _left(
+            p, q, heads, ranks, density, state, row, at, start, width, count, p_stride, q_stride, real, ranked, pairs
+        )
+        entries = tl.where(at < width, _grains(tl.where(empty, target, weight)), 0)
         found, _ = _first_above(entries, index, BLOCK, to_go / tl.sum(entries, axis=0).to(tl.float64))
         tl.store(tokens + row, (chosen * BLOCK + found).to(tl.int64))
 
@@ -340,20 +340,9 @@ def verify(
         if pairs:
             _hub_kernel[grid](q, heads, width, q.stride(0), real=real, size=WIDE, **EXACT)
         _sums_kernel[grid](
-            p,
-            q,
-            heads,
-            tables,
-            start,
-            width,
-            *strides,
-            real=real,
-            pairs=pairs,
-            columns=columns,
-            copies=COPIES,
-            size=WIDE,
-            **EXACT,
-        )
+            p, q, heads, tables, start, width, *strides,
+            real=real, pairs=pairs, columns=columns, copies=COPIES, size=WIDE, **EXACT,
+        )  # fmt: skip
     density = torch.empty(batch, count, dtype=short, **new)
     state = torch.empty(batch, 3, dtype=torch.float64, **new)
     tokens, slots = (torch.empty(batch, dtype=torch.int64, **new) for _ in range(2))
