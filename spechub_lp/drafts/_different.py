@@ -98,8 +98,8 @@ def _contract(p: NumpyArray, q: NumpyArray, box: Box) -> Box:
     """The box without the open tokens that its corners decide."""
     while True:
         wanted, drafts = p[box.open], q[:, box.open]
-        stays = wanted <= _others(box.high) @ drafts
-        enters = stays & (wanted <= _others(box.low) @ drafts)
+        stays = wanted <= others(box.high) @ drafts
+        enters = stays & (wanted <= others(box.low) @ drafts)
         inside = _with(box, box.open[enters])
         still, held = box.open[stays & ~enters], q[:, inside].sum(axis=1)
         low, high = np.maximum(box.low, held), np.minimum(box.high, held + q[:, still].sum(axis=1))
@@ -148,8 +148,24 @@ def _with(box: Box, tokens: NumpyArray) -> BoolArray:
     return inside
 
 
-def _others(masses: NumpyArray) -> NumpyArray:
-    """[k] the product of the others of k masses."""
+def others(masses: NumpyArray) -> NumpyArray:
+    """Compute the weight w_j of each drafter in the mix of T20: the product of the other drafters' masses on H.
+
+    Parameters
+    ----------
+    masses : [k]
+        q_j(H).
+
+    Returns
+    -------
+    [k]
+        w_j.
+
+    Examples
+    --------
+    >>> others(np.array([2.0, 3.0, 5.0])).tolist()
+    [15.0, 10.0, 6.0]
+    """
     return np.array([_product(np.delete(masses, j)) for j in range(len(masses))], dtype=masses.dtype)
 
 

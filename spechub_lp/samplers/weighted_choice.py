@@ -12,7 +12,7 @@ from spechub_lp.drafts import IID, DraftPolicy, Product
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers import weights
 from spechub_lp.samplers.base import Sampler, Verdict
-from spechub_lp.samplers.border.preparation import take
+from spechub_lp.samplers.border.preparation import choose_then_verify, take
 from spechub_lp.samplers.weights import Weights
 from spechub_lp.typing import Array
 
@@ -119,9 +119,7 @@ class WeightedChoice(Sampler):
 
     def judge(self, prepared: Weights, x: Array) -> Verdict:
         """Return the verdict on x [B, k] from what was prepared."""
-        accepted = take(prepared.accept, x)
-        accept = array_namespace(accepted).astype(self.choose(prepared, x), accepted.dtype) * accepted  # steps 3 and 4
-        return Verdict(accept, (1 - total(accept)) * prepared.residual)  # step 5
+        return choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)  # steps 3 to 5
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return self.judge(self.prepare(p, q), x)

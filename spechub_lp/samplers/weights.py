@@ -12,8 +12,9 @@ from array_api_compat import array_namespace, device
 from gmpy2 import mpq
 
 from spechub_lp._array.convert import as_float64, as_numpy
-from spechub_lp._array.ops import accept_probability, normalize, positive, some
-from spechub_lp.drafts._different import optimal_tokens
+from spechub_lp._array.ops import normalize, some
+from spechub_lp.drafts._different import optimal_tokens, others
+from spechub_lp.samplers.border.preparation import against
 from spechub_lp.typing import Array, BoolArray, NumpyArray
 
 STEPS, OCTAVES = 32, 60
@@ -78,8 +79,7 @@ def prepare(p: Array, q: Sequence[Array]) -> Weights:
     target, *drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (target, *drafts))
     done = [fit(row, np.stack(each)) for row, *each in zip(target, *drafts, strict=True)]
     first, weight, b = (np.stack(table) for table in zip(*done, strict=True))
-    left = positive(target - b)
-    tables = [first, weight, accept_probability(target, b), normalize(left, target), np.sum(target - left, axis=1)]
+    tables = [first, weight, *against(target, b)]
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
         tables = [xp.asarray(a, device=at) for a in tables]
@@ -113,7 +113,7 @@ def fit(p: NumpyArray, q: NumpyArray) -> tuple[BoolArray, NumpyArray, NumpyArray
     in_H = optimal_tokens(p, q)
     masses = q[:, in_H].sum(axis=1)
     masses = masses * (np.multiply.reduce(masses) - p[in_H].sum() > ROUNDING)  # else no H is better than none
-    first = p > np.stack([np.multiply.reduce(np.delete(masses, j)) * row for j, row in enumerate(q)]).sum(axis=0)
+    first = p > others(masses) @ q
     place = _places(p.astype(float), q.astype(float), first)
     grid = np.array([mpq(w) for w in GRID.tolist()]) if p.dtype == object else GRID
     weight = np.where(first, grid[place], 1 / grid[place])
@@ -198,5 +198,5 @@ def _by_tuples(q: NumpyArray, first: BoolArray, weight: NumpyArray) -> NumpyArra
 
 def _distribution(a: Array) -> NumpyArray:
     """Rows [B, V] over their sums, in rationals or float64 on the CPU."""
-    row = as_numpy(as_float64(a))
+    row = as_float64(a)
     return as_numpy(normalize(row, row))

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from array_api_compat import array_namespace
-
-from spechub_lp._array.ops import total
 from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -92,9 +89,7 @@ class Border(Sampler):
 
     def judge(self, prepared: Mixture, x: Array) -> Verdict:
         """Return the verdict on x [B, k] from what was prepared."""
-        accepted = preparation.take(prepared.accept, x)
-        accept = array_namespace(accepted).astype(self.choose(prepared, x), accepted.dtype) * accepted  # steps 2 and 3
-        return Verdict(accept, (1 - total(accept)) * prepared.residual)  # step 4
+        return preparation.choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)  # 2 to 4
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         return self.judge(self.prepare(p, q), x)  # step 1

@@ -12,10 +12,11 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
-from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some
+from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some, total
 from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import falling, scaled
+from spechub_lp.samplers.base import Verdict
 from spechub_lp.samplers.border.merge_tree import MergeTree, best_density, merge
 from spechub_lp.typing import Array
 
@@ -144,8 +145,7 @@ def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
     *tables, trees = zip(*done, strict=True)
     stacked: Iterator[Array] = (np.stack(table) for table in tables)
     rank, merge_level, odds, distribution = stacked
-    left = positive(p - distribution)
-    accept, residual, acceptance = accept_probability(p, distribution), normalize(left, p), np.sum(p - left, axis=1)
+    accept, residual, acceptance = against(p, distribution)
     if like.dtype != object:
         xp, at = array_namespace(like), device(like)
         rank, merge_level, odds, q, distribution, acceptance = (
@@ -156,6 +156,28 @@ def _together(like: Array, p: Array, q: Array, done: list[Any]) -> Mixture:
     return Mixture(
         rank, RangeMaximum(merge_level), RangeMaximum(-odds), q, distribution, accept, residual, acceptance, trees
     )
+
+
+def against(p: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Verify tokens of distribution b against p.
+
+    Parameters
+    ----------
+    p, b : [B, V]
+        Target, and the distribution of the chosen draft.
+
+    Returns
+    -------
+    [B, V], [B, V], [B]
+        min(1, p/b); (p - b)+ divided by its sum; the sum of min(p, b).
+
+    Examples
+    --------
+    >>> [a.round(2).tolist() for a in against(np.array([[0.75, 0.25]]), np.array([[0.25, 0.75]]))]
+    [[[1.0, 0.33]], [[1.0, 0.0]], [0.5]]
+    """
+    left = positive(p - b)
+    return accept_probability(p, b), normalize(left, p), np.sum(p - left, axis=1)
 
 
 def _row(policy: Any, p: Array, q: Array, k: int, density: Any) -> tuple[Array, Array, Array, Array, MergeTree]:
@@ -195,6 +217,38 @@ def _levels(p: Array, q: Array, k: int, edges: Array) -> tuple[Array, Array, Arr
 def _distribution(a: Array) -> Array:
     a = as_float64(a)
     return normalize(a, a)
+
+
+def choose_then_verify(choose: Array, accept: Array, residual: Array, x: Array) -> Verdict:
+    """Return the verdict on drafts of which one is chosen and verified alone.
+
+    Parameters
+    ----------
+    choose : [B, k]
+        Probability to choose each draft.
+    accept, residual : [B, V] or [1, V]
+        Probability to accept each token, and the distribution of the output when the chosen draft is rejected.
+    x : [B, k]
+        Drafts.
+
+    Returns
+    -------
+    Verdict
+        In the dtype of `accept`.
+
+    References
+    ----------
+    Khisti et al., arXiv 2410.18234, theorem 1.
+
+    Examples
+    --------
+    >>> accept, residual = np.array([[1.0, 0.5]]), np.array([[1.0, 0.0]])
+    >>> choose_then_verify(np.array([[0.5, 0.5]]), accept, residual, np.array([[0, 1]])).accept.tolist()
+    [[0.5, 0.25]]
+    """
+    accepted = take(accept, x)
+    taken = array_namespace(accepted).astype(choose, accepted.dtype) * accepted
+    return Verdict(taken, (1 - total(taken)) * residual)
 
 
 def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
