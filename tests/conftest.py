@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# Several workers run at once; the threads of each would wait for the others' cores. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Deterministic in CI: the same examples every run, so a red run is a finding and not luck.
 settings.register_profile(
     "default", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

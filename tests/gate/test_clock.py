@@ -4,14 +4,20 @@ import re
 import time
 
 import pytest
+import torch
 from places import ROOT
 from typer.testing import CliRunner
 
 from spechub_lp.cli.app import app
+from spechub_lp.drafts import by_name
 from spechub_lp.errors import UnknownName
 from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.clock import CLOCKS, chosen, now
 from spechub_lp.gate.engines.node import Hang, time_limit
+from spechub_lp.gate.engines.tree import TreeEngine
+from spechub_lp.gate.protocols import Emitted, TreeBatch
+from spechub_lp.gate.results import Report
 
 
 def test_an_unknown_clock_is_no_clock() -> None:
@@ -51,3 +57,25 @@ def test_a_call_that_hardly_had_the_cpu_is_no_hang_yet() -> None:
         time.sleep(60)
     with pytest.raises(Hang), time_limit(0.1):
         forever()
+
+
+class SlowOnce:
+    """Right; its first large batch takes longer than a call may, as where other processes have the cores."""
+
+    protocol, branchings = "host", [(1,)]
+    hangs = 1
+
+    def __call__(self, batch: TreeBatch) -> Emitted:
+        if len(batch.token) > 64 and self.hangs > 0:
+            self.hangs -= 1
+            forever()
+        tokens = batch.p[:, 0].multinomial(1)
+        return Emitted(torch.cat([tokens, torch.full_like(tokens, -1)], 1), torch.ones(len(tokens), dtype=torch.int))
+
+
+@pytest.mark.parametrize(("hangs", "exit_code"), [(1, 0), (10**6, 1)])
+def test_a_batch_that_looks_like_a_hang_is_called_again(hangs: int, exit_code: int) -> None:
+    engine, report = SlowOnce(), Report("engine", "host", "iid", 1)
+    engine.hangs = hangs
+    check_batches(TreeEngine(engine, 0.3), by_name("iid"), 1, report, Settings(seconds=20), float("inf"))
+    assert report.exit_code == exit_code, report.findings

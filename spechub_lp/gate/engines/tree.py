@@ -23,6 +23,9 @@ from spechub_lp.gate.search.thresholds import Call
 with extra("gate", "the gate"):
     import torch
 
+AGAIN = 3
+"""How many times the time limit the second call may take, of a batch that looked like a hang: threads of several
+processes that wait for the same cores made calls ten times as long."""
 
 ADAPTERS = "spechub_lp.gate.adapters"
 WATCHED, WATCHED_OF_MANY = 300, 2
@@ -128,7 +131,7 @@ class TreeEngine:
         with controlled(self.places) as control:
             for tree, prefix, rule in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
-                (outcome,) = self._call(problem, [tree], lambda batch: self.call(batch))
+                (outcome,) = self._call(problem, [tree], lambda batch: self.call(batch), again=False)
                 if choices.rejected:
                     raise Uncontrolled(choices.rejected)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
@@ -177,17 +180,24 @@ class TreeEngine:
             return self._call(problem, trees, lambda batch: self.call(batch, given))
         return self._call(problem, trees, lambda batch: self.call(batch))
 
-    def _call(self, problem: Drafted, trees: Sequence[int], call: Any) -> list[Any]:
+    def _call(self, problem: Drafted, trees: Sequence[int], call: Any, again: bool = True) -> list[Any]:
+        """One call. What looks like a hang is called again with more time, where its noise can be had again."""
+        outcomes = self._called(problem, trees, call, self.seconds)
+        if again and all(isinstance(o, Failure) and o.kind is Kind.HANG for o in outcomes):
+            return self._called(problem, trees, call, AGAIN * self.seconds)
+        return outcomes
+
+    def _called(self, problem: Drafted, trees: Sequence[int], call: Any, seconds: float) -> list[Any]:
         batch = problem.batch(trees)
         given = [a.clone() for a in (batch.parent, batch.token, batch.p) if a is not None]
         self.rows += len(trees)
         try:
-            with time_limit(self.seconds):
+            with time_limit(seconds):
                 emitted = call(batch)
         except Uncontrolled:
             raise
         except Hang:
-            return [Failure(Kind.HANG, f"no answer within {self.seconds:g} seconds")] * len(trees)
+            return [Failure(Kind.HANG, f"no answer within {seconds:g} seconds")] * len(trees)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
