@@ -27,7 +27,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "gate.captured": ("gate.problems.captured",),
     "gate.captured_problems": ("gate.problems.captured_rows",),
     "gate.command": ("cli.gate", "gate.run"),
-    "gate.diagnosis": ("gate.checks.diagnosis",),
+    "gate.diagnosis": ("gate.checks.causes.signs",),
     "gate.doors": ("gate.protocols",),
     "gate.guarded": ("gate.engines.guarded",),
     "gate.load": ("gate.engines.load",),

@@ -10,7 +10,7 @@ from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.node import check_node
 from spechub_lp.gate.checks.policy import MOST_CALLS
 from spechub_lp.gate.engines.guarded import ChildDied, died, in_child
-from spechub_lp.gate.engines.node import Hung, NodeEngine, check_signature, crashed, one_thread
+from spechub_lp.gate.engines.node import Hung, NodeEngine, crashed, one_thread
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import ProtocolName
@@ -80,13 +80,13 @@ def check_source(text: str, cases: Sequence[Problem], settings: Settings) -> Che
         if "verify" not in room:
             return Checked(_rejected(empty, "it defines no function verify(p, q, drafts)"), first, None)
         verify = room["verify"]
-        if not callable(verify):
-            return Checked(_rejected(empty, f"verify is {verify!r}, which cannot be called"), first, None)
         try:
-            check_signature(verify, "verify")
-        except SpecHubError as error:
+            report = check_node(
+                verify, first.drafts.name, first.k, name="verify", settings=settings, cases=cases, journal=tell
+            )
+        except SpecHubError as error:  # it cannot be called with p, q and drafts
             return Checked(_rejected(empty, str(error)), first, None)
-        report = check_node(verify, first.drafts.name, first.k, name=NAME, settings=settings, cases=cases, journal=tell)
+        report.engine = NAME
         problem = Problem.read(report.case["problem"]) if report.case else first
         return Checked(report, problem, output_distribution(verify, problem, settings))
 

@@ -12,7 +12,7 @@ from gate_mutants import rrs
 from spechub_lp.coupling import Coupling
 from spechub_lp.exact import exact
 from spechub_lp.gate import Settings, check_node
-from spechub_lp.gate.checks.known_rules import RIGHT, STEPS, KnownRule, known_rules, nearest_rule
+from spechub_lp.gate.checks.causes.known_rules import RIGHT, STEPS, KnownRule, known_rules, nearest_rule
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.report.html import gate as page

@@ -14,7 +14,7 @@ from spechub_lp.cli.app import app
 from spechub_lp.cli.terminal import about
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import check_processor
-from spechub_lp.gate.processors.exact import Parameters, Position, processed
+from spechub_lp.gate.processors.exact import Position, Processing, processed
 from spechub_lp.gate.processors.protocol import Kept, Stage, StepBatch
 from spechub_lp.gate.processors.requests import Requests
 from spechub_lp.gate.results import Report
@@ -347,11 +347,11 @@ def test_the_command_runs_and_reruns(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_exact_distribution_by_hand() -> None:
     logits = np.log([0.4, 0.3, 0.2, 0.1])
-    at = Position(logits, Parameters(temperature=0.5, top_p=0.8))
+    at = Position(logits, Processing(temperature=0.5, top_p=0.8))
     assert processed(at, list(Stage))[0] == pytest.approx([16 / 25, 9 / 25, 0, 0])
     cold_first = processed(at, [Stage.TOP_P, Stage.TEMPERATURE])[0]
     assert cold_first == pytest.approx([16 / 29, 9 / 29, 4 / 29, 0])
-    counted = Position(logits, Parameters(repetition_penalty=2.0, frequency_penalty=1.0), (1,), (0, 0))
+    counted = Position(logits, Processing(repetition_penalty=2.0, frequency_penalty=1.0), (1,), (0, 0))
     x = np.array([2 * logits[0] - 2, 2 * logits[1], logits[2], logits[3]])
     assert processed(counted, list(Stage))[0] == pytest.approx(np.exp(x) / np.exp(x).sum())
 

@@ -40,7 +40,7 @@ def test_a_wrong_text_is_rejected_and_its_distribution_is_shown() -> None:
         ("def verify(p, q", "crash", "SyntaxError"),
         ("verify = none", "crash", "NameError"),
         ("x = 1", "crash", "no function verify"),
-        ("verify = 1", "crash", "cannot be called"),
+        ("verify = 1", "crash", "not callable"),
         ("def verify(p, drafts):\n    return drafts[0], 0", "crash", "is called as verify(p, q, drafts)"),
         ("verify = {}['x']", "crash", "KeyError"),
         ("import sys\nsys.exit()", "crash", "SystemExit"),

@@ -8,57 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import node_rules
 import torch
-
-Uniform = Callable[[], Any]
-Answer = tuple[int, int]
-"""The token, and the place of the accepted draft or -1."""
+from node_rules import Answer, Uniform, draw, found, left_over
 
 
 def uniform() -> Any:
     return torch.rand(())
 
 
-def draw(weights: torch.Tensor) -> int:
-    return int(torch.multinomial(weights, 1))
-
-
-def left_over(residual: torch.Tensor, proposal: torch.Tensor) -> torch.Tensor:
-    rest = (residual - proposal).clamp(min=0)
-    return rest / rest.sum() if rest.sum() > 0 else residual
-
-
 # -- right ---------------------------------------------------------------------------------------------------------
 
 
 def rrs(p: torch.Tensor, q: torch.Tensor, drafts: list[int], uniform: Uniform = uniform) -> Answer:
-    """Recursive rejection for drafts with replacement."""
-    residual = p.clone()
-    for j, x in enumerate(drafts):
-        if uniform() * q[x] < residual[x]:
-            return x, j
-        residual = left_over(residual, q)
-    return draw(residual), -1
+    return node_rules.rrs(p, q, drafts, uniform)
 
 
 def rrsw(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    """Recursive rejection for drafts without replacement."""
-    residual, proposal = p.clone(), q.clone()
-    for j, x in enumerate(drafts):
-        if uniform() * proposal[x] < residual[x]:
-            return x, j
-        residual = left_over(residual, proposal)
-        proposal[x] = 0
-        if proposal.sum() == 0:
-            proposal[int(q.argmax())] = 1
-        proposal = proposal / proposal.sum()
-    return draw(residual), -1
+    return node_rules.rrsw(p, q, drafts, uniform)
 
 
 def target_lookup(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Draw from the target and look the token up among the drafts."""
-    y = draw(p)
-    return y, drafts.index(y) if y in drafts else -1
+    return found(draw(p), drafts)
 
 
 def target_only(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
@@ -83,12 +55,9 @@ def _target_only(p: torch.Tensor, drafts: list[int], seen: set[int] | frozenset[
 
 def race(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """Recursive rejection whose residual is an exponential race, as in kernels without multinomial."""
-    residual = p.clone()
-    for j, x in enumerate(drafts):
-        if uniform() * q[x] < residual[x]:
-            return x, j
-        residual = left_over(residual, q)
-    return int((residual / torch.empty_like(residual).exponential_()).argmax()), -1
+    return node_rules.rrs(
+        p, q, drafts, uniform, lambda rest: int((rest / torch.empty_like(rest).exponential_()).argmax())
+    )
 
 
 class Buffered:
@@ -249,40 +218,12 @@ class StateKept:
         return answer
 
 
-def spechub_with_hub(p: torch.Tensor, q: torch.Tensor, drafts: list[int], hub: int) -> Answer:
-    """SpecHub for two drafts, with the hub that the caller believes in."""
-    rest = q.clone()
-    rest[hub] = 0
-    rest_distribution = rest / rest.sum() if rest.sum() > 0 else rest
-    rest_of_p = p.clone()
-    rest_of_p[hub] = 0
-    first = torch.minimum(rest_of_p, rest)
-    second = torch.minimum(rest_of_p - first, q[hub] * rest_distribution)
-    after = q[hub] - second.sum()
-    before = (rest - first).sum()
-    hub_after = min(1.0, float(p[hub] / after)) if after > 0 else 0.0
-    hub_before = min(1.0, float((p[hub] - after).clamp(min=0) / before)) if before > 0 else 0.0
-    x, y = drafts
-    starts = x == hub
-    i = y if starts else x
-    proposal = float(q[hub] * rest_distribution[i]) if starts else float(rest[i])
-    keep = float((second if starts else first)[i]) / proposal if proposal > 0 else 0.0
-    take = (hub_after if starts else hub_before if y == hub else 0.0) * (1 - keep)
-    u = float(uniform())
-    if u < keep:
-        return i, 1 if starts else 0
-    if u < keep + take:
-        return hub, 0 if starts else 1
-    residual = (rest_of_p - first - second).clamp(min=0)
-    return draw(residual if residual.sum() > 0 else p), -1
-
-
 def spechub(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    return spechub_with_hub(p, q, drafts, int(q.argmax()))
+    return node_rules.spechub(p, q, drafts, int(q.argmax()), uniform)
 
 
 def hub_differs_on_a_tie(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    return spechub_with_hub(p, q, drafts, int((q == q.max()).nonzero()[-1]))
+    return node_rules.spechub(p, q, drafts, int((q == q.max()).nonzero()[-1]), uniform)
 
 
 def sure_tokens_accepted_outright(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
@@ -357,20 +298,20 @@ def tail_left_out(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer
     """Blocks of 1024 as a kernel reads them; what is left of a wide row is not read."""
     read = p[: max(len(p) // 1024, 1) * 1024]
     y = draw(read) if read.sum() > 0 else len(read) - 1
-    return y, drafts.index(y) if y in drafts else -1
+    return found(y, drafts)
 
 
 def half_sums_of_wide_rows(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The path for wide rows looks for the uniform in running float16 sums, which end below 1."""
     ends = (p.half() if len(p) > 512 else p).cumsum(0)
     y = int((ends <= uniform()).sum())
-    return y, drafts.index(y) if y in drafts else -1
+    return found(y, drafts)
 
 
 def nan_falls_off_the_end(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """No end of a NaN row is above the uniform: the place after the last token is returned."""
     y = len(p) - int((p.cumsum(0) > uniform()).sum())
-    return y, drafts.index(y) if y in drafts else -1
+    return found(y, drafts)
 
 
 @dataclass(frozen=True)

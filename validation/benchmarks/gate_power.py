@@ -39,7 +39,10 @@ KEPT = ROOT / "validation" / "results" / "gate_power.json"
 PAGE = ROOT / "docs" / "comparison.md"
 HERE = Path(__file__).parent
 
-sys.path[:0] = [str(ROOT), str(HERE)]
+PATHS = [str(ROOT), str(HERE), str(ROOT / "tests" / "support")]
+"""Where engines are found, and the rules that they are made of."""
+
+sys.path[:0] = PATHS
 import comparison  # noqa: E402
 from power.all_engines import ENTRIES, Entry  # noqa: E402
 from power.inputs import WHAT  # noqa: E402
@@ -87,7 +90,7 @@ def by_command(entry: Entry, budget: str | None, kept: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "spechub_lp", "gate", entry.address, "--drafts", entry.drafts]
     command += ["--k", str(entry.k), "--json", str(kept), "--clock", "cpu"]
     command += [*entry.options, *(["--budget", budget] if budget else [])]
-    paths = {"PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1"}
+    paths = {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=os.environ | paths, cwd=HERE, text=True, capture_output=True, check=False)
     return done.returncode, done.stderr
 

@@ -9,8 +9,8 @@ from typing import Any
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.checks.causes.evidence import evidence_of
 from spechub_lp.gate.checks.covered import note_coverage
-from spechub_lp.gate.checks.evidence import evidence_of
 from spechub_lp.gate.checks.memory import check_memory
 from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly

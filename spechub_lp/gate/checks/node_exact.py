@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spechub_lp.gate.checks.diagnosis import explain
+from spechub_lp.gate.checks.causes.signs import explain
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.policy import MOST_CALLS, NEVER, TOLERANCE, Look, Seen, impossible_leaves, second_look
 from spechub_lp.gate.clock import now

@@ -14,7 +14,7 @@ import numpy as np
 from spechub_lp.gate.generation.joint import Joint
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.requests import Params, Tokens
-from spechub_lp.gate.processors.exact import Parameters, Position, processed
+from spechub_lp.gate.processors.exact import Position, Processing, processed
 from spechub_lp.gate.processors.protocol import Stage
 
 KNOWN = frozenset({
@@ -93,7 +93,7 @@ def conditional(pair: TinyPair, prompt: Tokens, before: Tokens, params: Params) 
     logits[list(params.masked)] = -np.inf
     if len(before) < params.min_tokens:
         logits[list(params.end_tokens)] = -np.inf
-    at = Position(logits, Parameters(**{name: getattr(params, name) for name in PROCESSED}), prompt, before)
+    at = Position(logits, Processing(**{name: getattr(params, name) for name in PROCESSED}), prompt, before)
     p, _ = processed(at, ORDER[:1] if params.greedy else ORDER)
     return np.eye(len(p))[int(p.argmax())] if params.greedy else p
 

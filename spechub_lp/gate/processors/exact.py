@@ -10,14 +10,14 @@ from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Processing:
     """How one request is processed; the defaults change nothing.
 
     Examples
     --------
-    >>> print(Parameters(temperature=0.5, top_k=3))
+    >>> print(Processing(temperature=0.5, top_k=3))
     temperature 0.5, top_k 3
-    >>> Parameters(top_k=3).active
+    >>> Processing(top_k=3).active
     (<Stage.TOP_K: 'top_k'>,)
     """
 
@@ -30,12 +30,12 @@ class Parameters:
     presence_penalty: float = 0.0
     masked: bool = False
 
-    def without(self, stage: Stage) -> "Parameters":
+    def without(self, stage: Stage) -> "Processing":
         """The same with one stage that changes nothing."""
-        none = Parameters()
+        none = Processing()
         return replace(self, **{name: getattr(none, name) for name in FIELDS[stage]})
 
-    def taken_from(self, other: "Parameters", stage: Stage) -> "Parameters":
+    def taken_from(self, other: "Processing", stage: Stage) -> "Processing":
         """The same with one stage of another request."""
         return replace(self, **{name: getattr(other, name) for name in FIELDS[stage]})
 
@@ -45,7 +45,7 @@ class Parameters:
         return tuple(stage for stage in Stage if self.without(stage) != self)
 
     def __str__(self) -> str:
-        none = Parameters()
+        none = Processing()
         said = [f"{name} {value:g}" for name, value in vars(self).items() if value != getattr(none, name)]
         return ", ".join(said).replace("masked 1", "masked") or "no parameters"
 
@@ -66,14 +66,14 @@ class Position:
 
     Examples
     --------
-    >>> at = Position(np.zeros(3), Parameters(repetition_penalty=1.2), prompt=(0,), before=(2,))
+    >>> at = Position(np.zeros(3), Processing(repetition_penalty=1.2), prompt=(0,), before=(2,))
     >>> at.prompt + at.before
     (0, 2)
     """
 
     logits: Array
     """[V] float64."""
-    parameters: Parameters
+    parameters: Processing
     prompt: tuple[int, ...] = ()
     before: tuple[int, ...] = ()
     """The tokens committed, and then drafted, before it."""
@@ -101,7 +101,7 @@ def processed(at: Position, stages: Sequence[Stage], prompt_counts: bool = False
 
     Examples
     --------
-    >>> p, margin = processed(Position(np.log([0.5, 0.3, 0.2]), Parameters(top_k=2)), [Stage.TOP_K])
+    >>> p, margin = processed(Position(np.log([0.5, 0.3, 0.2]), Processing(top_k=2)), [Stage.TOP_K])
     >>> p.round(3).tolist(), round(margin, 3)
     ([0.625, 0.375, 0.0], 0.405)
     """

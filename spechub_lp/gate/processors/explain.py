@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spechub_lp.gate.processors.exact import FIELDS, Parameters, Position, processed
+from spechub_lp.gate.processors.exact import FIELDS, Position, Processing, processed
 from spechub_lp.gate.processors.protocol import Stage
 from spechub_lp.gate.processors.requests import Request, Step
 from spechub_lp.typing import Array
@@ -54,7 +54,7 @@ def _guesses(step: Step, row: int, place: int) -> Iterator[tuple[str, Position, 
     """(words, position, order of the stages), the likeliest first."""
     at, stages, own = step.positions[row][place], step.kept.stages, step.requests[row]
     active = [stage for stage in stages if stage in at.parameters.active]
-    yield "without any processing", replace(at, parameters=Parameters()), stages
+    yield "without any processing", replace(at, parameters=Processing()), stages
     for stage in active:
         yield f"without its {stage}", replace(at, parameters=at.parameters.without(stage)), stages
     for words, before in _counts(own, place):

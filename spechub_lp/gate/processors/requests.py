@@ -8,7 +8,7 @@ import numpy as np
 
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.processors.exact import FIELDS, Parameters, Position, processed
+from spechub_lp.gate.processors.exact import FIELDS, Position, Processing, processed
 from spechub_lp.gate.processors.protocol import Kept, Stage, StepBatch
 from spechub_lp.typing import Array
 
@@ -39,13 +39,13 @@ class Request:
 
     Examples
     --------
-    >>> request = Request(1, Parameters(top_k=2), prompt=(4, 0), ends=3)
+    >>> request = Request(1, Processing(top_k=2), prompt=(4, 0), ends=3)
     >>> request.output
     ()
     """
 
     number: int
-    parameters: Parameters
+    parameters: Processing
     prompt: tuple[int, ...]
     ends: int
     """The step at which it is gone."""
@@ -119,7 +119,7 @@ class Requests:
             values["top_k"] = int(values["top_k"])
         prompt = tuple(rng.integers(0, self.vocabulary, rng.integers(1, PROMPT + 1)).tolist())
         ends = step + int(rng.integers(*LIFE))
-        return Request(number, Parameters(**values), prompt, ends, heir_of=heir_of)  # type: ignore[arg-type]
+        return Request(number, Processing(**values), prompt, ends, heir_of=heir_of)  # type: ignore[arg-type]
 
     def _commit(self, rng: np.random.Generator, request: Request, right: Sequence[Array]) -> None:
         """Some of the drafted tokens are accepted, and one more is drawn."""

@@ -1,4 +1,7 @@
-"""Pointing at the cause: what a biased distribution looks like."""
+"""Signs of the usual mistakes: what shows in the biased distribution of one problem.
+
+`known_rules` says more, and needs more: a whole wrong rule that does the same on every problem.
+"""
 
 from collections.abc import Sequence
 

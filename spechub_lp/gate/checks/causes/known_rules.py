@@ -15,7 +15,7 @@ import numpy as np
 
 from spechub_lp._array import ops
 from spechub_lp.coupling import Coupling
-from spechub_lp.gate.checks.diagnosis import NEAR
+from spechub_lp.gate.checks.causes.signs import NEAR
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.typing import Array

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spechub_lp.gate.checks.known_rules import nearest_rule
+from spechub_lp.gate.checks.causes.known_rules import nearest_rule
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.results import Evidence, Kind, Report
 
