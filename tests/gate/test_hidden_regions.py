@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from gate_mutants import Answer
+from node_rules import Answer
 
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.problems.node import Problem

@@ -15,7 +15,8 @@ import torch
 import typer
 from crashing_engines import CrashesOnWideRows
 from gate_chains import Chain, RowOfTheParent, Seeded, Siblings
-from gate_mutants import MUTANTS, Answer, Mutant, less_or_equal, rrs, rrsw, target_lookup
+from gate_mutants import MUTANTS, Mutant, less_or_equal, rrs, rrsw, target_lookup
+from node_rules import Answer
 from places import ROOT
 from typer.testing import CliRunner, Result
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from gate_mutants import draw, left_over, rrs, target_lookup, uniform
+from gate_mutants import rrs, target_lookup, uniform
+from node_rules import draw, left_over
 
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Settings, check_node, problems

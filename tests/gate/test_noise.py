@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from gate_mutants import Answer, left_over
+from node_rules import Answer, left_over
 
 from spechub_lp.gate import Settings, check_node, clock, problems
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Uncontrolled

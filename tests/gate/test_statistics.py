@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gate_chains import by_cdf
-from gate_mutants import left_over
+from node_rules import left_over
 
 from spechub_lp.drafts import by_name
 from spechub_lp.gate.checks.streams import nearly_sure, recycled
