@@ -2,7 +2,8 @@
 
 Commands with fixed seeds and library calls on seeded instances run in both checkouts with this Python. Compared are all
 numbers of the JSON documents, certificates byte for byte, and exit codes. Fields may have other names; dates, versions,
-times and command lines do not count. Exit code 1: something differs.
+times and command lines do not count. Of gate runs the problems are compared that both checkouts have, up to rounding:
+later gates search for more problems, and find thresholds in other ways. Exit code 1: something differs.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ PASSING = {"schema", "tool", "date", "versions", "machine", "command_line"}
 """Fields that tell when, where and with what something ran."""
 TIMES = re.compile(r"(^|[_ ])(seconds|time|minutes|elapsed)($|[_ ])")
 NUMBER = re.compile(r"[+-]?\d+(/\d+|\.\d*)?([eE][+-]?\d+)?")
+ROUNDED = 10
+"""Digits behind the point of what a gate measures: its thresholds are found to 1e-11."""
+MEASURED = ("distance", "bound", "acceptance", "optimum")
+"""What a gate run says of a problem."""
 SHOWN = 6
 """Differences shown for each case."""
 
@@ -42,8 +47,8 @@ def right(p, q, drafts):
     x = drafts[0]
     if GENERATOR.random() * q[x] < p[x]:
         return x, 0
-    rest = np.maximum(np.asarray(p) - np.asarray(q), 0)
-    return int(np.searchsorted(np.cumsum(rest / rest.sum()), GENERATOR.random(), side="right")), -1
+    ends = np.cumsum(np.maximum(np.asarray(p) - np.asarray(q), 0))
+    return int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right")), -1
 
 
 def wrong(p, q, drafts):
@@ -51,8 +56,8 @@ def wrong(p, q, drafts):
     x = drafts[0]
     if GENERATOR.random() * q[x] < p[x]:
         return x, 0
-    whole = np.asarray(p)
-    return int(np.searchsorted(np.cumsum(whole / whole.sum()), GENERATOR.random(), side="right")), -1
+    ends = np.cumsum(np.asarray(p))
+    return int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right")), -1
 '''
 
 
@@ -293,6 +298,8 @@ class Outcome:
     """(path, value) of each number in the document."""
     certificate: bytes
     stderr: str
+    problems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a gate run measured on each problem."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -312,6 +319,26 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, Fraction(value)
     elif re.fullmatch("[0-9a-f]{64}", value):
         yield path, value
+
+
+def problems(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of a gate run by the name of their problem, rounded; shapes of trees have had two spellings."""
+    return {
+        re.sub(r"(?<=\d)x(?=\d)", ",", row["problem"]): {
+            name: round(row[name], ROUNDED) for name in MEASURED if row.get(name) is not None
+        }
+        for row in document.get("problems", [])
+        if isinstance(row, dict) and "problem" in row
+    }
+
+
+def on_shared_problems(before: Outcome, after: Outcome) -> tuple[Outcome, Outcome]:
+    """Two outcomes as they are, and those of gate runs cut to the problems that both have."""
+    if not before.problems or not after.problems:
+        return before, after
+    shared = [name for name in before.problems if name in after.problems]
+    one, other = ({name: outcome.problems[name] for name in shared} for outcome in (before, after))
+    return replace(before, leaves=list(leaves(one))), replace(after, leaves=list(leaves(other)))
 
 
 class Checkout:
@@ -354,7 +381,7 @@ class Checkout:
         done = self.call(*words)
         read = json.loads(files["json"].read_text(encoding="utf-8")) if files["json"].is_file() else {}
         proof = files["certificate"].read_bytes() if files["certificate"].is_file() else b""
-        return Outcome(done.returncode, list(leaves(read)), proof, done.stderr)
+        return Outcome(done.returncode, list(leaves(read)), proof, done.stderr, problems(read))
 
     def alter(self) -> None:
         """Write a certificate that claims more than the optimum."""
@@ -414,7 +441,7 @@ def compare(two: list[Checkout], chosen: list[Case]) -> int:
     print(f"{'what':34} {'exit':>5} {'numbers':>8} {'order':>6} {'certificate':>11}  differences")
     with ThreadPoolExecutor(2) as pool:
         for case in chosen:
-            before, after = pool.map(lambda checkout, case=case: checkout.run(case), two)
+            before, after = on_shared_problems(*pool.map(lambda checkout, case=case: checkout.run(case), two))
             found = differences(before, after)
             numbers, wrong = numbers + len(before.leaves), wrong + bool(found)
             order = "same" if in_place(before, after) else "other"

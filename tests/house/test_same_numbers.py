@@ -42,6 +42,19 @@ def test_an_order_that_changed_is_told() -> None:
     assert not same_numbers.in_place(outcome({"a": 1, "b": 2}), outcome({"b": 2, "a": 1}))
 
 
+def gated(distances: dict[str, float]) -> same_numbers.Outcome:
+    rows = [{"problem": name, "distance": x, "draws": 0} for name, x in distances.items()]
+    return same_numbers.Outcome(0, [], b"", "", same_numbers.problems({"problems": rows}))
+
+
+def test_gate_runs_are_compared_on_the_problems_that_both_have() -> None:
+    before, wrong = gated({"ties": 1e-12, "tree 1x1": 0.25}), gated({"ties": 0.01, "searched": 0.0})
+    same = same_numbers.on_shared_problems(before, gated({"ties": 3e-12, "searched": 0.5, "tree 1,1": 0.25}))
+    assert same_numbers.differences(*same) == []
+    assert len(same[0].leaves) == 2
+    assert len(same_numbers.differences(*same_numbers.on_shared_problems(before, wrong))) == 2
+
+
 def test_every_case_has_a_name_of_its_own() -> None:
     names = [same_numbers.slug(case.name) for case in same_numbers.cases()]
     assert len(set(names)) == len(names)
