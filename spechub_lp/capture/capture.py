@@ -21,7 +21,8 @@ from spechub_lp._util.io import replace_file
 from spechub_lp._util.reading import is_file, is_folder, read_text
 from spechub_lp.capture import shards
 from spechub_lp.capture.memory import check_device
-from spechub_lp.capture.models import Pair, check_tokens, load_pair, model_facts
+from spechub_lp.capture.model_facts import check_tokens, model_facts
+from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.capture.shards import Shards
 from spechub_lp.errors import SpecHubError
 

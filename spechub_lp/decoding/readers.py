@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
-from spechub_lp.capture.models import Runner, positions_of
+from spechub_lp.capture.model_facts import positions_of
+from spechub_lp.capture.models import Runner
 from spechub_lp.errors import SpecHubError
 
 

@@ -18,7 +18,7 @@ import torch
 
 from spechub_lp import certificate
 from spechub_lp._util import resources
-from spechub_lp.audit import audit
+from spechub_lp.audit import audit, records
 from spechub_lp.capture import store
 from spechub_lp.cli.terminal import about
 from spechub_lp.errors import SpecHubError
@@ -271,7 +271,7 @@ def test_an_example_is_the_worst_of_its_sampler(documents: dict[str, dict[str, A
         small = [
             other for other in documents["audit"]["records"]
             if (other["sampler"], other["drafts"], other["k"]) == (r["sampler"], r["drafts"], 2)
-            and other["source"] == audit.RATIONAL
+            and other["source"] == records.RATIONAL
         ]  # fmt: skip
         assert Fraction(r["optimum"]) - r["acceptance"] == max(o["optimum"] - o["acceptance"] for o in small)
 

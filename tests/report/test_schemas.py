@@ -12,7 +12,7 @@ import pytest
 
 from spechub_lp import certificate
 from spechub_lp._util.reading import load_schema
-from spechub_lp.audit import audit
+from spechub_lp.audit import records
 from spechub_lp.audit.draws import Sampling
 from spechub_lp.capture.capture import Settings as CaptureSettings
 from spechub_lp.drafts.base import DraftPolicy

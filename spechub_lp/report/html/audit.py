@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from spechub_lp.audit.audit import Line
+from spechub_lp.audit.records import Line
 from spechub_lp.report.html.content import FAIL, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, ROW, Range, ranges
 from spechub_lp.report.plots.pictures import COLOURS, INK

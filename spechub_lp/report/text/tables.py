@@ -18,8 +18,8 @@ from spechub_lp.coupling import plain
 from spechub_lp.report.text import PIPED_WIDTH
 
 if TYPE_CHECKING:
-    from spechub_lp.audit.audit import Audit, Line
     from spechub_lp.audit.draws import Sampling
+    from spechub_lp.audit.records import Audit, Line
     from spechub_lp.optimum.compare import Solutions
     from spechub_lp.trees.compare import TreeSolution
 
