@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 from spechub_lp._util.reading import read_text
+from spechub_lp.capture.layers import without_layers
 from spechub_lp.capture.model_facts import sha256
-from spechub_lp.capture.models import load_model, packaged_gguf, without_layers
+from spechub_lp.capture.models import load_model, packaged_gguf
 from spechub_lp.capture.source import Floats
 from spechub_lp.capture.store import Rows, load_rows, pack, save
 from spechub_lp.distributions import from_logits

@@ -59,7 +59,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "logits.generate": ("decoding.generate",),
     "logits.measures": ("evaluate.measures",),
     "logits.memory": ("capture.memory",),
-    "logits.models": ("capture.models",),
+    "logits.models": ("capture.models", "capture.model_facts", "capture.layers"),
     "logits.readers": ("decoding.readers",),
     "logits.replay": ("evaluate.evaluate",),
     "logits.shards": ("capture.shards",),

@@ -1,39 +1,19 @@
-"""What a manifest says of a model: its settings, its files and a hash of its weights; and what a text asks of it."""
+"""What a manifest says of a model: its settings, its files and a hash of its weights; and which texts it can read."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from spechub_lp._util.reading import is_file, is_folder
-from spechub_lp.capture.models import BESIDE_WEIGHTS, NOT_OF_THE_MODEL, Runner, _local, packaged_gguf
+from spechub_lp.capture.models import Runner, local_folder, output_size, packaged_gguf
 from spechub_lp.errors import SpecHubError
 
-
-def output_size(model: Any) -> int:
-    """Return how many logits a model puts out.
-
-    Parameters
-    ----------
-    model
-        As transformers has it.
-
-    Returns
-    -------
-    int
-        V.
-
-    Examples
-    --------
-    >>> class Tiny:
-    ...     def get_output_embeddings(self):
-    ...         return torch.nn.Linear(4, 50)
-    >>> output_size(Tiny())
-    50
-    """
-    return int(model.get_output_embeddings().weight.shape[0])
+BESIDE_WEIGHTS = (".json", ".model", ".txt", ".jinja")
+"""Endings of the files of configuration and tokenizer."""
+NOT_OF_THE_MODEL = ("generation_config.json", "trainer_state.json", "training.json", "requirements.txt")
+"""Files that change nothing of the next-token distribution."""
 
 
 def positions_of(model: Any) -> float:
@@ -104,7 +84,7 @@ def model_files(spec: str) -> list[Path]:
     >>> model_files("tiny.gguf")
     [PosixPath('tiny.gguf')]
     """
-    path = _local(spec)
+    path = local_folder(spec)
     if path is None or not is_folder(path):
         return [] if path is None else [path]
     found = {suffix: sorted(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".bin", *BESIDE_WEIGHTS)}
@@ -186,16 +166,3 @@ def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> N
             raise SpecHubError(
                 f"texts of {length:,} tokens, and {spec} has {positions:,} positions: try --max-tokens {positions}"
             )
-
-
-def _whole_numbers(draft: str, value: str) -> list[int]:
-    with suppress(ValueError):
-        return [int(part) for part in value.split(",")]
-    raise SpecHubError(f"draft {draft!r}: write whole numbers with commas between, such as skip:10,13")
-
-
-def _temperature(draft: str, value: str) -> float:
-    with suppress(ValueError):
-        if float(value) > 0:
-            return float(value)
-    raise SpecHubError(f"draft {draft!r}: write a temperature above 0, such as temperature:1.3")

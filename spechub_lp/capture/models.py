@@ -11,13 +11,12 @@ and a MODEL as a folder that transformers can load, a .gguf file, a hub name, or
 installed Python package.
 """
 
-import copy
 import importlib.metadata
 import importlib.util
 import inspect
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,11 @@ from typing import Any
 import torch
 
 from spechub_lp._util.reading import is_file, is_folder
+from spechub_lp.capture.layers import without_layers
 from spechub_lp.capture.memory import check_memory
-from spechub_lp.capture.model_facts import _temperature, _whole_numbers, output_size
 from spechub_lp.errors import MissingPackage, SpecHubError
 
 DTYPES = ("float32", "bfloat16", "float16")
-BESIDE_WEIGHTS = (".json", ".model", ".txt", ".jinja")
-"""Endings of the files of configuration and tokenizer."""
-NOT_OF_THE_MODEL = ("generation_config.json", "trainer_state.json", "training.json", "requirements.txt")
-"""Files that change nothing of the next-token distribution."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +136,9 @@ def load_pair(
     kind, _, value = draft.partition(":")
     if dtype in DTYPES:
         own = [target] if kind in ("skip", "context", "temperature") else [target, draft]
-        check_memory([path for spec in own if (path := _local(spec))], device, getattr(torch, dtype), tokens, rows)
+        check_memory(
+            [path for spec in own if (path := local_folder(spec))], device, getattr(torch, dtype), tokens, rows
+        )
     tokenizer, model = load_model(target, device, dtype)
     if kind == "skip":
         runner = Runner(without_layers(model, _whole_numbers(draft, value)))
@@ -213,8 +210,24 @@ def load_model(spec: str, device: str = "cpu", dtype: str = "float32") -> tuple[
     return tokenizer, model
 
 
-def _local(spec: str) -> Path | None:
-    """Where a model lies on this machine, in the hub's cache too; None if it does not."""
+def local_folder(spec: str) -> Path | None:
+    """Find where a model lies on this machine, in the hub's cache too.
+
+    Parameters
+    ----------
+    spec
+        A folder, a .gguf file, a hub name, or package:NAME.
+
+    Returns
+    -------
+    Path or None
+        None if it does not lie here.
+
+    Examples
+    --------
+    >>> local_folder("nobody/has-this-model") is None
+    True
+    """
     path = packaged_gguf(spec.removeprefix("package:")) if spec.startswith("package:") else Path(spec)
     if is_folder(path) or is_file(path):
         return path
@@ -264,50 +277,28 @@ def packaged_gguf(package: str) -> Path:
     return found[0]
 
 
-def without_layers(model: Any, skipped: Sequence[int]) -> Any:
-    """Make the same model without some layers.
-
-    It shares the weights and can run beside the whole one, with a cache of its own.
+def output_size(model: Any) -> int:
+    """Return how many logits a model puts out.
 
     Parameters
     ----------
     model
         As transformers has it.
-    skipped
-        Numbers of layers.
 
     Returns
     -------
-    model
-        With the other layers.
+    int
+        V.
 
-    Raises
-    ------
-    SpecHubError
-        The model has no such layer.
+    Examples
+    --------
+    >>> class Tiny:
+    ...     def get_output_embeddings(self):
+    ...         return torch.nn.Linear(4, 50)
+    >>> output_size(Tiny())
+    50
     """
-    name, layers = _layers(model)
-    if wrong := [n for n in skipped if not 0 <= n < len(layers)]:
-        raise SpecHubError(f"skip:{wrong[0]}, but the target has layers 0 to {len(layers) - 1}")
-    kept = [_shallow(layer) for i, layer in enumerate(layers) if i not in skipped]
-    for index, layer in enumerate(kept):
-        for child_name, child in layer.named_children():
-            if hasattr(child, "layer_idx"):
-                child = _shallow(child)
-                child.layer_idx = index
-                layer._modules[child_name] = child
-    out = part = _shallow(model)
-    *path, last = name.split(".")
-    for step in path:
-        part._modules[step] = _shallow(part._modules[step])
-        part = part._modules[step]
-    part._modules[last] = torch.nn.ModuleList(kept)
-    for module in (out, part):
-        module.config = copy.copy(model.config)
-        module.config.num_hidden_layers = len(kept)
-        if getattr(model.config, "layer_types", None):
-            module.config.layer_types = [t for i, t in enumerate(model.config.layer_types) if i not in skipped]
-    return out
+    return int(model.get_output_embeddings().weight.shape[0])
 
 
 @contextmanager
@@ -370,20 +361,18 @@ def _forward(model: Any, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tenso
     return torch.as_tensor(model(ids, use_cache=False).logits)[:, wanted]
 
 
-def _layers(model: Any) -> tuple[str, Any]:
-    """The name of the list of layers, and the list."""
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers:
-            return name, module
-    raise SpecHubError(f"{type(model).__name__} has no list of {model.config.num_hidden_layers} layers to skip from")
-
-
-def _shallow(module: Any) -> Any:
-    """A copy that shares parameters and children, until they are replaced."""
-    out = copy.copy(module)
-    out._modules = dict(module._modules)
-    return out
-
-
 def _is_gguf(spec: str) -> bool:
     return spec.startswith("package:") or spec.endswith(".gguf")
+
+
+def _whole_numbers(draft: str, value: str) -> list[int]:
+    with suppress(ValueError):
+        return [int(part) for part in value.split(",")]
+    raise SpecHubError(f"draft {draft!r}: write whole numbers with commas between, such as skip:10,13")
+
+
+def _temperature(draft: str, value: str) -> float:
+    with suppress(ValueError):
+        if float(value) > 0:
+            return float(value)
+    raise SpecHubError(f"draft {draft!r}: write a temperature above 0, such as temperature:1.3")

@@ -81,11 +81,11 @@ TOLD = [
     Told("gate-case", "$defs.requests.requests", Requests),
     Told("evaluate", "", Evaluation, {"source": "manifest"}),
     Told("evaluate", "plan", Plan, written={"samplers": list[str]}),
-    Told("audit", "", audit.Audit),
-    Told("audit", "$defs.line", audit.Line),
-    Told("audit", "$defs.record", audit.Record),
-    Told("audit", "theorems.items", audit.TheoremLine),
-    Told("audit", "examples.items", audit.Example),
+    Told("audit", "", records.Audit),
+    Told("audit", "$defs.line", records.Line),
+    Told("audit", "$defs.record", records.Record),
+    Told("audit", "theorems.items", records.TheoremLine),
+    Told("audit", "examples.items", records.Example),
     Told(
         "solve", "", Solutions,
         {name: f"optimum.{name}" for name in ("p", "q", "k", "H")}
