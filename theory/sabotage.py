@@ -12,9 +12,10 @@ from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets
 from spechub_lp.samplers import by_name
 from spechub_lp.samplers.border.merge_tree import best_density, fairest_density
-from spechub_lp.theorems import checks, different_drafters, hockey_stick, trees
-from spechub_lp.theorems.checks import Distribution, Theorem, accepts, hit, max_acceptance
+from spechub_lp.theorems import checks, different_drafters, hockey_stick, quantities, trees
+from spechub_lp.theorems.checks import Theorem
 from spechub_lp.theorems.instances import Instance, family
+from spechub_lp.theorems.quantities import Distribution, accepts, hit, max_acceptance
 from spechub_lp.trees import BorderPath, Drafted, NodeByNode, chain, exact_call, tree_optimum
 from spechub_lp.trees.path import Choice, Place
 
@@ -36,7 +37,7 @@ def prefix_for_top_k(p: Distribution, q: Distribution, k: int) -> bool:
 
 def moved_border(p: Distribution, q: Distribution, k: int) -> bool:
     """sharp_border with 21/20 in place of 1."""
-    top = set(checks.tops(q, k - 1))
+    top = set(quantities.tops(q, k - 1))
     rest = 1 - sum(q[y] for y in top)
     powers = {x: rest * sum((1 - m) ** j for j in range(k)) for x, m in enumerate(q) if x not in top and m > 0}
     if all(value <= Fraction(21, 20) for value in powers.values()):

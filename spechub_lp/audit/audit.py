@@ -26,7 +26,7 @@ from spechub_lp.instance import Instance
 from spechub_lp.optimum.full_vocabulary import cut
 from spechub_lp.optimum.solve import optimum, shared_optimum
 from spechub_lp.samplers.base import Sampler
-from spechub_lp.theorems import checks
+from spechub_lp.theorems import checks, counterexamples
 from spechub_lp.theorems.instances import family
 from spechub_lp.typing import Distribution
 
@@ -143,7 +143,7 @@ def run(
     audit.examples = [_example(*kept) for kept in worth_showing.values()]
     if instances:
         audit.theorems = list(theorems.values())
-        audit.false_statements = [(c.statement, *c.values) for c in checks.FALSE]
+        audit.false_statements = [(c.statement, *c.values) for c in counterexamples.FALSE]
     if rows:
         audit.model = dict(rows.manifest)
         _full_vocabulary(audit, path, min(model_positions or len(rows), len(rows)), jobs, progress, chosen)

@@ -1,30 +1,26 @@
-"""The theorems of theory/ as exact checks, and the false statements nearby with their counterexamples.
+"""The theorems of theory/ as exact checks.
 
 `holds` is an equality or an order of rationals, no tolerance. A theorem with an assumption holds trivially where the
 assumption fails, so `applies` says whether the instance tests anything.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
-
-import numpy as np
 
 from spechub_lp import drafts as policies
 from spechub_lp import samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp._util import renamed
 from spechub_lp.coupling import plain
-from spechub_lp.drafts.top_k import most_likely
 from spechub_lp.exact import exact
 from spechub_lp.optimum import subsets as sets
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.theorems import different_drafters, hockey_stick, trees
+from spechub_lp.theorems.quantities import Distribution, accepts, hit, max_acceptance, one_hot, restricted, tops
 
 __getattr__ = renamed.attributes(__name__, {"alpha": "max_acceptance"})
 
-Distribution = Sequence[Fraction]
 Check = Callable[[Distribution, Distribution, int], bool]
 
 
@@ -46,158 +42,6 @@ class Theorem:
     """(p, q, k) -> whether the statement holds there, exactly."""
     applies: Check = lambda p, q, k: True
     """(p, q, k) -> whether the assumptions are met there."""
-
-
-def max_acceptance(p: Distribution, q: Distribution, k: int, drafts: str) -> Fraction:
-    """Return the maximum acceptance for k drafts of a policy, the certified optimum.
-
-    Parameters
-    ----------
-    p, q : [V]
-        Target and draft distribution.
-    k
-        Number of drafts.
-    drafts
-        Name of the policy.
-
-    Returns
-    -------
-    Fraction
-        The optimum.
-
-    Examples
-    --------
-    >>> half = Fraction(1, 2)
-    >>> max_acceptance((half, half), (Fraction(1, 4), Fraction(3, 4)), 2, "iid")
-    Fraction(15, 16)
-    """
-    return optimum(p, q, k, drafts).alpha
-
-
-def tops(q: Distribution, n: int) -> list[int]:
-    """Return the n most likely tokens.
-
-    Parameters
-    ----------
-    q : [V]
-        Draft distribution.
-    n
-        How many.
-
-    Returns
-    -------
-    [n]
-        The lowest index wins ties, and with too small a support the first repeats.
-
-    Examples
-    --------
-    >>> tops((Fraction(1, 4), Fraction(1, 2), Fraction(1, 4)), 2)
-    [1, 0]
-    """
-    tops: list[int] = most_likely(rational_row(q), n)[0].tolist()
-    return tops
-
-
-def one_hot(length: int, token: int) -> tuple[Fraction, ...]:
-    """Return the distribution that sits on one token.
-
-    Parameters
-    ----------
-    length
-        V.
-    token
-        Where the mass is.
-
-    Returns
-    -------
-    [V]
-        Fractions.
-
-    Examples
-    --------
-    >>> one_hot(2, 1)
-    (Fraction(0, 1), Fraction(1, 1))
-    """
-    return tuple(Fraction(y == token) for y in range(length))
-
-
-def accepts(sampler: str, p: Distribution, q: Distribution, k: int) -> Fraction:
-    """Return the exact acceptance of a sampler with k of its own drafts.
-
-    Parameters
-    ----------
-    sampler
-        Its name.
-    p, q : [V]
-        Target and draft distribution.
-    k
-        Number of drafts.
-
-    Returns
-    -------
-    Fraction
-        The acceptance.
-
-    Examples
-    --------
-    >>> half = Fraction(1, 2)
-    >>> accepts("rrs", (half, half), (Fraction(1, 4), Fraction(3, 4)), 2)
-    Fraction(13, 16)
-    """
-    found: Fraction = exact(samplers.by_name(sampler, k), p, q).acceptance
-    return found
-
-
-def hit(q: Distribution, k: int, drafts: str) -> dict[frozenset[int], Fraction]:
-    """Return the probability that some draft is in A, f(A) = 1 - Q(V without A), for every token set A.
-
-    Parameters
-    ----------
-    q : [V]
-        Draft distribution.
-    k
-        Number of drafts.
-    drafts
-        Name of the policy.
-
-    Returns
-    -------
-    dict
-        A -> f(A), for all 2^V sets.
-
-    Examples
-    --------
-    >>> hit((Fraction(1, 4), Fraction(3, 4)), 2, "iid")[frozenset({0})]
-    Fraction(7, 16)
-    """
-    sets = [frozenset(y for y in range(len(q)) if code >> y & 1) for code in range(2 ** len(q))]
-    H = np.asarray([[y not in A for y in range(len(q))] for A in sets])
-    inside = policies.by_name(drafts).prob_all_in(rational_row(q), H, k)
-    return {A: 1 - plain(m) for A, m in zip(sets, inside, strict=True)}
-
-
-def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
-    """Return q restricted to the tokens of A, normalized.
-
-    Parameters
-    ----------
-    q : [V]
-        A distribution with mass on A.
-    A
-        Tokens.
-
-    Returns
-    -------
-    [V]
-        q given A.
-
-    Examples
-    --------
-    >>> restricted((Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)), frozenset({1, 2}))
-    (Fraction(0, 1), Fraction(2, 3), Fraction(1, 3))
-    """
-    mass = sum(q[y] for y in A)
-    return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
 
 
 # T1, T2: one optimum
@@ -535,54 +379,4 @@ ALL: tuple[Theorem, ...] = (
         "this project, theory/T20_different_drafters",
         different_drafters.set_is_a_prefix,
     ),
-)
-
-
-@dataclass(frozen=True)
-class Counterexample:
-    """A false statement "left >= right for every p" and the distribution pair that refutes it.
-
-    Examples
-    --------
-    >>> FALSE[0].statement, FALSE[0].values[0] < FALSE[0].values[1]
-    ('spechub >= rrsw', True)
-    """
-
-    statement: str
-    p: tuple[Fraction, ...]
-    q: tuple[Fraction, ...]
-    left: Callable[[Distribution, Distribution], Fraction]
-    right: Callable[[Distribution, Distribution], Fraction]
-
-    @property
-    def values(self) -> tuple[Fraction, Fraction]:
-        """The two sides at (p, q); the left one is smaller."""
-        return self.left(self.p, self.q), self.right(self.p, self.q)
-
-
-def _accepts(name: str) -> Callable[[Distribution, Distribution], Fraction]:
-    return lambda p, q: exact(samplers.by_name(name), p, q).acceptance
-
-
-def _best(drafts: str) -> Callable[[Distribution, Distribution], Fraction]:
-    return lambda p, q: max_acceptance(p, q, 2, drafts)
-
-
-def _distributions(p: Any, q: Any) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    return tuple(Fraction(v) for v in p.split()), tuple(Fraction(v) for v in q.split())
-
-
-_T5 = _distributions("0 1/5 4/5", "3/5 3/10 1/10")
-_BELOW = _distributions(".41626 .29052 .0519 .07658 .16474", ".13172 .1612 .26083 .28605 .1602")
-_HUB_ONLY = _distributions("1 0 0", "1/3 1/3 1/3")
-
-FALSE: tuple[Counterexample, ...] = (
-    Counterexample("spechub >= rrsw", *_T5, _accepts("spechub"), _accepts("rrsw")),
-    Counterexample("spechub >= OTM without replacement", *_T5, _accepts("spechub"), _best("without_replacement")),
-    Counterexample("spechub >= rrs when q(a) < 1/2", *_BELOW, _accepts("spechub"), _accepts("rrs")),
-    Counterexample("OTM without replacement >= spechub", *_HUB_ONLY, _best("without_replacement"), _accepts("spechub")),
-    Counterexample("greedy >= OTM without replacement", *_T5, _best("greedy"), _best("without_replacement")),
-    Counterexample("rrsw >= kseq", *_distributions("1/2 1/2 0", "1/2 1/4 1/4"), _accepts("rrsw"), _accepts("kseq")),
-    Counterexample("kseq >= rrsw", *_distributions("1 0 0", "1/2 1/2 0"), _accepts("kseq"), _accepts("rrsw")),
-    Counterexample("rrsw >= OTM iid", *_distributions("2/3 1/3 0", "1/3 1/3 1/3"), _accepts("rrsw"), _best("iid")),
 )

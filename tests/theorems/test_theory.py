@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from known import known
 
-from spechub_lp.theorems import checks, hockey_stick
-from spechub_lp.theorems.checks import accepts, max_acceptance
+from spechub_lp.theorems import checks, counterexamples, hockey_stick, quantities
 from spechub_lp.theorems.instances import family
+from spechub_lp.theorems.quantities import accepts, max_acceptance
 from spechub_lp.typing import Distribution
 from theory import table
 from theory.sabotage import TWINS, attack
@@ -73,7 +73,7 @@ def test_hypothesis_refutes_the_twin(name: str) -> None:
 
 
 def test_false_statements_have_their_counterexamples() -> None:
-    for false in checks.FALSE:
+    for false in counterexamples.FALSE:
         left, right = false.values
         assert left < right, false.statement
 
@@ -86,12 +86,12 @@ def test_false_statements_have_their_counterexamples() -> None:
 def test_hitting_is_concave_along_every_chain(k: int, drafts: str) -> None:
     """[f(A+d) - f(A)] / q(d) >= [f(A+d+b) - f(A+d)] / q(b) for all A, b, d; hub drafts break it."""
     for instance in family(32, seed=11, tokens=(4,)):
-        assert not _convex_steps(instance.q, checks.hit(instance.q, k, drafts))
+        assert not _convex_steps(instance.q, quantities.hit(instance.q, k, drafts))
 
 
 def test_hitting_by_hub_drafts_is_not_concave() -> None:
     q = (Fraction(1, 4),) * 4
-    assert _convex_steps(q, checks.hit(q, 2, "hub"))
+    assert _convex_steps(q, quantities.hit(q, 2, "hub"))
 
 
 def _convex_steps(q: Distribution, f: dict[frozenset[int], Fraction]) -> list[tuple[frozenset[int], int, int]]:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from spechub_lp.theorems import checks
-from spechub_lp.theorems.checks import accepts, hit, max_acceptance, worst_target
+from spechub_lp.theorems import quantities
+from spechub_lp.theorems.checks import worst_target
 from spechub_lp.theorems.instances import distribution
+from spechub_lp.theorems.quantities import accepts, hit, max_acceptance
 from spechub_lp.typing import Distribution
 from theory import dominance_map
 
@@ -21,7 +22,7 @@ MAP = Path(dominance_map.__file__).parent / "map.json"
 
 def _largest_loss_by_programs(q: Distribution, k: int, rival: str) -> float:
     """max over p of alpha*_rival - hub, one LP over (p, t) for each piece of the hub's closed form."""
-    V, top = len(q), checks.tops(q, k - 1)
+    V, top = len(q), quantities.tops(q, k - 1)
     f = hit(q, k, rival)
     rest = float(1 - sum(q[y] for y in top))
     others = [y for y in range(V) if y not in top]
@@ -58,7 +59,7 @@ def test_the_worst_target_loses_what_it_says() -> None:
     loss, A, p = worst_target(q, 2, "without_replacement", "greedy")
     assert loss == Fraction(35, 204)
     assert max_acceptance(p, q, 2, "without_replacement") - max_acceptance(p, q, 2, "hub") == loss
-    target = checks.restricted(q, A)
+    target = quantities.restricted(q, A)
     assert accepts("rrsw", target, q, 2) - accepts("spechub", target, q, 2) == loss
 
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 from _pytest.mark import ParameterSet
 
-from spechub_lp.theorems.checks import max_acceptance
 from spechub_lp.theorems.instances import family
+from spechub_lp.theorems.quantities import max_acceptance
 
 pytest.importorskip("z3")
 pytest.importorskip("cvc5")
