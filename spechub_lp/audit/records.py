@@ -82,6 +82,8 @@ class Example:
 
     Examples
     --------
+    >>> from spechub_lp import certificate
+    >>> from spechub_lp.audit import run
     >>> example = run(1, 0, 0, jobs=1, samplers=["rrs"]).examples[0]
     >>> certificate.check(example.certificate).alpha == example.record.optimum
     True
@@ -114,6 +116,7 @@ class Audit:
 
     Examples
     --------
+    >>> from spechub_lp.audit import run
     >>> audit = run(1, 0, 0, jobs=1, samplers=["rrs"])
     >>> audit.failures, audit.certificates
     ([], 2)

@@ -143,6 +143,7 @@ def check_tokens(spec: str, runner: Runner, texts: Iterable[Sequence[int]]) -> N
 
     Examples
     --------
+    >>> import torch
     >>> class Tiny:
     ...     class config:
     ...         max_position_embeddings = 2
