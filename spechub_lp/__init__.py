@@ -6,9 +6,10 @@ from spechub_lp._util import renamed
 from spechub_lp._util.lazy import public
 
 if TYPE_CHECKING:
-    from spechub_lp import certificate, drafts, samplers
+    from spechub_lp import certificate, distributions, drafts, errors, plot, samplers, trees
     from spechub_lp._array import ops
     from spechub_lp.acceptance import Acceptance, acceptance
+    from spechub_lp.compare import Comparison, Sweep, compare, sweep
     from spechub_lp.coupling import Coupling
     from spechub_lp.drafts.base import Cut
     from spechub_lp.errors import SpecHubError
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Acceptance",
+    "Comparison",
     "Coupling",
     "Cut",
     "Draw",
@@ -31,19 +33,26 @@ __all__ = [
     "Optimum",
     "Sampler",
     "SpecHubError",
+    "Sweep",
     "TreeOptimum",
     "Verdict",
     "acceptance",
     "certificate",
+    "compare",
     "cut",
+    "distributions",
     "drafts",
     "draw",
+    "errors",
     "exact",
     "ops",
     "optimum",
+    "plot",
     "reference",
     "samplers",
+    "sweep",
     "tree_optimum",
+    "trees",
 ]
 
 renamed.install()
@@ -51,8 +60,16 @@ public(
     __name__,
     {
         "certificate": "certificate",
+        "distributions": "distributions",
         "drafts": "drafts",
+        "errors": "errors",
+        "plot": "plot",
         "samplers": "samplers",
+        "trees": "trees",
+        "Comparison": "compare",
+        "Sweep": "compare",
+        "compare": "compare",
+        "sweep": "compare",
         "Acceptance": "acceptance",
         "Coupling": "coupling",
         "Cut": "drafts.base",

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -9,6 +10,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp import distributions
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.equality import equal_fields
+from spechub_lp._util.tabular import Tabular, few
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair, reference
 from spechub_lp.samplers import Sampler, by_name
@@ -22,7 +24,7 @@ AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class Acceptance(Tabular):
     """Round acceptance of rows, each with its error.
 
     Examples
@@ -39,6 +41,17 @@ class Acceptance:
     """Draft tuples that were drawn for each row; 0 where none were."""
 
     __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        drawn = f", error={few(self.error)}, {self.draws:,} draws a row" if self.draws else ""
+        return f"Acceptance({few(self.value)}{drawn})"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return the value of each row, and its error where drafts were drawn."""
+        errors = [{"error": error} if self.draws else {} for error in self.error.tolist()]
+        return [
+            {"row": b, "acceptance": v} | e for b, (v, e) in enumerate(zip(self.value.tolist(), errors, strict=True))
+        ]
 
     @property
     def mean(self) -> tuple[float, float]:

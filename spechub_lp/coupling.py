@@ -9,12 +9,13 @@ import numpy as np
 
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._util import renamed
+from spechub_lp._util.tabular import Tabular
 from spechub_lp.errors import SpecHubError
 from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class Coupling:
+class Coupling(Tabular):
     """A joint distribution of drafts and output: a point of both linear programs (S(x, j) = Q(x) accept_x[j]).
 
     Numbers are Fractions (or another exact rational) where they come from `exact`, else float64. Whoever asked knows
@@ -47,6 +48,19 @@ class Coupling:
         tuples, k = self.tuples.shape
         kept = "lossless" if self.is_exact and self.is_lossless else f"distance={self.distance}"
         return f"Coupling(acceptance={self.acceptance}, {kept}, {tuples} draft tuples, k={k}, V={len(self.p)})"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return for each draft tuple its mass, how each draft is accepted, and what comes out when none is."""
+        rows = zip(self.tuples.tolist(), self.weights, self.accept, self.residual, strict=True)
+        return [
+            {
+                "drafts": x,
+                "mass": plain(mass),
+                "accepted": [*map(plain, own)],
+                "residual": {y: plain(left) for y, left in enumerate(rest) if left},
+            }
+            for x, mass, own, rest in rows
+        ]
 
     @property
     def is_exact(self) -> bool:

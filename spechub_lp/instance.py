@@ -60,7 +60,12 @@ class Instance:
 
     @classmethod
     def parse(
-        cls, p: Any, q: Any = None, k: int = 2, drafts: str | DraftPolicy = "iid", normalize: bool = False
+        cls,
+        p: Any,
+        q: Any = None,
+        k: int = 2,
+        drafts: str | DraftPolicy | type[DraftPolicy] = "iid",
+        normalize: bool = False,
     ) -> "Instance":
         """Read and check an instance; an instance in the place of p passes through.
 

@@ -11,6 +11,7 @@ from array_api_compat import array_namespace, device
 from spechub_lp import distributions
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import halvings, pick, zero
+from spechub_lp._util.tabular import Tabular, few
 from spechub_lp._util.tolerances import SUM_TOLERANCE
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
@@ -25,7 +26,7 @@ ROWS_IN_WORK = 12
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(Tabular):
     """What came out of a batch of draws.
 
     Examples
@@ -45,6 +46,15 @@ class Draw:
     """[B, k] the drafts."""
 
     __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        n, k = tuple(self.drafts.shape)
+        return f"Draw(tokens={few(self.tokens)}, slots={few(self.slots)}, {n} draw{'s' * (n != 1)}, k={k})"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return for each draw its drafts, the slot of the accepted one (-1: none), and the token."""
+        rows = zip(self.drafts.tolist(), self.slots.tolist(), self.tokens.tolist(), strict=True)
+        return [{"drafts": x, "slot": slot, "token": token} for x, slot, token in rows]
 
 
 def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: ArrayLike) -> Draw:

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -12,10 +14,13 @@ class _Lazy(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._homes:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            return self._submodule(name)
         home = self._homes[name]
         module = import_module(f"{self.__name__}.{home}")
-        return module if home == name and not hasattr(module, name) else getattr(module, name)
+        if home != name:
+            return getattr(module, name)
+        found = getattr(module, name, module)  # the function of a module of its name, else the module
+        return module if isinstance(found, ModuleType) else found
 
     def __setattr__(self, name: str, value: Any) -> None:
         # `optimum` is a function and a package of the same name: the import system would put the package in its place.
@@ -23,11 +28,29 @@ class _Lazy(ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._homes})
+        own = vars(self).get("__all__", ())
+        hidden = {name for name in vars(self) if name.startswith("__")}
+        return sorted({*hidden, *own, *self._homes, *self._submodules()})
+
+    def _submodules(self) -> set[str]:
+        """Modules of this package that are no private ones: they complete before they are imported."""
+        return {found.name for found in iter_modules(vars(self).get("__path__", ())) if not found.name.startswith("_")}
+
+    def _submodule(self, name: str) -> ModuleType:
+        if name.startswith("_") or name not in self._submodules():
+            near = [] if name.startswith("_") else get_close_matches(name, dir(self), n=1)
+            hint = f". Did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{hint}")
+        try:
+            return import_module(f"{self.__name__}.{name}")
+        except (
+            ImportError
+        ) as error:  # an optional package is missing: who asks with hasattr, as completion does, gets no
+            raise AttributeError(f"{self.__name__}.{name} cannot be imported: {error}") from error
 
 
-def public(package: str, homes: Mapping[str, str]) -> None:
-    """Give a package its public names, each loaded from its module at first use.
+def public(package: str, homes: Mapping[str, str] | None = None) -> None:
+    """Give a package its public names, each loaded from its module at first use; and its modules.
 
     Parameters
     ----------
@@ -45,4 +68,4 @@ def public(package: str, homes: Mapping[str, str]) -> None:
     """
     module = sys.modules[package]
     module.__class__ = _Lazy
-    module.__dict__["_homes"] = dict(homes)
+    module.__dict__["_homes"] = dict(homes or {})

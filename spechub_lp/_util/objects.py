@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import get_annotations
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -50,6 +52,8 @@ def resolve(address: str, example: str = "my_rules:Mine", otherwise: str = "no a
         module = import_module(name)
     except ModuleNotFoundError as error:
         hint = "" if error.name != name.split(".")[0] else " (looked in the current folder and PYTHONPATH)"
+        if name.endswith(".py"):
+            hint = f"; a module is named without .py: {name.removesuffix('.py')}:{path}"
         raise SpecHubError(f"cannot import {name}: {error}{hint}") from None
     except Exception as error:
         raise SpecHubError(f"importing {name} failed: {type(error).__name__}: {error}") from None
@@ -133,6 +137,78 @@ def find(address: str, kind: type[T], what: str) -> T:
             f"{kind.__name__}"
         )
     return at(address, found)
+
+
+def stranger(what: str, found: Any, kind: type, known: str) -> SpecHubError:
+    """Return the error for something that is neither a name nor of the kind that was asked for.
+
+    Parameters
+    ----------
+    what
+        What errors call such an object.
+    found
+        What was given instead.
+    kind
+        The class that it should be derived from.
+    known
+        What to write instead, as an example.
+
+    Returns
+    -------
+    SpecHubError
+        To raise.
+
+    Examples
+    --------
+    >>> from spechub_lp.samplers import Sampler
+    >>> print(stranger("sampler", 3, Sampler, "'rrs'"))
+    3 is of type int and no sampler; give a name such as 'rrs', or an object of a class derived from Sampler
+    """
+    if isinstance(found, type):
+        word = f"the class {found.__name__} is"
+    else:
+        word = f"{found!r:.60} is of type {type(found).__name__} and"
+    return SpecHubError(
+        f"{word} no {what}; give a name such as {known}, or an object of a class derived from {kind.__name__}"
+    )
+
+
+def undecorated(kind: type, settings: Mapping[str, Any]) -> SpecHubError | None:
+    """Return the error for a class with settings that its constructor does not take: it lacks the dataclass decorator.
+
+    Parameters
+    ----------
+    kind
+        A subclass of a dataclass, or of a class for frozen dataclasses.
+    settings
+        Keyword arguments that it is made with.
+
+    Returns
+    -------
+    SpecHubError or None
+        None where it takes all its settings.
+
+    Examples
+    --------
+    >>> class Mine:
+    ...     strength: float = 1.0
+    >>> print(undecorated(Mine, {}))
+    Mine has the setting strength, and its constructor does not take it; write @dataclass(frozen=True) above class Mine
+    """
+    fields = getattr(kind, "__dataclass_fields__", {})
+    own = get_annotations(kind)
+    lacking = [name for name, hint in own.items() if name not in fields and "ClassVar" not in str(hint)]
+    unknown = [name for name in settings if name not in fields and name not in lacking]
+    if lacking and "__init__" not in kind.__dict__:
+        names = ", ".join(lacking)
+        return SpecHubError(
+            f"{kind.__name__} has the setting {names}, and its constructor does not take it; write "
+            f"@dataclass(frozen=True) above class {kind.__name__}"
+        )
+    made_by_us = "__init__" not in kind.__dict__ or "__dataclass_params__" in kind.__dict__
+    if unknown and fields and made_by_us:
+        return SpecHubError(f"{kind.__name__} takes no {unknown[0]!r}; it takes {', '.join(fields)}")
+    return None
 
 
 def at(address: str | None, thing: T) -> T:

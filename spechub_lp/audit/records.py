@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from spechub_lp._util.tabular import Tabular
+
 RATIONAL, NGRAM, TOP = "rational", "n-gram", "captured, top 8"
 
 
@@ -111,7 +113,7 @@ class TheoremLine:
 
 
 @dataclass
-class Audit:
+class Audit(Tabular):
     """Everything that `spechub-lp audit` shows.
 
     Examples
@@ -136,6 +138,21 @@ class Audit:
     """The captured rows' manifest."""
     full_vocabulary: list[dict[str, Any]] = field(default_factory=list)
     dominance: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        told = f"{len(self.failures)} failures" if self.failures else "passed"
+        return f"Audit({told}, {len(self.lines)} lines, {self.certificates:,} certificates checked)"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return the lines: each sampler with its drafts on each source of instances."""
+        return [
+            {
+                "source": line.source, "sampler": line.sampler, "drafts": line.drafts, "k": line.k,
+                "which are": "its own" if line.own else "not its own", "lossless": f"{line.lossless}/{line.instances}",
+                "acceptance": line.acceptance, "optimum": line.optimum, "worst distance": line.distance,
+            }
+            for line in self.lines
+        ]  # fmt: skip
 
     @property
     def failures(self) -> list[str]:

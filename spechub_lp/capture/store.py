@@ -31,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._util.io import replace_file
 from spechub_lp._util.reading import is_file, is_folder, read_bytes, read_json, sealed
 from spechub_lp.capture import shards
@@ -94,6 +95,8 @@ class Rows:
     """[N] index into `manifest["documents"]`."""
     index: NDArray[np.uint16]
     """[N] the token of its document that the two distributions predict, from all the tokens before it."""
+
+    __eq__ = equal_fields
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -13,13 +13,14 @@ from spechub_lp.errors import UnknownName
 ALL: tuple[DraftPolicy, ...] = (IID(), WithoutReplacement(), Hub(), Greedy(), TopK(), Product())
 
 
-def by_name(name: str | DraftPolicy) -> DraftPolicy:
+def by_name(name: str | DraftPolicy | type[DraftPolicy]) -> DraftPolicy:
     """Find a draft policy.
 
     Parameters
     ----------
     name
-        A policy's name, or `module:object`; a policy passes through.
+        A policy's name, or `module:object`; a policy passes through, and its class is made with its
+        defaults.
 
     Returns
     -------
@@ -38,8 +39,12 @@ def by_name(name: str | DraftPolicy) -> DraftPolicy:
     >>> by_name("iid")
     IID()
     """
+    if isinstance(name, type) and issubclass(name, DraftPolicy):
+        name = name()
     if isinstance(name, DraftPolicy):
         return name
+    if not isinstance(name, str):
+        raise objects.stranger("draft policy", name, DraftPolicy, "'iid'")
     if isinstance(name, str) and ":" in name:
         return objects.find(name, DraftPolicy, "draft policy")
     for policy in ALL:

@@ -1,20 +1,21 @@
 """What a draft policy is, and the two distributions that policies share."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from array_api_compat import array_namespace
 
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import argmax, normalize, one_hot, pick, without
-from spechub_lp._util import renamed
+from spechub_lp._util import objects, renamed
+from spechub_lp._util.tabular import Tabular, few
 from spechub_lp.distributions import count
 from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class Cut:
+class Cut(Tabular):
     """The best acceptance of any lossless rule, and why there is no better one.
 
     Examples
@@ -34,6 +35,16 @@ class Cut:
     """[B] bound on |alpha - optimum|, of rounding and search: no lossless rule accepts more than alpha + error."""
 
     __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        rows, vocabulary = tuple(self.H.shape)
+        return f"Cut(alpha={few(self.alpha)}, {rows} row{'s' * (rows != 1)}, V={vocabulary})"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return for each row the optimum, the bound on its error, and how many tokens H holds."""
+        sizes = [sum(row) for row in self.H.tolist()]
+        rows = zip(self.alpha.tolist(), self.error.tolist(), sizes, strict=True)
+        return [{"row": b, "optimum": a, "error": f"{e:.1e}", "tokens in H": n} for b, (a, e, n) in enumerate(rows)]
 
 
 class DraftPolicy:
@@ -57,6 +68,11 @@ class DraftPolicy:
     >>> optimum(["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"], 2, TopFirst()).alpha
     Fraction(3, 4)
     """
+
+    def __new__(cls, *_: Any, **settings: Any) -> Self:
+        if wrong := objects.undecorated(cls, settings):
+            raise wrong
+        return super().__new__(cls)
 
     name: ClassVar[str]
     """How documents and tables call the policy."""

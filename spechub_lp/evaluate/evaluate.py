@@ -18,6 +18,7 @@ import numpy as np
 from spechub_lp._util import objects, renamed
 from spechub_lp._util.parallel import spread
 from spechub_lp._util.reading import check, load_schema
+from spechub_lp._util.tabular import Tabular
 from spechub_lp._util.tolerances import LARGEST_EXCESS
 from spechub_lp.capture import store
 from spechub_lp.capture.source import Source
@@ -101,7 +102,7 @@ class Runner(Protocol):
 
 
 @dataclass
-class Evaluation:
+class Evaluation(Tabular):
     """Everything that `spechub-lp evaluate` shows.
 
     Examples
@@ -121,6 +122,28 @@ class Evaluation:
     seconds: float
     domains: dict[str, list[str]] = field(default_factory=dict)
     """domain -> its documents."""
+
+    def __repr__(self) -> str:
+        told = f"{len(self.failures)} failures" if self.failures else "passed"
+        return f"Evaluation({told}, {self.positions} positions, V={self.vocabulary:,}, {self.seconds:.0f} s)"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return the mean acceptance of each sampler at each temperature, with its interval, and the optimum."""
+        rows: list[dict[str, Any]] = []
+        for k in self.plan.ks:
+            for t in self.plan.temperatures:
+                for sampler in chosen(self.plan.samplers, k):
+                    mine = self.tally.mean((t, sampler.k, "acceptance", sampler.name))
+                    best = self.tally.mean((t, sampler.k, "optimum", sampler.drafts.name))
+                    if mine is not None:
+                        rows.append(
+                            {
+                                "temperature": f"{t:g}", "k": sampler.k, "sampler": sampler.name,
+                                "drafts": sampler.drafts.name, "acceptance": mine.mean, "±": mine.half_width,
+                                "optimum": best and best.mean,
+                            }
+                        )  # fmt: skip
+        return rows
 
     @property
     def failures(self) -> list[str]:

@@ -6,6 +6,7 @@ from math import isnan
 from typing import Any
 
 from spechub_lp._util import renamed
+from spechub_lp._util.tabular import Tabular
 from spechub_lp.report.schemas import identifier
 
 
@@ -261,7 +262,7 @@ class Evidence:
 
 
 @dataclass
-class Report:
+class Report(Tabular):
     """The outcome of one gate run.
 
     Examples
@@ -304,6 +305,26 @@ class Report:
     """What was looked at; None where it was not noted."""
     evidence: Evidence | None = None
     """What a plain function with a wrong exact distribution does, on the smallest problem; else None."""
+
+    def __repr__(self) -> str:
+        seen = f"{len(self.rows)} problems, {self.calls:,} calls"
+        return f"Report({self.engine!r}, {self.status}, {self.what_drafts}, {seen})"
+
+    def __str__(self) -> str:
+        proofs = [f"{finding.kind}: {finding.message}" for finding in self.findings if finding.proof]
+        return "\n".join([repr(self), *proofs[:1], *self.inconclusive[:1]])
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return the problems that were measured, worst first."""
+        rows = sorted(self.rows, key=lambda row: -row.distance)
+        return [
+            {
+                "problem": row.problem, "by": "exact" if row.level == Level.EXACT else "draws",
+                "distance": f"{row.distance:.3g}", "at most": f"{row.bound:.3g}",
+                "acceptance": row.acceptance, "optimum": row.optimum,
+            }
+            for row in rows
+        ]  # fmt: skip
 
     @property
     def door(self) -> str:

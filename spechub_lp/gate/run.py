@@ -11,7 +11,7 @@ from typing import Any
 from spechub_lp._util import objects
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
-from spechub_lp.gate.engines.load import load
+from spechub_lp.gate.engines.load import beside, load
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import read_case
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
@@ -69,6 +69,8 @@ def run(
     if not name:
         raise SpecHubError(f"name an engine: module:object, or one of {', '.join(ADAPTERS)}")
     if ":" not in name:
+        if name.partition("/")[0] not in ADAPTERS and (hint := beside(name)):
+            raise SpecHubError(f"{name!r} is no adapter; {hint}")
         adapters.find(name)
     for claim in ((drafts or "iid", k), *settings.claims):
         problems(*claim, random=0)

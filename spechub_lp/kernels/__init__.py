@@ -3,3 +3,7 @@
 `node.verify` is the door for one node; `tree` for chains and trees; `sglang` and `vllm` have the signatures of those
 engines. On a CUDA device with Triton a node's rules are kernels in Triton (`triton_border`, `triton_rejection`).
 """
+
+from spechub_lp._util.lazy import public
+
+public(__name__)

@@ -15,6 +15,7 @@ from spechub_lp import drafts as policies
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.rational import RATIONAL
 from spechub_lp._util import renamed
+from spechub_lp._util.tabular import Tabular
 from spechub_lp.certificate import FORMAT, MAX_BYTES, MAX_DIGITS, shown
 from spechub_lp.coupling import Coupling, plain
 from spechub_lp.drafts import DraftPolicy
@@ -30,7 +31,7 @@ LARGEST_COUPLING = 4_000_000
 
 
 @dataclass(frozen=True)
-class Optimum:
+class Optimum(Tabular):
     """alpha*(p, Q) with both halves of its proof; exact rationals throughout.
 
     Examples
@@ -64,6 +65,11 @@ class Optimum:
         instance = self.instance
         tokens = ", ".join(map(str, sorted(self.H)))
         return f"Optimum(alpha={self.alpha}, H={{{tokens}}}, k={instance.k}, {instance.policy.name}, V={len(self.p)})"
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return for each draft tuple its mass, and the probability to accept each of the drafts."""
+        rows = zip(self.tuples.tolist(), self.weights, self.accept, strict=True)
+        return [{"drafts": x, "mass": plain(mass), "accepted": [*map(plain, own)]} for x, mass, own in rows]
 
     @property
     def p(self) -> tuple[Fraction, ...]:
@@ -201,7 +207,7 @@ def optimum(
     p: Any,
     q: Any = None,
     k: int = 2,
-    drafts: str | DraftPolicy = "iid",
+    drafts: str | DraftPolicy | type[DraftPolicy] = "iid",
     *,
     method: str = "highs",
     normalize: bool = False,

@@ -92,6 +92,8 @@ def by_name(name: str | Sampler | type[Sampler], k: int = _ITS_OWN) -> Sampler:
         name = name()
     if isinstance(name, Sampler):
         return name if k is _ITS_OWN else objects.at(objects.kept(name), replace(name, k=k))
+    if not isinstance(name, str):
+        raise objects.stranger("sampler", name, Sampler, "'rrs'")
     k = 2 if k is _ITS_OWN else k
     for sampler in (*ALL, *VARIANTS):
         if sampler.name == name:

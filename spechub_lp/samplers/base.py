@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from spechub_lp import drafts as policies
+from spechub_lp._array.equality import equal_fields
+from spechub_lp._util import objects
 from spechub_lp.distributions import batch, count
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.errors import TooLarge
+from spechub_lp.errors import MissingMethod, SpecHubError, TooLarge
 from spechub_lp.typing import Array
 
 MOST_DRAFTS = 4096
@@ -33,6 +35,8 @@ class Verdict:
     """[B, k] probability to output draft j as an accepted draft."""
     residual: Array
     """[B, V] probability to output token y after all drafts were rejected: the rejected mass times its distribution."""
+
+    __eq__ = equal_fields
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,14 @@ class Sampler:
     name: ClassVar[str]
     own: ClassVar[tuple[DraftPolicy, ...]]
 
+    def __new__(cls, *_: Any, **settings: Any) -> Self:
+        if wrong := objects.undecorated(cls, settings):
+            raise wrong
+        for name, example in (("name", '"mine"'), ("own", "(drafts.IID(),)")):
+            if not hasattr(cls, name):
+                raise SpecHubError(f"{cls.__name__} names no {name!r}; write {name} = {example} in the class")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", count(self.k, hint="a sampler needs at least one draft"))
         if self.k > MOST_DRAFTS:
@@ -71,7 +83,7 @@ class Sampler:
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         """Return the verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
-        raise NotImplementedError
+        raise MissingMethod(f"{type(self).__name__} defines no verify(p, q, x) -> Verdict (docs/howto_sampler.md)")
 
     def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
         """`verify` for these p and q, for many batches of drafts x [B, k]; what it needs of p and q is made once."""

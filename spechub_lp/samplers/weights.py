@@ -12,6 +12,7 @@ from array_api_compat import array_namespace, device
 from gmpy2 import mpq
 
 from spechub_lp._array.convert import as_float64, as_numpy
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import normalize, some
 from spechub_lp.drafts._different import optimal_tokens, others
 from spechub_lp.samplers.border.preparation import against
@@ -50,6 +51,8 @@ class Weights:
     """[B, V] (p - b)+ divided by its sum."""
     acceptance: Array
     """[B] sum of min(p, b)."""
+
+    __eq__ = equal_fields
 
 
 def prepare(p: Array, q: Sequence[Array]) -> Weights:

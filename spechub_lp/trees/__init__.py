@@ -16,6 +16,7 @@ whole decoding loop can be compared with the target's joint distribution as rati
 """
 
 from spechub_lp._util import renamed
+from spechub_lp._util.lazy import public
 from spechub_lp.trees.decoding import (
     Call,
     every_drafted,
@@ -60,6 +61,7 @@ __all__ = [
     "tree_optimum",
 ]
 
+public(__name__)
 __getattr__ = renamed.attributes(
     __name__,
     {"loop_law": "loop_distribution", "step_law": "step_distribution", "target_law": "target_distribution"},

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from spechub_lp import distributions
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.rational import rational_row
 from spechub_lp.errors import SpecHubError
 from spechub_lp.sampling import descend, sums
@@ -91,6 +92,8 @@ class Drafted:
     q: Array | Sequence[Array]
     """[N, V] draft distribution after each node, from which its children were drawn."""
 
+    __eq__ = equal_fields
+
     @cached_property
     def children(self) -> list[list[int]]:
         """[N] children of each node."""
@@ -131,6 +134,8 @@ class Outcome:
     node: int
     weights: Array
     """[V] probability of this end and that last token; over all outcomes of a drafted tree they sum to 1."""
+
+    __eq__ = equal_fields
 
 
 def pick(weights: Array | Sequence[float], u: float) -> int:

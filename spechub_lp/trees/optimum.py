@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp import drafts as policies
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.certificate import TREE_FORMAT, rational_text, shown
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import DraftPolicy
@@ -54,6 +55,11 @@ class TreeOptimum:
     """[n] s: the probability that a set of paths is drafted and verification ends at one of its nodes."""
     prices: NumpyArray
     """[M] the price of each context."""
+
+    __eq__ = equal_fields
+
+    def __repr__(self) -> str:
+        return f"TreeOptimum(value={self.value}, {self.shape.size} {self.policy.name} drafts)"
 
     @property
     def tokens_per_call(self) -> Fraction:

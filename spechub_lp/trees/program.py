@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.trees import path_sets
 from spechub_lp.trees.drafted import Model, Tokens
 from spechub_lp.trees.path_sets import PathSet
@@ -51,6 +52,8 @@ class TreeProgram:
     """[n] the set of each variable; those of one set stand together."""
     end: NumpyArray
     """[n] the context of its end v."""
+
+    __eq__ = equal_fields
 
     @classmethod
     def build(cls, model: Model, sets: Mapping[PathSet, Any]) -> "TreeProgram":

@@ -17,9 +17,10 @@ import pytest
 from known import known
 from rich.console import Console
 
+from spechub_lp._util.sheet import Sheet
 from spechub_lp.cli import names
 from spechub_lp.report import schemas
-from spechub_lp.report.text.tables import LINE, PAIR, Sheet
+from spechub_lp.report.text.tables import LINE, PAIR
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 

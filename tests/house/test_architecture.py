@@ -17,7 +17,7 @@ errors  typing  certificate  rocq  _util  report.schemas  _array  distributions 
 samplers  exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate
 decoding  audit  gate.clock  gate.settings  gate.results  gate.waivers  gate.serialize  gate.protocols  gate.coverage
 gate.noise  gate.search  gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters
-gate.source  gate.generation  gate  report
+gate.source  gate.generation  gate  report  plot  compare
 testing.pytest_plugin
 gate.pytest_plugin  testing  cli
 """.split()  # noqa: SIM905

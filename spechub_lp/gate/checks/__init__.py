@@ -1,5 +1,8 @@
 """The checks of the gate, one a file, and their verdict."""
 
 from spechub_lp._util.extras import require
+from spechub_lp._util.lazy import public
 
 require("gate", "the gate", "torch", "scipy", "jsonschema")
+
+public(__name__)

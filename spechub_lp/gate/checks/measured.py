@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.coupling import Coupling
 from spechub_lp.gate.checks.policy import TOLERANCE, tolerance
 from spechub_lp.gate.engines.node import Emitted1, Failure
@@ -123,6 +124,8 @@ class JointDistribution:
     """P(some draft at the root is accepted)."""
     failed: float
     unexplained: float
+
+    __eq__ = equal_fields
 
     @classmethod
     def build(cls, problem: TreeProblem, found: Distributions) -> "JointDistribution":

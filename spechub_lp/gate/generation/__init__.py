@@ -4,3 +4,7 @@
 has the adapters; `exact`, `draws`, `logprobs` and `seeds` are the checks; `settings` the matrix; `run` brings them
 together.
 """
+
+from spechub_lp._util.lazy import public
+
+public(__name__)

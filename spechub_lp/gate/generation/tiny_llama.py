@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.distributions import from_logits
 from spechub_lp.typing import NumpyArray
 
@@ -32,6 +33,8 @@ class TinyLlama:
 
     weights: dict[str, NumpyArray]
     """[..] float32, by the names that transformers gives them."""
+
+    __eq__ = equal_fields
 
     @property
     def vocabulary(self) -> int:

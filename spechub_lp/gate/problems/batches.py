@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import TreeBatch
@@ -64,6 +65,8 @@ class UnlikeRows:
     """[B] the seed of each row, -1 for every other one, which has none."""
     trees: NumpyArray = field(init=False)
     """[B, N] drafted tokens in the names of the bases; -1 for the root and for padding."""
+
+    __eq__ = equal_fields
 
     def __post_init__(self) -> None:
         self.trees = np.full((self.size, len(self.parents)), -1)

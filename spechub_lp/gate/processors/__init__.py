@@ -2,3 +2,7 @@
 
 Start with `protocol.py`.
 """
+
+from spechub_lp._util.lazy import public
+
+public(__name__)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.gate.processors.protocol import Stage
 from spechub_lp.typing import Array
 
@@ -79,6 +80,8 @@ class Position:
     """The tokens committed, and then drafted, before it."""
     allowed: Array = field(default_factory=lambda: np.ones(0, dtype=bool))
     """[V]."""
+
+    __eq__ = equal_fields
 
 
 def processed(at: Position, stages: Sequence[Stage], prompt_counts: bool = False) -> tuple[Array, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.processors.exact import FIELDS, Position, Processing, processed
@@ -147,6 +148,8 @@ class Step:
     right: list[list[Array]] = field(init=False)
     """[V] the distribution at each position of each row."""
     positions: list[list[Position]] = field(init=False)
+
+    __eq__ = equal_fields
 
     def __post_init__(self) -> None:
         self.positions = [

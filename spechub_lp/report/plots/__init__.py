@@ -1,1 +1,5 @@
 """Pictures as SVG."""
+
+from spechub_lp._util.lazy import public
+
+public(__name__)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._array.equality import equal_fields
 from spechub_lp.report.plots.pictures import COLOURS, INK, TOKENS
 from spechub_lp.samplers.border.merge_tree import MergeTree
 from spechub_lp.typing import Array
@@ -41,6 +42,8 @@ class Race:
     """[n] distribution of the chosen draft."""
     tree: MergeTree
     """The nested partitions."""
+
+    __eq__ = equal_fields
 
     @classmethod
     def of(cls, sampler: Any, p: Array, q: Array) -> "Race":

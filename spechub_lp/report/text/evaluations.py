@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from spechub_lp._util import renamed
+from spechub_lp._util.sheet import Sheet
 from spechub_lp._util.tolerances import DRAW
 from spechub_lp.evaluate.measures import BINS, OPTIMA, REGIONS, chosen, monte_carlo_error
 from spechub_lp.evaluate.tally import Estimate
-from spechub_lp.report.text.tables import Sheet
 
 if TYPE_CHECKING:
     from spechub_lp.evaluate.evaluate import Evaluation

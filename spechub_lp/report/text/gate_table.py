@@ -5,9 +5,9 @@ import textwrap
 
 from rich.console import Console
 
+from spechub_lp._util.sheet import Sheet, piped
 from spechub_lp.gate.results import Report, Status
 from spechub_lp.report.text import gate_report
-from spechub_lp.report.text.tables import Sheet, piped
 
 SEEN, UNSEEN = 66, 44
 """Columns of the cells about what was covered and what was not."""

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from spechub_lp._util.sheet import Sheet, piped
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.report.text.gate_table import VERDICT_STYLE
 from spechub_lp.report.text.markdown import markdown_table
-from spechub_lp.report.text.tables import Sheet, piped
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,6 +12,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
+from spechub_lp._array.equality import equal_fields
 from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some, total
 from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
@@ -60,6 +61,8 @@ class Mixture:
     """[B] sum of min(p, b)."""
     trees: tuple[MergeTree, ...]
     """[B] the merge trees, by rank."""
+
+    __eq__ = equal_fields
 
     __getattr__ = renamed.fields(death="merge_level", ahead="odds", keep="accept", rest="residual", served="acceptance")
 
