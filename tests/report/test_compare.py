@@ -69,7 +69,13 @@ def test_tables_and_html_have_every_figure_and_escape_what_they_show() -> None:
     for text in (found.table(), found._repr_html_()):
         assert "18/25 = 0.7200" in text
         assert "79/100 = 0.7900" in text
-    results = (optimum(P, Q), exact("rrs", P, Q), acceptance("rrs", *_rows()), cut(*_rows()), sweep(*LOGITS, (1,)))
+    results = (
+        optimum(P, Q),
+        exact("rrs", P, Q),
+        acceptance("rrs", *_rows()),
+        cut(*_rows()),
+        sweep(LOGITS[0], LOGITS[1], (1,)),
+    )
     for result in results:
         lines = result.table().splitlines()
         assert lines[0] == repr(result)
@@ -97,7 +103,7 @@ def test_pictures_show_every_row_and_are_written(tmp_path: Path) -> None:
     assert "prefers-color-scheme" in (tmp_path / "a.svg").read_text()
     picture.save(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-    both = sweep(*LOGITS, (0.5, 1), (2, 3), samplers=["rrs", "border"]).plot()
+    both = sweep(LOGITS[0], LOGITS[1], (0.5, 1), (2, 3), samplers=["rrs", "border"]).plot()
     assert "2 drafts" in both.text
     assert "3 drafts" in both.text
     assert {"curves", "acceptance"} <= set(plot.__all__)
