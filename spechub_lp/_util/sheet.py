@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from spechub_lp._util.tabular import PIPED_WIDTH
+from spechub_lp._util import PIPED_WIDTH
 
 GAP = 2
 """Blanks between columns."""

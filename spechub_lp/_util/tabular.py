@@ -8,9 +8,6 @@ from typing import Any
 from spechub_lp.certificate import rational_text
 from spechub_lp.errors import MissingPackage
 
-PIPED_WIDTH = 100_000
-"""Columns where nobody looks: a line in a pipe or a file is never wrapped."""
-
 LONGEST_RATIONAL = 24
 """Characters of a rational that a reader can take in."""
 SHOWN = 4

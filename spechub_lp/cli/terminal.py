@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 
 import spechub_lp
-from spechub_lp._util import stdout
+from spechub_lp._util import PIPED_WIDTH, stdout
 from spechub_lp._util.io import is_stdout, write_json
 from spechub_lp._util.parallel import Stopped, end_on_signals, signal_received
-from spechub_lp._util.tabular import PIPED_WIDTH
 from spechub_lp.cli.renamed import Renaming
 from spechub_lp.errors import SpecHubError
 from spechub_lp.report import schemas
