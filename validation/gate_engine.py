@@ -17,8 +17,9 @@ from spechub_lp._util.io import write_text
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.exact import Limits
 from spechub_lp.gate.generation.pair import make_pair, write_pair
+from spechub_lp.gate.generation.plan import JOINT, Plan
 from spechub_lp.gate.generation.results import EngineReport
-from spechub_lp.gate.generation.run import JOINT, Plan, gate_engine
+from spechub_lp.gate.generation.run import gate_engine
 from spechub_lp.report.text.generation import markdown
 
 PAIRS: dict[str, dict[str, Any]] = {"": {}, "own_tokens": {"own_tokens": True}, "layers": {"layers": 2}}

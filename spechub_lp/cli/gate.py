@@ -18,7 +18,7 @@ from spechub_lp.gate.results import Report
 from spechub_lp.gate.run import rerun as rerun_case
 from spechub_lp.gate.run import run
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
-from spechub_lp.report.text import gate_report
+from spechub_lp.report.text import gate_summary
 
 MOST_SEARCHED = 100_000
 """Problems of one run."""
@@ -189,9 +189,9 @@ def _write(
     if failing and case:
         write_json(case, serialize.case_document(report))
     if junit:
-        write_text(junit, gate_report.junit(report))
+        write_text(junit, gate_summary.junit(report))
     if markdown:
-        write_text(markdown, gate_report.markdown(report))
+        write_text(markdown, gate_summary.markdown(report))
     save({**about("gate"), **report.document()}, json, html)
     console = console_beside(json, junit, markdown, html, case)
     show_gate(console, report, verbose)

@@ -76,7 +76,7 @@ def gate_engine(
     check_writable(resume)
     from spechub_lp.gate.generation import settings
     from spechub_lp.gate.generation.exact import Limits
-    from spechub_lp.gate.generation.run import Plan
+    from spechub_lp.gate.generation.plan import Plan
     from spechub_lp.gate.generation.run import gate_engine as run
     from spechub_lp.report.text import generation
 

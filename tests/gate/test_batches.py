@@ -24,7 +24,7 @@ from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.statistics.tables import EqualBet, TableBet, repeats
 from spechub_lp.report.html.page import page
-from spechub_lp.report.text.gate_report import junit, markdown
+from spechub_lp.report.text.gate_summary import junit, markdown
 from spechub_lp.report.text.gate_table import text
 
 SETTINGS = Settings(seconds=200, clock="cpu")

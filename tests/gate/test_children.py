@@ -14,9 +14,10 @@ from spechub_lp.gate.engines.guarded import in_child
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.exact import Limits
 from spechub_lp.gate.generation.pair import make_pair, write_pair
+from spechub_lp.gate.generation.plan import JOINT, Plan
 from spechub_lp.gate.generation.requests import Params
 from spechub_lp.gate.generation.results import Row, Verdict
-from spechub_lp.gate.generation.run import JOINT, Plan, check_setting
+from spechub_lp.gate.generation.run import check_setting
 
 SHARED_OUT = 1 << 18
 """Numbers that torch gives to several threads."""

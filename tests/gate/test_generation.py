@@ -18,9 +18,10 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.ask import Failed
+from spechub_lp.gate.generation.compare import distance, first_difference
 from spechub_lp.gate.generation.draws import check_draws, check_seeds
 from spechub_lp.gate.generation.exact import Limits, check_exact
-from spechub_lp.gate.generation.joint import END, Computed, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.joint import END, Computed, joint_distribution
 from spechub_lp.gate.generation.pair import TinyPair, make_pair, read_pair, write_pair
 from spechub_lp.gate.generation.requests import Failure, NotOffered, Params, read_answer
 from spechub_lp.gate.generation.results import Verdict

@@ -17,8 +17,9 @@ from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
 from spechub_lp.gate.generation.exact import Limits
 from spechub_lp.gate.generation.pair import TinyPair, make_pair, write_pair
+from spechub_lp.gate.generation.plan import Plan
 from spechub_lp.gate.generation.results import Row, Verdict
-from spechub_lp.gate.generation.run import Plan, gate_engine
+from spechub_lp.gate.generation.run import gate_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from spechub_lp.gate.checks.causes.known_rules import RIGHT, STEPS, KnownRule, k
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.report.html import gate as page
-from spechub_lp.report.text.gate_report import junit, markdown
+from spechub_lp.report.text.gate_summary import junit, markdown
 from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
 

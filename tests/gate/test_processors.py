@@ -20,7 +20,7 @@ from spechub_lp.gate.processors.requests import Requests
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.html.page import page
-from spechub_lp.report.text.gate_report import junit, markdown
+from spechub_lp.report.text.gate_summary import junit, markdown
 from spechub_lp.report.text.gate_table import text
 
 CASES = [

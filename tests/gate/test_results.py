@@ -15,7 +15,8 @@ from spechub_lp.gate import Finding, Report, Settings, check_tree
 from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Kind, Level, Row, Status
 from spechub_lp.gate.statistics.sequential import odds
-from spechub_lp.report.text.gate_report import headline, junit, what_was_missed
+from spechub_lp.report.text.gate_report import headline, what_was_missed
+from spechub_lp.report.text.gate_summary import junit
 
 GATE = Path(spechub_lp.gate.__file__).parent
 KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}

@@ -25,7 +25,8 @@ from spechub_lp.instance import enumerate_drafts
 from spechub_lp.report import schemas
 from spechub_lp.report.html.gate import read
 from spechub_lp.report.html.page import page
-from spechub_lp.report.text.gate_report import covered, junit, markdown, what_was_missed
+from spechub_lp.report.text.gate_report import covered, what_was_missed
+from spechub_lp.report.text.gate_summary import junit, markdown
 from spechub_lp.report.text.gate_table import text
 
 EXACT = Settings(levels=(1,), seconds=400, searched=12, clock="cpu")

@@ -18,7 +18,7 @@ from spechub_lp.capture.capture import Settings as CaptureSettings
 from spechub_lp.drafts.base import DraftPolicy
 from spechub_lp.evaluate.evaluate import Evaluation, Plan
 from spechub_lp.gate import results, settings
-from spechub_lp.gate.generation import exact, run
+from spechub_lp.gate.generation import exact, plan
 from spechub_lp.gate.generation import results as generation
 from spechub_lp.gate.problems.captured_rows import CapturedTree
 from spechub_lp.gate.problems.node import Problem
@@ -72,7 +72,7 @@ TOLD = [
     Told("gate-engine", "", generation.EngineReport),
     Told("gate-engine", "rows.items", generation.Row),
     Told(
-        "gate-engine", "settings", run.Plan,
+        "gate-engine", "settings", plan.Plan,
         {field.name: f"limits.{field.name}" for field in fields(exact.Limits)},
         kept=frozenset({"settings", "jobs", "checks", "plain", "remote"}),
     ),

@@ -14,8 +14,9 @@ import numpy as np
 
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.generation.ask import ask
+from spechub_lp.gate.generation.compare import distance, first_difference
 from spechub_lp.gate.generation.exact import Limits, unlike_prompts
-from spechub_lp.gate.generation.joint import Joint, distance, first_difference
+from spechub_lp.gate.generation.joint import Joint
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.reference import KNOWN, conditional, reference_joint
 from spechub_lp.gate.generation.requests import Completion, Engine, Failure, NotOffered, Params, Tokens

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.generation.ask import Failed
-from spechub_lp.gate.generation.joint import Computed, Joint, distance, first_difference, joint_distribution
+from spechub_lp.gate.generation.compare import distance, first_difference
+from spechub_lp.gate.generation.joint import Computed, Joint, joint_distribution
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.reference import reference_joint
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params, Tokens

@@ -1,18 +1,13 @@
 """One whole engine through the matrix: settings in child processes, progress told, finished rows kept for a resume."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spechub_lp._util import objects, reading
-from spechub_lp._util.io import write_json
+from spechub_lp._util import objects
 from spechub_lp._util.parallel import spread
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.clock import chosen
@@ -20,57 +15,21 @@ from spechub_lp.gate.engines.guarded import ChildDied, in_child
 from spechub_lp.gate.engines.node import PATIENCE
 from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
-from spechub_lp.gate.generation.exact import Limits, compared
+from spechub_lp.gate.generation.exact import compared
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
+from spechub_lp.gate.generation.plan import LOGPROBS, SEEDS, Plan, Task
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
+from spechub_lp.gate.generation.store import Store, about, identity, version_of
 from spechub_lp.gate.settings import ENGINES
 
 SHARED = 30
 """A budget of CPU time may take so many times as long by the clock on the wall."""
 GRACE = 30.0
 """Seconds beyond a setting's own limits before its process is given up."""
-PACKAGES = {"transformers": "transformers", "llama.cpp": "xllamacpp"}
 PLAIN, DRAFTED = b"plain decoding", b"with drafts"
-JOINT, LOGPROBS, SEEDS = CHECKS = ("joint distribution", "log-probabilities", "seeds")
-Task = tuple[str, Setting]
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Say what is looked at, and how hard.
-
-    Examples
-    --------
-    >>> from spechub_lp.gate.generation.settings import find
-    >>> [check for check, setting in Plan((find("top-k 2"), find("greedy"))).tasks()]
-    ['joint distribution', 'joint distribution', 'log-probabilities', 'seeds']
-    """
-
-    settings: tuple[Setting, ...]
-    drafts: int = 2
-    """Drafts a step."""
-    tokens: int = 3
-    """Tokens of the joint distribution."""
-    limits: Limits = field(default_factory=Limits)
-    jobs: int = 1
-    """Settings at the same time."""
-    checks: tuple[str, ...] = CHECKS
-    plain: str | None = None
-    """URL of a server without drafts, to stand beside one with drafts."""
-    remote: bool = False
-    """Whether a server that is not on this machine may be asked."""
-
-    def document(self) -> dict[str, Any]:
-        """Return how hard is looked, as JSON."""
-        return {"drafts": self.drafts, "tokens": self.tokens, **asdict(self.limits)}
-
-    def tasks(self) -> list[Task]:
-        """List every check of every setting; log-probabilities and seeds are looked at in the first setting only."""
-        first = [(check, self.settings[0]) for check in self.checks if check != JOINT]
-        return [*((JOINT, setting) for setting in self.settings if JOINT in self.checks), *first]
 
 
 def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
@@ -216,6 +175,7 @@ def gate_engine(
     Examples
     --------
     >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
+    >>> from spechub_lp.gate.generation.plan import JOINT
     >>> from spechub_lp.gate.generation.settings import find
     >>> pair = write_pair(make_pair(), Path("pair"))
     >>> lines = ["import random", "def generate(prompts, params):", "    return [[random.randrange(3)]]"]
@@ -227,7 +187,7 @@ def gate_engine(
     pair = read_pair(folder)
     store = Store(resume, identity(name, folder, plan))
     tasks = plan.tasks()
-    missing = [task for task in tasks if _key(task) not in store.rows]
+    missing = [task for task in tasks if task not in store]
     done = len(tasks) - len(missing)
     report("checks", done, len(tasks))
     work = partial(check_setting, name, folder, plan)
@@ -235,8 +195,8 @@ def gate_engine(
         store.add(row)
         done += 1
         report("checks", done, len(tasks))
-    rows = [store.rows[_key(task)] for task in tasks]
-    return EngineReport(name, _version(name), about(pair), rows, plan.document(), time.monotonic() - start)
+    rows = [store[task] for task in tasks]
+    return EngineReport(name, version_of(name), about(pair), rows, plan.document(), time.monotonic() - start)
 
 
 def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
@@ -261,6 +221,7 @@ def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
     Examples
     --------
     >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
+    >>> from spechub_lp.gate.generation.plan import JOINT
     >>> from spechub_lp.gate.generation.settings import PLAIN
     >>> pair = write_pair(make_pair(), Path("pair"))
     >>> _ = Path("dies.py").write_text("import os; generate = lambda prompts, params: os._exit(9)")
@@ -315,110 +276,3 @@ def _checked(engine: Engine, pair: TinyPair, check: str, setting: Setting, plan:
     if drawn.verdict is Verdict.NOT_OFFERED:  # a batch for the draws, which is not what the setting asks for
         return row
     return replace(drawn, message="; ".join(filter(None, [drawn.message, f"not computed: {row.message}"])))
-
-
-def _key(task: Task) -> tuple[str, str]:
-    return task[0], task[1].name
-
-
-def about(pair: TinyPair) -> dict[str, Any]:
-    """Return what a report says of a pair.
-
-    Parameters
-    ----------
-    pair
-        The models.
-
-    Returns
-    -------
-    dict
-        Ready for JSON.
-
-    Examples
-    --------
-    >>> from spechub_lp.gate.generation.pair import make_pair
-    >>> about(make_pair())["prompt"]
-    [0, 1, 2, 0, 1]
-    """
-    return {
-        "vocabulary": pair.vocabulary, "seed": pair.seed, "layers": pair.target.layers, "own_tokens": pair.own_tokens,
-        "mean_distance": None if pair.own_tokens else pair.distance, "prompt": list(pair.prompt),
-    }  # fmt: skip
-
-
-def identity(name: str, folder: Path, plan: Plan) -> str:
-    """Hash what rows depend on: engine and its version, the pair, and how hard is looked.
-
-    Parameters
-    ----------
-    name
-        The engine.
-    folder
-        Of the pair.
-    plan
-        How hard is looked.
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal.
-
-    Examples
-    --------
-    >>> from spechub_lp.gate.generation.pair import make_pair, write_pair
-    >>> from spechub_lp.gate.generation.settings import PLAIN
-    >>> pair = write_pair(make_pair(), Path("pair"))
-    >>> two, three = (identity("mine:generate", Path("pair"), Plan((PLAIN,), drafts=n)) for n in (2, 3))
-    >>> two == three
-    False
-    """
-    pair = hashlib.sha256(reading.read_bytes(folder / "manifest.json")).hexdigest()
-    return hashlib.sha256(json.dumps([name, _version(name), pair, plan.document()]).encode()).hexdigest()
-
-
-def _version(name: str) -> str:
-    package = PACKAGES.get(name.partition("/")[0], "") if ":" not in name else ""
-    if package:
-        with suppress(PackageNotFoundError):
-            return version(package)
-    return ""
-
-
-class Store:
-    """Keep finished rows, in a file that is written whole after each.
-
-    Parameters
-    ----------
-    path
-        The file, or None for no file.
-    identity
-        What the rows depend on.
-
-    Raises
-    ------
-    SpecHubError
-        The file has rows of something else.
-
-    Examples
-    --------
-    >>> Store(Path("rows.json"), "one hash").add(Row("greedy", Verdict.EXACT))
-    >>> list(Store(Path("rows.json"), "one hash").rows)
-    [('joint distribution', 'greedy')]
-    """
-
-    def __init__(self, path: Path | None, identity: str):
-        self.path, self.identity = path, identity
-        self.rows: dict[tuple[str, str], Row] = {}
-        if path is not None and reading.is_file(path):
-            document = reading.read_json(path)
-            if not isinstance(document, dict) or document.get("identity") != identity:
-                raise SpecHubError(
-                    f"{path} has rows of another engine, version, pair or budget; delete it or name another file"
-                )
-            self.rows = {(row["check"], row["setting"]): Row(**row) for row in document["rows"]}
-
-    def add(self, row: Row) -> None:
-        """Keep one more row, and write the file."""
-        self.rows[row.check, row.setting] = row
-        if self.path is not None:
-            write_json(self.path, {"identity": self.identity, "rows": [asdict(row) for row in self.rows.values()]})
