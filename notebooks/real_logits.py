@@ -14,7 +14,7 @@ with app.setup(hide_code=True):
 
     from notebooks.pictures.positions import accepted, likeliest, text_at, tokens_per_call
     from spechub_lp._util import resources
-    from spechub_lp._util.reading import read_json
+    from spechub_lp._util.strict_json import read_json
     from spechub_lp.capture.store import load_rows
     from spechub_lp.evaluate.evaluate import Evaluation
     from spechub_lp.evaluate.measures import chosen

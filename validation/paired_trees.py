@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from spechub_lp._util.io import write_json, write_text
-from spechub_lp._util.reading import read_json, read_text
+from spechub_lp._util.reading import read_text
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.decoding.generate import Drafting
 from spechub_lp.decoding.readers import reader

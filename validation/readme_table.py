@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 sys.path.insert(0, str(ROOT))
-from spechub_lp._util.reading import read_json  # noqa: E402
+from spechub_lp._util.strict_json import read_json  # noqa: E402
 from spechub_lp.report.schemas import of  # noqa: E402
 from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402

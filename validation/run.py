@@ -27,7 +27,8 @@ import torch
 
 from spechub_lp._util.io import write_json, write_text
 from spechub_lp._util.parallel import end_on_signals
-from spechub_lp._util.reading import read_json, read_text
+from spechub_lp._util.reading import read_text
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.capture.model_facts import model_files, sha256
 from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.decoding.speed import Costs, call_costs, gain, plain_seconds, run_trees

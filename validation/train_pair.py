@@ -21,7 +21,8 @@ import torch
 
 from spechub_lp._util import resources
 from spechub_lp._util.io import write_json
-from spechub_lp._util.reading import read_json, read_text
+from spechub_lp._util.reading import read_text
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.capture.capture import Settings, capture
 from spechub_lp.capture.model_facts import sha256
 from spechub_lp.errors import SpecHubError

@@ -84,7 +84,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "otm.sets": ("optimum.subsets",),
     "otm.sums": ("_array.sums",),
     "otm.table": ("optimum.lookup",),
-    "reading": ("_util.reading",),
+    "reading": ("_util.reading", "_util.strict_json"),
     "recent": ("_util.recent",),
     "refusals": ("samplers.rejected_mass",),
     "replay": ("evaluate",),

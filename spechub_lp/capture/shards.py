@@ -25,7 +25,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from spechub_lp._util.io import replace_file
-from spechub_lp._util.reading import is_file, read_json, sealed
+from spechub_lp._util.reading import is_file
+from spechub_lp._util.strict_json import read_json, sealed
 from spechub_lp.capture.source import Floats
 from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError

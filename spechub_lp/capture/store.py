@@ -33,7 +33,8 @@ from safetensors.numpy import save as save_tensors
 
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._util.io import replace_file
-from spechub_lp._util.reading import is_file, is_folder, read_bytes, read_json, sealed
+from spechub_lp._util.reading import is_file, is_folder, read_bytes
+from spechub_lp._util.strict_json import read_json, sealed
 from spechub_lp.capture import shards
 from spechub_lp.capture.shards import places_fault
 from spechub_lp.capture.source import Floats

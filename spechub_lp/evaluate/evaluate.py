@@ -17,7 +17,7 @@ import numpy as np
 
 from spechub_lp._util import objects, renamed
 from spechub_lp._util.parallel import spread
-from spechub_lp._util.reading import check, load_schema
+from spechub_lp._util.strict_json import check, load_schema
 from spechub_lp._util.tabular import Tabular
 from spechub_lp._util.tolerances import LARGEST_EXCESS
 from spechub_lp.capture import store

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from spechub_lp._util.reading import read_json, sealed
+from spechub_lp._util.strict_json import read_json, sealed
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.report import schemas
 

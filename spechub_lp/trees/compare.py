@@ -9,7 +9,7 @@ from typing import Any
 
 from spechub_lp import certificate
 from spechub_lp import drafts as policies
-from spechub_lp._util.reading import read_json
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.errors import SpecHubError

@@ -16,8 +16,8 @@ from edits import damaged, edited
 from safetensors.torch import save
 from typer.testing import CliRunner
 
-from spechub_lp._util import reading, resources
-from spechub_lp._util.reading import CHECKSUM, parse_json, read_json, sealed
+from spechub_lp._util import reading, resources, strict_json
+from spechub_lp._util.strict_json import CHECKSUM, parse_json, read_json, sealed
 from spechub_lp.capture import shards, store
 from spechub_lp.cli.gate import gate
 from spechub_lp.errors import SpecHubError
@@ -308,7 +308,7 @@ def test_the_field_its_value_and_a_hint_are_named() -> None:
         ({"rows": [0]}, r"x: rows\[0\] = 0; needed is at least 1"),
     ):
         with pytest.raises(SpecHubError, match=message):
-            reading.check(document, schema, "x", "do this")
+            strict_json.check(document, schema, "x", "do this")
 
 
 def test_a_checksum_sees_every_change_of_content_and_no_change_of_form(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from power.all_engines import ENTRIES, Entry
 
-from spechub_lp._util.reading import read_json
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.gate import Settings
 from spechub_lp.gate.engines.load import load
 from spechub_lp.gate.run import run

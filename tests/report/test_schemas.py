@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_t
 import pytest
 
 from spechub_lp import certificate
-from spechub_lp._util.reading import load_schema
+from spechub_lp._util.strict_json import load_schema
 from spechub_lp.audit import records
 from spechub_lp.audit.draws import Sampling
 from spechub_lp.capture.capture import Settings as CaptureSettings

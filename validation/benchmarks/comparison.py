@@ -32,7 +32,7 @@ import torch
 from spechub_lp import drafts, exact, optimum, samplers
 from spechub_lp._util.io import write_json, write_text
 from spechub_lp._util.parallel import spread
-from spechub_lp._util.reading import read_json
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate import Settings, check_node
 from spechub_lp.instance import enumerate_drafts

@@ -49,7 +49,7 @@ from power.inputs import WHAT  # noqa: E402
 from power.sizes import reference, sizes  # noqa: E402
 
 from spechub_lp._util.io import write_json, write_text  # noqa: E402
-from spechub_lp._util.reading import read_json  # noqa: E402
+from spechub_lp._util.strict_json import read_json  # noqa: E402
 from spechub_lp.drafts import by_name  # noqa: E402
 from spechub_lp.gate import Settings  # noqa: E402
 from spechub_lp.gate.engines.load import load  # noqa: E402

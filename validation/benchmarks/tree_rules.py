@@ -21,7 +21,8 @@ from gmpy2 import mpq
 
 from spechub_lp import samplers, tree_optimum
 from spechub_lp._util.io import write_json, write_text
-from spechub_lp._util.reading import read_json, read_text
+from spechub_lp._util.reading import read_text
+from spechub_lp._util.strict_json import read_json
 from spechub_lp.drafts import IID, DraftPolicy, Greedy, WithoutReplacement
 from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.trees import (

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from spechub_lp._util import reading
+from spechub_lp._util import reading, strict_json
 from spechub_lp._util.extras import extra
 from spechub_lp._util.io import write_json, write_text
 from spechub_lp.distributions import from_logits
@@ -209,7 +209,7 @@ def write_pair(pair: TinyPair, folder: Path) -> TinyPair:
             _write_model(getattr(pair, name), folder / name, pair.words, name == "draft" and pair.own_tokens)
     except OSError as error:
         raise SpecHubError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
-    write_json(folder / "manifest.json", reading.sealed(manifest(pair, folder)))
+    write_json(folder / "manifest.json", strict_json.sealed(manifest(pair, folder)))
     return TinyPair(pair.target, pair.draft, pair.seed, pair.own_tokens, folder)
 
 
@@ -241,7 +241,7 @@ def read_pair(folder: Path) -> TinyPair:
     hint = "spechub-lp tiny-pair --out DIR writes a pair"
     if not reading.is_file(path):
         raise SpecHubError(f"{folder} has no manifest.json of a pair; {hint}")
-    document = reading.read_json(path, "tiny-pair", hint)
+    document = strict_json.read_json(path, "tiny-pair", hint)
     models = {}
     for name in ("target", "draft"):
         file = folder / name / "model.safetensors"

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spechub_lp._util import reading
+from spechub_lp._util import reading, strict_json
 from spechub_lp._util.io import write_json
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.generation.pair import TinyPair
@@ -123,7 +123,7 @@ class Store:
         self.path, self.identity = path, identity
         self.rows: dict[tuple[str, str], Row] = {}
         if path is not None and reading.is_file(path):
-            document = reading.read_json(path)
+            document = strict_json.read_json(path)
             if not isinstance(document, dict) or document.get("identity") != identity:
                 raise SpecHubError(
                     f"{path} has rows of another engine, version, pair or budget; delete it or name another file"

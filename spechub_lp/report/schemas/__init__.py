@@ -6,7 +6,7 @@ of version 1 as the first release printed them, so that old documents can still 
 
 from typing import Any
 
-from spechub_lp._util.reading import load_schema
+from spechub_lp._util.strict_json import load_schema
 from spechub_lp.errors import SpecHubError, UnknownName
 
 DOCUMENTS = ("audit", "solve", "check-certificate", "sample", "gate", "gate-engine", "evaluate", "capture")
