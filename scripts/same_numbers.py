@@ -47,7 +47,8 @@ def right(p, q, drafts):
     x = drafts[0]
     if GENERATOR.random() * q[x] < p[x]:
         return x, 0
-    ends = np.cumsum(np.maximum(np.asarray(p) - np.asarray(q), 0))
+    rest = np.maximum(np.asarray(p) - np.asarray(q), 0)
+    ends = np.cumsum(rest if rest.any() else p)
     return int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right")), -1
 
 
