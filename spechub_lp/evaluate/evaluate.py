@@ -139,7 +139,7 @@ class Evaluation(Tabular):
                         rows.append(
                             {
                                 "temperature": f"{t:g}", "k": sampler.k, "sampler": sampler.name,
-                                "drafts": sampler.drafts.name, "acceptance": mine.mean, "±": mine.half_width,
+                                "drafts": sampler.drafts.name, "acceptance": mine.mean, "95 %": mine.interval,
                                 "optimum": best and best.mean,
                             }
                         )  # fmt: skip

@@ -10,11 +10,18 @@ third edition, section 6.5; the cluster-robust variance of Liang and Zeger 1986 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, NamedTuple
 
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
+
+LIMITS = {
+    **dict.fromkeys(("acceptance", "optimum", "slot", "region", "lossless", "q(a)", "histogram"), (0.0, 1.0)),
+    **dict.fromkeys(("win", "loss", "won", "lost"), (0.0, 1.0)),
+    "gain": (-1.0, 1.0),
+}
+"""What the mean of a column can be, by the last of these words in its key."""
 
 Key = tuple[str | int | float, ...]
 """What a column measures: (temperature, k, quantity, ...)."""
@@ -27,15 +34,40 @@ class Estimate(NamedTuple):
     --------
     >>> Estimate(0.5, None, 3).n
     3
+    >>> print(Estimate(0.75, 0.125, 3, 0, 1)), print(Estimate(0.75, 3.65, 2, 0, 1))
+    0.7500 ± 0.1250
+    0.7500 (95 %: 0 to 1)
+    (None, None)
     """
 
     mean: float
     half_width: float | None
     n: int
     """Positions (or whatever was counted) that it is the mean of."""
+    least: float = -inf
+    most: float = inf
+    """What the mean can be: an interval of few documents may run beyond it, and is cut there."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval, within what is possible; None of a single document."""
+        if self.half_width is None:
+            return None
+        return max(self.least, self.mean - self.half_width), min(self.most, self.mean + self.half_width)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far the interval goes below and above the mean; nothing where there is none."""
+        low, high = self.interval or (self.mean, self.mean)
+        return max(0.0, self.mean - low), max(0.0, high - self.mean)
 
     def __str__(self) -> str:
-        return f"{self.mean:.4f}" + ("" if self.half_width is None else f" ± {self.half_width:.4f}")
+        if self.half_width is None:
+            return f"{self.mean:.4f}"
+        if self.least <= self.mean - self.half_width and self.mean + self.half_width <= self.most:
+            return f"{self.mean:.4f} ± {self.half_width:.4f}"
+        low, high = (f"{end:.4f}".rstrip("0").rstrip(".") for end in self.interval or ())
+        return f"{self.mean:.4f} (95 %: {low} to {high})"
 
 
 @dataclass
@@ -86,10 +118,11 @@ class Tally:
 
     def mean(self, key: Key, documents: Iterable[str] | None = None) -> Estimate | None:
         """The mean of a column over some documents (all by default), clustered by document; None if it is empty."""
-        return self.ratio(
+        found = self.ratio(
             lambda d: (self.sums[d].get(key, 0.0), self.counts[d].get(key, 0)),
             self._chosen(documents),
         )
+        return _within(found, key)
 
     def difference(self, left: Key, right: Key, documents: Iterable[str] | None = None) -> Estimate | None:
         """The mean of left - right, two columns that were added at the same positions."""
@@ -100,10 +133,11 @@ class Tally:
 
     def share(self, key: Key, of: Key, documents: Iterable[str] | None = None) -> Estimate | None:
         """The sum of one column over the count of another: how often something was seen."""
-        return self.ratio(
+        found = self.ratio(
             lambda d: (self.sums[d].get(key, 0.0), self.counts[d].get(of, 0)),
             self._chosen(documents),
         )
+        return _within(found, key)
 
     @staticmethod
     def ratio(parts: Callable[[str], tuple[float, float]], documents: Iterable[str]) -> Estimate | None:
@@ -152,6 +186,12 @@ class Tally:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(Tally.read(state).__dict__)
+
+
+def _within(found: Estimate | None, key: Key) -> Estimate | None:
+    """The estimate with what its column can be."""
+    limits = next((LIMITS[str(word)] for word in reversed(key) if str(word) in LIMITS), None)
+    return found if found is None or limits is None else found._replace(least=limits[0], most=limits[1])
 
 
 def _student(freedom: int) -> float:

@@ -187,6 +187,20 @@ def test_an_interval_is_that_of_documents_and_not_of_positions() -> None:
     assert tally.mean(("y",)) is None
 
 
+def test_an_interval_stays_within_what_is_possible() -> None:
+    tally = Tally()
+    columns = [(1.0, 2, "acceptance", "rrs"), (1.0, 2, "hub against", "iid", "half", "gain"), (1.0, 2, "noise", "rrs")]
+    for document, value in (("a", 0.9), ("b", 0.2)):
+        for column in columns:
+            tally.add(document, column, value)
+    share, gain, free = (known(tally.mean(column)) for column in columns)
+    assert share.half_width == gain.half_width == free.half_width == pytest.approx(0.35 * 12.7062, rel=1e-4)
+    assert (share.interval, gain.interval) == ((0, 1), (-1, 1))
+    assert str(share) == "0.5500 (95 %: 0 to 1)"
+    assert share.reach == pytest.approx((0.55, 0.45))
+    assert "±" in str(free)
+
+
 def test_a_tally_survives_merging_pickling_and_json(result: Evaluation) -> None:
     parts = [Tally(), Tally()]
     whole = Tally()

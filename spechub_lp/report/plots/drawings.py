@@ -191,8 +191,9 @@ def gains(axes: Any, result: "Evaluation", k: int, rival: str) -> None:
         shift = 0.022 * (n - 1) * (max(at) - min(at) or 1)
         found = [(t, m) for t in at if (m := result.tally.mean((t, k, "hub against", rival, place, "gain")))]
         if found:
+            reach = [*zip(*(m.reach for _, m in found), strict=True)]
             axes.errorbar(
-                [t + shift for t, _ in found], [m.mean for _, m in found], [m.half_width or 0.0 for _, m in found],
+                [t + shift for t, _ in found], [m.mean for _, m in found], reach,
                 fmt="o", ms=5, lw=1.2, color=SHADES[place], label=PLACES[place],
             )  # fmt: skip
     axes.axhline(0, color=INK, lw=0.8)
@@ -220,8 +221,9 @@ def domains(axes: Any, result: "Evaluation", k: int, t: float) -> None:
     for n, sampler in enumerate(own):
         key, shift = (t, sampler.k, "acceptance", sampler.name), 0.7 * ((n + 0.5) / len(own) - 0.5)
         means = [(y, m) for y, d in enumerate(result.domains.values()) if (m := result.tally.mean(key, d))]
+        reach = [*zip(*(m.reach for _, m in means), strict=True)]
         axes.errorbar(
-            [m.mean for _, m in means], [y + shift for y, _ in means], xerr=[m.half_width or 0.0 for _, m in means],
+            [m.mean for _, m in means], [y + shift for y, _ in means], xerr=reach,
             fmt="o", ms=4, lw=1, color=COLOURS.get(sampler.name, INK), label=sampler.name,
         )  # fmt: skip
     _named(axes, list(result.domains))
