@@ -11,6 +11,7 @@ import spechub_lp
 from spechub_lp.cli.audit import audit
 from spechub_lp.cli.capture import capture
 from spechub_lp.cli.check_certificate import check_certificate
+from spechub_lp.cli.compare_reports import compare_reports
 from spechub_lp.cli.evaluate import evaluate
 from spechub_lp.cli.gate import gate
 from spechub_lp.cli.gate_engine import gate_engine
@@ -44,7 +45,20 @@ def version(
         raise typer.Exit(2)
 
 
-for command in (audit, solve, check_certificate, sample, schema, gate, gate_engine, tiny_pair, evaluate, capture, init):
+for command in (
+    audit,
+    solve,
+    check_certificate,
+    sample,
+    schema,
+    gate,
+    compare_reports,
+    gate_engine,
+    tiny_pair,
+    evaluate,
+    capture,
+    init,
+):
     app.command(cls=Command)(command)
 
 

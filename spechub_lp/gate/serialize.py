@@ -57,13 +57,15 @@ def read_case(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def read_report(path: str | Path) -> dict[str, Any]:
+def read_report(path: str | Path, whole: bool = False) -> dict[str, Any]:
     """Read the JSON of an earlier run, for `compare`. Raises SpecHubError on something else.
 
     Parameters
     ----------
     path
         The file.
+    whole
+        Whether verdict and findings must be there too, and not only the problems.
 
     Returns
     -------
@@ -79,7 +81,8 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """
     schema = schemas.of("gate")
     known = [schemas.of("gate", version)["title"] for version in (1, 2)]
-    compared = {"schema": {"enum": known}, "problems": schema["properties"]["problems"]}
+    read = ("problems", "status", "findings") if whole else ("problems",)
+    compared = {"schema": {"enum": known}, **{name: schema["properties"][name] for name in read}}
     needed = {**schema, "properties": compared, "required": list(compared), "additionalProperties": True}
     document: dict[str, Any] = read_json(path, needed, "give the --json of an earlier run")
     return document

@@ -21,7 +21,18 @@ HEAVY = {
     "concurrent", "cvxpy", "highspy", "hypothesis", "jinja2", "matplotlib", "multiprocessing", "numpy", "scipy",
     "torch", "transformers",
 }  # fmt: skip
-COMMANDS = ("audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture", "init")
+COMMANDS = (
+    "audit",
+    "solve",
+    "check-certificate",
+    "sample",
+    "schema",
+    "gate",
+    "evaluate",
+    "capture",
+    "init",
+    "compare-reports",
+)
 
 LOADED = """
 import json, sys
