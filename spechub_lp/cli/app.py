@@ -45,20 +45,11 @@ def version(
         raise typer.Exit(2)
 
 
-for command in (
-    audit,
-    solve,
-    check_certificate,
-    sample,
-    schema,
-    gate,
-    compare_reports,
-    gate_engine,
-    tiny_pair,
-    evaluate,
-    capture,
+COMMANDS = (
+    audit, solve, check_certificate, sample, schema, gate, compare_reports, gate_engine, tiny_pair, evaluate, capture,
     init,
-):
+)  # fmt: skip
+for command in COMMANDS:
     app.command(cls=Command)(command)
 
 

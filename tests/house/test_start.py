@@ -22,17 +22,8 @@ HEAVY = {
     "torch", "transformers",
 }  # fmt: skip
 COMMANDS = (
-    "audit",
-    "solve",
-    "check-certificate",
-    "sample",
-    "schema",
-    "gate",
-    "evaluate",
-    "capture",
-    "init",
-    "compare-reports",
-)
+    "audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture", "init", "compare-reports",
+)  # fmt: skip
 
 LOADED = """
 import json, sys
