@@ -138,17 +138,13 @@ def _runs(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         if old.get(name) != new.get(name):
             found.append(Change(name, str(old.get(name)), str(new.get(name))))
     before, after = (report.get("smallest_distance_caught") for report in (old, new))
-    if (
-        Status.BIASED not in (old["status"], new["status"])
-        and before
-        and after
-        and not before / POWER <= after <= before * POWER
-    ):
+    failed = Status.BIASED in (old["status"], new["status"])
+    if not failed and before and after and not before / POWER <= after <= before * POWER:
         effect = Effect.OTHER if after > before else Effect.BETTER
         found.append(Change("smallest distance caught", f"{before:.2g}", f"{after:.2g}", effect))
     unseen = [len((report.get("coverage") or {}).get("unvisited") or ()) for report in (old, new)]
     if unseen[0] != unseen[1]:
-        found.append(Change("places of its code that never ran", *map(str, unseen)))
+        found.append(Change("places of its code that never ran", str(unseen[0]), str(unseen[1])))
     return found
 
 
@@ -199,8 +195,8 @@ def _problem(name: str, old: dict[str, Any], new: dict[str, Any]) -> list[Change
         effect = Effect.WORSE if new["distance"] > old["distance"] else Effect.BETTER
         found.append(Change(f"distance on {name!r}", f"{old['distance']:.3g}", f"{new['distance']:.3g}", effect))
     if old["level"] != new["level"]:
-        by = [("exactly" if row["level"] == Level.EXACT else "by draws") for row in (old, new)]
-        found.append(Change(f"known on {name!r}", *by))
+        before, after = ("exactly" if row["level"] == Level.EXACT else "by draws" for row in (old, new))
+        found.append(Change(f"known on {name!r}", before, after))
     return found
 
 
