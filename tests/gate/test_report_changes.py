@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from spechub_lp import SpecHubError
 from spechub_lp.cli.app import app
 from spechub_lp.gate.report_changes import changes
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
@@ -75,5 +76,8 @@ def test_what_is_no_report_is_misuse(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(report().document()))
     bad.write_text(json.dumps({"schema": "spechub-gate-2", "problems": []}))
-    assert CliRunner().invoke(app, ["compare-reports", str(good), str(bad)]).exit_code == 2
-    assert CliRunner().invoke(app, ["compare-reports", str(good), str(tmp_path / "none.json")]).exit_code == 2
+    for path, told in ((bad, "lacks 'status'"), (tmp_path / "none.json", "cannot read")):
+        error = CliRunner().invoke(app, ["compare-reports", str(good), str(path)]).exception
+        assert isinstance(error, SpecHubError)
+        assert error.exit_code == 2
+        assert told in str(error)
