@@ -20,7 +20,6 @@ def compare_reports(
 
     Example: spechub-lp compare-reports base.json now.json
     """
-    from spechub_lp._util.sheet import Sheet
     from spechub_lp.gate.report_changes import changes
     from spechub_lp.gate.serialize import read_report
     from spechub_lp.report.text.markdown import markdown_table
@@ -35,6 +34,6 @@ def compare_reports(
     console = console_beside(markdown)
     style = {0: "green", 1: "red", 3: "yellow"}[found.exit_code]
     console.print(found.verdict, style=style)
-    if rows:
-        console.print(Sheet(f"{old} -> {new}", heads, rows))
+    for effect, what, before, after in rows:
+        console.print(f"  {effect or '-':6} {what}: {before or 'none'} -> {after or 'none'}")
     raise typer.Exit(found.exit_code)

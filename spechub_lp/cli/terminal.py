@@ -284,20 +284,27 @@ class ProgressBar:
         )  # fmt: skip
         self.tasks: dict[str, Any] = {}
         self.bar.start()
+        # Packages are loaded before the first report: torch takes seconds.
+        self.loading = self.bar.add_task("loading", total=None)
+        self.bar.refresh()
         return self.report if self.thread else self.report_one
 
     def report_one(self, what: str, done: int, of: int) -> None:
         """Show the same in the one line that there is, with another description."""
-        if not self.tasks:
-            self.tasks[""] = self.bar.add_task(what, total=of)
-        self.bar.update(self.tasks[""], completed=done, description=what)
+        self.bar.update(self._task("", what, of), completed=done, description=what)
         self.bar.refresh()
 
     def report(self, what: str, done: int, of: int) -> None:
         """Show what is being done, how much is done, and of how much."""
-        if what not in self.tasks:
-            self.tasks[what] = self.bar.add_task(what, total=of)
-        self.bar.update(self.tasks[what], completed=done)
+        self.bar.update(self._task(what, what, of), completed=done)
+
+    def _task(self, name: str, what: str, of: int) -> Any:
+        """The line of a name; the first one takes the place of what said that packages are loaded."""
+        if not self.tasks:
+            self.bar.remove_task(self.loading)
+        if name not in self.tasks:
+            self.tasks[name] = self.bar.add_task(what, total=of)
+        return self.tasks[name]
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
