@@ -41,6 +41,15 @@ def test_what_a_page_names_exists(page: Path) -> None:
         assert hasattr(checks, name), name
 
 
+def test_every_proof_in_rocq_is_compiled_and_named_on_its_page() -> None:
+    proofs = {str(file.relative_to(HERE)) for file in HERE.glob("*/*.v")}
+    listed = set(re.findall(r"^\w+/\w+\.v$", (HERE / "_CoqProject").read_text(encoding="utf-8"), re.MULTILINE))
+    assert proofs == listed
+    assert {file for named in table.ROCQ.values() for file in named} <= listed
+    page = (HERE / "border/README.md").read_text(encoding="utf-8")
+    assert [file.name for file in sorted(HERE.glob("border/*.v")) if f"`{file.name}`" not in page] == []
+
+
 def test_the_recorded_hunts_came_out_as_expected() -> None:
     stored = json.loads((HERE / "hunts.json").read_text(encoding="utf-8"))
     assert stored["full"]
