@@ -42,23 +42,26 @@ import numpy as np
 GENERATOR = np.random.default_rng(0)
 
 
+def drawn(weights):
+    """A token; the last one that can come out where the uniform is within rounding of 1."""
+    ends = np.cumsum(weights)
+    place = int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right"))
+    return min(place, int(np.flatnonzero(weights)[-1]))
+
+
 def right(p, q, drafts):
     """Accept with probability min(1, p/q); then draw from what is left of p."""
     x = drafts[0]
     if GENERATOR.random() * q[x] < p[x]:
         return x, 0
     rest = np.maximum(np.asarray(p) - np.asarray(q), 0)
-    ends = np.cumsum(rest if rest.any() else p)
-    return int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right")), -1
+    return drawn(rest if rest.any() else np.asarray(p)), -1
 
 
 def wrong(p, q, drafts):
     """The same, but what is drawn after a rejection comes from the whole of p."""
     x = drafts[0]
-    if GENERATOR.random() * q[x] < p[x]:
-        return x, 0
-    ends = np.cumsum(np.asarray(p))
-    return int(np.searchsorted(ends, GENERATOR.random() * ends[-1], side="right")), -1
+    return (x, 0) if GENERATOR.random() * q[x] < p[x] else (drawn(np.asarray(p)), -1)
 '''
 
 

@@ -217,8 +217,7 @@ def _ngram_tasks(count: int, seed: int) -> Iterator[Task]:
 def _top_tasks(rows: "Rows", seed: int) -> Iterator[Task]:
     rng = np.random.default_rng(seed)
     for i in sorted(rng.choice(len(rows), size=min(32, len(rows)), replace=False).tolist()):
-        p, q = (tuple(map(Fraction, distribution.tolist())) for distribution in rows.distributions(i))
-        p, q = distributions.restrict((p, q), TOP_TOKENS)
+        p, q = distributions.restrict(rows.distributions(i), TOP_TOKENS)
         for k in (2, 3):
             yield Task(TOP, p, q, k)
 

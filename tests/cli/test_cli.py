@@ -245,7 +245,7 @@ def test_colours_can_be_forced_and_rejected() -> None:
     assert LINES_AND_BLOCKS.search(shown)
     code, shown = OnTerminal(*SOLVE, TERM="dumb").finish()
     assert ESCAPE not in shown
-    passing = ("audit", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1)
+    passing = ("audit", "--sampler", "naive", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1)
     assert f"{ESCAPE}[32mPASS" in OnTerminal(*passing).finish()[1]
     assert f"{ESCAPE}[32mPASS" not in OnTerminal(*passing, NO_COLOR="1").finish()[1]
 

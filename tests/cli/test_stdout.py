@@ -96,7 +96,7 @@ def test_documents_on_stdout_parse_and_tables_stand_alone(noisy: Callable[..., s
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_documents_of_commands_with_workers_parse(noisy: Callable[..., str], jobs: str) -> None:
-    audit = ("audit", "--instances", 8, "--positions", 0, "--rows", 0, "--jobs", jobs)
+    audit = ("audit", "--sampler", "naive", "--instances", 4, "--positions", 0, "--rows", 0, "--jobs", jobs)
     assert json.loads(noisy(*audit, "--json", "-"))["command"] == "audit"
     page = noisy(*audit, "--html", "-")
     assert page.startswith("<!")

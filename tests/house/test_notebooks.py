@@ -21,6 +21,8 @@ import pytest
 from known import known
 from places import ROOT
 
+from spechub_lp.gate import source
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -171,7 +173,22 @@ def test_it_shows_its_answer_and_pictures(notebook: Path) -> None:
     assert "../theory/" in shown(outputs[-1:])
 
 
+@pytest.fixture
+def gated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that is gated again with the same problems and settings gets the report that it had."""
+    check, kept = source.check_source, dict[str, source.Checked]()
+
+    def once(*asked: Any) -> source.Checked:
+        key = repr(asked)
+        if key not in kept:
+            kept[key] = check(*asked)
+        return kept[key]
+
+    monkeypatch.setattr(source, "check_source", once)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("gated_once")
 @each
 def test_it_runs_wherever_its_controls_stand(notebook: Path) -> None:
     """One cell's controls at a time: a control may depend on another one, and is then made anew."""

@@ -24,6 +24,12 @@ from spechub_lp.gate.serialize import compare, read_case, read_report
 from spechub_lp.report import schemas
 from spechub_lp.report.html.page import page
 
+PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+COMMANDS = [line.split() for line in re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)]
+"""A command for each kind of document, as the page has it."""
+WITH_MODELS = {"capture", "gate-engine"}
+"""A model that is an extra of 93 MB, a pair that is to be made: other tests have small ones."""
+
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 
 ENGINE = """
@@ -49,36 +55,27 @@ def document(*args: object, cwd: Path, code: int = 0) -> Any:
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One document a command, and more where another kind of run fills other fields."""
+    """What the page's commands write, and more where another kind of run fills other fields."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "json_engine.py").write_text(ENGINE)
-    certificate = folder / "c.json"
+    (folder / "validation").symlink_to(ROOT / "validation")
+    made = {words[0]: [document(*words[:-2], cwd=folder)] for words in COMMANDS if words[0] not in WITH_MODELS}
     product = ("--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
-    return {
-        "solve": [
-            document("solve", "--p", P, "--q", Q, "--full", "--certificate", certificate, cwd=folder),
-            document("solve", *product, cwd=folder),
-        ],
-        "check-certificate": [document("check-certificate", certificate, cwd=folder)],
-        "sample": [
-            document("sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", 1000, cwd=folder),
-            document("sample", "--sampler", "nss", *product, "-n", 10, cwd=folder),
-            document(
-                "sample", "--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 10,
-                cwd=folder, code=1,
-            ),
-        ],
-        "gate": [document("gate", "json_engine:biased", "--k", 1, cwd=folder, code=1)],
-        "audit": [
-            document("audit", "--instances", 4, "--positions", 1, "--rows", 1, "--jobs", 1, cwd=folder),
-            document("audit", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1, cwd=folder),
-        ],
-        "evaluate": [
-            document(
-                "evaluate", stored(folder / "rows"), "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder
-            )
-        ],
-    }  # fmt: skip
+    biased = ("--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 10)
+    made["solve"] += [
+        document("solve", "--p", P, "--q", Q, "--full", cwd=folder),
+        document("solve", *product, cwd=folder),
+    ]
+    made["sample"] += [
+        document("sample", "--sampler", "nss", *product, "-n", 10, cwd=folder),
+        document("sample", *biased, cwd=folder, code=1),
+    ]
+    made["gate"] += [document("gate", "json_engine:biased", "--k", 1, cwd=folder, code=1)]
+    few = ("--sampler", "rrs", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1)
+    made["audit"] += [document("audit", *few, cwd=folder)]
+    rows = stored(folder / "rows")
+    made["evaluate"] += [document("evaluate", rows, "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder)]
+    return made  # fmt: skip
 
 
 def check(command: str, made: Any) -> None:
@@ -100,7 +97,7 @@ def test_schemas_are_schemas_and_describe_every_field(command: str) -> None:
 
 
 @pytest.mark.slow
-def test_documents_of_real_runs_fit_their_schemas(documents: dict[str, Any]) -> None:
+def test_documents_of_the_page_and_of_other_runs_fit_their_schemas(documents: dict[str, Any]) -> None:
     for command, some in documents.items():
         for made in some:
             check(command, made)
@@ -242,28 +239,13 @@ def test_a_gate_that_did_not_measure_acceptance_says_null_and_is_no_regression()
     assert report.findings == []
 
 
-PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
-
-
 def test_the_page_names_every_command_and_only_fields_that_there_are() -> None:
+    assert [words[0] for words in COMMANDS][:2] == ["solve", "check-certificate"]
+    assert {words[0] for words in COMMANDS} == set(schemas.DOCUMENTS)
     rows = dict(re.findall(r"^\| `([\w-]+)` \|(.*?)\|", PAGE, re.M))
     assert set(rows) == set(schemas.DOCUMENTS)
     for command, text in rows.items():
         assert set(re.findall(r"`(\w+)`", text)) <= set(schemas.of(command)["properties"]), command
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
-    (tmp_path / "validation").symlink_to(ROOT / "validation")
-    commands = re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)
-    assert [command.split()[0] for command in commands][:2] == ["solve", "check-certificate"]
-    assert len(commands) == len(schemas.DOCUMENTS)
-    for command in commands:
-        words = command.split()
-        if words[0] in ("capture", "gate-engine"):
-            continue  # a model that is an extra of 93 MB, a pair that is to be made; other tests have small ones
-        made = document(*words[:-2], cwd=tmp_path)
-        check(words[0], made)
 
 
 def head(command: str) -> Any:
