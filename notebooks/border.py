@@ -8,6 +8,7 @@ app = marimo.App(app_title="Border in pictures: how does the optimal verifier ch
 with app.setup(hide_code=True):
     import marimo as mo
 
+    from notebooks.pictures.reading import beside
     from spechub_lp import distributions, exact, optimum, samplers
     from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
@@ -182,10 +183,12 @@ def _(best, distribution, rival, sampler):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     Why it works, with proofs: [theory/border](../theory/border/README.md). The program and its cut:
     [T1](../theory/T1_one_optimum/README.md) and [T2](../theory/T2_prefix/README.md).
     """)
+    )
     return
 
 

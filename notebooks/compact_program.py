@@ -14,6 +14,7 @@ with app.setup(hide_code=True):
     import numpy as np
 
     from notebooks.pictures.few_tokens import transport
+    from notebooks.pictures.reading import beside
     from spechub_lp import certificate, distributions, drafts, optimum
     from spechub_lp._array.rational import rational_row
     from spechub_lp.coupling import plain
@@ -192,10 +193,12 @@ def _(solved, vocabularies):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     Why the four numbers are one: [T1](../theory/T1_one_optimum/README.md). Why H is a prefix of the tokens by p/q for
     independent drafts, so that no program is needed at all: [T2](../theory/T2_prefix/README.md).
     """)
+    )
     return
 
 

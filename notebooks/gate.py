@@ -10,6 +10,7 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
+    from notebooks.pictures.reading import beside
     from spechub_lp.gate import Settings, problems
     from spechub_lp.gate.source import check_source
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, grouped, svg
@@ -184,7 +185,8 @@ def _(checked, mended):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     This page tries six narrow problems at levels 0 and 1. The whole gate takes about a minute, tries more problems,
     wide vocabularies and the code's real noise, and ends with an exit code for CI:
 
@@ -194,6 +196,7 @@ def _():
     rejects: [MUTANTS.md](../spechub_lp/gate/MUTANTS.md). Why no right sampler accepts more than the optimum:
     [T7](../theory/T7_lossless/README.md).
     """)
+    )
     return
 
 

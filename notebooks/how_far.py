@@ -13,6 +13,7 @@ with app.setup(hide_code=True):
     import numpy as np
 
     from notebooks.pictures.few_tokens import Accepted, bars
+    from notebooks.pictures.reading import beside
     from spechub_lp import cut, distributions, exact, optimum, samplers
     from spechub_lp._util import resources
     from spechub_lp._util.tolerances import DRAW
@@ -193,12 +194,14 @@ def _(best, p, q, source):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     Why no rule is above the bar: [T1](../theory/T1_one_optimum/README.md) and [T7](../theory/T7_lossless/README.md).
     How much RRS and K-SEQ keep of it, for every p and q: [T12](../theory/T11_promise/README.md). Which drafts allow
     more: [T6](../theory/T6_orders_and_ends/README.md). The rules that always reach it:
     [border](../theory/border/README.md).
     """)
+    )
     return
 
 

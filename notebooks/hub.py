@@ -12,6 +12,7 @@ with app.setup(hide_code=True):
     import numpy as np
 
     from notebooks.pictures.few_tokens import patchwork, triangle
+    from notebooks.pictures.reading import beside
     from spechub_lp import cut, optimum
     from spechub_lp import distributions as distributions
     from spechub_lp._util.tolerances import DRAW
@@ -20,7 +21,7 @@ with app.setup(hide_code=True):
     from spechub_lp.report.plots.pictures import COLOURS, INK, canvas, svg
     from spechub_lp.report.text.markdown import markdown_table
     from spechub_lp.theorems import checks
-    from theory.dominance_map import smallest_winning_mass
+    from spechub_lp.theorems.quantities import smallest_winning_mass
 
     RIVALS = {"two independent drafts": "iid", "two drafts without replacement": "without_replacement"}
     KINDS = {
@@ -79,7 +80,7 @@ def _(light, others):
 def _(distributions_q, near, rival, sharp):
     with canvas(width=5.4, height=3.6) as (_figure, _axes):
         advantage(_axes, distributions_q, RIVALS[rival.value], near.value)
-        for _x, _name, _side in ((sharp, "T4", "right"), (0.5, " T3", "left")):
+        for _x, _name, _side in ((sharp, "T4 ", "right"), (0.5, " T3", "left")):
             _axes.axvline(_x, color=INK, lw=1, ls="--")
             _axes.text(_x, 0.33, _name, ha=_side)
         _axes.set_ylim(-0.2, 0.35)
@@ -188,11 +189,13 @@ def _(p, q):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     The theorems T3 and T4, proved in Rocq: [dominance](../theory/dominance/README.md). Why drafts without replacement
     are never dominated: [T5](../theory/T5_never_without_replacement/README.md). The worst target, and the map of
     where the hub wins: [T13](../theory/T13_worst_target/README.md).
     """)
+    )
     return
 
 

@@ -13,6 +13,7 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from notebooks.pictures.positions import accepted, likeliest, text_at, tokens_per_call
+    from notebooks.pictures.reading import beside
     from spechub_lp._util import resources
     from spechub_lp._util.strict_json import read_json
     from spechub_lp.capture.store import load_rows
@@ -191,11 +192,13 @@ def _(captured, heat, k, position):
 def _(documents):
     _gpus = {document["gpu"] for document in documents.values()} - {None}
     _where = f"Run on {', '.join(sorted(_gpus))}." if _gpus else "Not run on a GPU: every figure here is from a CPU."
-    mo.md(f"""
+    beside(
+        mo.md(f"""
     {_where} The two commands for a pair of your own on a GPU, and every table behind these pictures:
     [validation](../validation/README.md), [results](../validation/results/report.md). What is proved about hub
     drafts: [dominance](../theory/dominance/README.md).
     """)
+    )
     return
 
 

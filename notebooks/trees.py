@@ -12,6 +12,7 @@ with app.setup(hide_code=True):
     import numpy as np
 
     from notebooks.pictures.few_tokens import bars
+    from notebooks.pictures.reading import beside
     from spechub_lp.report.plots.drawings import Range, ranges
     from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
     from spechub_lp.trees.compare import solve_tree
@@ -122,11 +123,13 @@ def _(best):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    beside(
+        mo.md("""
     When a loop over trees is lossless, the program behind the bar and the rule that comes nearest:
     [trees](../theory/trees/README.md). Shapes, rules and figures on real models: [How good is your
     tree?](../docs/trees.md).
     """)
+    )
     return
 
 

@@ -23,19 +23,12 @@ from spechub_lp.capture import store
 from spechub_lp.drafts import by_name
 from spechub_lp.optimum import subsets
 from spechub_lp.theorems import checks
+from spechub_lp.theorems.quantities import smallest_winning_mass
 from theory.hunt import distributions_over
 from theory.values import Batch, sorted_by_q
 
 Progress = Callable[[str], None]
 RIVALS = ("iid", "without_replacement")
-
-
-def smallest_winning_mass(least: Fraction, k: int = 2) -> float:
-    """The smallest q(Top) from which greedy hubs dominate k iid drafts for every p, when the lightest other token holds
-    the share `least` of what is outside Top: 1 - (1 - (1 - least)^(1/k)) / least. 1 - 1/k for least -> 0."""
-    m = float(least)
-    found: float = 1 - (1 - (1 - m) ** (1 / k)) / m
-    return found
 
 
 def dominates(q: Sequence[Fraction], k: int = 2) -> bool:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from spechub_lp.errors import SpecHubError
 
+PACKAGE = Path(str(files("spechub_lp")))
+"""The folder of the package."""
+
 
 def path(name: str) -> Path:
     """Find a file or folder that ships with the project.
@@ -29,8 +32,7 @@ def path(name: str) -> Path:
     >>> path("text/northanger_abbey.txt").name
     'northanger_abbey.txt'
     """
-    package = Path(str(files("spechub_lp")))
-    for root in (package / "data", package.parent / "validation"):
+    for root in (PACKAGE / "data", PACKAGE.parent / "validation"):
         if (root / name).exists():
             return root / name
     raise SpecHubError(f"the shipped file {name} is missing; install the package again, or run from a checkout")

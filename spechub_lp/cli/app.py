@@ -16,6 +16,7 @@ from spechub_lp.cli.evaluate import evaluate
 from spechub_lp.cli.gate import gate
 from spechub_lp.cli.gate_engine import gate_engine
 from spechub_lp.cli.init import init
+from spechub_lp.cli.notebook import notebook
 from spechub_lp.cli.renamed import Group
 from spechub_lp.cli.sample import sample
 from spechub_lp.cli.schema import schema
@@ -47,7 +48,7 @@ def version(
 
 COMMANDS = (
     audit, solve, check_certificate, sample, schema, gate, compare_reports, gate_engine, tiny_pair, evaluate, capture,
-    init,
+    init, notebook,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(cls=Command)(command)

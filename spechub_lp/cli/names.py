@@ -11,5 +11,16 @@ VARIANTS = ("border_adaptive", "border_tempered", "border_bucketed", "weighted_c
 EVALUATED = (*(name for name in SAMPLERS if name not in ("two_step", "lp_table")), *VARIANTS)
 """Those that `evaluate` takes: two solve a program for every position."""
 
+NOTEBOOKS = {
+    "how_far": "How far is each sampler from the optimum?",
+    "hub": "When does the hub win?",
+    "compact_program": "What is the compact program, and what proves its value?",
+    "border": "Border in pictures: how does the optimal verifier choose?",
+    "trees": "How good is your tree?",
+    "gate": "Does your sampler pass the gate?",
+    "real_logits": "What do real logits say?",
+}
+"""Notebooks that come with the package, and the question of each."""
+
 DRAFTS = ("iid", "without_replacement", "hub", "greedy", "top_k", "product")
 """Those of `drafts.ALL`, in its order."""

@@ -166,3 +166,32 @@ def restricted(q: Distribution, A: frozenset[int]) -> tuple[Fraction, ...]:
     """
     mass = sum(q[y] for y in A)
     return tuple(m / mass if y in A else Fraction(0) for y, m in enumerate(q))
+
+
+def smallest_winning_mass(least: Fraction, k: int = 2) -> float:
+    """Return the smallest q(Top) from which greedy hubs dominate k iid drafts for every p.
+
+    Parameters
+    ----------
+    least
+        The share of the lightest other token in what is outside Top.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    float
+        1 - (1 - (1 - least)^(1/k)) / least; 1 - 1/k for least -> 0.
+
+    References
+    ----------
+    theory/dominance, theorems T4 and T8.
+
+    Examples
+    --------
+    >>> round(smallest_winning_mass(Fraction(1, 2)), 4)
+    0.4142
+    """
+    m = float(least)
+    found: float = 1 - (1 - (1 - m) ** (1 / k)) / m
+    return found

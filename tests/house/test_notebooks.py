@@ -14,12 +14,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import marimo as mo
 import pytest
 from known import known
 from places import ROOT
+from typer.testing import CliRunner
+
+from notebooks.pictures import reading
+from spechub_lp.cli import names
+from spechub_lp.cli import notebook as command
+from spechub_lp.cli.app import app
 
 from spechub_lp.gate import source
 
@@ -75,6 +82,57 @@ def test_the_table_has_every_notebook_and_nothing_else() -> None:
     assert {f"{n.stem}.py" for n in NOTEBOOKS} == set(re.findall(r"\]\((\w+\.py)\)", text))
     assert all(f"marimo run notebooks/{n.name}" in text for n in NOTEBOOKS)
     assert all((ROOT / "notebooks" / link).exists() for link in re.findall(r"\]\((?!https?:)([^)#]+)", text))
+
+
+def test_the_command_names_every_notebook_and_its_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = CliRunner().invoke(app, ["notebook"]).output
+    for notebook in NOTEBOOKS:
+        question = re.findall(r"# ([^\n]*\?)", markdown(notebook)[0])[0]
+        assert re.search(rf"^{notebook.stem} +{re.escape(question)}$", listed, re.M)
+    assert set(names.NOTEBOOKS) == {notebook.stem for notebook in NOTEBOOKS}
+    assert "Did you mean 'hub'" in str(CliRunner().invoke(app, ["notebook", "hubb"]).exception)
+
+
+def test_the_command_starts_marimo_on_the_shipped_file_or_on_ones_own_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.chdir(tmp_path)
+    done = SimpleNamespace(returncode=0)
+    run_one = SimpleNamespace(run=lambda words, env, check: started.append((words, env)) or done)
+    monkeypatch.setattr(command, "subprocess", run_one)
+    for words in (["hub"], ["hub", "--edit", "--headless", "--port", "2718"]):
+        assert CliRunner().invoke(app, ["notebook", *words]).exit_code == 0
+    Path("hub.py").write_text("mine")
+    CliRunner().invoke(app, ["notebook", "hub", "--edit"])
+    assert Path("hub.py").read_text() == "mine"
+    (run, env), (edit, _), _ = started
+    assert run[2:] == ["marimo", "run", str(ROOT / "notebooks" / "hub.py")]
+    assert edit[2:4] + edit[-3:] == ["marimo", "edit", "--headless", "--port", "2718"]
+    assert edit[4] == str(tmp_path / "hub.py")
+    assert (Path(env["PYTHONPATH"].split(os.pathsep)[0]) / "notebooks" / "pictures").is_dir()
+    manager = [sys.executable, "-c", "from marimo._config.manager import get_default_config_manager as m; "
+               "print(m(current_path=None).get_config()['runtime']['auto_instantiate'])"]  # fmt: skip
+    clean = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    assert subprocess.check_output(manager, env=env | clean, text=True) == "True\n"
+
+
+def test_a_link_opens_beside_the_notebook_and_the_page_inside_it() -> None:
+    said = reading.beside(mo.md("See [T2](../theory/T2_prefix/README.md), [out](https://example.org/a.md).")).text
+    first, _, unfolded = said.partition("marimo-accordion")
+    assert first.count('target="_blank"') == 2
+    assert "../" not in unfolded
+    assert unfolded.count("Read T2 here") == 1
+    assert "accordion" not in reading.beside(mo.md("[T2](../theory/nowhere/README.md)")).text
+
+
+@each
+def test_no_notebook_needs_what_an_installed_package_has_not(notebook: Path) -> None:
+    """The wheel has the package and the notebooks, not theory, tests and validation."""
+    for node in ast.walk(ast.parse(notebook.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert str(node.module).partition(".")[0] not in {"theory", "tests", "validation"}
 
 
 def test_marimo_finds_nothing_to_mend() -> None:

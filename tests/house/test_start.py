@@ -23,6 +23,7 @@ HEAVY = {
 }  # fmt: skip
 COMMANDS = (
     "audit", "solve", "check-certificate", "sample", "schema", "gate", "evaluate", "capture", "init", "compare-reports",
+    "notebook",
 )  # fmt: skip
 
 LOADED = """
