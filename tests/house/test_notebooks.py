@@ -27,7 +27,6 @@ from notebooks.pictures import reading
 from spechub_lp.cli import names
 from spechub_lp.cli import notebook as command
 from spechub_lp.cli.app import app
-
 from spechub_lp.gate import source
 
 if TYPE_CHECKING:
