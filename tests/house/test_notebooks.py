@@ -96,11 +96,14 @@ def test_the_command_names_every_notebook_and_its_question(tmp_path: Path, monke
 def test_the_command_starts_marimo_on_the_shipped_file_or_on_ones_own_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = []
+    started: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.chdir(tmp_path)
-    done = SimpleNamespace(returncode=0)
-    run_one = SimpleNamespace(run=lambda words, env, check: started.append((words, env)) or done)
-    monkeypatch.setattr(command, "subprocess", run_one)
+
+    def run_one(words: list[str], env: dict[str, str], check: bool) -> SimpleNamespace:
+        started.append((words, env))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(command, "subprocess", SimpleNamespace(run=run_one))
     for words in (["hub"], ["hub", "--edit", "--headless", "--port", "2718"]):
         assert CliRunner().invoke(app, ["notebook", *words]).exit_code == 0
     Path("hub.py").write_text("mine")

@@ -66,7 +66,7 @@ def test_the_worst_target_loses_what_it_says() -> None:
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_threshold_is_where_dominance_begins(k: int) -> None:
     for least in (Fraction(1, 10), Fraction(1, 4), Fraction(1, 2)):
-        edge = dominance_map.smallest_winning_mass(least, k)
+        edge = quantities.smallest_winning_mass(least, k)
         for mass, wins in ((edge + 1e-6, True), (edge - 1e-6, False)):
             top = Fraction(mass).limit_denominator(10**9)
             q = (*[top / (k - 1)] * (k - 1), (1 - top) * (1 - least), (1 - top) * least)
