@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from known import known
 from rich.console import Console
+from typer.testing import CliRunner
 
 from spechub_lp._util.sheet import Sheet
 from spechub_lp.cli import names
+from spechub_lp.cli.app import app
 from spechub_lp.report import schemas
 from spechub_lp.report.text.tables import LINE, PAIR
 
@@ -96,14 +98,17 @@ def test_solve_certify_verify(tmp_path: Path) -> None:
     assert done.stderr == "error: certificate rejected: the coupling accepts 39/100; the claim is alpha = 2/5\n"
 
 
+def solved(*words: str) -> str:
+    """What `solve` shows, in this process."""
+    done = CliRunner().invoke(app, ["solve", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 def test_solve_other_drafts() -> None:
     for policy, alpha in [("without_replacement", "69/140"), ("hub", "9/20"), ("top_k", "1/5"), ("greedy", "9/20")]:
-        done = run("solve", "--p", P, "--q", Q, "--drafts", policy)
-        assert done.returncode == 0, done.stderr
-        assert f"optimum = {alpha} = " in done.stdout
-    done = run("solve", "--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
-    assert done.returncode == 0
-    assert "2 product drafts" in done.stdout
+        assert f"optimum = {alpha} = " in solved("--p", P, "--q", Q, "--drafts", policy)
+    assert "2 product drafts" in solved("--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
 
 
 def test_sample(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_closed_stderr_and_stdin_cost_nothing() -> None:
 
 def test_an_ascii_terminal_gets_a_mark_for_what_it_lacks() -> None:
     for environment in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
-        done = command("gate", "π:λ", **environment)
+        done = command("sample", "--sampler", "π:λ", *SOLVE[1:], **environment)
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1

@@ -185,7 +185,7 @@ def test_the_probes_know_a_strangers_policy(rules: Path) -> None:
 @pytest.mark.slow
 def test_gate(rules: Path) -> None:
     assert "2 top_first drafts" in run("gate", "my_rules:Right", "--level", "0")
-    run("gate", "my_rules:Mine", "--drafts", "my_rules:TopFirst", "--case", "case.json", exit_code=1)
+    run("gate", "my_rules:Mine", "--drafts", "my_rules:TopFirst", "--level", "1", "--case", "case.json", exit_code=1)
     assert json.loads((rules / "case.json").read_text())["case"]["problem"]["drafts"] == "my_rules:TopFirst"
     run("gate", "my_rules:Mine", "--replay", "case.json", exit_code=1)
 

@@ -22,15 +22,14 @@ def distributions(rng: np.random.Generator, rows: int, tokens: int) -> tuple[np.
 
 @pytest.mark.parametrize(("name", "k"), NAMES)
 def test_more_draws_take_no_more_memory(name: str, k: int) -> None:
-    rng, budget = np.random.default_rng(0), 4 * 2**20
+    rng, budget = np.random.default_rng(0), 2**20
     (p, q), sampler = distributions(rng, 1, 5000), samplers.by_name(name, k)
     draw_in_slices(sampler, p, q, rng.random((2, k + 1)), budget)
     tracemalloc.start()
-    draw_in_slices(sampler, p, q, rng.random((200, k + 1)), budget)
+    draw_in_slices(sampler, p, q, rng.random((60, k + 1)), budget)  # a row of V numbers for each draw has 2.3 MiB
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    kept = 16 * 2**20 if (name, k) == ("border_wor", 3) else 0  # what its hand-over may keep
-    assert peak < 2 * budget + kept
+    assert peak < 2 * budget
 
 
 @pytest.mark.parametrize(("name", "k"), NAMES)

@@ -96,7 +96,7 @@ def check_tree(
     ...     def __call__(self, batch):
     ...         tokens = torch.multinomial(batch.p[:, 0], 1)
     ...         return Emitted(torch.cat([tokens, torch.full_like(tokens, -1)], dim=1), torch.ones(len(tokens)).long())
-    >>> report = check_tree(DrawsFromP(), "iid", settings=Settings(levels=(0, 1)))
+    >>> report = check_tree(DrawsFromP(), "iid", settings=Settings(levels=(0, 1), searched=2))
     >>> report.exit_code, report.distance < 1e-6, report.rows[0].acceptance
     (0, True, 0.0)
     """
