@@ -39,14 +39,15 @@ PAGES = {
 }
 """Theorem -> the folder with its statement and proof to read."""
 ROCQ = {
-    "T2": ("border/Prefix.v",),
+    "T1": ("dominance/Program.v", "border/Duality.v"),
+    "T2": ("border/Prefix.v", "border/Clip.v", "border/Pairs.v"),
     "T3": ("dominance/Dominance.v",),
     "T4": ("dominance/Threshold.v",),
     "T7": ("dominance/Naive.v", "dominance/SpecHub.v", "border/Rejection.v"),
     "T8": ("dominance/Greedy.v",),
 }
-"""Theorem -> its proofs for every number of tokens. Two prove a part: T2 for iid drafts; T7 that naive rejection,
-SpecHub, RRS, RRSw and target-only sampling are lossless."""
+"""Theorem -> its proofs for every number of tokens. Two prove a part: T2 for iid drafts and for two without
+replacement; T7 that naive rejection, SpecHub, RRS, RRSw and target-only sampling are lossless."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800

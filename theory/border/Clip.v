@@ -6,7 +6,8 @@
    of Mixture.v, and sum min(p, b) = 1 - (p(A) - hit A)   (clipped).
 
    No order of the tokens is needed, and zeros of p and q are allowed: that hit is concave
-   puts the tokens of A before the others by p/q (best_first). *)
+   puts the tokens of A before the others, by p/q (greatest_prefix: T2) and by b/q
+   (best_first). *)
 
 From Dominance Require Import Program Drafts.
 From Border Require Import Mixture.
@@ -112,6 +113,19 @@ have := gA V; rewrite hV subr0.
 by rewrite (mass_split p sV) -addrA ler_addl subr_ge0.
 Qed.
 
+(* T2 for every concave hit: the greatest sets are prefixes by p/q *)
+Lemma greatest_prefix x y : x \in A -> y \notin A -> p y * q x <= p x * q y.
+Proof.
+move=> xA yA; have sx : [set x] \subset A by rewrite sub1set.
+have dy : [disjoint A & [set y]] by rewrite disjoint_sym disjoints1.
+have eAx : A :\: [set x] :|: [set x] = A by rewrite setUC setD1K.
+have dx : [disjoint A :\: [set x] & [set x]] by rewrite disjoint_sym disjoints1 !inE eqxx.
+have fx := inside_worth sx; have gy := outside_worth dy; rewrite /mass !big_set1 in fx gy.
+have := hit_concave ch dx (H := [set y]); rewrite eAx /mass !big_set1 => /(_ dy) le.
+apply: le_trans (ler_wpmul2r (q0 x) gy) _; apply: le_trans le _.
+exact: ler_wpmul2r (q0 y) _ _ fx.
+Qed.
+
 Section Order.
 Variables lo hi : R.
 Hypotheses (eA : \sum_(y in A) Num.min (p y) (hi * q y) = hit A).
@@ -136,10 +150,7 @@ have dC : [disjoint A & ~: A] by rewrite -setI_eq0 setICr.
 have fx := inside_worth sx; have gy := outside_worth dy; rewrite /mass !big_set1 in fx gy.
 have A0 : 0 < mass q A by exact: mass_gt0 x0.
 have C0 : 0 < mass q (~: A) by apply: (mass_gt0 q0 _ y0); rewrite inE.
-have h1 : p y * q x <= p x * q y.
-  have := hit_concave ch dx (H := [set y]); rewrite eAx /mass !big_set1 => /(_ dy) le.
-  apply: le_trans (ler_wpmul2r (ltW x0) gy) _; apply: le_trans le _.
-  exact: ler_wpmul2r (ltW y0) _ _ fx.
+have h1 := greatest_prefix xA yA.
 have h2 : lo * q x <= p x.
   have := hit_concave ch dx (H := ~: A); rewrite eAx setUCr (hit_all ch) /mass !big_set1 => /(_ dC) le.
   rewrite -(ler_pmul2r C0) mulrAC; apply: le_trans (ler_wpmul2r (ltW x0) low_enough) _.
@@ -293,5 +304,6 @@ Qed.
 
 End Clipped.
 
+Print Assumptions greatest_prefix.
 Print Assumptions best_first.
 Print Assumptions clipped.
