@@ -85,6 +85,19 @@ def test_own_tokens_say_the_same_text(tmp_path: Path) -> None:
     assert len(other("abcd").input_ids) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("variant", "verdict"), [("universal", "failed"), ("universal_in_order", "exact")])
+def test_the_order_of_the_drafts_words_is_fixed(tmp_path: Path, variant: str, verdict: str) -> None:
+    """validation/upstream/transformers_universal.md, 1."""
+    pytest.importorskip("transformers")
+    from spechub_lp.gate.generation.engines.transformers import Transformers
+
+    pair = write_pair(make_pair(3, seed=1, own_tokens=True), tmp_path / "pair")
+    engine = Transformers(known(pair.folder), variant)
+    row = check_exact(engine, pair, settings.find("sampling"), drafts=1, tokens=2, limits=Limits(600, 60))
+    assert row.verdict == verdict, row
+
+
 def test_a_pair_is_read_as_it_was_written_and_no_other(folder: Path, tmp_path: Path) -> None:
     pair = write_pair(make_pair(3, seed=1), tmp_path)
     again = read_pair(tmp_path)

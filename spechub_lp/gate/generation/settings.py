@@ -66,14 +66,14 @@ OTHERS = (
     _setting("temperature 1.7", temperature=1.7),
     _setting("max tokens 1", max_tokens=1),
     _setting("3 drafts", drafts=3, max_tokens=4, top_k=2),
-    _setting("4 drafts", drafts=4, max_tokens=5, top_k=2, min_p=0.2),
-    _setting("5 drafts", drafts=5, max_tokens=6, top_k=2, min_p=0.2),
+    _setting("4 drafts", drafts=4, max_tokens=5, no_repeat_ngram=2),
+    _setting("5 drafts", drafts=5, max_tokens=6, no_repeat_ngram=2),
     _setting("2 completions", n=2, max_tokens=2),
     _setting("batch of unlike prompts", batch=2, max_tokens=2),
     _setting("offloaded cache", cache="offloaded"),
     _setting("processor with state", extra="processor with state"),
 )
-"""What is looked at alone. Many drafts come with two tokens to choose from, so that they can be enumerated."""
+"""What is looked at alone. Many drafts come with few tokens to choose from, so that they can be enumerated."""
 SINGLES = (PLAIN, *FACTORS, *OTHERS)
 SHAPING = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 """Arguments that mean nothing to greedy decoding."""

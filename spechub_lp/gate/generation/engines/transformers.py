@@ -12,7 +12,10 @@ from spechub_lp.gate.generation.requests import Completion, NotOffered, Params
 with extra("gate", "the gate"):
     import torch
 
-VARIANTS = ("assistant", "prompt_lookup", "early_exit", "universal", "heuristic", "confidence")
+UNIVERSAL = {"universal": -1, "universal_in_order": 1}
+"""A draft model with another tokenizer. A fast tokenizer lists its words in another order in every process; here the
+order is fixed, so that verdicts are: against that of the ids, or with it."""
+VARIANTS = ("assistant", "prompt_lookup", "early_exit", *UNIVERSAL, "heuristic", "confidence")
 """Where drafts come from: a draft model; the prompt; the target's first layer; a draft model with another tokenizer;
 a draft model whose number of drafts is adapted, or that stops drafting when it is unsure."""
 UNSUPPORTED = (ValueError, NotImplementedError)
@@ -55,10 +58,14 @@ class Transformers:
         self.draft = load(folder / "draft").eval()
         tokenizer = self.library.AutoTokenizer.from_pretrained
         self.tokenizer, self.draft_tokenizer = tokenizer(folder / "target"), tokenizer(folder / "draft")
-        if variant == "universal" and self.tokenizer.get_vocab() == self.draft_tokenizer.get_vocab():
-            raise NotOffered("transformers/universal needs a pair with other tokens: spechub-lp tiny-pair --own-tokens")
-        if variant != "universal" and self.tokenizer.get_vocab() != self.draft_tokenizer.get_vocab():
+        own_tokens = self.tokenizer.get_vocab() != self.draft_tokenizer.get_vocab()
+        if variant in UNIVERSAL and not own_tokens:
+            raise NotOffered(f"{self.name} needs a pair with other tokens: spechub-lp tiny-pair --own-tokens")
+        if variant not in UNIVERSAL and own_tokens:
             raise NotOffered("the draft of this pair has tokens of its own; gate transformers/universal with it")
+        if variant in UNIVERSAL:
+            words = sorted(self.draft_tokenizer.get_vocab().items(), key=lambda word: word[1])[:: UNIVERSAL[variant]]
+            self.draft_tokenizer.get_vocab = lambda: dict(words)
         if variant == "early_exit" and self.target.config.num_hidden_layers < 2:
             raise NotOffered("transformers/early_exit needs a pair of two layers: spechub-lp tiny-pair --layers 2")
 
@@ -163,7 +170,7 @@ class Transformers:
         if self.variant == "early_exit":
             return {"assistant_early_exit": 1}
         tokenizers = {"tokenizer": self.tokenizer, "assistant_tokenizer": self.draft_tokenizer}
-        return {"assistant_model": self.draft} | (tokenizers if self.variant == "universal" else {})
+        return {"assistant_model": self.draft} | (tokenizers if self.variant in UNIVERSAL else {})
 
 
 class FrequencyPenalty:
