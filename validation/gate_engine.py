@@ -74,8 +74,8 @@ A call takes about 11 ms of processor time on a quiet core, and these tables hav
 those of a machine that many others used, and no measure.
 
 What fails has pages for upstream in `validation/upstream`: `transformers_stop_strings.md`,
-`transformers_processor_with_state.md` and `transformers_universal.md`. `universal` and `universal_in_order` differ in the
-order in which the draft's tokenizer lists its words, which is random in use.
+`transformers_processor_with_state.md` and `transformers_universal.md`. `universal` and `universal_in_order` differ in
+the order in which the draft's tokenizer lists its words, which is random in use.
 
 """
     return head + "\n".join(map(markdown, reports))
