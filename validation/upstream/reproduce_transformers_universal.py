@@ -7,7 +7,9 @@
 3. An assistant whose words are all the target's raises.
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -25,13 +27,13 @@ transformers.utils.logging.set_verbosity_error()
 torch.set_num_threads(1)
 
 
-def tokenizer(words):
+def tokenizer(words: list[str]) -> Any:
     made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="[UNK]")
 
 
-def model(words, seed):
+def model(words: list[str], seed: int) -> Any:
     torch.manual_seed(seed)
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
@@ -39,16 +41,16 @@ def model(words, seed):
     )).eval()  # fmt: skip
 
 
-def generate(order, draft=DRAFT, **options):
+def generate(order: Sequence[int], draft: list[str] = DRAFT, **options: Any) -> Iterator[tuple[int, torch.Tensor]]:
     """At most two new tokens, one draft, with the draft's words in an order; and the q that was verified first."""
     words, assistant = (tokenizer(TARGET), tokenizer(draft)), model(draft, 2)
     assistant.generation_config.update(
         num_assistant_tokens=1, num_assistant_tokens_schedule="constant", assistant_confidence_threshold=0.0
     )
     torch.manual_seed(3)
-    verified = []
+    verified: list[torch.Tensor] = []
 
-    def watched(tokens, logits, *rest, real=utils._speculative_sampling, **named):
+    def watched(tokens: Any, logits: Any, *rest: Any, real: Any = utils._speculative_sampling, **named: Any) -> Any:
         verified.append(logits[0, 0].double().softmax(-1))
         return real(tokens, logits, *rest, **named)
 
@@ -65,18 +67,19 @@ def generate(order, draft=DRAFT, **options):
             yield int(out[0, PROMPT.shape[1]]), verified[0]
 
 
-def first_token(p, q, verified):
+def first_token(p: torch.Tensor, q: torch.Tensor, verified: torch.Tensor) -> torch.Tensor:
     """[V] the distribution of the first token where drafts come from q and are verified as if from another."""
     accepted = torch.minimum(torch.ones_like(p), p / verified)
     rest = (p - verified).clamp(min=0)
-    return q * accepted + (q * (1 - accepted)).sum() * rest / rest.sum()
+    found: torch.Tensor = q * accepted + (q * (1 - accepted)).sum() * rest / rest.sum()
+    return found
 
 
-def distance(p, q):
+def distance(p: torch.Tensor, q: torch.Tensor) -> float:
     return float((p - q).abs().sum() / 2)
 
 
-def rounded(p):
+def rounded(p: torch.Tensor) -> list[float]:
     return [round(x, 3) for x in p.tolist()]
 
 
@@ -100,6 +103,7 @@ for name, order in (("of the ids", IDS), ("reversed", IDS[::-1])):
     assert (distance(p, exact) < 1e-6) is (name == "of the ids"), "this release does not depend on the order"
 
 print("2. the head's columns, in the order of the ids:", [DRAFT[i] for i in sorted(SHARED.values())])
+given: dict[str, Any]
 for given in ({"bad_words_ids": [[5]]}, {"bad_words_ids": [[1]]}, {"sequence_bias": [[[5], 1.0]]}):
     try:
         next(generate(IDS, **given))
@@ -112,7 +116,7 @@ print("   suppress_tokens=[1], the word a: drafts come from", dict(zip(TARGET, r
 assert [float(banned[TARGET.index(word)]) > 0 for word in "ad"] == [True, False], "this release translates them"
 
 
-def changed(self, *rest, real=Universal.__init__, **named):
+def changed(self: Any, *rest: Any, real: Any = Universal.__init__, **named: Any) -> None:
     """A way out: what names the target's tokens is not for the assistant."""
     real(self, *rest, **named)
     self.logits_processor = []
