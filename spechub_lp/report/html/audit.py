@@ -37,7 +37,7 @@ def content(document: dict[str, Any]) -> Content:
     page = Content(
         FAIL if failures else PASS,
         "FAIL" if failures else "PASS",
-        "Audit of every sampler",
+        f"Audit of {rules} {'sampler' if rules == 1 else 'samplers'}" if rules else "Audit",
         f"{kept:,} of {checks:,} output distributions are the target distribution, as an equality of rationals: "
         f"{rules} samplers with "
         f"the drafts they were made for, on {_instances(own):,} instances."

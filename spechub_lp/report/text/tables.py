@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from spechub_lp import samplers
 from spechub_lp._util.sheet import Sheet
 from spechub_lp.certificate import rational_text
 from spechub_lp.coupling import plain
@@ -59,7 +60,22 @@ def show_audit(console: Console, audit: "Audit") -> None:
     for failure in audit.failures:
         console.print(f"FAIL  {failure}", style="red")
     if not audit.failures:
-        console.print("PASS  every sampler keeps the target distribution with its own drafts, exactly", style="green")
+        console.print(f"PASS  {_passed(audit)}", style="green")
+    audited = {line.sampler for line in audit.lines}
+    left = [sampler.name for sampler in samplers.VARIANTS if sampler.name not in audited]
+    if left and audited >= {sampler.name for sampler in samplers.ALL}:
+        console.print(f"Not audited here: {', '.join(left)}; --sampler NAME audits them.")
+
+
+def _passed(audit: "Audit") -> str:
+    """Which samplers keep the target distribution, and on how many instances that was looked at."""
+    own = [line for line in audit.lines if line.own]
+    names = list(dict.fromkeys(line.sampler for line in own))
+    if not names:
+        return "no distribution was enumerated"
+    who = f"each of {', '.join(names)} keeps" if len(names) > 1 else f"{names[0]} keeps"
+    instances = sum(line.instances for line in own)
+    return f"{who} the target distribution with its own drafts, exactly: {instances:,} distributions enumerated"
 
 
 def show_solution(console: Console, result: "Solutions") -> None:
