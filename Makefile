@@ -66,6 +66,7 @@ torture: $(READY)
 	$(BIN)/python -m validation.torture --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)
+	$(BIN)/python -W ignore scripts/rendered_notebooks.py build/rendered
 	$(BIN)/sphinx-build -b html -c docs -n -W --keep-going -q . build/docs
 	@echo build/docs/index.html
 

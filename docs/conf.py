@@ -38,7 +38,8 @@ html_theme = "furo"
 html_title = f"spechub_lp {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_extra_path = ["top"]
+RENDERED = ROOT / "build" / "rendered"  # of scripts/rendered_notebooks.py; `make docs` runs it before this
+html_extra_path = ["top", *([str(RENDERED)] if RENDERED.is_dir() else [])]
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
@@ -108,7 +109,16 @@ def formula(translator, node):
     raise nodes.SkipNode
 
 
+def with_rendered_notebooks(app, name, source):
+    """Beside the command that opens a notebook, a link to the page that shows it, where the pages were made."""
+    if name == "notebooks/README":
+        for page in sorted((RENDERED / "notebooks").glob("*.html")):
+            command = f"`marimo run notebooks/{page.stem}.py`"
+            source[0] = source[0].replace(f"{command} |", f'<a href="{page.name}">look at it</a>, or {command} |')
+
+
 def setup(app):
+    app.connect("source-read", with_rendered_notebooks)
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("env-check-consistency", without_builtins)

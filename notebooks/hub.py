@@ -80,9 +80,9 @@ def _(light, others):
 def _(distributions_q, near, rival, sharp):
     with canvas(width=5.4, height=3.6) as (_figure, _axes):
         advantage(_axes, distributions_q, RIVALS[rival.value], near.value)
-        for _x, _name, _side in ((sharp, "T4 ", "right"), (0.5, " T3", "left")):
+        for _x, _name, _side in ((sharp, "T4", "right"), (0.5, "T3", "left")):
             _axes.axvline(_x, color=INK, lw=1, ls="--")
-            _axes.text(_x, 0.33, _name, ha=_side)
+            _axes.annotate(_name, (_x, 0.33), (4 if _side == "left" else -4, 0), textcoords="offset points", ha=_side)
         _axes.set_ylim(-0.2, 0.35)
         _axes.set_xlabel("q(a), the mass of the hub")
         _axes.set_ylabel("what the hub allows more")

@@ -37,12 +37,13 @@ from spechub_lp.evaluate.evaluate import Evaluation, Plan, evaluate
 from spechub_lp.evaluate.measures import Setting
 from spechub_lp.evaluate.tally import Tally
 from spechub_lp.report.plots.drawings import evaluation_strip
-from spechub_lp.report.text.evaluations import Section, markdown, sections
+from spechub_lp.report.text.evaluations import Section, sections
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 from validation import border_on_captured, train_pair
+from validation.findings import folded, lines
 
 HERE = Path(__file__).parent
 RESULTS, MODELS = HERE / "results", HERE.parent / "build" / "austen"
@@ -220,9 +221,18 @@ def _dynamic(rows: str) -> list[tuple[str, Shape, Any]]:
     return out
 
 
+PICTURES = (
+    "![SmolLM2-135M: q(a), the draft's largest probability; acceptance against temperature](evaluation_smollm2.svg)\n",
+    "![The small pair: the same](evaluation_austen.svg)\n",
+)
+MADE = "The tables, each behind its title. Made by `python validation/run.py`; do not edit by hand.\n"
+
+
 def report() -> None:
     """report.md and the pictures, from the JSON files that are there."""
-    parts = ["# Validation results\n", "Made by `python validation/run.py`; do not edit by hand.\n"]
+    parts: list[str] = []
+    found: dict[str, Evaluation] = {}
+    trees: dict[str, Any] = {}
     for title, name in (
         ("SmolLM2-135M, draft with four layers skipped", "smollm2"),
         ("SmolLM2-135M, three and four drafts", "smollm2_more_drafts"),
@@ -230,12 +240,12 @@ def report() -> None:
     ):
         with suppress(FileNotFoundError):
             document = _read(f"evaluation_{name}")
-            result = Evaluation.read(document)
+            result = found[name] = Evaluation.read(document)
             parts += [
                 f"## Evaluation: {title}\n",
                 _where(document, f"{result.positions} positions, V = {result.vocabulary:,}"),
             ]
-            parts += [markdown(section) + "\n" for section in sections(result)]
+            parts += map(folded, sections(result))
             parts += [f"Failures: {', '.join(result.failures) or 'none'}.\n"]
             pictures(name, result)
     with suppress(FileNotFoundError):
@@ -245,14 +255,14 @@ def report() -> None:
         parts += ["\nMade by `python validation/border_on_captured.py --all`.\n"]
     for title, name in (("the small pair", "austen"), ("SmolLM2-135M, four layers skipped", "smollm2")):
         with suppress(FileNotFoundError):
-            document = _read(f"trees_{name}")
+            document = trees[name] = _read(f"trees_{name}")
             asked = document["asked"]
             what = f"{asked['tokens']} tokens behind each prompt, {asked['dtype']}, one thread"
             parts += [f"## Trees: {title}\n", _where(document, what)]
-            parts += [markdown(section) + "\n" for section in _tree_sections(document)]
+            parts += map(folded, _tree_sections(document))
     parts += ["## Published shape\n", "| | RRS | RRSw | SpecHub |\n|---|---|---|---|\n" + PUBLISHED + "\n"]
-    parts += ["Not run on cuda or mps: every figure here is from a CPU.\n" if not _any_gpu() else ""]
-    write_text(RESULTS / "report.md", "\n".join(parts))
+    head = ["# Validation results\n", *lines(found, trees), "", *PICTURES, MADE]
+    write_text(RESULTS / "report.md", "\n".join([*head, *parts]))
     _say(f"{RESULTS / 'report.md'}")
 
 
@@ -324,10 +334,6 @@ def _where(document: dict[str, Any], what: str) -> str:
     seconds = f", {document['seconds']:.0f} s" if "seconds" in document else ""
     machine = f"{document['machine']}, torch {document['torch']}, {document['gpu'] or 'CPU'}, {document['date']}"
     return f"{what}; {machine}{seconds}.\n"
-
-
-def _any_gpu() -> bool:
-    return any(read_json(file).get("gpu") for file in RESULTS.glob("*.json"))
 
 
 def _read(name: str) -> Any:

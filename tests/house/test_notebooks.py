@@ -24,6 +24,7 @@ from places import ROOT
 from typer.testing import CliRunner
 
 from notebooks.pictures import reading
+from scripts import rendered_notebooks
 from spechub_lp.cli import names
 from spechub_lp.cli import notebook as command
 from spechub_lp.cli.app import app
@@ -346,6 +347,34 @@ def test_its_picture_moves_with_a_control(notebook: Path, browser: "Browser", se
     assert page.get_by_text("internal error").count() == 0
     assert page.locator("h1").inner_text().endswith("?")
     assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_rendered_page_shows_the_states_of_its_controls(
+    browser: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a server, a network and marimo's scripts: as the notebook itself shows them."""
+    monkeypatch.setattr(rendered_notebooks, "MOST", 2)
+    path = tmp_path / "trees.html"
+    path.write_text(rendered_notebooks.page("trees"), encoding="utf-8")
+    app, _, values = loaded(ROOT / "notebooks" / "trees.py")
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    opened = page.locator(".output").first.inner_text()
+    (made,) = (group for group in groups(ROOT / "notebooks" / "trees.py") if "drafts" in group)
+    page.locator("select[data-control=drafts]").select_option("iid")
+    outputs, _ = app.run(defs=made | {"drafts": mo.ui.dropdown(values["drafts"].options, value="iid")})
+    said = " ".join(re.sub(r"<[^>]+>", "", outputs[0].text).split())
+    assert " ".join(page.locator(".output").first.inner_text().split()) == said
+    page.locator("select[data-control=seed]").select_option(index=1)
+    assert page.locator("select[data-control=drafts]").input_value() == values["drafts"].selected_key
+    page.locator("select[data-control=seed]").select_option("1")
+    assert page.locator(".output").first.inner_text() == opened
+    assert page.locator("marimo-ui-element, marimo-slider, marimo-accordion, marimo-tex").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert {url for url in asked if url.startswith("http")} == set()
     page.close()
 
 
