@@ -69,7 +69,8 @@ def _hubs(result: Evaluation) -> str:
     wins = [_mean(result, t, 2, "hub against", "iid", "all", "win").mean for t in (cold, hot)]
     return (
         f"Hub drafts against two independent ones, both at their optimum: {gains[0].mean:+.4f} in acceptance at "
-        f"T = {cold:g} (better at {wins[0]:.0%} of the positions), {gains[1].mean:+.4f} at T = {hot:g} (better at {wins[1]:.0%})."
+        f"T = {cold:g} (better at {wins[0]:.0%} of the positions), {gains[1].mean:+.4f} at T = {hot:g} "
+        f"(better at {wins[1]:.0%})."
     )
 
 
