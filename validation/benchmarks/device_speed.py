@@ -71,10 +71,10 @@ def measured(batch: int, vocabulary: int, repeats: int) -> list[dict[str, Any]]:
         u = torch.rand(batch, k + 3, dtype=torch.float64, device="cuda")
         x = torch.as_tensor(draw_drafts(samplers.by_name(name, k).drafts, q, u[:, :k]))
         call = partial(node.verify, name, p, q, x, u[:, k:])
-        refused = partial(node.verify, name, far, q, x, u[:, k:])
+        rejected = partial(node.verify, name, far, q, x, u[:, k:])
         line = {
             "triton": microseconds(replayed(call), repeats),
-            "rejected": microseconds(replayed(refused), repeats),
+            "rejected": microseconds(replayed(rejected), repeats),
             "plain": in_plain_torch(call, repeats),
             "eager": microseconds(call, repeats),
         }
