@@ -48,6 +48,7 @@ default_role = "code"
 highlight_language = "text"
 myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath"]
+myst_fence_as_directive = ["math"]  # as forges have displayed formulas; in a fence they take no backslash for their own
 html_math_renderer = "mathml"  # which every browser draws itself: no script and no network
 myst_links_external_new_tab = False
 

@@ -24,6 +24,24 @@ def test_no_formula_is_left_in_backticks_and_all_become_mathml(page: Path) -> No
         assert "merror" not in ET.tostring(ET.fromstring(convert(formula)), encoding="unicode")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
+def test_displayed_formulas_become_mathml(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for formula in re.findall(r"```math\n(.*?)```", text, flags=re.S):
+        drawn = ET.tostring(ET.fromstring(convert(formula, display="block")), encoding="unicode")
+        assert "merror" not in drawn
+        said = re.sub(r"<[^>]+>", "", re.sub(r"<ns0:annotation.*?</ns0:annotation>", "", drawn))
+        assert not re.search(r"\\|&(?!\w+;|#)", said), f"{formula}: not read to its end"
+
+
+def test_programs_are_displayed() -> None:
+    """Those of the optimum and of the tree, as programs: max, subject to."""
+    for name, programs in (("T1_one_optimum", 2), ("dominance", 1), ("trees", 2)):
+        text = (ROOT / "theory" / name / "README.md").read_text(encoding="utf-8")
+        shown = re.findall(r"```math\n(.*?)```", text, flags=re.S)
+        assert sum(r"\max" in program and "subject to" in program for program in shown) == programs
+
+
 @pytest.mark.parametrize(
     ("span", "text"),
     [
