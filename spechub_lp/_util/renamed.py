@@ -35,7 +35,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "gate.node_check": ("gate.checks.node", "gate.checks.node_exact", "gate.checks.policy"),
     "gate.numpy_script": ("gate.noise.numpy_generators",),
     "gate.outputs": ("report.text.gate_report", "report.text.gate_summary", "report.text.gate_table", "gate.serialize"),
-    "gate.probes": ("gate.checks.probes",),
+    "gate.probes": ("gate.checks.probes", "gate.checks.batch_probes", "gate.checks.known_batches"),
     "gate.problem": ("gate.problems.node",),
     "gate.report": ("gate.results",),
     "gate.scripted": ("gate.noise.interception",),

@@ -12,7 +12,7 @@ from known import known
 
 from spechub_lp.gate import Settings, check_node, check_tree
 from spechub_lp.gate.adapters import spechub
-from spechub_lp.gate.checks.probes import expected, sibling_batch, sure_batch
+from spechub_lp.gate.checks.known_batches import expected, sibling_batch, sure_batch
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.text.gate_table import text
 

@@ -16,7 +16,7 @@ from spechub_lp.cli.app import app
 from spechub_lp.errors import MissingMethod, SpecHubError
 from spechub_lp.evaluate.evaluate import Plan, evaluate
 from spechub_lp.gate import Settings, check_node, check_tree, problems
-from spechub_lp.gate.checks.probes import sure_batch
+from spechub_lp.gate.checks.known_batches import sure_batch
 
 RULES = '''
 import torch

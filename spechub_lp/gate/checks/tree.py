@@ -13,6 +13,7 @@ import numpy as np
 from spechub_lp import drafts as policies
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.checks.at_root import AtRoot
+from spechub_lp.gate.checks.batch_probes import tree_probes
 from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.measured import JointDistribution
@@ -28,7 +29,6 @@ from spechub_lp.gate.checks.policy import (
     second_look,
     seed_everything,
 )
-from spechub_lp.gate.checks.probes import tree_probes
 from spechub_lp.gate.checks.wide import draw_trees
 from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.engines.node import Failure, one_thread
