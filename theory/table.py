@@ -43,11 +43,13 @@ ROCQ = {
     "T2": ("border/Prefix.v", "border/Clip.v", "border/Pairs.v"),
     "T3": ("dominance/Dominance.v",),
     "T4": ("dominance/Threshold.v",),
-    "T7": ("dominance/Naive.v", "dominance/SpecHub.v", "border/Rejection.v"),
+    "T7": ("dominance/Naive.v", "dominance/SpecHub.v", "border/Rejection.v", "border/KSeq.v"),
     "T8": ("dominance/Greedy.v",),
+    "T18": ("border/Block.v",),
 }
-"""Theorem -> its proofs for every number of tokens. Two prove a part: T2 for iid drafts and for two without
-replacement; T7 that naive rejection, SpecHub, RRS, RRSw and target-only sampling are lossless."""
+"""Theorem -> its proofs for every number of tokens. Three prove a part: T2 for iid drafts and for two without
+replacement; T7 that naive rejection, SpecHub, RRS, RRSw, K-SEQ and target-only sampling are lossless; T18 that a path
+is lossless when it is verified as a block."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800
