@@ -24,7 +24,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "faces": ("exact", "sampling"),
     "files": ("_util.io",),
     "gate.breakpoints": ("gate.search.thresholds",),
-    "gate.captured": ("gate.problems.captured",),
+    "gate.captured": ("gate.problems.captured", "gate.problems.hard_positions", "gate.problems.captured_case"),
     "gate.captured_problems": ("gate.problems.captured_rows",),
     "gate.command": ("cli.gate", "gate.run"),
     "gate.diagnosis": ("gate.checks.causes.signs",),

@@ -161,7 +161,7 @@ def rerun(name: str | None, path: Path, settings: Settings, progress: Progress |
 
 def _saved(case: dict[str, Any], settings: Settings) -> tuple[str, int, Settings, list[Any] | None, Logits | None]:
     """(drafts, k, settings, problems, captured rows) of a case that fits its schema."""
-    from spechub_lp.gate.problems.captured import read_case
+    from spechub_lp.gate.problems.captured_case import read_case
     from spechub_lp.gate.problems.captured_rows import CapturedTree
     from spechub_lp.gate.problems.node import Problem, problems
     from spechub_lp.gate.problems.tree import TreeProblem

@@ -29,8 +29,9 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Finding, check_node, check_tree
 from spechub_lp.gate.adapters import spechub, transformers
 from spechub_lp.gate.checks.wide import drafter
-from spechub_lp.gate.problems.captured import KINDS, captured, sha256_of
+from spechub_lp.gate.problems.captured import captured, sha256_of
 from spechub_lp.gate.problems.captured_rows import WideRow
+from spechub_lp.gate.problems.hard_positions import KINDS
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import case_document

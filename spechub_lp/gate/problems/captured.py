@@ -1,14 +1,6 @@
 """Captured rows as the gate's instances.
 
-Told here is which positions are chosen, and how an exact distribution is had from V = 49,152.
-
 A row is rounded to float32 once, and that is the distribution: what an engine in float32 is handed over, bit for bit.
-
-Chosen are positions that are hard in different ways, from 64 candidates that lie evenly over the capture (KINDS):
-p and q far apart (most rejections), the flattest p (most tokens to tell apart), q(a) about 1/2 (where the best draft
-policy changes), p nearly q (a residual of almost nothing), a tie at the top of q (the hub), a likely draft that p
-hardly wants, q nearly one-hot, and most of p on high ids (int16 indices, blocks of a kernel). Further positions spread
-over q(a). The first temperature decides.
 
 Every row is used twice: on its most important tokens, renormalized (`distributions.restrict`), where the distribution
 is enumerated; and as it is, where an engine is drawn from (`wide.py`).
@@ -27,9 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spechub_lp import distributions as distributions
-from spechub_lp import drafts as policies
-from spechub_lp._util import objects
+from spechub_lp import distributions
 from spechub_lp._util.recent import Recent
 from spechub_lp.capture import shards, store
 from spechub_lp.drafts import DraftPolicy
@@ -42,6 +32,7 @@ from spechub_lp.gate.problems.captured_rows import (
     as_distribution,
     best_acceptance,
 )
+from spechub_lp.gate.problems.hard_positions import choose
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of
 from spechub_lp.gate.results import Level, Report
@@ -49,8 +40,6 @@ from spechub_lp.gate.settings import Logits, Settings
 from spechub_lp.trees.shape import spelled
 from spechub_lp.typing import Array
 
-CANDIDATES = 64
-"""Positions that are looked at before the hard ones are chosen; a second at V = 49,152."""
 POOL = 8
 """Captured positions that the contexts of one tree go round."""
 MEMORY = 128 * 2**20
@@ -59,18 +48,6 @@ MOST_WIDE = 16
 """Rows that are drawn from at full vocabulary; 8 for trees, which hold a pool each."""
 TUPLES, TREES, SLOW_TREES, MOST = 27, 27, 16, 256
 """Draft tuples (or trees) that are enumerated on one row: by default, for slow engines, and at most."""
-MOST_NODES = 4096
-"""Of one tree in a saved case."""
-KINDS = (
-    "p and q far apart",
-    "the flattest p",
-    "q(a) about 1/2",
-    "p nearly q",
-    "a tie at the top of q",
-    "a likely draft that p hardly wants",
-    "q nearly one-hot",
-    "most of p on high ids",
-)
 
 
 @dataclass(frozen=True)
@@ -372,124 +349,3 @@ def sha256_of(rows: Any, position: int) -> str:
         ends = np.cumsum([entry["positions"] for entry in rows.manifest["shards"]])
         return str(rows.manifest["shards"][int(np.searchsorted(ends, position, side="right"))]["sha256"])
     return str(rows.manifest["data"]["sha256"])
-
-
-def choose(rows: Any, plan: Logits, seed: int) -> dict[int, str]:
-    """Choose positions: one of each kind in turn, then a spread over q(a).
-
-    Parameters
-    ----------
-    rows
-        `capture.store.Rows` or `capture.shards.Shards`.
-    plan
-        How many positions; its first temperature decides.
-    seed
-        Of the candidates.
-
-    Returns
-    -------
-    dict
-        Position -> why it was chosen.
-
-    Examples
-    --------
-    >>> from spechub_lp._util import resources
-    >>> path = resources.path("captured/smollm2.safetensors")
-    >>> list(choose(store.load(path), Logits(path, positions=1), seed=0).values())
-    ['p and q far apart']
-    """
-    count = len(rows)
-    size = min(count, max(CANDIDATES, 2 * plan.positions))
-    phase = np.random.default_rng([seed, 19]).random()
-    candidates = np.unique(((np.arange(size) + phase) * count / size).astype(int))
-    features = np.concatenate(
-        [_features(*rows.batch(candidates[at : at + 8], plan.temperatures[0])) for at in range(0, len(candidates), 8)]
-    )
-    chosen: dict[int, str] = {}
-    left = list(range(len(candidates)))
-    for place, kind in enumerate(KINDS[: plan.positions]):
-        if left:
-            best = max(left, key=lambda i: features[i, place])
-            chosen[int(candidates[best])] = kind
-            left.remove(best)
-    more = min(plan.positions - len(chosen), len(left))
-    left.sort(key=lambda i: features[i, KINDS.index("q nearly one-hot")])
-    for place in np.linspace(0, len(left) - 1, more).astype(int) if more > 0 else []:
-        chosen[int(candidates[left[place]])] = "spread over q(a)"
-    return chosen
-
-
-def _features(p: Array, q: Array) -> Array:
-    """[B, kinds] larger is harder, in the order of KINDS."""
-    far = np.abs(p - q).sum(axis=1) / 2
-    second, first = np.sort(q, axis=1)[:, -2:].T
-    likely = np.where(q >= 0.01, np.log(np.maximum(p, 1e-300) / np.maximum(q, 1e-300)), 0)
-    flat = -np.sort(p, axis=1)[:, -8:].sum(axis=1)
-    high = p[:, 2 ** ((p.shape[1] - 1).bit_length() - 1) :].sum(axis=1)
-    return np.stack([far, flat, -np.abs(first - 0.5), -far, second / first, -likely.min(axis=1), first, high], axis=1)
-
-
-def read_case(case: dict[str, Any]) -> tuple[Logits, str, int]:
-    """Read a saved case on whole rows.
-
-    Parameters
-    ----------
-    case
-        The case as JSON.
-
-    Returns
-    -------
-    plan : Logits
-        Of the rerun.
-    drafts : str
-        Address of the draft policy.
-    k : int
-        Number of drafts.
-
-    Raises
-    ------
-    SpecHubError
-        It is something else.
-
-    Examples
-    --------
-    >>> rows = [{"position": 3, "temperature": 1.0, "sha256": "0"}]
-    >>> problem = {"captured": {"path": "rows", "rows": rows}, "drafts": "iid", "k": 2, "vocabulary": 9}
-    >>> plan, drafts, k = read_case({"problem": problem, "tuple": [4, 4]})
-    >>> plan.only, drafts, k
-    (((3, 1.0, '0'),), 'iid', 2)
-    """
-    document, first = case["problem"], case.get("tuple") or case.get("tree")
-    try:
-        rows = tuple(
-            (int(r["position"]), float(r["temperature"]), str(r["sha256"])) for r in document["captured"]["rows"]
-        )
-        shape = tuple(int(n) for n in document.get("branching", ()))
-        times = tuple({t: None for _, t, _ in rows})
-        k, vocabulary = int(document["k"]), int(document["vocabulary"])
-        plan = Logits(
-            str(document["captured"]["path"]), times, only=rows, first=first, branching=shape, vocabulary=vocabulary
-        )
-        drafts = objects.address(policies.by_name(document["drafts"]))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, SpecHubError):
-            raise
-        raise SpecHubError(f"this is not a saved case on captured rows: {error!r}") from None
-    if "tree" in case:
-        _check_tree(case["tree"], shape or (k,), vocabulary)
-    elif first is not None and (len(first) != k or max(first) >= vocabulary):
-        raise SpecHubError(f"the drafts {first} are not k = {k} tokens below V = {vocabulary:,}")
-    return plan, drafts, k
-
-
-def _check_tree(tree: Sequence[Sequence[int]], shape: tuple[int, ...], vocabulary: int) -> None:
-    """Raise SpecHubError unless these are the [parent, token] of a tree of that shape, level by level."""
-    right, level = [-1], [0]
-    for width in shape:
-        if len(right) + len(level) * width > MOST_NODES:
-            raise SpecHubError(f"a tree {spelled(shape)} has more than {MOST_NODES:,} nodes")
-        above = [node for node in level for _ in range(width)]
-        level = [*range(len(right), len(right) + len(above))]
-        right += above
-    if [up for up, _ in tree] != right or not all(0 <= token < vocabulary for _, token in tree[1:]):
-        raise SpecHubError(f"the saved tree is no tree {spelled(shape)} of tokens below V = {vocabulary:,}")
