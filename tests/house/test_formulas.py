@@ -18,7 +18,7 @@ def test_no_formula_is_left_in_backticks_and_all_become_mathml(page: Path) -> No
     text = page.read_text(encoding="utf-8")
     assert converted(text) == text, "run python scripts/formulas.py on the page"
     formulas = re.findall(r"\$([^$]+)\$", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.S))
-    assert formulas
+    assert formulas or page.name == "references.md"
     for formula in formulas:
         assert not re.search(r"\\[^A-Za-z\s]", formula), f"{formula}: a forge takes the backslash for its own"
         assert "merror" not in ET.tostring(ET.fromstring(convert(formula)), encoding="unicode")
