@@ -181,7 +181,9 @@ def _still(said: str, inside: str) -> str:
         return ""
     if "code-editor" in inside:
         return f"<pre>{html.escape(json.loads(value))}</pre>" if value else ""
-    return f'<span class="still">{said} <b>{html.escape(value.strip(chr(34)))}</b></span>'
+    parsed = json.loads(value) if value else ""
+    words = ", ".join(map(str, parsed)) if isinstance(parsed, list) else str(parsed)
+    return f'<span class="still">{said} <b>{html.escape(words)}</b></span>'
 
 
 def links(shown: str) -> str:
@@ -217,7 +219,8 @@ h1 {{ font-size: 1.9rem; line-height: 1.25; }} h2 {{ font-size: 1.35rem; margin:
 .paragraph {{ display: block; margin: .75rem 0; }}
 .output {{ margin: 1rem 0; max-width: 100%; }}
 .output svg {{ max-width: 100%; height: auto; }}
-.control, .still {{ display: inline-flex; gap: .5rem; align-items: baseline; margin: .2rem 1.25rem .2rem 0; }}
+.control, .still {{ display: inline-flex; flex-wrap: wrap; gap: .1rem .5rem; min-width: 0; max-width: 100%;
+  overflow-wrap: anywhere; align-items: baseline; margin: .2rem 1.25rem .2rem 0; }}
 .still {{ color: var(--muted); }}
 select {{ font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line);
   border-radius: .35rem; padding: .1rem .4rem; max-width: 100%; }}
