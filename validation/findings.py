@@ -19,7 +19,7 @@ def lines(evaluations: dict[str, Evaluation], trees: dict[str, Any]) -> Iterator
         yield f"- {_against_recursive(real)}"
         yield f"- {_hubs(real)}"
     if (more := evaluations.get("smollm2_more_drafts")) is not None:
-        yield from (f"- With {k} drafts: {_best(more, k)}" for k in more.plan.ks)
+        yield from (f"- **With {k} drafts** ({more.positions} positions). {_best(more, k)}" for k in more.plan.ks)
     if (small := evaluations.get("austen")) is not None:
         size = f"V = {small.vocabulary}, {small.positions:,} positions"
         yield f"- **The small pair** (characters, {size}). {_best(small, 2)}"

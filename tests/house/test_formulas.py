@@ -30,6 +30,8 @@ def test_displayed_formulas_become_mathml(page: Path) -> None:
     for formula in re.findall(r"```math\n(.*?)```", text, flags=re.S):
         drawn = ET.tostring(ET.fromstring(convert(formula, display="block")), encoding="unicode")
         assert "merror" not in drawn
+        rows = formula.count("\\\\") + 1 if "array" in formula else 0
+        assert len(re.findall("<[^/>]*mtr", drawn)) == rows, f"{formula}: a row was lost"
         said = re.sub(r"<[^>]+>", "", re.sub(r"<ns0:annotation.*?</ns0:annotation>", "", drawn))
         assert not re.search(r"\\|&(?!\w+;|#)", said), f"{formula}: not read to its end"
 
