@@ -108,6 +108,10 @@ def own_b_is_best(p: Distribution, q: Distribution, k: int) -> bool:
     return all(a <= b for a, b in zip(fair, own, strict=True))
 
 
+def earliest_without_replacement(p: Distribution, q: Distribution, k: int) -> bool:
+    return exact(by_name("border", k).with_drafts("without_replacement"), p, q).is_lossless
+
+
 def _at_least(q: Distribution, n: int, share: Fraction) -> bool:
     return sum(sorted(q)[-n:]) >= share
 
@@ -168,6 +172,12 @@ TWINS: tuple[Theorem, ...] = (
         "own masses in the place of the others'",
         lambda p, q, k: different_drafters.largest_set_is_a_prefix(p, q, k, list),
         lambda p, q, k: k >= 2,
+    ),
+    Theorem(
+        "T21",
+        "the rule for iid drafts, the earliest of the best block, is lossless with drafts without replacement too",
+        "hand-over dropped",
+        earliest_without_replacement,
     ),
 )
 

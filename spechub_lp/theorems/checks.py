@@ -149,6 +149,16 @@ def nothing_beats_optimum(p: Distribution, q: Distribution, k: int) -> bool:
     return True
 
 
+def border_is_optimal(p: Distribution, q: Distribution, k: int) -> bool:
+    """T21."""
+    for name in ("border", "border_wor"):
+        sampler = samplers.by_name(name, k)
+        c = exact(sampler, p, q)
+        if not (c.is_lossless and c.acceptance == max_acceptance(p, q, k, sampler.drafts.name)):
+            return False
+    return True
+
+
 # T9 to T12: the practical rules compared
 
 
@@ -378,5 +388,11 @@ ALL: tuple[Theorem, ...] = (
         "different drafters: an optimal H is the prefix by p over a mix of the q_j, whose weights are the other q_i(H)",
         "this project, theory/T20_different_drafters",
         different_drafters.set_is_a_prefix,
+    ),
+    Theorem(
+        "T21",
+        "Border's rule is lossless and reaches the optimum, for iid drafts and for drafts without replacement",
+        "this project, theory/border; iid drafts: Border, Econometrica 59 (1991); Khisti et al., arXiv 2410.18234",
+        border_is_optimal,
     ),
 )
