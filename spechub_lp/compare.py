@@ -28,6 +28,11 @@ MOST_EXACT = 512
 """Draft tuples V^k up to which everything is enumerated in rationals."""
 UNKNOWN = float("nan")
 
+Rule = str | Sampler | type[Sampler]
+Policy = str | DraftPolicy | type[DraftPolicy]
+Rules = Rule | Sequence[Rule] | None
+Policies = Policy | Sequence[Policy] | None
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -149,8 +154,8 @@ def compare(
     q: Any = None,
     k: int = 2,
     *,
-    samplers: Sequence[str | Sampler | type[Sampler]] | None = None,
-    drafts: Sequence[str | DraftPolicy] | str | DraftPolicy | None = None,
+    samplers: Rules = None,
+    drafts: Policies = None,
     draws: int = 1024,
     seed: int = 0,
 ) -> Comparison:
@@ -201,9 +206,11 @@ def compare(
     """
     if isinstance(p, Instance):
         drafts, k, p, q = p.policy if drafts is None else drafts, p.k, p.p, p.q
+    if q is None:
+        raise SpecHubError("q is missing; give a draft distribution, or an Instance alone")
     k = distributions.count(k)
     pairs, skipped = _pairs(k, samplers, drafts)
-    instance = _few(p, q, k)
+    instance = _few(p, q, k, all(sampler.drafts.different_drafters for sampler in pairs))
     if instance is None:
         p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
         distributions.batch(p=p, q=q)
@@ -221,11 +228,11 @@ def compare(
 def sweep(
     target: ArrayLike,
     draft: ArrayLike,
-    temperatures: Sequence[float] = (0.3, 0.6, 1.0, 1.5, 2.0),
+    temperatures: float | Sequence[float] = (0.3, 0.6, 1.0, 1.5, 2.0),
     k: int | Sequence[int] = 2,
     *,
-    samplers: Sequence[str | Sampler | type[Sampler]] | None = None,
-    drafts: Sequence[str | DraftPolicy] | str | DraftPolicy | None = None,
+    samplers: Rules = None,
+    drafts: Policies = None,
     top_k: int | None = None,
     top_p: float | None = None,
     draws: int = 256,
@@ -277,7 +284,7 @@ def sweep(
         asked = distributions.count(asked)
         pairs, out = _pairs(asked, samplers, drafts)
         skipped |= dict.fromkeys(out)
-        for t in temperatures:
+        for t in [temperatures] if isinstance(temperatures, int | float) else temperatures:
             p, q = (distributions.from_logits(logits, t, top_k, top_p) for logits in (target, draft))
             p, q = distributions.float_rows(p, "target"), distributions.float_rows(q, "draft")
             found: dict[Any, float] = {}
@@ -293,7 +300,7 @@ def _pairs(k: int, asked: Any, drafts: Any) -> tuple[list[Sampler], list[str]]:
     """The rules with their drafts, and the default ones that do not take k drafts."""
     wanted = None if drafts is None else [*_policies(drafts)]
     out, skipped = [], []
-    for rule in rules.ALL if asked is None else asked:
+    for rule in rules.ALL if asked is None else [asked] if isinstance(asked, str | Sampler | type) else asked:
         try:
             mine = rules.by_name(rule)
             mine = mine if mine.name == "naive" and asked is None else rules.by_name(mine, k)
@@ -315,9 +322,11 @@ def _policies(drafts: Any) -> Iterator[DraftPolicy]:
     yield from map(policies.by_name, [drafts] if one else drafts)
 
 
-def _few(p: Any, q: Any, k: int) -> tuple[Any, Any] | None:
-    """(p, q) in rationals where they are one pair with few draft tuples."""
+def _few(p: Any, q: Any, k: int, different: bool) -> tuple[Any, Any] | None:
+    """(p, q) in rationals where they are one pair with few draft tuples; q [k, V] where the drafters are different."""
     shape = np.shape(p) if not isinstance(p, str) else (len(p.split(",")),)
+    if different and len(shape) == 1 and np.ndim(q) == 2 and shape[0] ** k <= MOST_EXACT:
+        return distributions.pair(p, q)
     if len(shape) == 2 and shape[0] == 1 and np.ndim(q) <= 2:
         p, q, shape = p[0], (q[0] if np.ndim(q) == 2 else q), shape[1:]
     if len(shape) != 1 or np.ndim(q) > 1 or shape[0] ** k > MOST_EXACT:

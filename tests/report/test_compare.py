@@ -14,6 +14,7 @@ from spechub_lp import (
     compare,
     cut,
     distributions,
+    drafts,
     exact,
     optimum,
     plot,
@@ -49,6 +50,17 @@ def test_a_rule_that_cannot_is_named_and_the_others_are_compared() -> None:
     assert any(reason.startswith("spechub") for reason in found.left_out)
     with pytest.raises(SpecHubError, match="hub"):
         compare(P, Q, k=3, samplers=["spechub"])
+
+
+def test_one_of_a_kind_needs_no_list_and_drafters_may_differ() -> None:
+    assert compare(P, Q, samplers="rrs", drafts=drafts.IID) == compare(P, Q, samplers=["rrs"], drafts=["iid"])
+    one, several = (sweep(LOGITS[0], LOGITS[1], t, samplers="rrs") for t in (0.5, [0.5]))
+    assert one == several
+    two = [["1/4", "3/4"], ["1/3", "2/3"]]
+    (found,) = compare("1/2, 1/2", two, samplers="rrs", drafts="product").rows
+    assert (found.lossless, found.optimum) == (True, optimum("1/2, 1/2", two, 2, "product").alpha)
+    with pytest.raises(SpecHubError, match="q is missing"):
+        compare(P)
 
 
 @pytest.mark.parametrize("as_rows", [np.asarray, torch.as_tensor])
