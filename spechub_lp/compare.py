@@ -308,7 +308,7 @@ def _pairs(k: int, asked: Any, drafts: Any) -> tuple[list[Sampler], list[str]]:
         except SpecHubError as error:
             if asked is not None:
                 raise
-            skipped.append(f"{rule.name}: {error}")
+            skipped.append(f"{rules.by_name(rule).name}: {error}")
             continue
         out += [mine] if wanted is None else [mine.with_drafts(policy) for policy in wanted if policy.takes(mine.k)]
     out = [sampler for sampler in out if sampler.drafts.takes(sampler.k)]
