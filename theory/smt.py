@@ -1,4 +1,4 @@
-"""T3, T4 and T8 for n tokens and every real p and q, proved by z3 and by cvc5 (extra `smt`).
+"""T3, T4, T8 and a half of T21 for n tokens and every real p and q, proved by z3 and by cvc5 (extra `smt`).
 
 SMT-LIB scripts, the same text for both solvers. Token 0, 1, ... are numbered by falling q, so the tops are the first
 k-1. A script says that p and q are distributions, states the hypothesis, and asserts the *negation* of the claim;
@@ -9,12 +9,19 @@ k-1. A script says that p and q are distributions, states the hypothesis, and as
     cases    one script for each set K of tokens outside Top: p(x) < h(x) on K and only there. In a case `hub` is a sum,
              and the one inequality for H = Top and K is enough: asserting less proves more. All must be unsat.
 
+Border's inequality (T21) is about the distribution p of a choice, sorted by falling p/q: if the first j tokens are not
+chosen more often than hit, for any j, then no set A is.
+
+    plain    one script for each A
+    cases    p(A) is at most the height at q(A) of the broken line through the points (q, p) of the first j tokens, and
+             the line lies under 1 - (1 - t)^k; one script for each j, and for each j and A
+
 The other half of T4 and T8 is about the one-hot target e_x alone: h(x) = min(1, h(x)) < 1 - (1 - q(x))^k, its optimum.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -72,6 +79,36 @@ def beyond_border(n: int, k: int = 2) -> Query:
     return Query(f"{_name(k)} beyond, n = {n}, k = {k}", n, hypotheses, (covered,))
 
 
+def borders_inequality(n: int, k: int = 2, plain: bool = False, sorted_tokens: bool = True) -> Query:
+    """T21: Border's inequality for the first tokens by p/q is enough."""
+    tokens = range(n)
+    lines = ["(set-logic QF_NRA)"]
+    lines += [f"(declare-const {v}{y} Real)(assert (>= {v}{y} 0))" for v in ("q", "ratio") for y in tokens]
+    lines += [f"(declare-const p{y} Real)(assert (= p{y} (* ratio{y} q{y})))" for y in tokens]
+    lines += [f"(assert (= {_total(v, tokens)} 1))" for v in "pq"]
+    lines += [f"(assert (<= {_total('p', range(j))} {_hit(_total('q', range(j)), k)}))" for j in range(1, n)]
+    if sorted_tokens:
+        lines += [f"(assert (>= ratio{y} ratio{y + 1}))" for y in range(n - 1)]
+    sets = [[y for y in tokens if chosen[y]] for chosen in product((0, 1), repeat=n)]
+    if plain:
+        negations = [f"(assert (> {_total('p', A)} {_hit(_total('q', A), k)}))\n" for A in sets]
+    else:
+        negations = [negation for j in tokens for negation in _above_line(j, sets, k)]
+    solvers = ("z3", "cvc5") if n < 4 else ("z3",)
+    name = f"T21 first tokens, n = {n}, k = {k}, {'plain' if plain else 'cases'}"
+    return Query(name, n, "\n".join(lines) + "\n", tuple(negations), solvers)
+
+
+def _above_line(j: int, sets: list[list[int]], k: int) -> Iterator[str]:
+    """Yield the ways to fail at t between the q of the first j tokens and that of one more."""
+    start, end = _total("q", range(j)), _total("q", range(j + 1))
+    here = f"(declare-const t Real)(assert (<= {start} t))(assert (<= t {end}))\n"
+    height = f"(+ {_total('p', range(j))} (* ratio{j} (- t {start})))"
+    yield f"{here}(assert (> {height} {_hit('t', k)}))\n"
+    for A in sets:
+        yield f"{here}(assert (= t {_total('q', A)}))(assert (> {_total('p', A)} {height}))\n"
+
+
 def below_half(n: int) -> Query:
     """T3 with q(a) < 1/2: false from three tokens on; with two the hypothesis cannot be met, and proves anything."""
     hypotheses = _distributions(n, 1) + "(assert (< q0 (/ 1 2)))\n"
@@ -79,12 +116,16 @@ def below_half(n: int) -> Query:
 
 
 def queries(tokens: int = 4) -> tuple[Query, ...]:
-    """All statements for 2 to `tokens` tokens: T3 and T4, and T8 with three drafts from four tokens on."""
+    """All statements for 2 to `tokens` tokens: T3, T4 and T21 (up to four), and T8 with three drafts from four on."""
     out: list[Query] = []
     for n in range(2, tokens + 1):
         out += [dominance(n), inside_border(n)]
         if n <= 5:
             out += [dominance(n, plain=True), inside_border(n, plain=True)]
+        if n <= 4:
+            out.append(borders_inequality(n))
+        if n <= 3:
+            out.append(borders_inequality(n, plain=True))
         if n > 2:  # with two tokens the hub always dominates: nothing lies beyond the border
             out.append(beyond_border(n))
         if n > 3:
@@ -101,6 +142,7 @@ def twins() -> tuple[Query, ...]:
         dominance(3, "(/ 2 5)", plain=True),
         inside_border(3, one=moved, plain=True),
         inside_border(4, 3, one=moved, plain=True),
+        borders_inequality(3, plain=True, sorted_tokens=False),
     )
 
 
@@ -178,6 +220,15 @@ def _top(k: int) -> str:
 def _geometric(x: int, k: int) -> str:
     """1 + (1-q(x)) + ... + (1-q(x))^(k-1)."""
     return _sum(["1", *(_power(f"(- 1 q{x})", j) for j in range(1, k))])
+
+
+def _total(v: str, tokens: Iterable[int]) -> str:
+    return _sum([f"{v}{y}" for y in tokens])
+
+
+def _hit(mass: str, k: int) -> str:
+    """1 - (1 - mass)^k."""
+    return f"(- 1 {_power(f'(- 1 {mass})', k)})"
 
 
 def _power(term: str, k: int) -> str:

@@ -1,4 +1,4 @@
-"""z3 and cvc5 prove T3, T4 and T8 over the reals, refute the false neighbours, and say so when a hypothesis is void."""
+"""z3 and cvc5 prove T3, T4, T8, half of T21, refute the false neighbours, and say so when a hypothesis is void."""
 
 from collections.abc import Iterable
 from fractions import Fraction
