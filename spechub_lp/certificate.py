@@ -214,6 +214,9 @@ def check_tree(source: str | Path | Mapping[str, Any]) -> TreeClaim:
 # What the claim says, proved
 
 
+# -- what is proved ----------------------------------------------------------------------------------------------------
+
+
 def _prove(content: Contents) -> None:
     p, q, _, k, alpha, H = content.claim
     _is_distribution(p, "p")
@@ -383,6 +386,9 @@ def _is_distribution(masses: Iterable[Fraction], name: str) -> None:
         _refute(f"{name} is not a probability distribution: it sums to {shown(total)}")
 
 
+# -- the distribution of the drafts ------------------------------------------------------------------------------------
+
+
 def draft_distribution(drafts: str | dict[Tuple, Fraction], q: tuple[Any, ...], k: int) -> Callable[[Tuple], Fraction]:
     """Return the distribution Q of k drafts from q.
 
@@ -451,6 +457,9 @@ def _successive(policy: str, left: _Left, x: Tuple, k: int) -> Iterable[Fraction
 
 
 # Arithmetic of bounded size
+
+
+# -- numbers of any length, within the limits --------------------------------------------------------------------------
 
 
 def _sum(values: Iterable[Fraction]) -> Fraction:
@@ -581,6 +590,9 @@ def shown(value: Any) -> str:
 
 
 # The format, read
+
+
+# -- the reader of the format ------------------------------------------------------------------------------------------
 
 
 def read_contents(source: str | Path | Mapping[str, Any]) -> Contents:
