@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import time
 from collections.abc import Sequence
 from itertools import combinations, product
@@ -300,6 +301,20 @@ class OneAtATime:
 def test_an_engine_is_held_against_its_own_plain_decoding(wrong: float, verdict: Verdict) -> None:
     row = check_draws(OneAtATime(wrong), make_pair(3), settings.PLAIN, 2, 3, Limits(60, 10, 0.15, 20_000))
     assert row.verdict == verdict, row
+
+
+@pytest.mark.parametrize(("setting", "name"), [
+    ("greedy", "greedy"), ("masked token + temperature 0.6", "masked and temperature"), ("max tokens 1", ""),
+])  # fmt: skip
+def test_an_argument_that_is_ignored_is_no_pass(setting: str, name: str) -> None:
+    pair = make_pair(3)
+
+    def generate(prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+        return [[random.choices(range(3), pair.target_distribution(prompt))[0]] for prompt in prompts]
+
+    row = check_exact(generate, pair, settings.find(setting), drafts=1, tokens=1, limits=Limits())
+    assert row.verdict == (Verdict.NOT_OFFERED if name else Verdict.EXACT), row
+    assert name in row.message
 
 
 def test_the_budget_can_be_processor_time() -> None:

@@ -7,7 +7,7 @@ from spechub_lp.gate.generation.ask import Failed
 from spechub_lp.gate.generation.compare import distance, first_difference
 from spechub_lp.gate.generation.joint import Computed, Joint, joint_distribution
 from spechub_lp.gate.generation.pair import TinyPair
-from spechub_lp.gate.generation.reference import reference_joint
+from spechub_lp.gate.generation.reference import ignored, reference_joint
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params, Tokens
 from spechub_lp.gate.generation.results import Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
@@ -182,6 +182,9 @@ def compared(
         return row(Verdict.FAILED, f"{where}; joint distance {away:.3g}", one, two, away=away), known
     if (open_mass := max(one.unexplained, two.unexplained)) > TOLERANCE:
         return row(Verdict.INCONCLUSIVE, f"{open_mass:.3g} of the noise is not explained", one, two, away=away), known
+    if name := ignored(pair, prompts, plain, one.chances, TOLERANCE):
+        said = f"plain decoding gives what it gives without {name}: raise NotOffered for what is not taken"
+        return row(Verdict.NOT_OFFERED, said, one, two, away=away), known
     return row(Verdict.EXACT, "", one, two, away=away), known
 
 

@@ -6,11 +6,13 @@ usual one: bias and masks, penalties, temperature, top-k, top-p, min-p.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from spechub_lp.gate.generation.compare import distance
 from spechub_lp.gate.generation.joint import Joint
 from spechub_lp.gate.generation.pair import TinyPair
 from spechub_lp.gate.generation.requests import Params, Tokens
@@ -59,6 +61,45 @@ def reference_joint(pair: TinyPair, prompts: Sequence[Tokens], params: Params) -
     for parts in product(*(one.items() for one in each)):
         joint[tuple(tokens for tokens, _ in parts)] += float(np.prod([mass for _, mass in parts]))
     return dict(joint)
+
+
+def ignored(pair: TinyPair, prompts: Sequence[Tokens], params: Params, plain: Joint, rounding: float) -> str:
+    """Find an argument that plain decoding ignores: it gives what the pair gives without it, and that is different.
+
+    Parameters
+    ----------
+    pair
+        The models; only the target counts.
+    prompts
+        Token ids of each prompt.
+    params
+        The arguments of the request.
+    plain
+        The distribution of the engine's answer, without drafts.
+    rounding
+        Distances up to this are none.
+
+    Returns
+    -------
+    str
+        A name in `Params`, or all of them; "" where none is seen, or where an argument has more than one meaning.
+
+    Examples
+    --------
+    >>> from spechub_lp.gate.generation.pair import make_pair
+    >>> pair, params = make_pair(), Params(max_tokens=1, temperature=0.6)
+    >>> ignored(pair, [pair.prompt], params, reference_joint(pair, [pair.prompt], Params(max_tokens=1)), 1e-6)
+    'temperature'
+    """
+    stated = reference_joint(pair, prompts, params)
+    if stated is None or distance(plain, stated) <= rounding:
+        return ""
+    names = sorted(params.changed - {"n", "batch"})
+    for left_out in [*([name] for name in names), names]:
+        without = reference_joint(pair, prompts, replace(params, **{name: getattr(Params, name) for name in left_out}))
+        if without is not None and distance(plain, without) <= rounding:
+            return " and ".join(left_out)
+    return ""
 
 
 def conditional(pair: TinyPair, prompt: Tokens, before: Tokens, params: Params) -> Any:

@@ -67,7 +67,7 @@ OTHERS = (
     _setting("max tokens 1", max_tokens=1),
     _setting("3 drafts", drafts=3, max_tokens=4, top_k=2),
     _setting("4 drafts", drafts=4, max_tokens=5, masked=(0,), no_repeat_ngram=3),
-    _setting("5 drafts", drafts=5, max_tokens=6, masked=(2,), no_repeat_ngram=3),
+    _setting("5 drafts", drafts=5, max_tokens=6, top_k=2, end_tokens=(2,)),
     _setting("2 completions", n=2, max_tokens=2),
     _setting("batch of unlike prompts", batch=2, max_tokens=2),
     _setting("offloaded cache", cache="offloaded"),
