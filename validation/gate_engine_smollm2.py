@@ -135,7 +135,8 @@ def log_factors(p: Rows, q: Rows, others: list[Rows], steps: Steps, tokens: Rows
     ratios = np.stack([*(other[tokens] / below for other in others), steps.ratios(q[tokens] / below)], -1)
     stakes = np.asarray(STAKES)
     with np.errstate(divide="ignore"):
-        return np.log(1 - stakes + stakes * ratios[..., None]).reshape(len(tokens), -1)
+        found: Rows = np.log(1 - stakes + stakes * ratios[..., None]).reshape(len(tokens), -1)
+    return found
 
 
 class Loop:

@@ -26,6 +26,7 @@ from spechub_lp.gate.generation.joint import END, Computed, joint_distribution
 from spechub_lp.gate.generation.pair import TinyPair, make_pair, read_pair, write_pair
 from spechub_lp.gate.generation.requests import Failure, NotOffered, Params, read_answer
 from spechub_lp.gate.generation.results import Verdict
+from spechub_lp.gate.generation.run import Named
 from spechub_lp.gate.results import Kind
 from spechub_lp.report import schemas
 
@@ -310,9 +311,9 @@ def test_an_argument_that_is_ignored_is_no_pass(setting: str, name: str) -> None
     pair = make_pair(3)
 
     def generate(prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
-        return [[random.choices(range(3), pair.target_distribution(prompt))[0]] for prompt in prompts]
+        return [[random.choices(range(3), pair.target_distribution(prompt).tolist())[0]] for prompt in prompts]
 
-    row = check_exact(generate, pair, settings.find(setting), drafts=1, tokens=1, limits=Limits())
+    row = check_exact(Named(generate, "ignores"), pair, settings.find(setting), drafts=1, tokens=1, limits=Limits())
     assert row.verdict == (Verdict.NOT_OFFERED if name else Verdict.EXACT), row
     assert name in row.message
 
