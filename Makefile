@@ -28,7 +28,9 @@ ENGINE_TESTS = tests/gate/test_jax.py tests/testing/test_files_for_engines.py te
 GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec numpy pytest pytest-xdist rich safetensors scipy \
                transformers typer
 
-.PHONY: audit test lint fast slow validate engines torture docs theory proofs ready lock newest versions clean
+LLAMA = build/llama
+
+.PHONY: audit test lint fast slow validate engines llama torture docs theory proofs ready lock newest versions clean
 
 audit: $(LIGHT)
 	$(BIN)/spechub-lp audit
@@ -60,6 +62,14 @@ engines: .venv-engines/.ready
 	$(ENGINES_PIP) install --no-compile --no-deps -r engines.txt
 	grep '^torch==' $(LOCK) | $(ENGINES_PIP) install --no-compile --retries 2 --extra-index-url $(TORCH_INDEX) -c $(LOCK) -r /dev/stdin
 	$(ENGINES_PIP) install --no-compile -c $(LOCK) $(GATE_NEEDS)
+	touch $@
+
+# llama.cpp through the gate of whole engines. Its package lies apart, so that no other command finds it.
+llama: $(READY) $(LLAMA)/.ready
+	PYTHONPATH=$(LLAMA) $(BIN)/python -m pytest -q -p no:cacheprovider tests/gate/test_generation_llama_cpp.py
+
+$(LLAMA)/.ready: engines_llama.txt
+	$(PIP) install --no-compile --no-deps --upgrade --target $(LLAMA) -r engines_llama.txt
 	touch $@
 
 torture: $(READY)
