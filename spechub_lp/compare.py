@@ -301,14 +301,13 @@ def _pairs(k: int, asked: Any, drafts: Any) -> tuple[list[Sampler], list[str]]:
     wanted = None if drafts is None else [*_policies(drafts)]
     out, skipped = [], []
     for rule in rules.ALL if asked is None else [asked] if isinstance(asked, str | Sampler | type) else asked:
+        mine = rules.by_name(rule)
         try:
-            mine = rules.by_name(rule)
-            mine = mine if mine.name == "naive" and asked is None else rules.by_name(mine, k)
-            mine = rules.by_name(mine, 1) if mine.name == "naive" and asked is None else mine
+            mine = rules.by_name(mine, 1 if mine.name == "naive" else k)
         except SpecHubError as error:
             if asked is not None:
                 raise
-            skipped.append(f"{rules.by_name(rule).name}: {error}")
+            skipped.append(f"{mine.name}: {error}")
             continue
         out += [mine] if wanted is None else [mine.with_drafts(policy) for policy in wanted if policy.takes(mine.k)]
     out = [sampler for sampler in out if sampler.drafts.takes(sampler.k)]

@@ -9,7 +9,6 @@ import torch
 from every import every_pair
 
 from spechub_lp import draw, exact, optimum, reference, samplers, sampling_torch
-from spechub_lp.drafts import IID
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 
@@ -118,12 +117,12 @@ def test_counts_of_drafts(rule: type[Sampler]) -> None:
                 make(k=k)
 
 
-@pytest.mark.parametrize("policy", [3, None, "IID", IID, ["iid"]], ids=repr)
+@pytest.mark.parametrize("policy", [3, None, "IID", samplers.RRS, ["iid"]], ids=repr)
 def test_no_policy(policy: Any) -> None:
-    with pytest.raises(SpecHubError, match="unknown draft policy"):
+    with pytest.raises(SpecHubError, match=r"(unknown|no) draft policy"):
         samplers.RRS().with_drafts(policy)
     if policy is not None:
-        with pytest.raises(SpecHubError, match="unknown draft policy"):
+        with pytest.raises(SpecHubError, match=r"(unknown|no) draft policy"):
             samplers.RRS(drafts=policy)
 
 
