@@ -34,7 +34,9 @@ def without_links(page: str) -> str:
 
     >>> without_links("See [T2](../T2/README.md), [the paper](https://arxiv.org/abs/2310.15141) ![x](a.svg)")
     'See T2, [the paper](https://arxiv.org/abs/2310.15141) '
+    >>> without_links("Hu et al. [[5]](../references.md)")
+    'Hu et al. [5]'
     """
     page = re.sub(r"```math\n(.*?)```", r"$$\n\1$$", page, flags=re.S)  # as marimo displays formulas
     page = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", page)
-    return re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", page)
+    return re.sub(r"\[((?:\[[^\]]*\]|[^\[\]])*)\]\((?!https?:)[^)]*\)", r"\1", page)
