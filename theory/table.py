@@ -41,17 +41,20 @@ PAGES = {
 """Theorem -> the folder with its statement and proof to read."""
 ROCQ = {
     "T1": ("dominance/Program.v", "border/Duality.v"),
-    "T2": ("border/Prefix.v", "border/Clip.v", "border/Pairs.v"),
+    "T2": ("border/Prefix.v", "border/Clip.v", "border/Pairs.v", "border/WithoutReplacement.v"),
     "T3": ("dominance/Dominance.v",),
     "T4": ("dominance/Threshold.v",),
     "T7": ("dominance/Naive.v", "dominance/SpecHub.v", "border/Rejection.v", "border/KSeq.v"),
     "T8": ("dominance/Greedy.v",),
     "T18": ("border/Block.v",),
-    "T21": tuple(f"border/{name}.v" for name in ("Choose", "Mixture", "Clip", "Optimal", "WithReplacement", "Pairs")),
+    "T21": tuple(
+        f"border/{name}.v"
+        for name in ("Choose", "Mixture", "Clip", "Optimal", "WithReplacement", "Pairs", "Rules", "WithoutReplacement")
+    ),
 }
-"""Theorem -> its proofs for every number of tokens. Four prove a part: T2 for iid drafts and for two without
-replacement; T7 that naive rejection, SpecHub, RRS, RRSw, K-SEQ and target-only sampling are lossless; T18 that a path
-is lossless when it is verified as a block; T21 for iid drafts and for two without replacement."""
+"""Theorem -> its proofs for every number of tokens. Three prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
+K-SEQ and target-only sampling are lossless; T18 that a path is lossless when it is verified as a block; T21 all but the
+rule with hand-over, that is for three drafts without replacement or more that rules exist, not which."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800
