@@ -30,13 +30,16 @@ def beside(said: mo.Html) -> mo.Html:
 
 
 def without_links(page: str) -> str:
-    """The text of a page, its links to other files as words and its pictures left out.
+    """The text of a page, its title one level down, its links to other files as words and its pictures left out.
 
     >>> without_links("See [T2](../T2/README.md), [the paper](https://arxiv.org/abs/2310.15141) ![x](a.svg)")
     'See T2, [the paper](https://arxiv.org/abs/2310.15141) '
     >>> without_links("Hu et al. [[5]](../references.md)")
     'Hu et al. [5]'
+    >>> without_links("# A prefix is enough")
+    '## A prefix is enough'
     """
+    page = re.sub(r"\A# ", "## ", page)
     page = re.sub(r"```math\n(.*?)```", r"$$\n\1$$", page, flags=re.S)  # as marimo displays formulas
     page = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", page)
     return re.sub(r"\[((?:\[[^\]]*\]|[^\[\]])*)\]\((?!https?:)[^)]*\)", r"\1", page)
