@@ -47,6 +47,7 @@ NOT_RUN = {
 
 EXAMPLES_NOT_RUN = {
     ("spechub_lp/cli/capture.py", "spechub-lp capture"): "loads a language model for a minute",
+    ("spechub_lp/cli/notebook.py", "spechub-lp notebook"): "opens a server",
 }
 """Module and begin of an example in a docstring that is not run, and why."""
 
