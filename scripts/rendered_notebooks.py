@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import marimo as mo
 from latex2mathml.converter import convert
 
+from spechub_lp._util.io import write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 MOST = 5
@@ -279,7 +281,7 @@ def main(folder: Path, *names: str) -> None:
     for name in names or sorted(path.stem for path in NOTEBOOKS.glob("*.py")):
         path = out / f"{name}.html"
         if not path.exists() or not path.read_text(encoding="utf-8").endswith(stamp):
-            path.write_text(page(name) + stamp, encoding="utf-8")
+            write_text(path, page(name) + stamp)
             print(path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from spechub_lp._util import objects
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.clock import now
-from spechub_lp.gate.engines.node import Failure, NodeEngine
+from spechub_lp.gate.engines.node import Failure, NodeEngine, hung
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, End, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.problems.node import Problem
@@ -192,7 +192,7 @@ def _node_outcomes(engine: NodeEngine, problem: Problem, x: tuple[int, ...]) -> 
                 outcome = engine.real(problem, x)
         except Uncontrolled:
             break
-        if not (isinstance(outcome, Failure) and outcome.kind is Kind.HANG):
+        if not hung(outcome):
             # A loop that draws until a token is kept never ends on the same uniform for ever; on real noise it does.
             yield outcome, f", every uniform at {share:.8g}"
     for _ in range(3):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -62,6 +62,28 @@ class Failure:
 
 
 Outcome = Emitted1 | Failure
+
+
+def hung(outcome: Any) -> TypeGuard[Failure]:
+    """Say whether a call did not end within its time.
+
+    Parameters
+    ----------
+    outcome
+        What came of the call.
+
+    Returns
+    -------
+    bool
+        False of tokens, and of other failures.
+
+    Examples
+    --------
+    >>> hung(Failure(Kind.HANG, "no answer within 5 seconds")), hung(Emitted1(token=3, slot=-1))
+    (True, False)
+    """
+    return isinstance(outcome, Failure) and outcome.kind is Kind.HANG
+
 
 PATIENCE = 4
 """How many times the time limit a call may take that had less than half of it as CPU time: others have the machine."""
@@ -223,7 +245,7 @@ class NodeEngine:
                 outcome = self.real(problem, drafts)
                 if choices.rejected:
                     raise Uncontrolled(choices.rejected)
-                if isinstance(outcome, Failure) and outcome.kind is Kind.HANG:
+                if hung(outcome):
                     raise Hung(problem, drafts, outcome)
                 runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
         return runs

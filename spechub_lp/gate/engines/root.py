@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from spechub_lp._util.extras import extra
-from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, Outcome
+from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, Outcome, hung
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
 from spechub_lp.gate.noise.choice_sequence import Run
 from spechub_lp.gate.problems.node import Problem
@@ -73,7 +73,7 @@ class RootEngine(NodeEngine):
         read = []
         for (drafts, _, _), run in zip(calls, runs, strict=True):
             outcome = self._read(rows, rows.place[drafts], run.outcome)
-            if isinstance(outcome, Failure) and outcome.kind is Kind.HANG:
+            if hung(outcome):
                 raise Hung(problem, drafts, outcome)
             read.append(Run(run.draws, run.values, outcome))
         return read

@@ -11,7 +11,7 @@ from spechub_lp._util.extras import extra
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.declared import Declared, handed, returned, with_parameters
 from spechub_lp.gate.engines.logprobs import with_logprobs
-from spechub_lp.gate.engines.node import Failure, Hang, crashed, time_limit
+from spechub_lp.gate.engines.node import Failure, Hang, crashed, hung, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
@@ -183,7 +183,7 @@ class TreeEngine:
     def _call(self, problem: Drafted, trees: Sequence[int], call: Any, again: bool = True) -> list[Any]:
         """One call. What looks like a hang is called again with more time, where its noise can be had again."""
         outcomes = self._called(problem, trees, call, self.seconds)
-        if again and all(isinstance(o, Failure) and o.kind is Kind.HANG for o in outcomes):
+        if again and all(map(hung, outcomes)):
             return self._called(problem, trees, call, AGAIN * self.seconds)
         return outcomes
 
