@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from spechub_lp.cli.app import app
 from spechub_lp.errors import SpecHubError
-from spechub_lp.gate.clock import chosen
+from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.ask import Failed
 from spechub_lp.gate.generation.compare import distance, first_difference
@@ -198,6 +198,22 @@ def test_a_threshold_behind_a_product_is_found_in_few_calls() -> None:
     found = joint_distribution(Scaled(), [(0,)], Params(), 3, seconds=5)
     assert found.chances[((1, 1, 2),)] == pytest.approx(0.09, abs=3e-7)
     assert found.calls < 2 * coins().calls
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+def test_numbers_that_have_nothing_to_do_with_a_uniform_cost_no_calls(threshold: float) -> None:
+    class Filters(Coins):
+        def __call__(self, prompts: Sequence[Sequence[int]], params: Params) -> list[list[int]]:
+            import torch
+
+            accepted = bool(torch.rand(()) <= threshold)
+            kept = torch.tensor([0.4, 0.5, 0.1]).cumsum(0) < torch.tensor([0.4000001, 0.9000001, 1.0000002])
+            after = bool(torch.rand(()) * 0.7 <= 0.7 * (threshold if accepted else 0.5))
+            return [[int(accepted), int(after), int(kept.all())]]
+
+    found = joint_distribution(Filters(), [(0,)], Params(), 3, seconds=5, deadline=now() + 60)
+    assert found.chances[((1, 1, 1),)] == pytest.approx(threshold**2, abs=2e-7)
+    assert found.calls < 3 * coins().calls
 
 
 def test_the_first_difference_is_named() -> None:

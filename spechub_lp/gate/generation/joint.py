@@ -102,7 +102,7 @@ class Informed(Explorer):
     def _middles(self, node: Node, points: dict[int, Any]) -> list[int]:
         assert node.draw is not None
         grid, reach = 2**node.draw.size, 2 ** max(0, node.draw.size - self.finest) // 2
-        hints = {int(hint * grid) for hint in self.hints.get(node.prefix, ()) if 0 < hint < 1}
+        hints = {int(hint * grid) for hint in self.hints.get(node.prefix, ()) if 0 <= hint < 1}
         scaled = {int(hint * grid) for hint in self.scaled.get(node.prefix, ()) if 0 < hint < 1}
         around = [(h - NEAR, h + NEAR) for h in scaled]
         for h in hints | scaled:
@@ -186,6 +186,8 @@ class Calls:
         self.hints: dict[tuple[Any, ...], list[float]] = {}
         self.scaled: dict[tuple[Any, ...], list[float]] = {}
         """Thresholds of uniforms that were multiplied before they were compared."""
+        self.supposed: dict[tuple[Any, ...], dict[float, float]] = {}
+        """Such a threshold, if one side was a multiple of the uniform: threshold -> the uniform's value in that call."""
         self.told: set[str] = set()
         """Sources of uniforms that tell with what they are compared."""
         self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
@@ -254,14 +256,22 @@ class Calls:
                 found += [x for x in (*seen, *told) if x not in found]
 
     def _note_scaled(self, run: WatchedRun, place: int, a: float, b: float) -> None:
-        """Where the last uniform before a comparison turns it, if one side is that uniform times something."""
+        """Where the last uniform before a comparison turns it, if one side is that uniform times something.
+
+        Then two values of the uniform give the same place; numbers that have nothing to do with it do not.
+        """
         if place < 0 or run.draws[place].kind is not DrawKind.UNIFORM:
             return
-        u = run.values[place] * 2.0 ** -run.draws[place].size  # type: ignore[operator]
+        grid = 2.0 ** run.draws[place].size
+        u = run.values[place] / grid  # type: ignore[operator]
         if 0 in (a, b) or u in (a, b):
             return
+        before = self.supposed.setdefault(run.values[:place], {})
         found = self.scaled.setdefault(run.values[:place], [])
-        found += [x for x in (u * b / a, u * a / b) if 0 < x < 1 and x not in found]
+        for x in (u * b / a, u * a / b):
+            if 0 < x < 1 and all(abs(x - y) > NEAR / grid for y in found):
+                found += [x] if any(abs(x - y) <= NEAR / grid and v != u for y, v in before.items()) else []
+                before[x] = u
 
 
 def _hung(outcome: Any) -> bool:
