@@ -187,7 +187,7 @@ class Calls:
         self.scaled: dict[tuple[Any, ...], list[float]] = {}
         """Thresholds of uniforms that were multiplied before they were compared."""
         self.supposed: dict[tuple[Any, ...], dict[float, float]] = {}
-        """Such a threshold, if one side was a multiple of the uniform: threshold -> the uniform's value in that call."""
+        """A threshold, if one side was a multiple of the uniform -> the value of the uniform in that call."""
         self.told: set[str] = set()
         """Sources of uniforms that tell with what they are compared."""
         self.runs: dict[tuple[tuple[Value, ...], int], Run] = {}
