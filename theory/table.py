@@ -49,12 +49,14 @@ ROCQ = {
     "T18": ("border/Block.v",),
     "T21": tuple(
         f"border/{name}.v"
-        for name in ("Choose", "Mixture", "Clip", "Optimal", "WithReplacement", "Pairs", "Rules", "WithoutReplacement")
+        for name in (
+            *("Choose", "Mixture", "Clip", "Optimal", "WithReplacement", "Pairs"),
+            *("Rules", "WithoutReplacement", "HandOver"),
+        )
     ),
 }
-"""Theorem -> its proofs for every number of tokens. Three prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
-K-SEQ and target-only sampling are lossless; T18 that a path is lossless when it is verified as a block; T21 all but the
-rule with hand-over, that is for three drafts without replacement or more that rules exist, not which."""
+"""Theorem -> its proofs for every number of tokens. Two prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
+K-SEQ and target-only sampling are lossless; T18 that a path is lossless when it is verified as a block."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800

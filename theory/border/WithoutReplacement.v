@@ -10,8 +10,8 @@
    the inequality along b's own order is enough (without_mixture); the optimum is
    1 + p(H) - Q(H) for a prefix H (without_prefix: T2); and a nested mixture of rules, then
    verification of the chosen draft, is lossless and reaches it (without_optimal).  The
-   rules are those of Rules.v, which exist by Hall's theorem.  That the rule with hand-over
-   is one of them is not proved here.
+   rules are those of Rules.v, which exist by Hall's theorem; HandOver.v shows that the
+   rule with hand-over is one of them.
 
    a is what is drafted when nothing of q is left; q a > 0, so it was drafted before. *)
 
