@@ -5,7 +5,8 @@
 # make validate  evaluate the captured rows and the token trees into validation/results
 # make engines   gate released engines of others that run on a CPU, in an environment of its own (about 1 GB to download)
 # make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
-# make docs    build the pages and the reference as a site in build/docs
+# make docs    build the pages, the reference and the paper as a site in build/docs
+# make paper   the paper on the optimal verifiers as a PDF, build/paper/paper.pdf
 # make theory  check, attack and prove every theorem, at length (minutes)
 # make proofs  compile and check the Rocq proofs (needs coq and mathcomp, see theory/Makefile)
 
@@ -30,7 +31,7 @@ GATE_NEEDS   = array-api-compat gmpy2 highspy hypothesis jsonschema msgspec nump
 
 LLAMA = build/llama
 
-.PHONY: audit test lint fast slow validate engines llama torture docs theory proofs ready lock newest versions clean
+.PHONY: audit test lint fast slow validate engines llama torture docs paper theory proofs ready lock newest versions clean
 
 audit: $(LIGHT)
 	$(BIN)/spechub-lp audit
@@ -75,10 +76,13 @@ $(LLAMA)/.ready: engines_llama.txt
 torture: $(READY)
 	$(BIN)/python -m validation.torture --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
-docs: $(READY)
+docs: paper
 	$(BIN)/python -W ignore scripts/rendered_notebooks.py build/rendered
 	$(BIN)/sphinx-build -b html -c docs -n -W --keep-going -q . build/docs
 	@echo build/docs/index.html
+
+paper: $(READY)
+	$(BIN)/python -m theory.paper build/paper/paper.pdf
 
 theory: $(READY) proofs
 	$(BIN)/python -m theory --full

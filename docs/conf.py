@@ -4,6 +4,7 @@ The source folder is the root of the repository, so that a relative link works o
 """
 
 import re
+import sys
 from pathlib import Path
 
 from docutils import nodes
@@ -13,6 +14,9 @@ from sphinx.ext.napoleon import Config, GoogleDocstring, NumpyDocstring
 import spechub_lp
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from theory.paper import assemble, values  # noqa: E402
 
 project = "spechub_lp"
 version = release = spechub_lp.__version__
@@ -39,7 +43,8 @@ html_title = f"spechub_lp {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 RENDERED = ROOT / "build" / "rendered"  # of scripts/rendered_notebooks.py; `make docs` runs it before this
-html_extra_path = ["top", *([str(RENDERED)] if RENDERED.is_dir() else [])]
+PAPER = ROOT / "build" / "paper"  # of `make paper`
+html_extra_path = ["top", *(str(made) for made in (RENDERED, PAPER) if made.is_dir())]
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
@@ -118,8 +123,17 @@ def with_rendered_notebooks(app, name, source):
             source[0] = source[0].replace(f"{command} |", f'<a href="{page.name}">look at it</a>, or {command} |')
 
 
+def with_the_paper(app, name, source):
+    """The paper's source with all that it includes, and a link to the PDF where it was made."""
+    if name == "theory/paper/README":
+        title, rest = assemble.assembled(values.value).split("\n", 1)
+        pdf = '\n<a href="../../paper.pdf">This paper as a PDF</a>\n' if (PAPER / "paper.pdf").is_file() else ""
+        source[0] = f"{title}\n{pdf}{rest}"
+
+
 def setup(app):
     app.connect("source-read", with_rendered_notebooks)
+    app.connect("source-read", with_the_paper)
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("env-check-consistency", without_builtins)

@@ -3,7 +3,9 @@
 python theory/border/pictures.py        writes the SVG files beside this one
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,18 +21,38 @@ K = 3
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def main() -> None:
-    race = Race.of(Border(K), P, Q)
-    with canvas(width=5.2, height=3.8) as (figure, axes):
-        under(axes, race)
-        write_text(HERE / "under.svg", svg_file(figure, "B touches F from below; P exceeds F most at the cut"))
-    with canvas(width=5.2, height=3.8) as (figure, axes):
-        hulls(axes, race, LEVELS)
-        write_text(HERE / "hulls.svg", svg_file(figure, "B - tF and its upper hull at five levels t: corners vanish"))
-    with canvas(width=5.2, height=3.8) as (figure, axes):
-        merge_levels(axes, race)
-        write_text(HERE / "merge_levels.svg", svg_file(figure, "Blocks of tokens merge as the level t rises"))
+class Picture(NamedTuple):
+    """How a picture is drawn."""
+
+    draw: Callable[[Any], None]
+    """On the axes of one canvas."""
+    title: str
+    """What a screen reader says."""
+    size: tuple[float, float] = (5.2, 3.8)
+    """Width and height in inches."""
+
+
+def race() -> Race:
+    return Race.of(Border(K), P, Q)
+
+
+PICTURES = {
+    "under.svg": Picture(lambda axes: under(axes, race()), "B touches F from below; P exceeds F most at the cut"),
+    "hulls.svg": Picture(
+        lambda axes: hulls(axes, race(), LEVELS), "B - tF and its upper hull at five levels t: corners vanish"
+    ),
+    "merge_levels.svg": Picture(lambda axes: merge_levels(axes, race()), "Blocks of tokens merge as the level t rises"),
+}
+
+
+def write(folder: Path, pictures: dict[str, Picture]) -> None:
+    """Write pictures for pages."""
+    for name, picture in pictures.items():
+        width, height = picture.size
+        with canvas(width=width, height=height) as (figure, axes):
+            picture.draw(axes)
+            write_text(folder / name, svg_file(figure, picture.title))
 
 
 if __name__ == "__main__":
-    main()
+    write(HERE, PICTURES)

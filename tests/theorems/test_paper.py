@@ -1,0 +1,100 @@
+"""The paper: it builds, its numbers are those of the results, and every theorem that it calls proved is there."""
+
+import re
+
+import pytest
+from places import ROOT
+
+from theory.paper import assemble, values
+from theory.proved import HERE, PROVED, printed
+
+MADE_BY_OTHER_CODE = ("validation/results/report.md", "validation/README.md", "docs/trees.md")
+"""Pages with the same numbers, from the same files of results."""
+MEASURED = re.compile(r"[+-]?\d\.\d{4}(?: ± \d\.\d{4})?|\d{2,3}\.\d(?= )")
+
+
+@pytest.fixture(scope="module")
+def paper() -> str:
+    return assemble.assembled(values.value)
+
+
+def test_every_theorem_that_is_called_proved_is_there_and_rests_on_no_axiom() -> None:
+    compiled = (HERE / "_CoqProject").read_text(encoding="utf-8").split()
+    for proved in PROVED:
+        for file, names in proved.rocq.items():
+            assert file in compiled
+            text = (HERE / file).read_text(encoding="utf-8")
+            for name in names:
+                assert re.search(rf"^(Theorem|Corollary|Lemma) {name}\b", text, re.MULTILINE), (file, name)
+                assert name in printed(file), (
+                    f"Print Assumptions {name} is missing, so `make proofs` does not look at it"
+                )
+
+
+@pytest.mark.slow
+def test_every_statement_of_the_paper_is_in_the_table_of_proofs(paper: str) -> None:
+    said = " ".join(f"{proved.statement} {' '.join(proved.checks)}" for proved in PROVED)
+    found = re.findall(r"\*\*(?:(Theorem|Lemma) (\d)|Theorem \((T\d+)\)|The dual \((T\d+)\))\.\*\*", paper)
+    assert len(found) == 11
+    for kind, number, *ids in found:
+        named = rf"{kind}s? (\d and )?{number}" if number else "".join(ids)
+        assert re.search(rf"\b{named}\b", said), f"theory/proved.py says nothing of {kind} {number} {ids}"
+
+
+@pytest.mark.slow
+def test_measured_numbers_are_those_that_other_code_made_of_the_results(paper: str) -> None:
+    told = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in MADE_BY_OTHER_CODE).replace("\u00a0", " ")
+    chapter = paper.partition("## 6 Experiments")[2].partition("\n## 7 ")[0].replace("\u00a0", " ")
+    numbers = MEASURED.findall("\n".join(line for line in chapter.splitlines() if line.startswith("|")))
+    assert len(numbers) > 130
+    missing = [number for number in numbers if not re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", told)]
+    assert missing == []
+
+
+def test_the_source_has_no_measured_number_of_its_own() -> None:
+    """In the chapter on experiments decimals and shares are named, not written; quotations are quoted."""
+    chapter = assemble.SOURCE.read_text(encoding="utf-8").partition("## Experiments")[2].partition("## What a mach")[0]
+    written = re.sub(r"\{\{.*?\}\}|\"[^\"]*\"|`[^`]*`|\$[^$]*\$|\(#\S+\)|^#.*$", "", chapter, flags=re.M | re.S)
+    assert re.findall(r"\d+\.\d+|\d+ %", written) == ["95 %"]
+
+
+@pytest.mark.slow
+def test_what_the_pages_say_of_trees_is_what_was_measured(paper: str) -> None:
+    """The open questions are text of a page, with two numbers in them."""
+    shares = [values.tree_share("3", "3,_then_1", "without_replacement", rule) for rule in ("traversal", "border_path")]
+    assert f"reaches {shares[0]} and this rule {shares[1]}" in paper.replace("\n", " ").replace("  ", " ")
+
+
+def test_a_name_that_is_not_there_stops_the_paper(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for text, complaint in {
+        "[x](../border/README.md#no-such-section)": "includes ../border/README.md#no-such-section",
+        "See [section](#nowhere).": "refers to a section that it has not: #nowhere",
+        "{{ guessed smollm2 }}": "there is no value guessed",
+        "## A\n\n## A": "two sections of the paper are called A",
+    }.items():
+        source = tmp_path_factory.mktemp("paper") / "README.md"
+        source.write_text(f"# Title\n\n{text}\n", encoding="utf-8")
+        monkeypatch.setattr(assemble, "SOURCE", source)
+        with pytest.raises(assemble.PaperError, match=complaint):
+            assemble.assembled(values.value)
+
+
+@pytest.mark.slow
+def test_the_pdf_is_made_the_same_each_time(paper: str) -> None:
+    pytest.importorskip("pypandoc")
+    pytest.importorskip("typst")
+    from theory.paper import pdf, pictures
+
+    made = pdf.pdf(paper)
+    assert made.startswith(b"%PDF")
+    assert made == pdf.pdf(paper)
+    typeset = pdf.typeset(paper)
+    assert values.accepted("smollm2", "2", "border_wor", "1") in typeset
+    assert "upright(" not in typeset
+    for name in pictures.OWN:
+        assert f"]({name})" in paper
+    fractions = [str(step.passes) for step in pictures.steps()]
+    stored = (pictures.HERE / "tree_path.svg").read_text(encoding="utf-8")
+    assert all(fraction in stored for fraction in fractions)

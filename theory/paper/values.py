@@ -1,0 +1,272 @@
+"""The numbers and tables of the paper: read from validation/results, from the table of proofs, or computed here.
+
+The source names them as {{ name argument ... }}.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from spechub_lp import exact, optimum, samplers
+from spechub_lp._util.strict_json import read_json
+from spechub_lp.evaluate.evaluate import Evaluation
+from spechub_lp.evaluate.tally import Estimate, Tally
+from spechub_lp.report.text.evaluations import exactly_lossless
+from spechub_lp.report.text.markdown import markdown_table
+from spechub_lp.theorems import checks
+from theory.paper.assemble import PaperError
+from theory.proved import PROVED
+from theory.sabotage import TWINS
+
+RESULTS = Path(__file__).parents[2] / "validation" / "results"
+SOURCES = ("smollm2", "smollm2_more_drafts", "austen")
+POLICIES = {"iid": "iid", "without_replacement": "without\u00a0repl.", "hub": "hubs", "greedy": "hubs"}
+TREE_RULES = {
+    "border_path": "Border on a path", "Border node by node": "Border, node by node", "traversal": "traversal",
+    "rrs(w) node by node": "RRS(w)",
+}  # fmt: skip
+PAIRED = {
+    "rrs": "RRS", "rrsw": "RRSw", "traversal": "traversal", "border_wor": "Border, node by node",
+    "border_path": "Border on a path",
+}  # fmt: skip
+SHAPES = ("2^2", "2^3", "2^4", "2^5", "3^3", "3^4", "chain 4")
+SEEDS = 6
+
+
+def value(text: str) -> str:
+    """What stands for {{ text }}."""
+    name, *arguments = text.split()
+    if name not in VALUES:
+        raise PaperError(f"{{{{ {text} }}}}: there is no value {name}; there are {', '.join(VALUES)}")
+    return VALUES[name](*arguments)
+
+
+@cache
+def evaluation(source: str) -> Evaluation:
+    """One of the evaluations of captured rows."""
+    return Evaluation.read(_document(f"evaluation_{source}"))
+
+
+def accepted(source: str, k: str, rule: str, t: str) -> str:
+    """Mean acceptance."""
+    return f"{mean(source, float(t), _drafts(rule, k), 'acceptance', rule).mean:.4f}"
+
+
+def share(source: str, k: str, rule: str, t: str) -> str:
+    """Mean acceptance over the mean optimum of the rule's drafts, in per cent."""
+    policy = samplers.by_name(rule, int(k)).drafts.name
+    mine, best = (mean(source, float(t), int(k), *key) for key in (("acceptance", rule), ("optimum", policy)))
+    return f"{100 * mine.mean / best.mean:.1f} %"
+
+
+def positions(source: str) -> str:
+    return f"{evaluation(source).positions:,}"
+
+
+def vocabulary(source: str) -> str:
+    return f"{evaluation(source).vocabulary:,}"
+
+
+def acceptance_table(source: str, k: str, *rules: str) -> str:
+    """Acceptances, then optima, at every temperature."""
+    found = evaluation(source)
+    heads = ["", "drafts", *(f"T = {t:g}" for t in found.plan.temperatures)]
+    rows = []
+    for rule in rules:
+        sampler = samplers.by_name(rule, _drafts(rule, k))
+        cells = [mean(source, t, sampler.k, "acceptance", rule) for t in found.plan.temperatures]
+        rows.append([f"`{rule}`", _policy(sampler.drafts.name), *map(_cell, cells)])
+    for policy in ("iid", "without_replacement", "greedy"):
+        cells = [mean(source, t, int(k), "optimum", policy) for t in found.plan.temperatures]
+        rows.append(["optimum", _policy(policy), *map(_cell, cells)])
+    return "\n".join(markdown_table(heads, rows))
+
+
+def more_drafts_table(source: str, t: str, *rules: str) -> str:
+    """Acceptances and optima at one temperature, a column for each number of drafts."""
+    ks = evaluation(source).plan.ks
+    heads = ["", "drafts", *(f"k = {k}" for k in ks)]
+    rows = []
+    for rule in rules:
+        cells = [mean(source, float(t), _drafts(rule, str(k)), "acceptance", rule) for k in ks]
+        rows.append([f"`{rule}`", _policy(samplers.by_name(rule, 3).drafts.name), *map(_cell, cells)])
+    for policy in ("iid", "without_replacement", "greedy"):
+        cells = [mean(source, float(t), k, "optimum", policy) for k in ks]
+        rows.append(["optimum", _policy(policy), *map(_cell, cells)])
+    return "\n".join(markdown_table(heads, rows))
+
+
+def lossless() -> str:
+    """How many enumerated distributions keep the target, of how many."""
+    held, tried = map(sum, zip(*(exactly_lossless(evaluation(source)) for source in SOURCES), strict=True))
+    return f"{held:,} of {tried:,}"
+
+
+def lossless_audit(rule: str) -> str:
+    """How many rational instances of the audit keep the target, of how many."""
+    lines = [line for line in _document("audit")["lines"] if line["first"] and line["sampler"] == rule]
+    return f"{sum(line['lossless'] for line in lines):,} of {sum(line['instances'] for line in lines):,}"
+
+
+def certificates() -> str:
+    return f"{_document('audit')['certificates']:,}"
+
+
+def other_drafts_table() -> str:
+    """What other draft policies gain over drafts without replacement, Border on each."""
+    at = _document("other_drafts")["temperatures"]
+    names = {"border_adaptive": "greedy where $q$ is peaked", "border_tempered": "from a power of $q$"}
+    rows = [
+        [said, *(f"{row[name]['gain'][0]:+.4f} ± {row[name]['gain'][1]:.4f}" for row in at)]
+        for name, said in names.items()
+    ]
+    return "\n".join(markdown_table(["drafts", *(f"T = {row['T']:g}" for row in at)], rows))
+
+
+def tree_shares_table() -> str:
+    """What each rule reaches of the certified optimum of small trees, in per cent: the mean of the tables."""
+    rows = []
+    for (tokens, tree, policy, near), values in _tree_cases().items():
+        best = values["optimum"]
+        cells = [
+            f"{100 * sum(a / b for a, b in zip(values[rule], best, strict=True)) / len(best):.1f}"
+            for rule in TREE_RULES
+        ]
+        rows.append([tokens, _tree(tree), _policy(policy), near, f"{sum(best) / len(best):.4f}", *cells])
+    return "\n".join(markdown_table(["V", "tree", "drafts", "q", "optimum", *TREE_RULES.values()], rows))
+
+
+def tree_share(tokens: str, tree: str, policy: str, rule: str) -> str:
+    """One cell of that table, q far from p; underscores for the spaces of names."""
+    values = _tree_cases()[tokens, tree.replace("_", " "), policy, "far"]
+    mine, best = values[rule.replace("-", " ")], values["optimum"]
+    return f"{100 * sum(a / b for a, b in zip(mine, best, strict=True)) / len(best):.1f} %"
+
+
+def paired_table() -> str:
+    """Tokens a call on the same drafted trees, and the difference to RRSw."""
+    tally, t = _paired(), 1.0
+    rows = []
+    for shape in SHAPES:
+        cells = [_tree(shape)]
+        for rule in PAIRED:
+            mean, gain = tally.mean((t, shape, rule)), tally.difference((t, shape, rule), (t, shape, "rrsw"))
+            assert mean is not None
+            assert gain is not None
+            said = f"{1 + mean.mean:.2f}"
+            cells.append(said if rule == "rrsw" else f"{said} ({gain.mean:+.2f} ± {gain.half_width:.2f})")
+        rows.append(cells)
+    return "\n".join(markdown_table(["tree", *PAIRED.values()], rows))
+
+
+def paired_places() -> str:
+    return str(_paired().count((1.0, "2^2", "rrsw")))
+
+
+def paired_ternary() -> str:
+    return str(_paired().count((1.0, "3^3", "rrsw")))
+
+
+def gpu_table() -> str:
+    """Microseconds of the kernels in Triton at the largest vocabulary, by the number of rows."""
+    rows = [row for row in _document("gpu")["rows"] if f"{row['V']:,}" == gpu_vocabulary() and "triton" in row]
+    by = {(row["rule"], row["k"], row["B"]): row for row in rows}
+    sizes = sorted({row["B"] for row in rows})
+    heads = [f"{b} row{'s' * (b > 1)}{said}" for b in sizes for said in ("", ", rejected")]
+    table = [
+        [f"`{rule}`, k = {k}", *(f"{by[rule, k, b][way]:.0f}" for b in sizes for way in ("triton", "rejected"))]
+        for rule, k in sorted({(rule, k) for rule, k, _ in by}, key=lambda way: (not way[0].startswith("rrs"), way))
+    ]
+    return "\n".join(markdown_table(["", *heads], table))
+
+
+def gpu_card() -> str:
+    return str(_document("gpu")["card"])
+
+
+def gpu_vocabulary() -> str:
+    return f"{max(row['V'] for row in _document('gpu')['rows']):,}"
+
+
+def exactly(rule: str, p: str, q: str, k: str = "2") -> str:
+    """The acceptance of a rule on two written distributions, computed in rationals; it must be lossless."""
+    found = exact(samplers.by_name(rule, int(k)), p.split(","), q.split(","))
+    if not found.is_lossless:
+        raise PaperError(f"{rule} is not lossless on {p} and {q}")
+    return str(found.acceptance)
+
+
+def best(policy: str, p: str, q: str, k: str = "2") -> str:
+    """The optimum of a draft policy on two written distributions."""
+    return str(optimum(p.split(","), q.split(","), int(k), policy).alpha)
+
+
+def proved_table() -> str:
+    """What is proved in Rocq of each statement, and by which theorems."""
+    rows = []
+    for proved in PROVED:
+        files = [f"`{file}`: {', '.join(f'`{name}`' for name in names)}" for file, names in proved.rocq.items()]
+        rows.append([proved.statement, proved.extent, "; ".join(files), ", ".join(proved.checks)])
+    return "\n".join(markdown_table(["statement", "proved in Rocq", "theorems", "checked as"], rows))
+
+
+def checked_table(*ids: str) -> str:
+    """Statements that are checked in rationals, and the false ones beside them that the same search refutes."""
+    theorems, twins = ({theorem.id: theorem.statement for theorem in group} for group in (checks.ALL, TWINS))
+    rows = [[name, theorems[name], twins[name]] for name in ids]
+    return "\n".join(markdown_table(["", "checked in rationals", "the same search refutes"], rows))
+
+
+VALUES: dict[str, Callable[..., str]] = {
+    function.__name__: function
+    for function in (
+        accepted, share, positions, vocabulary, acceptance_table, more_drafts_table, lossless, lossless_audit,
+        certificates, other_drafts_table, tree_shares_table, tree_share, paired_table, paired_places, paired_ternary,
+        gpu_table, gpu_card, gpu_vocabulary, exactly, best, proved_table, checked_table,
+    )
+}  # fmt: skip
+
+
+@cache
+def _document(name: str) -> Any:
+    return read_json(RESULTS / f"{name}.json")
+
+
+@cache
+def _paired() -> Tally:
+    return Tally.read(_document("paired_trees_smollm2")["tally"])
+
+
+def mean(source: str, *key: Any) -> Estimate:
+    found = evaluation(source).tally.mean(key)
+    if found is None:
+        raise PaperError(f"{source} has not measured {key}")
+    return found
+
+
+def _drafts(rule: str, k: str) -> int:
+    return 1 if rule == "naive" else int(k)
+
+
+def _policy(name: str) -> str:
+    return POLICIES[name]
+
+
+def _cell(found: Estimate) -> str:
+    return str(found).replace(" ± ", "\u00a0±\u00a0")
+
+
+def _tree(name: str) -> str:
+    """The name of a shape, 2^3 as a formula."""
+    return f"${name}$" if "^" in name else name
+
+
+def _tree_cases() -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
+    """(V, tree, policy, far or near) -> rule -> a value for each random table, of the cases that are finished."""
+    cases: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
+    for key, found in _document("tree_rules").items():
+        if not key.startswith(("policy", "pruned")):
+            tokens, tree, policy, near, rule, _ = key.split(" | ")
+            cases.setdefault((tokens, tree, policy, near), {}).setdefault(rule, []).append(found)
+    return {case: rules for case, rules in cases.items() if len(rules.get("rrs(w) node by node", [])) == SEEDS}

@@ -1,0 +1,92 @@
+"""Which theorems in Rocq prove which statements of the pages: the one table that the paper and its test read.
+
+Each name is declared in its file, and stands behind `Print Assumptions` there, so that `make proofs` fails where it
+rests on an axiom.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+PRINTED = re.compile(r"^Print Assumptions (\w+)\.$", re.MULTILINE)
+
+
+class Proved(NamedTuple):
+    """What is proved of one statement."""
+
+    statement: str
+    """As the page calls it."""
+    extent: str
+    """What of it is proved, and for which sizes."""
+    rocq: dict[str, tuple[str, ...]]
+    """File -> names of theorems."""
+    checks: tuple[str, ...] = ()
+    """Theorems of spechub_lp.theorems.checks that test it in rationals."""
+
+
+PROVED = (
+    Proved(
+        "Value of the optimum, T1",
+        "any drafts, any size, both halves",
+        {"border/Duality.v": ("hall", "strong_duality", "strong_duality_full")},
+        ("T1",),
+    ),
+    Proved(
+        "A best prefix by $p/q$, T2",
+        "both kinds of drafts, any $k$",
+        {"border/Prefix.v": ("iid_prefix",), "border/WithoutReplacement.v": ("without_prefix",)},
+        ("T2",),
+    ),
+    Proved(
+        "Lemma 1",
+        "any drafts, any size",
+        {"border/Choose.v": ("verify_verdict", "verify_lossless", "verify_acceptance")},
+        ("T21",),
+    ),
+    Proved("Lemma 2", "any drafts, any size", {"border/Choose.v": ("verify_optimal", "chosen_le_hit")}, ("T21",)),
+    Proved(
+        "Lemma 3",
+        "both kinds of drafts, any $k$",
+        {"border/WithReplacement.v": ("iid_concave_hit",), "border/WithoutReplacement.v": ("without_concave_hit",)},
+        ("T21",),
+    ),
+    Proved("Lemma 4", "every concave $F$", {"border/Clip.v": ("greatest_prefix", "clipped")}, ("T21",)),
+    Proved("Theorem 3", "every concave $F$", {"border/Mixture.v": ("mixture",)}, ("T21",)),
+    Proved(
+        "Border's inequality",
+        "drafts of any kind: it is necessary and enough",
+        {"border/Duality.v": ("any_border",), "border/WithReplacement.v": ("iid_border",)},
+        ("T21",),
+    ),
+    Proved(
+        "Theorems 1 and 2, with replacement",
+        "any $k$, the rule included (earliest draft)",
+        {"border/WithReplacement.v": ("iid_optimal",)},
+        ("T21",),
+    ),
+    Proved(
+        "Theorems 1 and 2, two drafts without replacement",
+        "the rule included (formula for pairs)",
+        {"border/Pairs.v": ("pair_chooser", "pair_chosen", "pairs_optimal")},
+        ("T21",),
+    ),
+    Proved(
+        "Theorem 1, without replacement",
+        "any $k$: that rules for the blocks exist, not that hand-over is one",
+        {"border/Rules.v": ("rules_exist",), "border/WithoutReplacement.v": ("without_mixture", "without_optimal")},
+        ("T21",),
+    ),
+    Proved(
+        "A path verified as a block",
+        "lossless, any depth, $b$ a function of the path so far",
+        {"border/Block.v": ("reaches_mean", "block_lossless", "emits_total")},
+        ("T18",),
+    ),
+    Proved("T16, T17, T19, and the comparison in T18", "not in Rocq", {}, ("T16", "T17", "T18", "T19")),
+)
+
+
+def printed(file: str) -> list[str]:
+    """The theorems of a file whose assumptions `make proofs` looks at."""
+    return PRINTED.findall((HERE / file).read_text(encoding="utf-8"))
