@@ -69,8 +69,10 @@ class Claim(NamedTuple):
     --------
     >>> from spechub_lp import optimum
     >>> claim = check(optimum(["1/2", "1/2"], ["1/4", "3/4"]).certificate())
-    >>> claim.k, claim.alpha, claim.H
-    (2, Fraction(15, 16), frozenset({1}))
+    >>> claim
+    Claim(alpha=15/16, H={1}, k=2, iid, V=2)
+    >>> claim.alpha, claim.H
+    (Fraction(15, 16), frozenset({1}))
     """
 
     p: Row
@@ -79,6 +81,11 @@ class Claim(NamedTuple):
     k: int
     alpha: Fraction
     H: frozenset[int]
+
+    def __repr__(self) -> str:
+        drafts = self.drafts if isinstance(self.drafts, str) else "drafts as given"
+        members = ", ".join(map(str, sorted(self.H)))
+        return f"Claim(alpha={self.alpha}, H={{{members}}}, k={self.k}, {drafts}, V={len(self.p)})"
 
 
 class Contents(NamedTuple):

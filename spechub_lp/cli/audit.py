@@ -32,7 +32,7 @@ def audit(
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Audit the samplers: lossless or not, exactly; their acceptance; the certified optimum; the theorems.
+    """Audit every sampler: lossless, exactly, and how good. Beside it the certified optimum, and the theorems.
 
     Example: spechub-lp audit --instances 40 --positions 10 --rows 16 --json audit.json
     """

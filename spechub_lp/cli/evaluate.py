@@ -45,7 +45,7 @@ def evaluate(
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Evaluate samplers on captured distributions, at full vocabulary: acceptance beside the optimum of their drafts.
+    """Evaluate samplers on captured distributions. At full vocabulary; acceptance beside the optimum of their drafts.
 
     Example: spechub-lp evaluate validation/captured/smollm2.safetensors --temperatures 1 --k 2 --positions 64
     """

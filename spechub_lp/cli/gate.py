@@ -83,7 +83,7 @@ def gate(
         int | None, typer.Option(help="With --logits: tokens kept where the distribution is enumerated.")
     ] = None,
 ) -> None:
-    """Test somebody's verification rule against the exact distribution and the optimum.
+    """Gate a verification rule: lossless or not, how good. Compared with the exact distribution and the optimum.
 
     Exit codes: 0 pass, 1 biased (or below the acceptance asked for), 2 misuse, 3 inconclusive.
 

@@ -56,7 +56,7 @@ def gate_engine(
     markdown: Annotated[Path | None, typer.Option(help="Write the page as Markdown; - is stdout.")] = None,
     html: Html = None,
 ) -> None:
-    """Compare what a whole engine generates with drafts and without: the joint distribution, setting by setting.
+    """Gate a whole engine, with drafts against without. The joint distributions, setting by setting.
 
     Exit codes: 0 pass, 1 biased, 2 misuse, 3 inconclusive.
 

@@ -37,7 +37,7 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
-    """Write the first files of your own rule or kernel: the code, its test, a workflow for CI.
+    """Write first files of your own: code, test, workflow. Of a rule (sampler), a kernel, or of CI alone.
 
     Example: spechub-lp init kernel my_kernel --out project
     """

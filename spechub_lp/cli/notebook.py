@@ -31,7 +31,7 @@ def notebook(
     port: Annotated[int | None, typer.Option(help="Port of the server; a free one by default.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no browser; the address is printed.")] = False,
 ) -> None:
-    """Open a notebook that comes with the package: one question each, with sliders.
+    """Open a notebook that comes with the package. One question each, with sliders.
 
     Example: spechub-lp notebook hub
     """

@@ -30,7 +30,7 @@ def sample(
     normalize: Normalize = False,
     json: Json = None,
 ) -> None:
-    """Draw from a sampler and show what came out beside its exact distribution.
+    """Draw from a sampler, beside its exact distribution.
 
     Exit code 1: biased, exactly; or the draws do not fit (a right draw fails so in one run of a million at most).
 

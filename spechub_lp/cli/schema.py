@@ -21,7 +21,7 @@ def schema(
     ],
     version: Annotated[int | None, typer.Option(help="Version of the schema; the newest by default.")] = None,
 ) -> None:
-    """Print the JSON Schema (draft 2020-12) of what a command writes with --json, or of a kind of file that is read.
+    """Print the JSON Schema of what is written with --json. Or that of a kind of file that is read (draft 2020-12).
 
     Example: spechub-lp schema solve
     """

@@ -31,7 +31,7 @@ def solve(
     normalize: Normalize = False,
     json: Json = None,
 ) -> None:
-    """Solve for the optimum by every method, with sizes and times, and write its certificate.
+    """Find the best acceptance, and write down its proof. Every method solves for it, with sizes and times.
 
     Example: spechub-lp solve --p 0,1/5,4/5 --q 3/5,3/10,1/10 --drafts iid --full --certificate optimum.json
 

@@ -19,7 +19,7 @@ def tiny_pair(
     own_tokens: Annotated[bool, typer.Option("--own-tokens", help="Give the draft another tokenizer.")] = False,
     layers: Annotated[int, typer.Option(help="Layers of both models; an early exit needs two.")] = 1,
 ) -> None:
-    """Write a target and a draft of a few thousand weights that any engine loads, and their exact distributions.
+    """Write a pair of tiny models for gate-engine. Any engine loads them; their exact distributions are beside them.
 
     Example: spechub-lp tiny-pair --out pair --vocabulary 4 --distance 0.2
     """

@@ -1,6 +1,6 @@
 """Two reports of the gate, an old one and a new one: what changed, and whether something got worse."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -21,8 +21,8 @@ class Effect(StrEnum):
     """What a change means."""
 
     BETTER = "better"
-    WORSE = "WORSE"
-    OTHER = ""
+    WORSE = "worse"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Change:
     Examples
     --------
     >>> Change("verdict", "pass", "biased", Effect.WORSE).effect.value
-    'WORSE'
+    'worse'
     """
 
     what: str
@@ -59,6 +59,8 @@ class ReportChanges(Tabular):
     """Problems that both reports measured."""
     inconclusive: bool = False
     """Whether the new run says neither yes nor no where the old one said yes."""
+    unit: str = "problem"
+    """What was compared, in a word: problems of the gate, or checks of a whole engine."""
 
     @property
     def worse(self) -> list[Change]:
@@ -75,13 +77,13 @@ class ReportChanges(Tabular):
     @property
     def verdict(self) -> str:
         """A line that says it."""
-        number = len(self.worse)
+        number, compared = len(self.worse), f"{_count(self.compared, self.unit)} compared"
         match self.exit_code:
             case 0:
-                return f"no worse: {self.engine}, {_count(len(self.changes))}, {self.compared} problems compared"
+                return f"no worse: {self.engine}, {_count(len(self.changes))}, {compared}"
             case 3:
                 return f"INCONCLUSIVE: {self.engine} passed before, and the new run could not tell"
-        return f"WORSE: {self.engine}, {_count(number)} for the worse, {self.compared} problems compared"
+        return f"WORSE: {self.engine}, {_count(number)} for the worse, {compared}"
 
     def __repr__(self) -> str:
         word = {0: "no worse", 1: "WORSE", 3: "INCONCLUSIVE"}[self.exit_code]
@@ -93,7 +95,13 @@ class ReportChanges(Tabular):
     def as_rows(self) -> list[dict[str, Any]]:
         """Return the changes, those for the worse first."""
         rows = sorted(self.changes, key=lambda change: change.effect is not Effect.WORSE)
-        return [{"": c.effect.value, "what": c.what, "before": c.before, "after": c.after} for c in rows]
+        shown = {Effect.WORSE: "WORSE", Effect.BETTER: "better", Effect.OTHER: ""}
+        return [{"": shown[c.effect], "what": c.what, "before": c.before, "after": c.after} for c in rows]
+
+    def document(self) -> dict[str, Any]:
+        """Return the changes as JSON."""
+        fields = ("verdict", "exit_code", "engine", "compared", "inconclusive")
+        return {name: getattr(self, name) for name in fields} | {"changes": [asdict(c) for c in self.changes]}
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> ReportChanges:
@@ -116,11 +124,13 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> ReportChanges:
     >>> [(c.what, c.after) for c in changes(old, old | {"problems": [row | {"acceptance": 0.8}]}).changes]
     [("accepts on 'ties'", '0.8')]
     """
-    found = [*_runs(old, new), *_verdict(old, new), *_findings(old, new)]
+    found = [*_runs(old, new), *status_change(old, new), *_findings(old, new)]
     before, after = ({row["problem"]: row for row in report["problems"]} for report in (old, new))
     both = [name for name in before if name in after]
+    proved = [{f.get("problem") for f in report["findings"] if f["proof"]} for report in (old, new)]
     for name in both:
-        found += _problem(name, before[name], after[name])
+        lossy = [name in some or is_lossy(row[name]) for some, row in zip(proved, (before, after), strict=True)]
+        found += _problem(name, before[name], after[name], *lossy)
     gone, added = ([name for name in some if name not in both] for some in (before, after))
     if gone:
         named = ", ".join(map(repr, gone[:NAMED])) + (", ..." if len(gone) > NAMED else "")
@@ -129,6 +139,29 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> ReportChanges:
         found.append(Change("problems not measured before", "0", f"{len(added)}"))
     unsure = (old.get("status"), new.get("status")) == (Status.PASS, Status.INCONCLUSIVE)
     return ReportChanges(str(new.get("engine", "?")), tuple(found), len(both), unsure)
+
+
+def is_lossy(row: dict[str, Any]) -> bool:
+    """Tell whether a problem's exact output distribution is not the target.
+
+    What a lossy rule accepts is nothing to hold others to.
+
+    Parameters
+    ----------
+    row
+        Of a report's problems.
+
+    Returns
+    -------
+    bool
+        False where only draws are known.
+
+    Examples
+    --------
+    >>> is_lossy({"level": 1, "distance": 0.19}), is_lossy({"level": 2, "distance": 0.19})
+    (True, False)
+    """
+    return bool(row["level"] == Level.EXACT and row.get("distance", 0) > EXACTLY)
 
 
 def _runs(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
@@ -148,12 +181,29 @@ def _runs(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     return found
 
 
-def _verdict(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+def status_change(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """Return the change of the verdict on the whole, if it changed.
+
+    Parameters
+    ----------
+    old, new
+        Reports of gate or of gate-engine, as JSON.
+
+    Returns
+    -------
+    list of Change
+        One at most.
+
+    Examples
+    --------
+    >>> [change.after for change in status_change({"status": "pass"}, {"status": "biased"})]
+    ['biased']
+    """
     before, after = (Status(report["status"]) for report in (old, new))
     if before == after:
         return []
     worse = ORDER.index(after) > ORDER.index(before)
-    return [Change("verdict", before, after, Effect.WORSE if worse else Effect.BETTER)]
+    return [Change("verdict", str(before), str(after), Effect.WORSE if worse else Effect.BETTER)]
 
 
 def _findings(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
@@ -165,11 +215,11 @@ def _findings(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         if was is None or (finding["proof"] and not was["proof"]):
             said = "" if was is None else "did not fail"
             effect = Effect.WORSE if finding["proof"] else Effect.OTHER
-            found.append(Change(_named(finding), said, finding["message"], effect))
+            found.append(Change(_named(finding), said, _message(finding), effect))
     for key, finding in before.items():
         if key not in after:
             effect = Effect.BETTER if finding["proof"] else Effect.OTHER
-            found.append(Change(_named(finding), finding["message"], "gone", effect))
+            found.append(Change(_named(finding), _message(finding), "gone", effect))
     return found
 
 
@@ -182,14 +232,25 @@ def _named(finding: dict[str, Any]) -> str:
     return f"finding: {finding['kind']}{where}"
 
 
-def _problem(name: str, old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """Acceptance and distance of a problem, where they differ by more than rounding and draws."""
+def _message(finding: dict[str, Any]) -> str:
+    """Without the place, which stands before it."""
+    return str(finding["message"]).removeprefix(f"on {finding.get('problem')!r} ")
+
+
+def _problem(name: str, old: dict[str, Any], new: dict[str, Any], old_lossy: bool, new_lossy: bool) -> list[Change]:
+    """Acceptance and distance of a problem, where they differ by more than rounding and draws.
+
+    Accepting less than a lossy rule is not worse, and accepting more by being lossy is not better.
+    """
     exact = old["level"] == new["level"] == Level.EXACT
     found = []
     if None not in (old["acceptance"], new["acceptance"]):
         slack = EXACTLY if exact else 2 * (old["bound"] + new["bound"])
         if abs(new["acceptance"] - old["acceptance"]) > slack:
-            effect = Effect.WORSE if new["acceptance"] < old["acceptance"] else Effect.BETTER
+            less = new["acceptance"] < old["acceptance"]
+            effect = Effect.WORSE if less else Effect.BETTER
+            if old_lossy if less else new_lossy:
+                effect = Effect.OTHER
             found.append(Change(f"accepts on {name!r}", f"{old['acceptance']:.6g}", f"{new['acceptance']:.6g}", effect))
     if exact and abs(new["distance"] - old["distance"]) > EXACTLY:
         effect = Effect.WORSE if new["distance"] > old["distance"] else Effect.BETTER
@@ -200,5 +261,5 @@ def _problem(name: str, old: dict[str, Any], new: dict[str, Any]) -> list[Change
     return found
 
 
-def _count(number: int) -> str:
-    return f"{number} change{'s' * (number != 1)}"
+def _count(number: int, what: str = "change") -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from spechub_lp._util.strict_json import read_json, sealed
+from spechub_lp._util.strict_json import check, read_json, sealed
+from spechub_lp.errors import SpecHubError
+from spechub_lp.gate.report_changes import EXACTLY, is_lossy
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.report import schemas
 
@@ -88,8 +90,71 @@ def read_report(path: str | Path, whole: bool = False) -> dict[str, Any]:
     return document
 
 
+def read_reports(old: str | Path, new: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read two reports of gate, or two of gate-engine, whole.
+
+    Parameters
+    ----------
+    old, new
+        The files.
+
+    Returns
+    -------
+    dict, dict
+        The documents.
+
+    Raises
+    ------
+    SpecHubError
+        One is no such report, or they are of different commands.
+
+    Examples
+    --------
+    >>> read_reports("no_such_report.json", "now.json")
+    Traceback (most recent call last):
+        ...
+    spechub_lp.errors.SpecHubError: cannot read no_such_report.json: No such file or directory
+    """
+    first, second = (_read_report(path) for path in (old, new))
+    commands = [is_of_engine(document) for document in (first, second)]
+    if commands[0] != commands[1]:
+        of = ["gate-engine" if engine else "gate" for engine in commands]
+        raise SpecHubError(f"{old} is a report of {of[0]} and {new} one of {of[1]}; give two of the same command")
+    return first, second
+
+
+def is_of_engine(document: dict[str, Any]) -> bool:
+    """Tell whether a document is a report of gate-engine.
+
+    Parameters
+    ----------
+    document
+        As `read_reports` has it.
+
+    Returns
+    -------
+    bool
+        By its field `schema`.
+
+    Examples
+    --------
+    >>> is_of_engine({"schema": "spechub-gate-engine-1"})
+    True
+    """
+    return str(document.get("schema")).startswith("spechub-gate-engine-")
+
+
+def _read_report(path: str | Path) -> dict[str, Any]:
+    hint = "give the --json of an earlier run of gate or gate-engine"
+    document = read_json(path, {"type": "object"}, hint)
+    if not is_of_engine(document):
+        return read_report(path, whole=True)
+    check(document, {**schemas.of("gate-engine"), "additionalProperties": True}, str(path), hint)
+    return dict(document)
+
+
 def compare(report: Report, baseline: dict[str, Any], path: str) -> None:
-    """Add a finding for every problem that accepts less than it did in the baseline report.
+    """Add a finding for every problem that accepts less than it did in the baseline report, where that was lossless.
 
     Parameters
     ----------
@@ -115,7 +180,9 @@ def compare(report: Report, baseline: dict[str, Any], path: str) -> None:
         old = before.get(row.problem)
         if old is None or old["acceptance"] is None or not row.acceptance >= 0:
             continue  # draws of a tree measure its output, not its acceptance
-        slack = 1e-6 if row.level == old["level"] == Level.EXACT else 2 * (row.bound + old["bound"])
+        if is_lossy(old):
+            continue
+        slack = EXACTLY if row.level == old["level"] == Level.EXACT else 2 * (row.bound + old["bound"])
         if row.acceptance < old["acceptance"] - slack:
             message = (
                 f"on {row.problem!r} it accepts {row.acceptance:.6g}; the baseline {path} has {old['acceptance']:.6g}"

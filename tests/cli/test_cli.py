@@ -172,6 +172,12 @@ def test_help_has_an_example() -> None:
         assert "Example: spechub-lp" in done.stdout
 
 
+def test_the_list_of_commands_cuts_no_sentence_short() -> None:
+    listed = run("--help").stdout.partition("Commands:")[2]
+    assert len(re.findall(r"^  [a-z]", listed, re.M)) > 10
+    assert "..." not in listed
+
+
 def test_bad_values_are_named_in_one_line() -> None:
     for args, message in [
         (["slove"], "error: no such command 'slove'. Did you mean 'solve'? (see "),

@@ -15,9 +15,9 @@ PACKAGE = Path(spechub_lp.__file__).parent
 JOURNEY = """
 errors  typing  certificate  rocq  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum
 samplers  exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate
-decoding  audit  gate.clock  gate.settings  gate.results  gate.waivers  gate.serialize  gate.protocols  gate.coverage
-gate.noise  gate.search  gate.problems  gate.engines  gate.statistics  gate.checks  gate.processors  gate.adapters
-gate.source  gate.generation  gate  report  plot  compare
+decoding  audit  gate.clock  gate.settings  gate.results  gate.waivers  gate.report_changes  gate.serialize
+gate.protocols  gate.coverage  gate.noise  gate.search  gate.problems  gate.engines  gate.statistics  gate.checks
+gate.processors  gate.adapters  gate.source  gate.generation  gate  report  plot  compare
 testing.pytest_plugin
 gate.pytest_plugin  testing  cli
 """.split()  # noqa: SIM905

@@ -27,8 +27,8 @@ from spechub_lp.report.html.page import page
 PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
 COMMANDS = [line.split() for line in re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)]
 """A command for each kind of document, as the page has it."""
-WITH_MODELS = {"capture", "gate-engine"}
-"""A model that is an extra of 93 MB, a pair that is to be made: other tests have small ones."""
+MADE_OTHERWISE = {"capture", "gate-engine", "compare-reports"}
+"""A model that is an extra of 93 MB, a pair that is to be made: other tests have small ones; two reports."""
 
 P, Q = "0,1/5,4/5", "3/5,3/10,1/10"
 
@@ -59,7 +59,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("documents")
     (folder / "json_engine.py").write_text(ENGINE)
     (folder / "validation").symlink_to(ROOT / "validation")
-    made = {words[0]: [document(*words[:-2], cwd=folder)] for words in COMMANDS if words[0] not in WITH_MODELS}
+    made = {words[0]: [document(*words[:-2], cwd=folder)] for words in COMMANDS if words[0] not in MADE_OTHERWISE}
     product = ("--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
     biased = ("--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 10)
     made["solve"] += [
@@ -71,6 +71,9 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         document("sample", *biased, cwd=folder, code=1),
     ]
     made["gate"] += [document("gate", "json_engine:biased", "--k", 1, cwd=folder, code=1)]
+    (folder / "base.json").write_text(json.dumps(made["gate"][0]))
+    (folder / "now.json").write_text(json.dumps(made["gate"][1]))
+    made["compare-reports"] = [document("compare-reports", "base.json", "now.json", cwd=folder, code=1)]
     few = ("--sampler", "rrs", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1)
     made["audit"] += [document("audit", *few, cwd=folder)]
     rows = stored(folder / "rows")

@@ -23,6 +23,7 @@ from spechub_lp.gate.generation import results as generation
 from spechub_lp.gate.problems.captured_rows import CapturedTree
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.processors.requests import Requests
+from spechub_lp.gate.report_changes import Change, ReportChanges
 from spechub_lp.optimum.compare import Solutions, Solve
 from spechub_lp.report import schemas
 from spechub_lp.samplers.base import Sampler
@@ -76,6 +77,8 @@ TOLD = [
         {field.name: f"limits.{field.name}" for field in fields(exact.Limits)},
         kept=frozenset({"settings", "jobs", "checks", "plain", "remote"}),
     ),
+    Told("compare-reports", "", ReportChanges, kept=frozenset({"unit"})),
+    Told("compare-reports", "changes.items", Change),
     Told("gate-case", "$defs.on_a_node.problem", Problem, written={"explored": int}),  # absent for None
     Told("gate-case", "$defs.on_a_tree.tree_problem", CapturedTree),
     Told("gate-case", "$defs.requests.requests", Requests),

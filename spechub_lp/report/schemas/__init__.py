@@ -9,7 +9,9 @@ from typing import Any
 from spechub_lp._util.strict_json import load_schema
 from spechub_lp.errors import SpecHubError, UnknownName
 
-DOCUMENTS = ("audit", "solve", "check-certificate", "sample", "gate", "gate-engine", "evaluate", "capture")
+DOCUMENTS = (
+    "audit", "solve", "check-certificate", "sample", "gate", "gate-engine", "compare-reports", "evaluate", "capture",
+)  # fmt: skip
 """Commands that write a JSON document, each with a schema in report/schemas/."""
 
 TREES = ("solve-tree", "check-tree")
@@ -20,8 +22,8 @@ FILES = ("manifest", "rows", "gate-case", "tiny-pair")
 rows, of `gate --rerun`, and of a pair of tiny models."""
 
 VERSIONS = {
-    **dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "gate-engine": 1, "gate-case": 2, "manifest": 1,
-    "rows": 1, "tiny-pair": 1,
+    **dict.fromkeys(DOCUMENTS, 2), **dict.fromkeys(TREES, 1), "gate-engine": 1, "compare-reports": 1, "gate-case": 2,
+    "manifest": 1, "rows": 1, "tiny-pair": 1,
 }  # fmt: skip
 """The newest version of each schema."""
 

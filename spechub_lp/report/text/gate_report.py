@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from spechub_lp.gate.results import Evidence, Finding, Kind, Report, Row, Status
+from spechub_lp.gate.results import Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
 COVERED = "What was covered, what was not, what could still be wrong"
@@ -242,7 +242,7 @@ def counted_line(rows: list[Row]) -> str:
 
 
 def measured_line(report: Report) -> str:
-    """Say in a line what was measured on the problems of a run.
+    r"""Say in a line what was measured on the problems of a run.
 
     Parameters
     ----------
@@ -252,25 +252,37 @@ def measured_line(report: Report) -> str:
     Returns
     -------
     str
-        The largest distance, and the acceptance that is furthest below its optimum; "" where nothing was measured.
+        The largest distance and where it is, what was computed apart from what was drawn, and the acceptance that is
+        furthest below its optimum; "" where nothing was measured.
 
     Examples
     --------
     >>> report = Report("mymodule:verify", "node", "iid", 2)
     >>> report.rows.append(Row("ties", 1, distance=0.0, bound=0.0, acceptance=0.8, optimum=0.9))
-    >>> measured_line(report)
-    "1 problem: at most 0 away from the target; furthest below the optimum on 'ties': it accepts 0.8000 of 0.9000"
+    >>> print(measured_line(report).replace("; ", ";\n"))
+    1 problem: at most 0 away from the target (on 'ties');
+    furthest below the optimum on 'ties': it accepts 0.8000 of 0.9000
     """
     if not report.rows:
         return ""
-    line = f"{_count(len(report.rows), 'problem')}: at most {report.distance:.3g} away from the target"
-    compared = [row for row in report.rows if row.acceptance >= 0 and row.optimum > 0]
-    if not compared:
-        return line
-    row = max(compared, key=lambda row: row.optimum - row.acceptance)
-    return (
-        f"{line}; furthest below the optimum on {row.problem!r}: it accepts {row.acceptance:.4f} of {row.optimum:.4f}"
-    )
+    computed = [row for row in report.rows if row.level <= Level.EXACT]
+    drawn = [row for row in report.rows if row.level > Level.EXACT]
+    parts = [_furthest(computed)] if computed else []
+    if drawn:
+        most = max(drawn, key=lambda row: row.bound)
+        by_draws = f"{_count(len(drawn), 'problem')} by draws: at most {most.bound:.3g} away"
+        parts.append(f"{by_draws} (on {most.problem!r}, where the frequencies are {most.distance:.3g} away)")
+    compared = [row for row in report.rows if row.optimum > row.acceptance >= 0]
+    if compared:
+        row = max(compared, key=lambda row: row.optimum - row.acceptance)
+        accepts = f"it accepts {row.acceptance:.4f} of {row.optimum:.4f}"
+        parts.append(f"furthest below the optimum on {row.problem!r}: {accepts}")
+    return "; ".join(parts)
+
+
+def _furthest(computed: list[Row]) -> str:
+    row = max(computed, key=lambda row: row.distance)
+    return f"{_count(len(computed), 'problem')}: at most {row.distance:.3g} away from the target (on {row.problem!r})"
 
 
 def shown(report: Report, most: int = 6) -> list[Finding]:

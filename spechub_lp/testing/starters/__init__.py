@@ -137,7 +137,8 @@ def _module(name: str) -> str:
 def _engine(name: str | None) -> str:
     module, colon, thing = (name or "").partition(":")
     if not colon or not all(part.isidentifier() and not iskeyword(part) for part in [thing, *module.split(".")]):
-        raise SpecHubError(f"files for CI need the verifier as module:object, such as my_kernel:verify, not {name!r}")
+        not_that = f", not {name!r}" if name else ""
+        raise SpecHubError(f"files for CI need the verifier as module:object, such as my_kernel:verify{not_that}")
     return f"{module}:{thing}"
 
 
