@@ -13,7 +13,7 @@ from gate_chains import by_cdf
 from node_rules import left_over
 
 from spechub_lp.drafts import by_name
-from spechub_lp.gate.checks.streams import nearly_sure, recycled
+from spechub_lp.gate.checks.streams import few_seeds, nearly_sure, never_accepted, recycled
 from spechub_lp.gate.engines.node import Emitted1, NodeEngine
 from spechub_lp.gate.problems.node import Problem, problems
 from spechub_lp.gate.search.thresholds import Explorer
@@ -107,6 +107,29 @@ def test_recycled_noise_is_seen_on_fresh_drafts_and_fresh_noise_is_not() -> None
     problem = nearly_sure(by_name("iid"), 1)
     assert recycled(NodeEngine(Pooled(10**6)), problem, 1e-6, float("inf")) is None
     assert recycled(NodeEngine(Pooled(700)), problem, 1e-6, float("inf"))
+
+
+def seeded(seeds: int) -> NodeEngine:
+    """Right under fresh noise, and over all seeds nearly right, however few there are."""
+
+    def verify(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        noise, q = random.Random(random.randrange(seeds)), torch.atleast_2d(q)[0]
+        if noise.random() * q[drafts[0]] < p[drafts[0]]:
+            return drafts[0], 0
+        return by_cdf(left_over(p, q), noise.random()), -1
+
+    return NodeEngine(verify)
+
+
+@pytest.mark.parametrize("policy", ["iid", "without_replacement", "product", "hub"])
+def test_noise_from_few_seeds_repeats_its_outputs(policy: str) -> None:
+    random.seed(5)
+    assert few_seeds(seeded(500), never_accepted(by_name(policy), 2), 1e-9, math.inf) is not None
+
+
+def test_fresh_noise_repeats_its_outputs_as_often_as_chance_has_it() -> None:
+    random.seed(5)
+    assert few_seeds(seeded(2**60), never_accepted(by_name("iid"), 2), 1e-6, math.inf) is None
 
 
 PROBLEM = Problem("p", (0.25, 0.75), (0.5, 0.5), 1)

@@ -16,7 +16,17 @@ from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
 from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
-from spechub_lp.gate.checks.streams import RESEEDED, Stream, Watch, nearly_sure, recycled, watch
+from spechub_lp.gate.checks.streams import (
+    RESEEDED,
+    WIDE,
+    Stream,
+    Watch,
+    few_seeds,
+    nearly_sure,
+    never_accepted,
+    recycled,
+    watch,
+)
 from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.coverage.numbers import numbers
@@ -229,6 +239,8 @@ def _real(
         report.findings.append(Finding(level, kind, text, case=case, problem=w.problem.name))
     else:
         _recycled(engine, hardest[0], report, stream.alpha, deadline)
+    if not report.proved:
+        _seeded(engine, hardest[0], report, stream.alpha, now() + CHEAP_SHARE * settings.seconds)
     if stream.differs and not report.proved:
         text = f"on {stream.differs.problem.name!r}, {RESEEDED}, or fixed choices are made; draws decide"
         report.findings.append(not_controlled(text))
@@ -257,6 +269,20 @@ def _recycled(engine: NodeEngine, problem: Problem, report: Report, alpha: float
     if lag:
         text = f"outputs repeat themselves {lag} calls later (or at a divisor of that): the noise is recycled"
         case = node_case(problem, problem.tuples[0])
+        report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=case))
+
+
+def _seeded(engine: NodeEngine, problem: Problem, report: Report, alpha: float, deadline: float) -> None:
+    """Outputs that say much about the noise behind them, to see noise that is one of few sequences."""
+    problem = never_accepted(problem.drafts, problem.k)
+    found = few_seeds(engine, problem, alpha, deadline)
+    if found:
+        calls, tokens = found
+        text = (
+            f"{calls} calls put out {tokens} of {WIDE - problem.k - 1:,} equally likely tokens, too few for fresh noise: "
+            "it begins with one of few seeds"
+        )
+        case = node_case(problem, tuple(range(problem.k)))
         report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=case))
 
 

@@ -18,7 +18,7 @@ from spechub_lp.gate.engines.node import Emitted1, Failure, NodeEngine
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.search.thresholds import Distribution
 from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, distance_bound
-from spechub_lp.gate.statistics.tables import repeats
+from spechub_lp.gate.statistics.tables import EqualBet, repeats
 
 RESEEDED = (
     "its real noise does not give the distribution that the same code has under fresh noise: "
@@ -28,6 +28,10 @@ BLOCK = 200
 RECYCLED = 6000
 """Calls in which noise that comes round again is looked for."""
 LAGS = (2, 3, 4)
+WIDE = 4096
+"""Tokens among which an output says much about the noise behind it."""
+COUNTED = 3000
+"""Calls in which it is counted how often an output has come before."""
 SLACK = 1e-6
 """Mixed into a computed distribution before it is bet against, so that its own rounding is no proof."""
 
@@ -282,3 +286,74 @@ def recycled(engine: NodeEngine, problem: Problem, alpha: float, deadline: float
             break
         scores.append((outcome.token == top) - chance)
     return repeats(np.asarray(scores), np.full(len(scores), chance * (1 - chance)), alpha)
+
+
+def never_accepted(policy: DraftPolicy, k: int) -> Problem:
+    """Make a problem whose drafts have p = 0, and whose other tokens are many and equally likely.
+
+    Parameters
+    ----------
+    policy
+        How drafts are made.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    Problem
+        Of WIDE tokens, of which the first k + 1 are drafted.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> problem = never_accepted(IID(), 2)
+    >>> problem.p[:4] == (0, 0, 0, problem.p[-1]), problem.q[:4]
+    (True, (0.5, 0.25, 0.25, 0.0))
+    """
+    drafted, others = k + 1, WIDE - k - 1
+    q = (0.5, *[0.5 / k] * k, *[0.0] * others)
+    p = (*[0.0] * drafted, *[1 / others] * others)
+    return Problem("no draft can be accepted", p, (q,) * k if policy.different_drafters else q, k, policy)
+
+
+def few_seeds(engine: NodeEngine, problem: Problem, alpha: float, deadline: float) -> tuple[int, int] | None:
+    """Count how often an output has come before, and say so where it is too often for noise that is fresh.
+
+    Whatever a lossless engine keeps, its output is one of the V tokens of positive probability, all equally likely. So
+    it has come before with probability D / V, where D is the number of tokens that have. An engine that begins each call
+    with one of S seeds repeats itself sooner, however well its outputs follow p over all seeds.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problem
+        Its drafts are never accepted; see `never_accepted`.
+    alpha
+        The false-alarm rate.
+    deadline
+        When it must end, by `gate.clock.now`.
+
+    Returns
+    -------
+    tuple[int, int] or None
+        Calls, and how many tokens came; None where nothing speaks against fresh noise.
+
+    Examples
+    --------
+    >>> from spechub_lp.drafts import IID
+    >>> engine = NodeEngine(lambda p, q, drafts: (17, -1))
+    >>> few_seeds(engine, never_accepted(IID(), 1), 1e-6, deadline=float("inf"))
+    (6, 1)
+    """
+    drafts, tokens = tuple(range(problem.k)), np.count_nonzero(problem.p)
+    bet, seen = EqualBet(), set[int]()
+    for n in range(1, COUNTED + 1):
+        outcome = engine.real(problem, drafts)
+        if now() > deadline or not isinstance(outcome, Emitted1):
+            return None
+        bet.update(np.asarray([len(seen) / tokens]), np.asarray([outcome.token in seen]))
+        seen.add(outcome.token)
+        if bet.log_wealth > math.log(1 / alpha):
+            return n, len(seen)
+    return None

@@ -138,7 +138,9 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     if c.draws:
         claims = c.drawn is not None and report.status is Status.PASS
         least = f": distances above {c.drawn:.2g}" if claims else ""
-        rows.append(("real noise", f"{c.draws:,} calls against p{least}", "smaller ones" if least else ""))
+        seeds = "noise that begins each call with one of many seeds"
+        rest = f"smaller ones; {seeds}" if least else seeds
+        rows.append(("real noise", f"{c.draws:,} calls against p{least}", rest))
     if c.lines is not None and c.outcomes is not None:
         ran = f"{c.lines[0]} of {c.lines[1]} lines, {c.outcomes[0]} of {c.outcomes[1]} outcomes of conditions"
         rows.append(("its code", ran, "; ".join(c.unvisited[:MOST_UNVISITED]) + _more(c.unvisited)))
