@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, failure_on, node_case
 from spechub_lp.gate.checks.policy import MOST_CALLS, Look, second_look
@@ -23,12 +25,16 @@ from spechub_lp.gate.statistics.sequential import odds
 
 SHARE = 0.15
 """Of the time."""
+NEAR = 1e-4
+"""How far a target lies from another that a key of rounded numbers takes it for."""
 ALTERNATING = 6000
 """Calls on real noise, each on another problem than the one before."""
 
 
 def crossed(problems: Sequence[Problem]) -> list[Problem]:
     """Choose two problems of one vocabulary, and cross them: the target of each with the drafts of the other.
+
+    One more has a target that is NEAR that of the first, and the drafts of the first.
 
     Parameters
     ----------
@@ -38,7 +44,7 @@ def crossed(problems: Sequence[Problem]) -> list[Problem]:
     Returns
     -------
     list of Problem
-        Four, or none where no two fit.
+        Five, or none where no two fit.
 
     Examples
     --------
@@ -51,7 +57,19 @@ def crossed(problems: Sequence[Problem]) -> list[Problem]:
         return []
     b, a = found[0]
     swapped = [Problem(f"p of {x.name}, q of {y.name}", x.p, y.q, x.k, x.drafts) for x, y in ((a, b), (b, a))]
-    return [a, b, *swapped]
+    near = Problem(f"p near that of {a.name}", _moved(a), a.q, a.k, a.drafts)
+    return [a, b, *swapped, near]
+
+
+def _moved(problem: Problem) -> tuple[float, ...]:
+    """Move a little mass to an entry of the residual, if it can be so that three decimals do not show it."""
+    p, residual = problem.p, np.flatnonzero(problem.target > problem.drafted).tolist()
+
+    def moved(i: int, j: int) -> tuple[float, ...]:
+        return tuple(v + NEAR * (int(n == j) - int(n == i)) for n, v in enumerate(p))
+
+    tried = [moved(i, j) for i, j in itertools.product(range(len(p)), residual) if i != j and p[i] > NEAR]
+    return next((near for near in tried if np.array_equal(np.round(near, 3), np.round(p, 3))), tried[0])
 
 
 def _fit(a: Problem, b: Problem) -> bool:

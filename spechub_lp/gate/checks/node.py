@@ -279,8 +279,8 @@ def _seeded(engine: NodeEngine, problem: Problem, report: Report, alpha: float, 
     if found:
         calls, tokens = found
         text = (
-            f"{calls} calls put out {tokens} of {WIDE - problem.k - 1:,} equally likely tokens, too few for fresh noise: "
-            "it begins with one of few seeds"
+            f"{calls} calls put out {tokens} of {WIDE - problem.k - 1:,} equally likely tokens, too few for fresh "
+            "noise: it begins with one of few seeds"
         )
         case = node_case(problem, tuple(range(problem.k)))
         report.findings.append(Finding(Level.STREAM, Kind.KEPT_NOISE, text, case=case))

@@ -320,8 +320,8 @@ def few_seeds(engine: NodeEngine, problem: Problem, alpha: float, deadline: floa
     """Count how often an output has come before, and say so where it is too often for noise that is fresh.
 
     Whatever a lossless engine keeps, its output is one of the V tokens of positive probability, all equally likely. So
-    it has come before with probability D / V, where D is the number of tokens that have. An engine that begins each call
-    with one of S seeds repeats itself sooner, however well its outputs follow p over all seeds.
+    it has come before with probability D / V, where D is the number of tokens that have. An engine that begins each
+    call with one of S seeds repeats itself sooner, however well its outputs follow p over all seeds.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def few_seeds(engine: NodeEngine, problem: Problem, alpha: float, deadline: floa
     >>> from spechub_lp.drafts import IID
     >>> engine = NodeEngine(lambda p, q, drafts: (17, -1))
     >>> few_seeds(engine, never_accepted(IID(), 1), 1e-6, deadline=float("inf"))
-    (6, 1)
+    (3, 1)
     """
     drafts, tokens = tuple(range(problem.k)), np.count_nonzero(problem.p)
     bet, seen = EqualBet(), set[int]()

@@ -54,6 +54,17 @@ class CapByRow(Chain):
         return super().row(b, p, q, x[: 1 + b % 2], uniforms, last)
 
 
+@right("batch", "a row after a shorter one is cut at its length: a cap that does not look at tokens", k=1)
+class CapByNeighbour(Chain):
+    def verify(self, batch, uniforms, last):
+        lengths = (batch.token[:, 1:] >= 0).sum(1).tolist()
+        self.limit = [min(n, before) for n, before in zip(lengths, [lengths[0], *lengths[:-1]], strict=True)]
+        return super().verify(batch, uniforms, last)
+
+    def row(self, b, p, q, x, uniforms, last):
+        return super().row(b, p, q, x, uniforms, last)[: self.limit[b] + 1]
+
+
 @right("batch", "rows by block verification or token-wise, by their number", k=1)
 class MixedRows(Block):
     def row(self, b, p, q, x, uniforms, last):

@@ -114,22 +114,6 @@ class GreedyIsCatching(Chain):
         return torch.nn.functional.one_hot(p.argmax(1), p.shape[1]).double() if self.greedy else batch.p[b]
 
 
-@batched(
-    "accepted counts of a row after a shorter one are those of the shorter",
-    0.2,
-    "ragged batches",
-    seen="flash-attention #2779",
-)
-class ShorterNeighbour(Chain):
-    def verify(self, batch, uniforms, last):
-        lengths = (batch.token[:, 1:] >= 0).sum(1).tolist()
-        self.limit = [min(n, before) for n, before in zip(lengths, [lengths[0], *lengths[:-1]], strict=True)]
-        return super().verify(batch, uniforms, last)
-
-    def row(self, b, p, q, x, uniforms, last):
-        return super().row(b, p, q, x, uniforms, last)[: self.limit[b] + 1]
-
-
 @batched("a short row takes the bonus target of the row before", 0.2, "ragged batches", seen="vLLM #44006")
 class BonusOfTheRowBefore(Chain):
     def verify(self, batch, uniforms, last):
