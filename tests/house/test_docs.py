@@ -25,6 +25,7 @@ LOOKED_AT = (
     "docs/api/samplers.html",
     "theory/T11_promise/README.html",
     "theory/border/README.html",
+    "theory/paper/README.html",
     "spechub_lp/gate/README.html",
     "spechub_lp/gate/MUTANTS.html",
     "validation/results/report.html",

@@ -3,7 +3,7 @@
 The source names them as {{ name argument ... }}.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from spechub_lp.report.text.evaluations import exactly_lossless
 from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.theorems import checks
 from theory.paper.assemble import PaperError
-from theory.proved import PROVED
+from theory.proved import PROVED, unnamed
 from theory.sabotage import TWINS
 
 RESULTS = Path(__file__).parents[2] / "validation" / "results"
@@ -118,7 +118,7 @@ def other_drafts_table() -> str:
     at = _document("other_drafts")["temperatures"]
     names = {"border_adaptive": "greedy where $q$ is peaked", "border_tempered": "from a power of $q$"}
     rows = [
-        [said, *(f"{row[name]['gain'][0]:+.4f} ± {row[name]['gain'][1]:.4f}" for row in at)]
+        [said, *(f"{row[name]['gain'][0]:+.4f}\u00a0±\u00a0{row[name]['gain'][1]:.4f}" for row in at)]
         for name, said in names.items()
     ]
     return "\n".join(markdown_table(["drafts", *(f"T = {row['T']:g}" for row in at)], rows))
@@ -146,7 +146,7 @@ def tree_share(tokens: str, tree: str, policy: str, rule: str) -> str:
 
 def paired_table() -> str:
     """Tokens a call on the same drafted trees, and the difference to RRSw."""
-    tally, t = _paired(), 1.0
+    tally, t = paired(), 1.0
     rows = []
     for shape in SHAPES:
         cells = [_tree(shape)]
@@ -161,11 +161,11 @@ def paired_table() -> str:
 
 
 def paired_places() -> str:
-    return str(_paired().count((1.0, "2^2", "rrsw")))
+    return str(paired().count((1.0, "2^2", "rrsw")))
 
 
 def paired_ternary() -> str:
-    return str(_paired().count((1.0, "3^3", "rrsw")))
+    return str(paired().count((1.0, "3^3", "rrsw")))
 
 
 def gpu_table() -> str:
@@ -204,10 +204,8 @@ def best(policy: str, p: str, q: str, k: str = "2") -> str:
 
 def proved_table() -> str:
     """What is proved in Rocq of each statement, and by which theorems."""
-    rows = []
-    for proved in PROVED:
-        files = [f"`{file}`: {', '.join(f'`{name}`' for name in names)}" for file, names in proved.rocq.items()]
-        rows.append([proved.statement, proved.extent, "; ".join(files), ", ".join(proved.checks)])
+    rows = [[each.statement, each.extent, _theorems(each.rocq), ", ".join(each.checks)] for each in PROVED]
+    rows.append(["Steps on the way", "", _theorems(unnamed()), ""])
     return "\n".join(markdown_table(["statement", "proved in Rocq", "theorems", "checked as"], rows))
 
 
@@ -234,7 +232,8 @@ def _document(name: str) -> Any:
 
 
 @cache
-def _paired() -> Tally:
+def paired() -> Tally:
+    """The rules on the same drafted trees of SmolLM2."""
     return Tally.read(_document("paired_trees_smollm2")["tally"])
 
 
@@ -257,9 +256,13 @@ def _cell(found: Estimate) -> str:
     return str(found).replace(" ± ", "\u00a0±\u00a0")
 
 
+def _theorems(rocq: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"`{file}`: {', '.join(f'`{name}`' for name in names)}" for file, names in rocq.items())
+
+
 def _tree(name: str) -> str:
     """The name of a shape, 2^3 as a formula."""
-    return f"${name}$" if "^" in name else name
+    return f"${name}$" if "^" in name else name.replace(" ", "\u00a0")
 
 
 def _tree_cases() -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
