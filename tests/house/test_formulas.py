@@ -11,6 +11,19 @@ from places import ROOT
 from scripts.formulas import converted, is_formula, latex
 
 PAGES = sorted((ROOT / "theory").rglob("*.md"))
+OTHER_PAGES = [ROOT / "README.md", ROOT / "spechub_lp/gate/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+AS_TYPED = {
+    "README.md": {"[k, V]"},  # a shape
+    "certificate_format.md": {"q", "k"},  # fields of a document
+    "engine_transformers.md": {"4 drafts", "5 drafts", "min-p 0.2"},  # names of settings
+    "howto_gate.md": {"drafts = 3", "p"},  # an attribute, an argument
+    "howto_gate_engine.md": {"p"},  # the variable of the program above
+    "json.md": {"alpha", "H", "p", "q", "k"},  # fields of documents
+    "kernels.md": {"n = 0"},  # a field of what is returned
+    "comparison.md": {"from_1025"},  # the name of a test
+    "trees.md": {"2^3", "3,2,1"},  # arguments of a command
+}
+"""What looks like a formula on the pages beside the theory's, and is typed as it stands."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
@@ -22,6 +35,26 @@ def test_no_formula_is_left_in_backticks_and_all_become_mathml(page: Path) -> No
     for formula in formulas:
         assert not re.search(r"\\[^A-Za-z\s]", formula), f"{formula}: a forge takes the backslash for its own"
         assert "merror" not in ET.tostring(ET.fromstring(convert(formula)), encoding="unicode")
+
+
+def test_no_formula_of_the_other_pages_is_left_in_backticks() -> None:
+    left = {}
+    for page in OTHER_PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+        spans = {span for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text) if is_formula(span)}
+        if found := spans - AS_TYPED.get(page.name, set()):
+            left[page.name] = found
+    assert left == {}
+
+
+def test_what_was_read_of_a_source_stands_in_one_place() -> None:
+    """In the list of references; and other pages name a paper by its number there."""
+    for page in [
+        *OTHER_PAGES,
+        *(page for page in PAGES if page.name != "references.md" and page.parent.name != "paper"),
+    ]:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert not re.search(r"(could|can) not (be )?read|whose text|arXiv", text), page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
