@@ -12,14 +12,16 @@ LINK = re.compile(r'<a href="([^"#:]+\.md)"[^>]*>(.*?)</a>', re.S)
 def beside(said: mo.Html) -> mo.Html:
     """Let the links of a text open in a tab of their own, and put the pages themselves under it, to unfold.
 
-    A running notebook serves no other files, and a link that is followed in its own tab loses what was moved.
+    A notebook that runs on a server serves no other files: there a link becomes the name of the page and where it is.
 
     >>> shown = beside(mo.md("[T5](../theory/T5_never_without_replacement/README.md)")).text
     >>> 'target="_blank"' in shown, "marimo-accordion" in shown
     (True, True)
     """
     pages = {re.sub(r"<[^>]+>", "", name): NOTEBOOKS / path for path, name in LINK.findall(said.text)}
-    text = mo.Html(re.sub(r'<a href="(?!https?:|#)', '<a target="_blank" rel="noopener" href="', said.text))
+    served = mo.app_meta().mode in ("run", "edit")
+    linked = LINK.sub(_named, said.text) if served else said.text
+    text = mo.Html(re.sub(r'<a href="(?!https?:|#)', '<a target="_blank" rel="noopener" href="', linked))
     here = {" ".join(name.split()): path for name, path in pages.items() if path.is_file()}
     if not here:  # an installed package has the notebooks without the theory
         return text
@@ -27,6 +29,14 @@ def beside(said: mo.Html) -> mo.Html:
         f"Read {name} here": mo.md(without_links(path.read_text(encoding="utf-8"))) for name, path in here.items()
     }
     return mo.vstack([text, mo.accordion(unfolded, multiple=True)])
+
+
+def _named(link: re.Match[str]) -> str:
+    """What stands in a link's place on a server: where it leads outside, the link."""
+    path, name = link[1], link[2]
+    if path.startswith(("http:", "https:")):
+        return link[0]
+    return f"<b>{name}</b> (<code>{path.removeprefix('../')}</code>)"
 
 
 def without_links(page: str) -> str:

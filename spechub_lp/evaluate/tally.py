@@ -5,12 +5,16 @@ ratio of sums over documents, m = sum S_d / sum n_d, and its variance, to first 
 third edition, section 6.5; the cluster-robust variance of Liang and Zeger 1986 with the factor D / (D - 1)),
 
     D / (D - 1)  sum_d (S_d - m n_d)^2  /  (sum_d n_d)^2,        with Student's t of D - 1 degrees of freedom.
+
+Where mean and half-width h would leave what is possible, Wilson's score interval stands instead (J. Am. Stat. Assoc.
+22, 1927), for as many independent draws as would give this variance: m (1 - m) over it. With r = h^2 / (m (1 - m)) it
+goes from (m + r / 2 - sqrt(h^2 + r^2 / 4)) / (1 + r) to the same with a plus, and never leaves 0 to 1.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any, NamedTuple
 
 from spechub_lp._util.extras import extra
@@ -36,7 +40,7 @@ class Estimate(NamedTuple):
     3
     >>> print(Estimate(0.75, 0.125, 3, 0, 1)), print(Estimate(0.75, 3.65, 2, 0, 1))
     0.7500 ± 0.1250
-    0.7500 (95 %: 0 to 1)
+    0.7500 (95 %: 0.0078 to 0.9991)
     (None, None)
     """
 
@@ -46,14 +50,35 @@ class Estimate(NamedTuple):
     """Positions (or whatever was counted) that it is the mean of."""
     least: float = -inf
     most: float = inf
-    """What the mean can be: an interval of few documents may run beyond it, and is cut there."""
+    """What the mean can be: where half-width runs beyond it, the interval is Wilson's."""
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval, within what is possible; None of a single document."""
         if self.half_width is None:
             return None
-        return max(self.least, self.mean - self.half_width), min(self.most, self.mean + self.half_width)
+        if self.is_symmetric:
+            return self.mean - self.half_width, self.mean + self.half_width
+        return self._wilson(self.half_width)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether mean and half-width say it: they stay within what is possible."""
+        return self.half_width is None or (
+            self.least <= self.mean - self.half_width and self.mean + self.half_width <= self.most
+        )
+
+    def _wilson(self, half_width: float) -> tuple[float, float]:
+        """Wilson's interval; on a scale from 0 to 1, and back. At an end it is nothing but that end."""
+        scale = self.most - self.least
+        if not isfinite(scale):
+            return max(self.least, self.mean - half_width), min(self.most, self.mean + half_width)
+        m, h = (self.mean - self.least) / scale, half_width / scale
+        if not 0 < m < 1:
+            return self.mean, self.mean
+        r = h * h / (m * (1 - m))
+        low, high = ((m + r / 2 + sign * sqrt(h * h + r * r / 4)) / (1 + r) for sign in (-1, 1))
+        return self.least + scale * max(0.0, low), self.least + scale * min(1.0, high)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -64,7 +89,7 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         if self.half_width is None:
             return f"{self.mean:.4f}"
-        if self.least <= self.mean - self.half_width and self.mean + self.half_width <= self.most:
+        if self.is_symmetric:
             return f"{self.mean:.4f} ± {self.half_width:.4f}"
         low, high = (f"{end:.4f}".rstrip("0").rstrip(".") for end in self.interval or ())
         return f"{self.mean:.4f} (95 %: {low} to {high})"

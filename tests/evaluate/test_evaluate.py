@@ -24,7 +24,7 @@ from spechub_lp.drafts.tempered import Tempered
 from spechub_lp.errors import SpecHubError
 from spechub_lp.evaluate import measures
 from spechub_lp.evaluate.evaluate import Evaluation, Plan, evaluate
-from spechub_lp.evaluate.tally import Tally
+from spechub_lp.evaluate.tally import Estimate, Tally
 from spechub_lp.optimum.solve import optimum
 from spechub_lp.report.text.evaluations import markdown, sections
 from spechub_lp.samplers.base import Verdict
@@ -195,10 +195,25 @@ def test_an_interval_stays_within_what_is_possible() -> None:
             tally.add(document, column, value)
     share, gain, free = (known(tally.mean(column)) for column in columns)
     assert share.half_width == gain.half_width == free.half_width == pytest.approx(0.35 * 12.7062, rel=1e-4)
-    assert (share.interval, gain.interval) == ((0, 1), (-1, 1))
-    assert str(share) == "0.5500 (95 %: 0 to 1)"
-    assert share.reach == pytest.approx((0.55, 0.45))
+    assert str(share) == "0.5500 (95 %: 0.0037 to 0.9975)"
+    low, high = known(share.interval)
+    assert share.reach == pytest.approx((0.55 - low, high - 0.55))
+    for one, least, most in ((share, 0, 1), (gain, -1, 1)):
+        low, high = known(one.interval)
+        assert least < low < one.mean < high < most
     assert "±" in str(free)
+
+
+@pytest.mark.parametrize(("accepted", "draws"), [(1, 10), (3, 4), (49, 50), (2, 2)])
+def test_an_interval_that_would_leave_the_possible_is_wilsons(accepted: int, draws: int) -> None:
+    """That of so many independent draws, from its definition: the shares whose own error reaches to the one seen."""
+    mean, t = accepted / draws, 2.5
+    found = known(Estimate(mean, t * np.sqrt(mean * (1 - mean) / draws), draws, 0, 1).interval)
+    if accepted == draws:
+        assert found == (1, 1)
+        return
+    for end in found:
+        assert abs(mean - end) == pytest.approx(t * np.sqrt(end * (1 - end) / draws))
 
 
 def test_a_tally_survives_merging_pickling_and_json(result: Evaluation) -> None:

@@ -130,6 +130,17 @@ def test_a_link_opens_beside_the_notebook_and_the_page_inside_it() -> None:
     assert "accordion" not in reading.beside(mo.md("[T2](../theory/nowhere/README.md)")).text
 
 
+@pytest.mark.parametrize("mode", ["run", "edit"])
+def test_no_link_of_a_notebook_on_a_server_leads_to_a_file(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It serves none: the link would be dead."""
+    monkeypatch.setattr(mo, "app_meta", lambda: SimpleNamespace(mode=mode))
+    for notebook in NOTEBOOKS:
+        shown = reading.beside(mo.md(markdown(notebook)[-1])).text
+        assert not re.search(r'href="(?!https?:|#)', shown), notebook.name
+        assert links(notebook)[-1].removeprefix("../") in shown
+    assert 'href="https://example.org/a.md"' in reading.beside(mo.md("[out](https://example.org/a.md)")).text
+
+
 @each
 def test_no_notebook_needs_what_an_installed_package_has_not(notebook: Path) -> None:
     """The wheel has the package and the notebooks, not theory, tests and validation."""
