@@ -46,7 +46,9 @@ ROCQ = {
     "T4": ("dominance/Threshold.v",),
     "T7": ("dominance/Naive.v", "dominance/SpecHub.v", "border/Rejection.v", "border/KSeq.v"),
     "T8": ("dominance/Greedy.v",),
-    "T18": ("border/Block.v",),
+    "T16": ("trees/Loop.v",),
+    "T17": ("trees/Loop.v",),
+    "T18": ("border/Block.v", "trees/Path.v"),
     "T21": tuple(
         f"border/{name}.v"
         for name in (
@@ -55,8 +57,9 @@ ROCQ = {
         )
     ),
 }
-"""Theorem -> its proofs for every number of tokens. Two prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
-K-SEQ and target-only sampling are lossless; T18 that a path is lossless when it is verified as a block."""
+"""Theorem -> its proofs for every number of tokens. Three prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
+K-SEQ and target-only sampling are lossless; T17 that no lossless call accepts more than any prices say; T18 all for the
+rule that pools no siblings."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800
