@@ -102,9 +102,11 @@ PROVED = (
 
 
 def unnamed() -> dict[str, list[str]]:
-    """Files of theory/border with theorems of which the table names none."""
+    """Files of theory/border and theory/trees with theorems of which the table names none."""
     named = {file for proved in PROVED for file in proved.rocq}
-    files = [f"border/{file.name}" for file in sorted((HERE / "border").glob("*.v"))]
+    files = [
+        str(file.relative_to(HERE)) for folder in ("border", "trees") for file in sorted((HERE / folder).glob("*.v"))
+    ]
     return {file: printed(file) for file in files if file not in named and printed(file)}
 
 

@@ -15,6 +15,7 @@ INCLUDED = re.compile(r"^\[([^\]\n]*)\]\(([^)#\s]+\.md)(?:#([\w-]+))?\)$", re.MU
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 SECTION = re.compile(r"(?:(\]\()([^)#\s]+\.md)(\)), )?\bsection (\d+)")
 REFERENCE = re.compile(r"\[([Ss]ection)\]\((\S+?)\)")
+ABOUT_THE_SOURCE = re.compile(r"^(> .*\n)+\n", re.MULTILINE)
 VALUE = re.compile(r"\{\{ (.+?) \}\}")
 CAPTION = re.compile(r"^\*(Figure|Table): ", re.MULTILINE)
 OF_PAGES_ONLY = re.compile(r"^See it move: .*\n?", re.MULTILINE)
@@ -30,7 +31,8 @@ def assembled(values: Callable[[str], str]) -> str:
 
     `values` gives the text for what stands between {{ and }}.
     """
-    text = INCLUDED.sub(_section_of_a_page, SOURCE.read_text(encoding="utf-8"))
+    source = ABOUT_THE_SOURCE.sub("", SOURCE.read_text(encoding="utf-8"), count=1)
+    text = INCLUDED.sub(_section_of_a_page, source)
     text, titles = _numbered(text)
     text = _prose(text, lambda prose: REFERENCE.sub(lambda found: _by_number(found, titles), prose))
     text = _prose(text, lambda prose: LINK.sub(lambda found: found[1] + _inside(found[2], titles) + found[3], prose))
