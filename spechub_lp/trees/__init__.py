@@ -6,7 +6,8 @@ drafted tree, where the accepted path ends and which token is added behind it.
 
     node by node    a sampler at every node, from the root down (SpecInfer, Sequoia, SpecHub, Border, target-only)
     a path          chosen from the root down and verified as a block (`path.py`): block verification, Border, and the
-                    greedy choice among whole paths (`greedy_paths.py`)
+                    greedy choice among whole paths (`greedy_paths.py`); Border with a look at the children's
+                    children (`look_ahead.py`)
     leaves first    traversal verification (`traversal.py`)
 
 `tree_optimum` is the most that any lossless verifier can reach, with a certificate (`optimum.py`, theory/trees).
@@ -28,6 +29,7 @@ from spechub_lp.trees.decoding import (
 )
 from spechub_lp.trees.drafted import Drafted, Outcome, tabular
 from spechub_lp.trees.greedy_paths import GreedyPaths
+from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
 from spechub_lp.trees.path import Block, BorderPath, PathThenBlock
@@ -40,6 +42,7 @@ __all__ = [
     "Call",
     "Drafted",
     "GreedyPaths",
+    "LookAhead",
     "NodeByNode",
     "Outcome",
     "PathThenBlock",

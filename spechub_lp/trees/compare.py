@@ -19,6 +19,7 @@ from spechub_lp.trees.drafted import Model, Tokens
 from spechub_lp.trees.greedy_paths import GreedyPaths
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
+from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, paths
 from spechub_lp.trees.traversal import Traversal
@@ -164,6 +165,8 @@ def rules_for(shape: Shape, policy: DraftPolicy) -> Iterator[tuple[str, Any]]:
         if policy == IID() and shape == paths(len(shape.children), shape.depth):
             yield "greedy_paths", GreedyPaths()
         yield "traversal", Traversal(policy)
+        if any(len(node.children) == 2 and node.depth > 1 for node in _inner(shape)):
+            yield "look_ahead", LookAhead(policy)
     for sampler in ALL:
         if sampler.name not in ("two_step", "naive", "lp_table") and policy in sampler.own:
             rule = NodeByNode(sampler.name)

@@ -116,13 +116,17 @@ class PathThenBlock:
             w = _weight(tree, place, w, p, b)
         if any(tree.children[node] for node in place):
             raise SpecHubError(f"{len(u)} uniforms for a deeper tree; one for each level and two more are needed")
-        steps.append((place[0], w, tree.p[place[0]]))
-        at = u[0]
-        for node, passes, residual in reversed(steps):
-            if at < passes or node == 0:
-                return node, pick(as_float64(residual), u[1])
-            at = (at - float(passes)) / (1 - float(passes))  # what is left of u is uniform again
-        raise AssertionError("the root passes")
+        return _longest([*steps, (place[0], w, tree.p[place[0]])], u)
+
+
+def _longest(path: list[tuple[int, Any, Array]], u: Sequence[float]) -> tuple[int, int]:
+    """(last node accepted, token behind it) of a path of (node, probability to pass, distribution of the token)."""
+    at = u[0]
+    for node, passes, residual in reversed(path):
+        if at < passes or node == 0:
+            return node, pick(as_float64(residual), u[1])
+        at = (at - float(passes)) / (1 - float(passes))  # what is left of u is uniform again
+    raise AssertionError("the root passes")
 
 
 def _weight(tree: Drafted, place: Place, w: Any, p: Array, b: Array) -> Any:
@@ -213,15 +217,23 @@ class BorderPath(PathThenBlock):
         return self.drafts
 
     def choice(self, tree: Drafted, place: Place, w: Any) -> Choice:
+        return self._among(tree, place, self._mixture(tree, place, w))
+
+    def _mixture(self, tree: Drafted, place: Place, w: Any, seen: Any = None) -> Mixture:
+        """The mixture for the children of a place; `seen` is how they were drawn, where not as the rule draws."""
+        k, node = sum(len(tree.children[node]) for node in place), place[0]
+        level = tree.branching[node] is not None
+        return self._prepare(seen or self._rule(k).race, k, tree.p[node], tree.q[node], w, level)
+
+    def _among(self, tree: Drafted, place: Place, mixture: Mixture) -> Choice:
+        """The choice that a mixture makes."""
         children = [child for node in place for child in tree.children[node]]
         q = tree.q[place[0]]
         xp, tokens = array_namespace(q), [int(tree.tokens[child]) for child in children]
         x = xp.asarray([tokens], dtype=xp.int64, device=device(q))
-        rule = (Border if isinstance(self.drafts, IID) else BorderWor)(len(children))
-        level = tree.branching[place[0]] is not None
-        mixture = self._prepare(rule, tree.p[place[0]], q, w, level)
-        chosen, b = as_float64(rule.choose(mixture, x))[0], mixture.distribution[0]
-        if not (level and self.pooled and isinstance(self.drafts, IID)):
+        chosen = as_float64(self._rule(len(children)).choose(mixture, x))[0]
+        b = mixture.distribution[0]
+        if not self._pools(tree.branching[place[0]] is not None):
             return Choice(b, [((child,), chance) for child, chance in zip(children, chosen, strict=True)])
         places: dict[int, tuple[Place, Any]] = {}
         for child, token, chance in zip(children, tokens, chosen, strict=True):
@@ -229,17 +241,22 @@ class BorderPath(PathThenBlock):
             places[token] = ((*same, child), before + chance)
         return Choice(b, list(places.values()))
 
-    def _prepare(self, rule: Border, p: Array, q: Array, w: Any, level: bool) -> Mixture:
+    def _rule(self, k: int) -> Border:
+        return (Border if isinstance(self.drafts, IID) else BorderWor)(k)
+
+    def _pools(self, level: bool) -> bool:
+        """Whether equal siblings are one place."""
+        return level and self.pooled and isinstance(self.drafts, IID)
+
+    def _prepare(self, race: Any, k: int, p: Array, q: Array, w: Any, level: bool) -> Mixture:
         density = fairest_density if self.fairest and level else best_density
         weight = w if self.sub_target and level else w * 0 + 1
         if p.dtype == object:  # an enumeration meets the same distributions thousands of times
-            return _of_rationals(rule.race, rule.k, density, tuple(p), tuple(q), weight)
-        return preparation.prepare(rule.race, p[None], q[None], rule.k, density, p[:1] * 0 + weight)
+            return _of_rationals(race, k, density, tuple(p), tuple(q), weight)
+        return preparation.prepare(race, p[None], q[None], k, density, p[:1] * 0 + weight)
 
 
 @lru_cache(maxsize=4096)
-def _of_rationals(
-    race: DraftPolicy, k: int, density: Any, p: tuple[Any, ...], q: tuple[Any, ...], weight: Any
-) -> Mixture:
+def _of_rationals(race: Any, k: int, density: Any, p: tuple[Any, ...], q: tuple[Any, ...], weight: Any) -> Mixture:
     target, draft, left = (np.asarray([a], dtype=object) for a in (p, q, weight))
     return preparation.prepare(race, target, draft, k, density, left)

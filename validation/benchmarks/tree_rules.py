@@ -29,6 +29,7 @@ from spechub_lp.trees import (
     BorderPath,
     Drafted,
     GreedyPaths,
+    LookAhead,
     NodeByNode,
     Shape,
     Traversal,
@@ -68,6 +69,8 @@ def rules(policy: DraftPolicy, shape: Shape) -> Iterator[tuple[str, Any]]:
     """Every rule for these drafts, by the name of its column."""
     with_replacement = policy == IID()
     yield "border_path", BorderPath(policy)
+    if any(len(node.children) == 2 and node.depth > 1 for node in _inner(shape)):
+        yield "look_ahead", LookAhead(policy)
     if with_replacement:
         yield "not pooled", BorderPath(policy, pooled=False)
     yield "b as Border's", BorderPath(policy, fairest=False)
@@ -286,7 +289,7 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         if not key.startswith(("policy", "pruned")):
             means.setdefault(tuple(case), {}).setdefault(rule, []).append(value)
     columns = [
-        "best by siblings", "border_path", "not pooled", "b as Border's", "Border node by node", "greedy paths",
+        "best by siblings", "look_ahead", "border_path", "not pooled", "b as Border's", "Border node by node", "greedy paths",
         "traversal", "kseq node by node", "rrs(w) node by node",
     ]  # fmt: skip
     shares = []
