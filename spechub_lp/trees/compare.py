@@ -17,9 +17,9 @@ from spechub_lp.samplers import ALL
 from spechub_lp.trees.decoding import exact_call
 from spechub_lp.trees.drafted import Model, Tokens
 from spechub_lp.trees.greedy_paths import GreedyPaths
+from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.optimum import TreeOptimum, tree_optimum
-from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, paths
 from spechub_lp.trees.traversal import Traversal

@@ -289,8 +289,8 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         if not key.startswith(("policy", "pruned")):
             means.setdefault(tuple(case), {}).setdefault(rule, []).append(value)
     columns = [
-        "best by siblings", "look_ahead", "border_path", "not pooled", "b as Border's", "Border node by node", "greedy paths",
-        "traversal", "kseq node by node", "rrs(w) node by node",
+        "best by siblings", "look_ahead", "border_path", "not pooled", "b as Border's", "Border node by node",
+        "greedy paths", "traversal", "kseq node by node", "rrs(w) node by node",
     ]  # fmt: skip
     shares = []
     for where, values in means.items():
