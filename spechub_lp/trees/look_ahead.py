@@ -249,12 +249,11 @@ class Site:
 
     def _luckier(self, left: Known, right: Known) -> Iterator[tuple[Known, Any]]:
         """Each of two places with a block of its own, and the probability that it has it and is the luckier."""
-        sites = [self.rule.site(self.tree, known) for known in (left, right)]
-        blocks = [[(block, levels, *site.luck(block)) for block, levels in site.blocks()] for site in sites]
-        for known, own, others in ((left, *blocks), (right, *blocks[::-1])):
-            for block, levels, low, high in own:
-                ahead = sum(share * _before(low, high, first, end) for _, share, first, end in others)
-                yield known._replace(block=block), levels * ahead
+        own, others = (self.rule.site(self.tree, known) for known in (left, right))
+        for known, here, there in ((left, own, others), (right, others, own)):
+            for block, levels in here.blocks():
+                lucks = ((share, _before(*here.luck(block), *there.luck(other))) for other, share in there.blocks())
+                yield known._replace(block=block), levels * sum(share * before for share, before in lucks)
 
     @cached_property
     def looks(self) -> bool:
