@@ -90,13 +90,13 @@ class LookAhead(BorderPath):
     Examples
     --------
     >>> from spechub_lp import tree_optimum
-    >>> from spechub_lp.trees import exact_call, full, tabular
-    >>> model = tabular(lambda context: (["5/10", "3/10", "2/10"], ["1/10", "3/10", "6/10"]))
-    >>> calls = [exact_call(model, full(2, 2), rule) for rule in (BorderPath(), LookAhead())]
+    >>> from spechub_lp.trees import exact_call, levels, tabular
+    >>> model = tabular(lambda context: (["1/2", "3/10", "1/5"], ["1/5", "3/10", "1/2"]))
+    >>> calls = [exact_call(model, levels(2, 1), rule) for rule in (BorderPath(), LookAhead())]
     >>> [round(float(call.value), 4) for call in calls], calls[1].is_lossless
-    ([1.6949, 1.7156], True)
-    >>> round(float(tree_optimum(model, full(2, 2)).value), 4)
-    1.7219
+    ([1.6786, 1.7444], True)
+    >>> round(float(tree_optimum(model, levels(2, 1)).value), 4)
+    1.7609
     """
 
     name = "look_ahead"
