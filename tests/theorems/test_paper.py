@@ -62,7 +62,7 @@ def test_the_source_has_no_measured_number_of_its_own() -> None:
 @pytest.mark.slow
 def test_what_is_said_of_trees_is_what_was_measured(paper: str) -> None:
     shares = [values.tree_share("3", "3,_then_1", "without_replacement", rule) for rule in ("traversal", "border_path")]
-    assert f"reaches {shares[0]} and this rule {shares[1]}" in " ".join(paper.split())  # an open question of a page
+    assert "reaches {} and `BorderPath` {}".format(*shares) in " ".join(paper.split())  # an open question of a page
     assert "between these two holds 0 on every tree" in " ".join(paper.split())
     tally = values.paired()
     for shape in values.SHAPES:

@@ -46,7 +46,7 @@ def anchor(title: str) -> str:
 
 
 def sections(page: str) -> dict[str | None, tuple[str, str]]:
-    """Anchor -> (heading, its text up to the next heading) of a Markdown text; None -> those of its title."""
+    """Anchor, without the number of the heading -> (heading, its text up to the next one); None -> those of the title."""
     found: dict[str | None, tuple[str, str]] = {}
     covered = FENCED.sub(
         lambda block: re.sub("^#", " ", block[0], flags=re.MULTILINE), page
@@ -55,8 +55,12 @@ def sections(page: str) -> dict[str | None, tuple[str, str]]:
     ends = [*(heading.start() for heading in headings[1:]), len(page)]
     for heading, end in zip(headings, ends, strict=True):
         text = page[heading.end() : end].strip()
-        found[anchor(heading[2]) if len(heading[1]) > 1 else None] = heading[2], text
+        found[_unnumbered(anchor(heading[2])) if len(heading[1]) > 1 else None] = heading[2], text
     return found
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"^\d+-", "", name)
 
 
 def _prose(text: str, change: Callable[[str], str]) -> str:
@@ -69,9 +73,10 @@ def _section_of_a_page(found: re.Match[str]) -> str:
     name, page, wanted = found.groups()
     file = HERE / page
     parts = sections(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if wanted not in parts:
+    key = wanted and _unnumbered(wanted)  # a page may number its sections anew
+    if key not in parts:
         raise PaperError(f"the paper includes {page}#{wanted or ''}, which is not there")
-    title, text = parts[wanted]
+    title, text = parts[key]
     text = OF_PAGES_ONLY.sub("", text).strip()
     text = _prose(text, lambda prose: LINK.sub(lambda link: link[1] + _moved(link[2], page) + link[3], prose))
     text = _prose(text, lambda prose: SECTION.sub(lambda section: _keyed(section, page), prose))
