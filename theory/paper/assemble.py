@@ -46,7 +46,7 @@ def anchor(title: str) -> str:
 
 
 def sections(page: str) -> dict[str | None, tuple[str, str]]:
-    """Anchor, without the number of the heading -> (heading, its text up to the next one); None -> those of the title."""
+    """Anchor, without its number -> (heading, text up to the next heading) of a page; None -> those of its title."""
     found: dict[str | None, tuple[str, str]] = {}
     covered = FENCED.sub(
         lambda block: re.sub("^#", " ", block[0], flags=re.MULTILINE), page
