@@ -103,6 +103,9 @@ PROVED = (
     ),
     Proved("T19", "not in Rocq", {}, ("T19",)),
     Proved(
+        "The theorem on a look below", "not in Rocq; `tests/trees/test_look_ahead.py` enumerates it in rationals", {}
+    ),
+    Proved(
         "RRS, RRSw, target-only sampling, K-SEQ",
         "lossless, any $k$; what K-SEQ accepts",
         {

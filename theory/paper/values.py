@@ -23,8 +23,8 @@ RESULTS = Path(__file__).parents[2] / "validation" / "results"
 SOURCES = ("smollm2", "smollm2_more_drafts", "austen")
 POLICIES = {"iid": "iid", "without_replacement": "without\u00a0repl.", "hub": "hubs", "greedy": "hubs"}
 TREE_RULES = {
-    "border_path": "Border on a path", "Border node by node": "Border, node by node", "traversal": "traversal",
-    "rrs(w) node by node": "RRS(w)",
+    "look_ahead": "with a look below", "border_path": "Border on a path",
+    "Border node by node": "Border, node by node", "traversal": "traversal", "rrs(w) node by node": "RRS(w)",
 }  # fmt: skip
 PAIRED = {
     "rrs": "RRS", "rrsw": "RRSw", "traversal": "traversal", "border_wor": "Border, node by node",
@@ -126,46 +126,53 @@ def other_drafts_table() -> str:
 
 def tree_shares_table() -> str:
     """What each rule reaches of the certified optimum of small trees, in per cent: the mean of the tables."""
+    cases = _tree_cases()
+    names = {rule: said for rule, said in TREE_RULES.items() if any(_share(values, rule) for values in cases.values())}
     rows = []
-    for (tokens, tree, policy, near), values in _tree_cases().items():
+    for (tokens, tree, policy, near), values in cases.items():
+        cells = [_share(values, rule) for rule in names]
         best = values["optimum"]
-        cells = [
-            f"{100 * sum(a / b for a, b in zip(values[rule], best, strict=True)) / len(best):.1f}"
-            for rule in TREE_RULES
-        ]
         rows.append([tokens, _tree(tree), _policy(policy), near, f"{sum(best) / len(best):.4f}", *cells])
-    return "\n".join(markdown_table(["V", "tree", "drafts", "q", "optimum", *TREE_RULES.values()], rows))
+    return "\n".join(markdown_table(["V", "tree", "drafts", "q", "optimum", *names.values()], rows))
 
 
 def tree_share(tokens: str, tree: str, policy: str, rule: str) -> str:
     """One cell of that table, q far from p; underscores for the spaces of names."""
     values = _tree_cases()[tokens, tree.replace("_", " "), policy, "far"]
-    mine, best = values[rule.replace("-", " ")], values["optimum"]
-    return f"{100 * sum(a / b for a, b in zip(mine, best, strict=True)) / len(best):.1f} %"
+    return f"{_share(values, rule)} %"
 
 
-def paired_table() -> str:
-    """Tokens a call on the same drafted trees, and the difference to RRSw."""
-    tally, t = paired(), 1.0
+def paired_table(source: str) -> str:
+    """Tokens a call on the same drafted trees, and the difference to RRSw, at T = 1."""
     rows = []
     for shape in SHAPES:
         cells = [_tree(shape)]
         for rule in PAIRED:
-            mean, gain = tally.mean((t, shape, rule)), tally.difference((t, shape, rule), (t, shape, "rrsw"))
+            mean = paired(source).mean((1.0, shape, rule))
             assert mean is not None
-            assert gain is not None
             said = f"{1 + mean.mean:.2f}"
-            cells.append(said if rule == "rrsw" else f"{said} ({gain.mean:+.2f} ± {gain.half_width:.2f})")
+            cells.append(said if rule == "rrsw" else f"{said} ({paired_gain(source, shape, rule, 'rrsw')})")
         rows.append(cells)
     return "\n".join(markdown_table(["tree", *PAIRED.values()], rows))
 
 
-def paired_places() -> str:
-    return str(paired().count((1.0, "2^2", "rrsw")))
+def paired_gain(source: str, shape: str, rule: str, rival: str) -> str:
+    """The difference of two rules on the same drafted trees, with its interval."""
+    gain = difference(source, shape, rule, rival)
+    return f"{gain.mean:+.2f} ± {gain.half_width:.2f}"
 
 
-def paired_ternary() -> str:
-    return str(paired().count((1.0, "3^3", "rrsw")))
+def paired_places(source: str) -> str:
+    return str(paired(source).count((1.0, "2^2", "rrsw")))
+
+
+def paired_ternary(source: str) -> str:
+    return str(paired(source).count((1.0, "3^3", "rrsw")))
+
+
+def paired_prompts(source: str) -> str:
+    done = _document(f"paired_trees_{source}")["done"]
+    return str(len({prompt for t, best, prompt in done if t == 1.0 and not best}))
 
 
 def gpu_table() -> str:
@@ -220,7 +227,8 @@ VALUES: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
         accepted, share, positions, vocabulary, acceptance_table, more_drafts_table, lossless, lossless_audit,
-        certificates, other_drafts_table, tree_shares_table, tree_share, paired_table, paired_places, paired_ternary,
+        certificates, other_drafts_table, tree_shares_table, tree_share, paired_table, paired_gain, paired_places,
+        paired_ternary, paired_prompts,
         gpu_table, gpu_card, gpu_vocabulary, exactly, best, proved_table, checked_table,
     )
 }  # fmt: skip
@@ -232,9 +240,17 @@ def _document(name: str) -> Any:
 
 
 @cache
-def paired() -> Tally:
-    """The rules on the same drafted trees of SmolLM2."""
-    return Tally.read(_document("paired_trees_smollm2")["tally"])
+def paired(source: str) -> Tally:
+    """The rules on the same drafted trees of one pair of models."""
+    return Tally.read(_document(f"paired_trees_{source}")["tally"])
+
+
+def difference(source: str, shape: str, rule: str, rival: str) -> Estimate:
+    """How many tokens a call more the first of two rules gives, at T = 1."""
+    found = paired(source).difference((1.0, shape, rule), (1.0, shape, rival))
+    if found is None or found.half_width is None:
+        raise PaperError(f"{source} has not measured {rule} and {rival} on {shape}")
+    return found
 
 
 def mean(source: str, *key: Any) -> Estimate:
@@ -258,6 +274,12 @@ def _cell(found: Estimate) -> str:
 
 def _theorems(rocq: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"`{file}`: {', '.join(f'`{name}`' for name in names)}" for file, names in rocq.items())
+
+
+def _share(values: dict[str, list[float]], rule: str) -> str:
+    """The mean of the shares of the optimum, in per cent; empty where a rule was not run on every table."""
+    shares = [mine / best for mine, best in zip(values.get(rule, []), values["optimum"], strict=False)]
+    return f"{100 * sum(shares) / SEEDS:.1f}" if len(shares) == SEEDS else ""
 
 
 def _tree(name: str) -> str:
