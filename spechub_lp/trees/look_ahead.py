@@ -7,17 +7,16 @@ the luckier draft leaves the distribution of the chosen token as it is, and make
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace, device
 
-from spechub_lp._array.convert import as_float64, as_numpy
+from spechub_lp._array.convert import as_numpy
 from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.border.merge_tree import MergeTree
-from spechub_lp.samplers.border.preparation import Mixture
+from spechub_lp.samplers.border.preparation import MOST_ODDS, Mixture
 from spechub_lp.trees import path
 from spechub_lp.trees.drafted import Drafted, Outcome, pick
 from spechub_lp.trees.path import BorderPath, Place
@@ -138,8 +137,7 @@ class LookAhead(BorderPath):
             walked.append((node, *path._passes(tree.p[node], site.b, known.w, at_root=node == 0)))
             starts = site.starts()
             number, at = _cell([levels for _, levels in starts], at)
-            steps = site.steps(starts[number][0])
-            known = steps[_cell([chance for _, chance in steps], at)[0]][0]
+            known = site.pick(starts[number][0], at)
         node = known.place[0]
         if tree.children[node]:
             raise SpecHubError(f"{len(u)} uniforms for a deeper tree; one for each level and two more are needed")
@@ -221,31 +219,51 @@ class Site:
         """The ends of the interval that luck is uniform in."""
         return self.hit[self.merged.first[block]], self.hit[self.merged.end[block]]
 
-    def steps(self, block: int | None) -> list[tuple[Known, Any]]:
+    def steps(self, block: int | None) -> Iterator[tuple[Known, Any]]:
         """Where the walk can go on, and how likely, given the best block that was hit; without one, over all levels."""
+        for places, chance in self._open(block):
+            if len(places) == 1:
+                yield places[0], chance
+            else:
+                yield from ((known, chance * luckier) for known, luckier in self._luckier(*places))
+
+    def pick(self, block: int | None, u: float) -> Known:
+        """Go on by a uniform; the blocks of two places that are compared are drawn and not gone through."""
+        ways = self._open(block)
+        number, u = _cell([chance for _, chance in ways], u)
+        places = ways[number][0]
+        if len(places) == 1:
+            return places[0]
+        found, lucks = [], []
+        for known in places:
+            site = self.rule.site(self.tree, known)
+            blocks = site.blocks()
+            at, u = _cell([levels for _, levels in blocks], u)
+            found.append(known._replace(block=blocks[at][0]))
+            lucks.append(site.luck(blocks[at][0]))
+        return found[0 if u < _before(*lucks[0], *lucks[1]) else 1]
+
+    def _open(self, block: int | None) -> list[tuple[tuple[Known, ...], Any]]:
+        """Where the walk can go on, and how likely; two places where the luckier is taken."""
         one = self.q[0] * 0 + 1
         if not (self.looks or self.known.favour):
             choice = self.rule._among(self.tree, self.known.place, self.mixture)
-            return [(self._to(below), chance) for below, chance in choice.children]
+            return [((self._to(below),), chance) for below, chance in choice.children]
         (rank, best), *others = self.ranked
-        if not others:
-            return [(self._to((best,)), one)]
+        if not others or others[0][0] >= len(self.q):  # one child, or q had no token left for another
+            return [((self._to((best,)),), one)]
         other_rank, other = others[0]
         if rank == other_rank:
-            return [(self._to((best, other) if self.rule._pools(level=True) else (best,)), one)]
-        if other_rank >= len(self.q):  # q had no token left
-            return [(self._to((best,)), one)]
+            return [((self._to((best, other) if self.rule._pools(level=True) else (best,)),), one)]
         if block is not None and other_rank >= self.merged.end[block]:
-            return [(self._to((best,), self._favour(block, rank)), one)]
+            return [((self._to((best,), self._favour(block, rank)),), one)]
         share = self._shares(block, rank, np.asarray([other_rank]))[0]
+        pair = tuple(self._to((child,), self._favour(block, r)) for r, child in self.ranked)
         if not self.looks:
-            return [(self._to((best,)), share), (self._to((other,)), 1 - share)]
-        open_, one_of = 2 * min(share, 1 - share), best if share > 1 - share else other
-        pair = [self._to((child,), self._favour(block, r)) for r, child in self.ranked]
-        if not open_:
-            return [(pair[0] if one_of == best else pair[1], one)]
-        fixed = pair[0] if one_of == best else pair[1]
-        return [(fixed, 1 - open_), *((known, open_ * chance) for known, chance in self._luckier(*pair))]
+            return [(pair[:1], share), (pair[1:], 1 - share)]
+        preferred = pair[:1] if share > 1 - share else pair[1:]
+        open_ = 2 * min(share, 1 - share)
+        return [(preferred, 1 - open_), (pair, open_)]
 
     def _luckier(self, left: Known, right: Known) -> Iterator[tuple[Known, Any]]:
         """Each of two places with a block of its own, and the probability that it has it and is the luckier."""
@@ -262,29 +280,31 @@ class Site:
         return below is not None and len(below) > 1 and below[1] <= 2 and len(self.children) == 2
 
     def _shares(self, block: int | None, rank: int, others: Array) -> Array:
-        """Probability that the token of a rank is chosen of two in the block, for each rank of the other."""
-        if block is None:
-            return self._over_all_levels(rank, others)
-        own, other = self.q[rank], self.q[others]
-        if isinstance(self.rule.drafts, IID):
-            halves: Array = other * 0 + (own * 0 + 1) / 2
-            return halves
-        first, end = self.merged.first[block], self.merged.end[block]
-        better = self.q[:first].sum() / self.q[first:end].sum()
-        shares: Array = (1 - other + better * (own - other)) / (2 - own - other)
-        return shares
+        """Probability that the token of a rank is chosen of two drafts, for each rank of the other.
 
-    def _over_all_levels(self, rank: int, others: Array) -> Array:
-        """`_shares`, over all levels and both orders of the two drafts."""
-        token = np.argsort(as_numpy(self.mixture.rank)[0], kind="stable")
-        x = np.stack([np.broadcast_to(token[rank], others.shape), token[others]], axis=1)
-        xp, at = array_namespace(self.b), device(self.b)
-        choose = partial(self.rule._rule(2).choose, self.mixture)
-        there, back = (
-            as_numpy(as_float64(choose(xp.asarray(np.array(order), device=at)))) for order in (x, x[:, ::-1])
-        )
-        shares: Array = (there[:, 0] + back[:, 1]) / 2
-        return shares
+        Both are in the block; without one, over all levels: where they are in two blocks, the better is chosen.
+        """
+        own, other = self.q[rank], self.q[others]
+        together, odds = self._together(rank, others) if block is None else self._in_one(block, other)
+        if isinstance(self.rule.drafts, IID):
+            shares: Array = together / 2
+        else:
+            shares = (together * (1 - other) + odds * (own - other)) / (2 - own - other)
+        return np.where(others > rank, 1 - together + shares, shares)
+
+    def _in_one(self, block: int, like: Array) -> tuple[Array, Array]:
+        """1, and q(better blocks) / q(block)."""
+        first, end = self.merged.first[block], self.merged.end[block]
+        return like * 0 + 1, like * 0 + self.q[:first].sum() / self.q[first:end].sum()
+
+    def _together(self, rank: int, others: Array) -> tuple[Array, Array]:
+        """The share of the levels at which two tokens are in one block, and the integral of its odds over these."""
+        odds = self.merged.odds if self.q.dtype == object else np.minimum(self.merged.odds, MOST_ODDS)
+        apart, least = self.q * 0, self.q * 0
+        for found, between, of in ((apart, self.merged.merge_level, np.maximum), (least, odds, np.minimum)):
+            found[rank + 1 :] = of.accumulate(between[rank + 1 :])
+            found[:rank] = of.accumulate(between[1 : rank + 1][::-1])[::-1]
+        return 1 - apart[others], least[others]
 
     def _favour(self, block: int | None, rank: int) -> Any:
         """Probability that a chosen token was chosen for its luck, given the block and that the drafts differ."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from spechub_lp.capture.store import load_rows
 from spechub_lp.decoding.generate import draw_children
-from spechub_lp.trees import BorderPath, Drafted, NodeByNode, Shape, Traversal, full
+from spechub_lp.trees import BorderPath, Drafted, LookAhead, NodeByNode, Shape, Traversal, full
 from spechub_lp.trees.shape import children_of
 
 TREES = 6
@@ -37,7 +37,7 @@ def main() -> None:
     """Print the table."""
     stored = load_rows(CAPTURED)
     rows = [stored.distributions(i, 1.0) for i in range(0, len(stored), 8)]
-    rules: list[Any] = [NodeByNode("rrsw"), Traversal(), NodeByNode("border_wor"), BorderPath()]
+    rules: list[Any] = [NodeByNode("rrsw"), Traversal(), NodeByNode("border_wor"), BorderPath(), LookAhead()]
     print("| tree | drafts | rule | ms a call | over RRSw | over traversal |\n|---|---|---|---|---|---|")
     for name, shape in (("2^2", full(2, 2)), ("2^5", full(2, 5)), ("3^3", full(3, 3))):
         rng, spent = np.random.default_rng(0), dict[str, list[float]]()
