@@ -1,8 +1,9 @@
-"""python -m theory.paper FILE        writes the paper, as a PDF, or as Markdown where the name ends in .md"""
+"""Write the paper: `python -m theory.paper build/paper/paper.pdf`, or its Markdown where the name ends in .md."""
 
 import sys
 from pathlib import Path
 
+from spechub_lp._util.io import replace_file
 from theory.paper import assemble, values
 
 
@@ -16,9 +17,11 @@ def main(out: Path) -> None:
 
         made = pdf(text)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(made)
+    replace_file(out, made)
     print(out)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from spechub_lp.errors import SpecHubError
+
 HERE = Path(__file__).parent
 SOURCE = HERE / "README.md"
 
@@ -22,7 +24,7 @@ OF_PAGES_ONLY = re.compile(r"^See it move: .*\n?", re.MULTILINE)
 UNNUMBERED = ("Abstract", "References")
 
 
-class PaperError(Exception):
+class PaperError(SpecHubError):
     """The source of the paper names something that is not there."""
 
 
