@@ -50,9 +50,7 @@ def anchor(title: str) -> str:
 def sections(page: str) -> dict[str | None, tuple[str, str]]:
     """Anchor, without its number -> (heading, text up to the next heading) of a page; None -> those of its title."""
     found: dict[str | None, tuple[str, str]] = {}
-    covered = FENCED.sub(
-        lambda block: re.sub("^#", " ", block[0], flags=re.MULTILINE), page
-    )  # "# comments" in programs
+    covered = FENCED.sub(lambda program: program[0].replace("\n#", "\n "), page)  # a remark is no heading
     headings = [*HEADING.finditer(covered)]
     ends = [*(heading.start() for heading in headings[1:]), len(page)]
     for heading, end in zip(headings, ends, strict=True):

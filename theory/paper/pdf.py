@@ -24,6 +24,7 @@ WIDE = 34
 
 Element = dict[str, Any]
 """A block or an inline element of Pandoc: {"t": type, "c": content}."""
+NOTHING: Element = {"t": "Null", "c": []}
 
 
 def pdf(markdown: str) -> bytes:
@@ -52,9 +53,9 @@ def typeset(markdown: str) -> str:
 
 def _arranged(blocks: list[Element]) -> Iterator[Element]:
     """Blocks for print: the abstract set apart, pictures with their captions, titles of tables, widths of columns."""
-    blocks = [_without_links_to_files(block) for block in blocks]
+    blocks = [NOTHING, *(_without_links_to_files(block) for block in blocks), NOTHING]
     inside = False
-    for before, block in pairwise([{"t": "Null", "c": []}, *blocks]):
+    for before, block in pairwise(blocks):
         if block["t"] == "Header":
             if inside:
                 yield _raw("]")
@@ -62,19 +63,23 @@ def _arranged(blocks: list[Element]) -> Iterator[Element]:
             if inside:
                 yield _raw("#abstract[")
                 continue
-        if _caption(block) == "Figure":
-            yield from (_raw(f"#picture({_files(before)})["), block, _raw("]"))
-        elif block["t"] == "Table":
-            title = [before] if _caption(before) == "Table" else []
-            yield from _table(block, title)
+        if _pictures(before):
+            captioned = _caption(block) == "Figure"
+            yield from (_raw(f"#picture({_files(before)})["), *([block] if captioned else []), _raw("]"))
+            if captioned:
+                continue
+        if block["t"] == "Table":
+            yield from _table(block, [before] if _caption(before) == "Table" else [])
+        elif _caption(before) == "Table":
+            raise PaperError(f"{_words(before)!r} stands before no table")
         elif formula := _displayed(block):
             yield formula
-        elif not _pictures(block) and _caption(block) != "Table":
+        elif not _pictures(block) and _caption(block) != "Table" and block is not NOTHING:
             yield block
 
 
 def _pictures(block: Element) -> list[str]:
-    """The pictures of a paragraph that has nothing else, each of which needs a caption behind it."""
+    """The pictures of a paragraph that has nothing else."""
     if block["t"] != "Para" or not all(part["t"] in ("Image", "Space", "SoftBreak") for part in block["c"]):
         return []
     return [part["c"][2][0] for part in block["c"] if part["t"] == "Image"]
@@ -84,9 +89,8 @@ def _files(block: Element) -> str:
     """The files of its pictures for print, and the width of the widest in inches."""
     known = list(pictures.ALL)
     named = _pictures(block)
-    missing = [name for name in named if name not in known]
-    if missing or not named:
-        raise PaperError(f"nothing draws {missing or 'the figure'}; theory/paper/pictures.py has {', '.join(known)}")
+    if missing := [name for name in named if name not in known]:
+        raise PaperError(f"nothing draws {missing[0]}; theory/paper/pictures.py has {', '.join(known)}")
     files = ", ".join(f'"{known.index(name)}.svg"' for name in named)
     return f"({files},), {max(pictures.ALL[name].size[0] for name in named)}in"
 
