@@ -26,13 +26,14 @@ def _(best, k, distribution, policy, rival):
     mo.md(f"""
     # Border in pictures: how does the optimal verifier choose?
 
-    **Answer.** It ranks the tokens by p/q, draws one of a few nested groupings of that ranking, takes a draft from
+    **Answer.** It ranks the tokens by $p/q$, draws one of a few nested groupings of that ranking, takes a draft from
     the best group that was hit, and verifies that draft alone. Here, with {k.value} draft{"s" * (k.value > 1)} made
     {policy.value}, it accepts {float(distribution.acceptance):.4f} of the time, and the linear program's optimum is
-    alpha\\* = {float(best.alpha):.4f}. Recursive rejection of the same drafts accepts {float(rival.acceptance):.4f}.
+    $\\alpha^\\ast$ = {float(best.alpha):.4f}. Recursive rejection of the same drafts accepts
+    {float(rival.acceptance):.4f}.
 
-    The next word of *"She drank a cup of ..."* has the distribution p in a large model and the distribution q in a
-    small one. Drafts are drawn from q. The output must follow p exactly, and should be one of the drafts as
+    The next word of *"She drank a cup of ..."* has the distribution $p$ in a large model and the distribution $q$ in a
+    small one. Drafts are drawn from $q$. The output must follow $p$ exactly, and should be one of the drafts as
     often as possible.
     """)
     return
@@ -65,8 +66,8 @@ def _(mixture, p, q, race):
     _words = mo.md("""
     ## 1. Rank the tokens by p/q
 
-    On the left are the tokens with the largest p/q. The verifier will choose *one* draft. The distribution of that
-    choice is b: it is p, held between two multiples of q.
+    On the left are the tokens with the largest $p/q$. The verifier will choose *one* draft. The distribution of that
+    choice is $b$: it is $p$, held between two multiples of $q$.
     """)
     _distributions = {"p": p, "q": q, "border": [plain(b) for b in mixture.distribution[0]]}
     with canvas(width=6.4, height=2.9) as (_figure, _axes):
@@ -83,9 +84,9 @@ def _(best, race):
     _words = mo.md(f"""
     ## 2. Find the cut
 
-    Add up along the ranking. P is the target's probability of the best tokens, F the probability that a draft is among
-    them. Where P exceeds F no rule can cover the excess, and the largest excess, {_where}, is 1 - alpha\\*. B, the
-    distribution of the choice, touches F there and stays under F everywhere.
+    Add up along the ranking. $P$ is the target's probability of the best tokens, $F$ the probability that a draft is
+    among them. Where $P$ exceeds $F$ no rule can cover the excess, and the largest excess, {_where}, is
+    $1 - \\alpha^\\ast$. $B$, the distribution of the choice, touches $F$ there and stays under $F$ everywhere.
     """)
     with canvas(width=6.4, height=3.8) as (_figure, _axes):
         under(_axes, race)
@@ -108,8 +109,8 @@ def _(level, race):
 
     The verifier draws a level t, uniform between 0 and 1. The boundaries whose merge level is above t cut the ranking
     into blocks. A dot is the level at which the blocks beside a boundary merge; below, the boundaries at t are the
-    corners of the upper hull of B - tF. The number in a block is how much more often than one draft from q its rule
-    chooses a token there. At t = {level.value:g}, **take a draft of the best block hit: {_rule}.**
+    corners of the upper hull of $B - t F$. The number in a block is how much more often than one draft from $q$ its
+    rule chooses a token there. At t = {level.value:g}, **take a draft of the best block hit: {_rule}.**
     """)
     with canvas(width=6.4, height=4.1) as (_blocks, _axes):
         merge_levels(_axes, race, NAMES, level.value)
@@ -151,14 +152,14 @@ def _(accept, choose, drafted, mixture, reading, residual):
     ## 4. Read the verdict off
 
     Two drafts are in one block from the highest merge level between them upwards. So the merge levels alone say how
-    often each draft is chosen. The chosen one is accepted with probability min(1, p/b).
+    often each draft is chosen. The chosen one is accepted with probability $\\min(1, p/b)$.
     """)
     _accept = mixture.accept[0][list(drafted.value)]
     _rows = []
     for _j, (_x, *_row) in enumerate(zip(drafted.value, choose, _accept, accept, strict=True), 1):
         _rows.append([f"{_j}: {NAMES[_x]}", *map(_number, _row)])
     _table = markdown_table(["draft", "chosen", "accepted if chosen", "accepted"], _rows)
-    _rest = f"Rejected: {_number(residual.sum())}. Then a token is drawn from (p - b)+, normalized."
+    _rest = f"Rejected: {_number(residual.sum())}. Then a token is drawn from $(p - b)^+$, normalized."
     mo.vstack([_words, drafted, reading, mo.md("\n".join(_table)), mo.md(_rest)])
     return
 
@@ -172,10 +173,10 @@ def _(best, distribution, rival, sampler):
 
     | in fractions, over all {len(distribution.drafts):,} draft tuples | |
     |---|---|
-    | the output distribution of `{sampler.name}` equals p | {"yes" if distribution.is_lossless else "no"} |
+    | the output distribution of `{sampler.name}` equals $p$ | {"yes" if distribution.is_lossless else "no"} |
     | its acceptance | {float(distribution.acceptance):.6f} |
-    | alpha\\*, the optimum of the linear program, proved by a cut | {float(best.alpha):.6f} = {_shown} |
-    | acceptance = alpha\\*, as fractions | {"yes" if _same else "no"} |
+    | $\\alpha^\\ast$, the optimum of the linear program, proved by a cut | {float(best.alpha):.6f} = {_shown} |
+    | acceptance = $\\alpha^\\ast$, as fractions | {"yes" if _same else "no"} |
     | recursive rejection of the same drafts | {float(rival.acceptance):.6f} |
     """)
     return

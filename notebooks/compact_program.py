@@ -38,10 +38,10 @@ def _(best, big, cut_H, small):
     mo.md(f"""
     # What is the compact program, and what proves its value?
 
-    **Answer.** It sends the mass of each drafted pair to one of the tokens *in that pair*, up to p, and forgets all
-    other outputs: {small[1]} masses instead of {big[1]} here, and the same optimum, alpha\\* = {best.alpha} =
+    **Answer.** It sends the mass of each drafted pair to one of the tokens *in that pair*, up to $p$, and forgets all
+    other outputs: {small[1]} masses instead of {big[1]} here, and the same optimum, $\\alpha^\\ast$ = {best.alpha} =
     {float(best.alpha):.4f}. The proof that nothing is better is a set of tokens, {cut_H}: its drafts hold more than
-    its tokens want, and the difference is lost to every rule. alpha\\* = 1 + p(H) - Q(H).
+    its tokens want, and the difference is lost to every rule. $\\alpha^\\ast = 1 + p(H) - Q(H)$.
     """)
     return
 
@@ -96,7 +96,7 @@ def _(best, ordered):
     ## The optimal flow, and the cut
 
     A band is mass that is drafted on the left and accepted as the token on the right. A filled box is used up, the
-    empty part of a box is left over. **Above the dashed line**: the tokens of H, and the drafts that hold nothing
+    empty part of a box is left over. **Above the dashed line**: the tokens of $H$, and the drafts that hold nothing
     else. No band crosses it. Above, the tokens are covered in full and drafts are left over; below, the drafts are
     used in full and tokens are left wanting. So no other flow is better.
     """)
@@ -135,10 +135,10 @@ def _(best, q):
     | in fractions | |
     |:---|:---|
     | all bands together | {plain(best.flow.sum())} |
-    | p(H), what the tokens of H want | {_covered} |
-    | Q(H), the mass of the drafts that hold nothing else | {_wasted} |
-    | 1 + p(H) - Q(H) | {1 + _covered - _wasted} |
-    | the certificate, checked without a solver: alpha\\* | {_checked.alpha} |
+    | $p(H)$, what the tokens of $H$ want | {_covered} |
+    | $Q(H)$, the mass of the drafts that hold nothing else | {_wasted} |
+    | $1 + p(H) - Q(H)$ | {1 + _covered - _wasted} |
+    | the certificate, checked without a solver: $\\alpha^\\ast$ | {_checked.alpha} |
     """)
     return
 
@@ -195,8 +195,8 @@ def _(solved, vocabularies):
 def _():
     beside(
         mo.md("""
-    Why the four numbers are one: [T1](../theory/T1_one_optimum/README.md). Why H is a prefix of the tokens by p/q for
-    independent drafts, so that no program is needed at all: [T2](../theory/T2_prefix/README.md).
+    Why the four numbers are one: [T1](../theory/T1_one_optimum/README.md). Why $H$ is a prefix of the tokens by $p/q$
+    for independent drafts, so that no program is needed at all: [T2](../theory/T2_prefix/README.md).
     """)
     )
     return

@@ -37,8 +37,8 @@ def _(checked, mended):
     code, mended, is {KINDS[_mended.status][0]}, with a distance of at most {_mended.distance:.1g}, which
     is the rounding of a float32 uniform.
 
-    A sampler is given the target distribution p, the draft distribution q and k drafted tokens. It returns a token,
-    and the slot of the draft it accepted or -1. The token must follow p exactly. The gate does not sample and
+    A sampler is given the target distribution $p$, the draft distribution $q$ and $k$ drafted tokens. It returns a
+    token, and the slot of the draft it accepted or -1. The token must follow $p$ exactly. The gate does not sample and
     compare: it runs the code on chosen uniforms, finds where each of them changes what happens, and adds up the exact
     distribution of the output.
     """)
@@ -137,7 +137,7 @@ def _(checked):
     _words = mo.md(f"""
     ## 2. What came out
 
-    On *{_problem.name}*, {_what}: the output should be as high as p at every token. A gap of 0.0000001 cannot be seen
+    On *{_problem.name}*, {_what}: the output should be as high as $p$ at every token. A gap of 0.0000001 cannot be seen
     here, and no histogram of samples would show it either. The exact distribution does.
     """)
     mo.vstack([_words, mo.Html(svg(_figure, "The target, the draft distribution and the distribution of the output"))])
@@ -162,7 +162,7 @@ def _(checked, mended):
     _words = mo.md("""
     ## 4. Distance and acceptance, problem by problem
 
-    Above: how far the output is from p, on a logarithmic scale. The dotted line is the gate's tolerance. Below: how
+    Above: how far the output is from $p$, on a logarithmic scale. The dotted line is the gate's tolerance. Below: how
     often a draft is accepted, beside the certified optimum of the same drafts. A point *above* the optimum looks like
     a better sampler, and is a proof of bias.
     """)

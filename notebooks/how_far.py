@@ -40,8 +40,8 @@ def _(best, measured):
     {float(_last.acceptance):.4f} of a possible {float(_last.optimum):.4f}. The drafts matter too:
     {_policy.replace("_", " ")} drafts allow the most, {float(best[_policy]):.4f}.
 
-    The optimum alpha\\* is that of the linear program, certified. No lossless rule is above it. A rule that seems to
-    be is biased: its output does not follow p.
+    The optimum $\\alpha^\\ast$ is that of the linear program, certified. No lossless rule is above it. A rule that
+    seems to be is biased: its output does not follow $p$.
     """)
     return
 
@@ -89,7 +89,7 @@ def _(divide, heat, k, p_text, position, q_text, rows, seed, source, spread, tok
     except SpecHubError as error:
         p, q = distributions.pair("4/10, 3/10, 2/10, 1/10", "1/10, 2/10, 3/10, 4/10")
         measured = accepted(p, q, None, k.value, wrong.value)
-        said = f"{error}\n\nShown instead: p = (4, 3, 2, 1)/10, q = (1, 2, 3, 4)/10."
+        said = f"{error}\n\nShown instead: $p = (4, 3, 2, 1)/10$, $q = (1, 2, 3, 4)/10$."
     best = {name: best_of(p, q, full, k.value, name) for name in NAMES if name != "hub" or k.value == 2}
     mo.callout(mo.md(said), kind="danger") if said else None
     return best, full, measured, p, q
@@ -186,7 +186,7 @@ def _(best, p, q, source):
     ## The distributions, and what each way of drafting allows
 
     Drafts without replacement always allow at least as much as independent ones. Two hub or greedy drafts do too, if
-    one token has at least half of q. `top_k` drafts nothing at random.
+    one token has at least half of $q$. `top_k` drafts nothing at random.
     """)
     mo.vstack([_words, mo.hstack(_pictures, wrap=True, justify="start")])
     return
@@ -197,7 +197,7 @@ def _():
     beside(
         mo.md("""
     Why no rule is above the bar: [T1](../theory/T1_one_optimum/README.md) and [T7](../theory/T7_lossless/README.md).
-    How much RRS and K-SEQ keep of it, for every p and q: [T12](../theory/T11_promise/README.md). Which drafts allow
+    How much RRS and K-SEQ keep of it, for every $p$ and $q$: [T12](../theory/T11_promise/README.md). Which drafts allow
     more: [T6](../theory/T6_orders_and_ends/README.md). The rules that always reach it:
     [border](../theory/border/README.md).
     """)

@@ -37,10 +37,10 @@ def _(lost, sharp):
     mo.md(f"""
     # When does the hub win?
 
-    **Answer.** SpecHub's two drafts always hold the most likely token a, the hub. If q(a) >= 1/2, they allow at least
-    as much as two independent drafts, for *every* target p. The sharp border is lower: {sharp:.4f} for the first
-    picture below; under it some target makes the hub lose, by up to {lost:.4f}. Against drafts without replacement
-    nothing protects the hub as soon as q has three tokens.
+    **Answer.** SpecHub's two drafts always hold the most likely token $a$, the hub. If $q(a) \\ge 1/2$, they allow at
+    least as much as two independent drafts, for *every* target $p$. The sharp border is lower: {sharp:.4f} for the
+    first picture below; under it some target makes the hub lose, by up to {lost:.4f}. Against drafts without
+    replacement nothing protects the hub as soon as $q$ has three tokens.
 
     *Allow* means the optimum, the best acceptance of any lossless rule for these drafts. SpecHub's own rule reaches
     the hub's.
@@ -57,7 +57,7 @@ def _():
     _words = mo.md("""
     ## 1. From which q(a) on?
 
-    The hub gets more and more of q; the other tokens keep their shares. For each q: 400 random targets (the dark
+    The hub gets more and more of $q$; the other tokens keep their shares. For each $q$: 400 random targets (the dark
     band holds the middle half, the light one all), and the worst target of all, exactly.
     """)
     mo.vstack([_words, mo.hstack([others, light, near], wrap=True, justify="start", gap=1.5), rival])
@@ -119,9 +119,9 @@ def _():
     _words = mo.md("""
     ## 2. Three tokens, every distribution
 
-    A point of a triangle is a distribution on tokens 0, 1 and 2. Left: every target p, for the q of the sliders.
-    Right: every q, for their p. Sliders are weights. Dashed: q(a) = 1/2 (T3). In full: the sharp border (T4). Inside
-    it, some target makes the hub lose to independent drafts.
+    A point of a triangle is a distribution on tokens 0, 1 and 2. Left: every target $p$, for the $q$ of the sliders.
+    Right: every $q$, for their $p$. Sliders are weights. Dashed: $q(a) = 1/2$ (T3). In full: the sharp border (T4).
+    Inside it, some target makes the hub lose to independent drafts.
     """)
     mo.vstack([_words, mo.hstack([p_weights.vstack(), q_weights.vstack()], wrap=True, justify="start", gap=2)])
     return p_weights, q_weights
@@ -183,7 +183,7 @@ def _(p, q):
         _rows.append([_name.replace("_", " "), f"{float(_alpha):.4f} = {_alpha}"])
     _table = markdown_table(["two drafts", "the best acceptance"], _rows)
     _loses = "**some** target makes" if checks.beyond_border(q, 2) else "**no** target makes"
-    mo.md("\n".join(_table) + f"\n\nWith this q, {_loses} the hub lose to independent drafts.")
+    mo.md("\n".join(_table) + f"\n\nWith this $q$, {_loses} the hub lose to independent drafts.")
     return
 
 

@@ -39,8 +39,8 @@ def _(k, means, result, t):
     drafts, {_best} accepts most of the samplers compared, {means[_best]}, and {_least} least, {means[_least]}. Hub
     drafts (SpecHub's) allow more than drafts without replacement at {_win:.0%} of the positions, less at {_loss:.0%}.
 
-    At each position of a text the target model has a distribution p for the next token, the draft model a
-    distribution q. Every sampler was run on both, at full vocabulary; all are lossless. ± covers 95 %, with
+    At each position of a text the target model has a distribution $p$ for the next token, the draft model a
+    distribution $q$. Every sampler was run on both, at full vocabulary; all are lossless. ± covers 95 %, with
     documents as the independent unit.
     """)
     return
@@ -113,7 +113,7 @@ def _(k, result):
     ## 2. Where does SpecHub win, and where does it lose?
 
     The optimum of hub drafts less that of {k.value} independent drafts (above) and of drafts without replacement
-    (below). Where q(Top) >= 1 - 1/k, hub drafts are proved never to lose against independent ones.
+    (below). Where $q(\\text{{Top}}) \\ge 1 - 1/k$, hub drafts are proved never to lose against independent ones.
     """)
     with canvas(1, 2, width=6.4, height=3.3) as (_figure, _both):
         for _axes, _rival in zip(_both, ("iid", "without_replacement"), strict=True):
@@ -129,8 +129,8 @@ def _(k, result, t):
     _words = mo.md(f"""
     ## 3. How sharp are draft distributions?
 
-    The largest probability q(a) over the positions. At temperature {t.value:g}, q(Top) reaches 1 - 1/k at
-    {_half.mean:.1%} of them, and {_border.mean:.1%} more lie inside the sharp border of the theorem.
+    The largest probability $q(a)$ over the positions. At temperature {t.value:g}, $q(\\text{{Top}})$ reaches
+    $1 - 1/k$ at {_half.mean:.1%} of them, and {_border.mean:.1%} more lie inside the sharp border of the theorem.
     """)
     with canvas(width=6.4, height=3.4) as (_figure, _axes):
         sharpness(_axes, result)

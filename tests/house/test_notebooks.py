@@ -77,6 +77,16 @@ def test_it_leads_to_its_theory_and_the_theory_leads_back(notebook: Path) -> Non
             assert f"../../notebooks/{notebook.name}" in page.read_text(encoding="utf-8"), f"{link} has no way back"
 
 
+@each
+def test_formulas_are_typeset(notebook: Path) -> None:
+    """In the text, not in titles, which are anchors, nor in what is code."""
+    text = re.sub(r"^ *#.*$", "", "\n".join(markdown(notebook)), flags=re.M)
+    plain = re.sub(r"\$[^$]*\$|`[^`]*`|\]\([^)]*\)", "", text)
+    assert not re.findall(
+        r"alpha|[<>]=|\b[a-zA-Z]\([a-zA-Z]+\)|\bp ?/ ?[qb]\b|\)\+|(?<![\w'-])[pqbPFQH](?![\w'])", plain
+    )
+
+
 def test_the_table_has_every_notebook_and_nothing_else() -> None:
     text = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     assert {f"{n.stem}.py" for n in NOTEBOOKS} == set(re.findall(r"\]\((\w+\.py)\)", text))

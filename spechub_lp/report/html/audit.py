@@ -37,10 +37,10 @@ def content(document: dict[str, Any]) -> Content:
     page = Content(
         FAIL if failures else PASS,
         "FAIL" if failures else "PASS",
-        f"Audit of {rules} {'sampler' if rules == 1 else 'samplers'}" if rules else "Audit",
+        f"Audit of {_samplers(rules)}" if rules else "Audit",
         f"{kept:,} of {checks:,} output distributions are the target distribution, as an equality of rationals: "
-        f"{rules} samplers with "
-        f"the drafts they were made for, on {_instances(own):,} instances."
+        f"{_samplers(rules)} with "
+        f"drafts that the rule was made for, on {_instances(own):,} instances."
         if checks
         else "No distribution was enumerated: rational instances and n-gram places were left out.",
         _facts(document),
@@ -49,6 +49,10 @@ def content(document: dict[str, Any]) -> Content:
     )
     page.parts += _acceptance(document, lines) + _biased(lines) + _theorems(document) + _examples(document)
     return page
+
+
+def _samplers(number: int) -> str:
+    return f"{number} sampler{'s' * (number != 1)}"
 
 
 def _facts(document: dict[str, Any]) -> list[str]:
@@ -64,8 +68,9 @@ def _facts(document: dict[str, Any]) -> list[str]:
         rows = document["full_vocabulary"]
         above = sum(row["above"] for row in rows)
         out.append(
-            f"On {rows[0]['positions']} positions of {_model(document)} at {WHOLE}, {len(rows)} samplers have "
-            f"{above or 'no'} acceptance{'s' * (above > 1)} above the certified optimum of their drafts."
+            f"On {rows[0]['positions']} positions of {_model(document)} at {WHOLE}, {_samplers(len(rows))} "
+            f"accept{'s' * (len(rows) == 1)} {f'more {above} times' if above else 'no more'} "
+            f"than the certified optimum of the same drafts."
         )
     return out
 
