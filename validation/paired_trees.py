@@ -7,7 +7,8 @@ nodes of the tree, of the probability that they are accepted. So rules are compa
 drafts or on drafts made from the same uniforms, and intervals are those of the paired differences, by prompt.
 
 A stopped run goes on behind its last prompt. `--best` then takes the rates of each rule from the finished
-run and does the same with the best shape of 30 drafts that they allow.
+run and does the same with the best shape of 30 drafts that they allow. `--look` compares the rule that looks below with
+Border on a path, at some places of each prompt.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from spechub_lp.evaluate.tally import Tally
 from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
 from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.trees.drafted import Drafted, pick
+from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import BorderPath, Choice, Place
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
@@ -50,6 +52,9 @@ WITHOUT = ("rrsw", "traversal", "border_wor", "border_path")
 WIDEST = {"2^5": 2, "3^4": 3, "chain 4": 1}
 """Shapes whose nodes give the rates of 1, 2 and 3 children."""
 SIZE, DEEPEST = 30, 8
+LOOKED_AT = {"look 2^2": full(2, 2), "look 2^3": full(2, 3)}
+LOOKS = 6
+"""Places of each prompt for these: every block that a tie can be in is gone through."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +117,15 @@ def rules(drafts: str) -> dict[str, Any]:
     if drafts == "without_replacement":
         return {
             "rrsw": NodesOnce("rrsw"), "traversal": Traversal(), "border_wor": NodesOnce("border_wor"),
-            "border_path": PathOnce(),
+            "border_path": PathOnce(), "look_ahead": LookAhead(),
         }  # fmt: skip
     return {"iid": {"rrs": NodesOnce("rrs")}, "hub": {"spechub": NodesOnce("spechub")}}[drafts]
 
 
 def belongs(name: str, drafts: str) -> bool:
     """Whether a shape is measured with these drafts: the hub has two children, best shapes are for WITHOUT."""
-    return drafts == "without_replacement" or (not name.startswith("best") and (drafts == "iid" or name in BINARY))
+    everywhere = not name.startswith(("best", "look"))
+    return drafts == "without_replacement" or (everywhere and (drafts == "iid" or name in BINARY))
 
 
 def union(*shapes: Shape) -> Shape:
@@ -195,6 +201,8 @@ def measure(
         for rule, verifier in ready.items():
             if name.startswith("best") and name != f"best for {rule}":
                 continue
+            if name.startswith("look") != (rule == "look_ahead") and not (name in LOOKED_AT and rule == "border_path"):
+                continue
             nodes = accepted(verifier, piece)
             tally.add(prompt, (t, name, rule), sum(nodes))
             if name in WIDEST:
@@ -227,7 +235,7 @@ def load(name: str) -> tuple[Pair, dict[str, Any]]:
     return pair, {file.stem: pair.tokenizer(read_text(file)).input_ids[:64] for file in files}
 
 
-def work(name: str, plan: Plan, best: bool) -> None:
+def work(name: str, plan: Plan, best: bool | str) -> None:
     """All prompts of a pair, into paired_trees_NAME.json, written after each."""
     torch.set_num_threads(1)
     file = validation.RESULTS / f"paired_trees_{name}.json"
@@ -238,7 +246,9 @@ def work(name: str, plan: Plan, best: bool) -> None:
     pair, prompts = load(name)
     for t in plan.temperatures:
         shapes = BINARY | TERNARY | CHAINS
-        if best:
+        if best == "look":
+            shapes, plan = LOOKED_AT, replace(plan, places=LOOKS, stride=plan.stride * plan.places // LOOKS)
+        elif best:
             shapes = {f"best for {rule}": best_shape(SIZE, rates(tally, t, rule), DEEPEST)[0] for rule in WITHOUT}
             document["shapes"] |= {f"{label}, T = {t}": repr_of(shape) for label, shape in shapes.items()}
             plan = replace(plan, places=min(plan.places, 3) if name == "smollm2" else plan.places)
@@ -277,7 +287,19 @@ def table(name: str, t: float, documents: dict[str, Any]) -> str:
     counted = {shape: tally.count((t, shape, "rrsw")) for shape in ("2^2", "3^3")}
     ternary = f"{counted['3^3']} with three children"
     about = f"{TITLES[name]}, T = {t}: {len(prompts)} prompts, {counted['2^2']} places ({ternary})."
-    return "\n".join([about, "", *lines, *best_lines(tally, t, documents[name])])
+    return "\n".join([about, "", *lines, *best_lines(tally, t, documents[name]), *look_lines(tally, t)])
+
+
+def look_lines(tally: Tally, t: float) -> list[str]:
+    """What the look below adds, where it was measured."""
+    lines = []
+    for name in LOOKED_AT:
+        path, look = ((t, name, rule) for rule in ("border_path", "look_ahead"))
+        mean, gain = tally.mean(path), tally.difference(look, path)
+        if mean is not None and gain is not None:
+            places = str(tally.count(path))
+            lines.append([name[5:], places, f"{1 + mean.mean:.3f}", f"{gain.mean:+.4f} ± {gain.half_width or 0:.4f}"])
+    return ["", *markdown_table(("tree", "places", "Border on a path", "with a look below"), lines)] if lines else []
 
 
 def best_lines(tally: Tally, t: float, document: dict[str, Any]) -> list[str]:
@@ -339,6 +361,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pairs", nargs="*", help=f"{', '.join(PLANS)}; none: the tables of what is there")
     parser.add_argument("--best", action="store_true", help="the best shapes, after a run without it")
+    parser.add_argument("--look", action="store_true", help="Border on a path with a look below")
     parser.add_argument("--places", type=int, help="a prompt")
     parser.add_argument("--ternary", type=int, help="every so many places also trees of three children; 0: never")
     given = parser.parse_args()
@@ -347,7 +370,7 @@ def main() -> None:
     for name in given.pairs:
         plan = PLANS[name]
         places, ternary = (given.places or plan.places), plan.ternary if given.ternary is None else given.ternary
-        work(name, replace(plan, places=places, ternary=ternary), given.best)
+        work(name, replace(plan, places=places, ternary=ternary), "look" if given.look else given.best)
     report()
 
 

@@ -23,7 +23,7 @@ from spechub_lp.trees import (
     loop_distribution,
     target_distribution,
 )
-from spechub_lp.trees.look_ahead import Site
+from spechub_lp.trees.luck import Site
 
 POLICIES = (WithoutReplacement(), IID())
 NODE = {"without_replacement": NodeByNode("border_wor"), "iid": NodeByNode("border")}
@@ -75,7 +75,7 @@ def not_in_a_block(site: Site, block: int | None, rank: int, others: Any) -> Any
     [
         ("_favour", lambda site, block, rank: FAVOUR(site, block, rank) / 2, 3, levels(2, 1), 1),
         ("_favour", lambda site, block, rank: site.q[0] / site.q[0], 3, levels(2, 1), 1),
-        ("luck", lambda site, block: (site.q[0] * 0, site.q[0] / site.q[0]), 3, levels(2, 1), 1),
+        ("luck", lambda site, blocks: site.hit[[[0, -1]] * len(blocks)], 3, levels(2, 1), 1),
         ("_shares", lambda *given: SHARES(*given) * 2 / 3, 3, levels(2, 1), 1),
         ("_shares", not_in_a_block, 2, levels(2, 2, 1), 3),
         ("_density", lambda *given: DENSITY(*given) * 2, 2, levels(2, 2, 1), 3),
