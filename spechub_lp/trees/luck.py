@@ -191,7 +191,7 @@ class Site:
             at, u = cell([levels for _, levels in blocks], u)
             found.append(known._replace(block=blocks[at][0]))
             lucks.append(site.luck([blocks[at][0]]))
-        return found[0 if u < _before(*lucks, self.q[:1] * 0 + 1)[0] else 1]
+        return found[0 if u < _before(lucks[0], lucks[1], self.q[:1] * 0 + 1)[0] else 1]
 
     def _open(self, block: int | None) -> list[tuple[tuple[Known, ...], Any]]:
         """Where the walk can go on, and how likely; two places where the luckier is taken."""
@@ -291,7 +291,7 @@ class Site:
 
 def _before(own: Array, others: Array, shares: Array) -> Array:
     """[m] probability that a uniform of each own interval [m, 2] is below one of the others [n, 2], by their shares."""
-    first, end = others.T
+    first, end = others[:, 0], others[:, 1]
     width = np.where(end > first, end - first, 1)
 
     def area(u: Array) -> Array:
@@ -300,7 +300,7 @@ def _before(own: Array, others: Array, shares: Array) -> Array:
         found: Array = (np.minimum(u[:, None], first) + inside - inside * inside / (2 * width)) @ shares
         return found
 
-    low, high = own.T
+    low, high = own[:, 0], own[:, 1]
     before: Array = (area(high) - area(low)) / np.where(high > low, high - low, 1)
     return before
 
