@@ -6,7 +6,8 @@ documents, and their distributions are stored at a few places of each, see `stor
 
 How much is kept was chosen by measurement. With 512 tokens and cells of 0.25, 320 positions take 4.6 MB.
 At temperatures from 0.3 to 2, the acceptance of every rule that has a closed form, and every optimum, are off by
-.0002 at most in the mean over the 80 positions that were compared, and by .0011 at most at one of them.
+.0002 at most in the mean over the 80 positions that were compared. At a single position the largest error is below
+.001 for 118 of the 120 pairs of a rule and a temperature; the others are RRS and RRSw with two drafts at T = 2, .00106.
 """
 
 from __future__ import annotations

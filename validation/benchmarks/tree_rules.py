@@ -33,12 +33,16 @@ from spechub_lp.trees import (
     NodeByNode,
     Shape,
     Traversal,
+    every_drafted,
     exact_call,
     full,
     levels,
+    path_sets,
     paths,
+    simplex,
 )
 from spechub_lp.trees.drafted import Outcome
+from spechub_lp.trees.program import TreeProgram
 
 HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE.parent))
@@ -151,22 +155,28 @@ class Pruned:
         policy: DraftPolicy = self.rule.policy(k)
         return policy
 
-    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
-        """The ends of the rule on what is left."""
-        keep, number = [0], {0: 0}
+    def kept(self, tree: Drafted) -> list[int]:
+        """The nodes that are left, parents first."""
+        keep = [0]
         for node in range(len(tree.parents)):
             children = tree.children[node]
-            if node not in number or not children:
+            if node not in keep or not children:
                 continue
             worst = min(children, key=lambda c: tree.q[node][int(tree.tokens[c])]) if self.by_token else children[-1]
-            for child in children:
-                if child != worst:
-                    number[child] = len(keep)
-                    keep.append(child)
-        parents = [-1 if node == 0 else number[tree.parents[node]] for node in keep]
-        left = Drafted(parents, [tree.tokens[n] for n in keep], *([each[n] for n in keep] for each in (tree.p, tree.q)))
-        for outcome in self.rule.outcomes(left):
+            keep += [child for child in children if child != worst]
+        return keep
+
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
+        """The ends of the rule on what is left."""
+        keep = self.kept(tree)
+        for outcome in self.rule.outcomes(part(tree, keep)):
             yield Outcome(keep[outcome.node], outcome.weights)
+
+
+def part(tree: Drafted, keep: list[int]) -> Drafted:
+    """The part of a drafted tree that these nodes are, parents first."""
+    parents = [-1 if node == 0 else keep.index(tree.parents[node]) for node in keep]
+    return Drafted(parents, [tree.tokens[n] for n in keep], *([each[n] for n in keep] for each in (tree.p, tree.q)))
 
 
 @dataclass(frozen=True)
@@ -185,8 +195,8 @@ class Ranked:
         """One drawn child beside the likeliest."""
         return Greedy()
 
-    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
-        """The ends on what is left."""
+    def kept(self, tree: Drafted) -> list[int]:
+        """The nodes that are left and can be reached, parents first."""
         scores = [tree.q[0][0] * 0 + 1]
         for node in range(1, len(tree.parents)):
             parent, q = tree.parents[node], tree.q[tree.parents[node]]
@@ -196,11 +206,17 @@ class Ranked:
                 own = sum(a * a for y, a in enumerate(q) if y != top) / rest if rest else rest
             scores.append(scores[parent] * own)
         best = sorted(range(1, len(tree.parents)), key=lambda node: (-scores[node], node))[: self.keep]
-        reach = {0: scores[0]}
-        for node in range(len(tree.parents)):
-            if node not in reach:
-                continue
-            children = [child for child in tree.children[node] if child in best]
+        keep = [0]
+        for node in sorted(best):
+            keep += [node] if tree.parents[node] in keep else []
+        return keep
+
+    def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
+        """The ends on what is left."""
+        keep = self.kept(tree)
+        reach = {0: tree.q[0][0] * 0 + 1}
+        for node in keep:
+            children = [child for child in tree.children[node] if child in keep]
             accept, residual = self._verdict(tree, node, children)
             for child, share in zip(children, accept, strict=True):
                 reach[child] = reach[node] * share
@@ -238,6 +254,9 @@ PRUNED = {
 }
 
 
+PRUNED_HEADS = ["drafts and rule", "lossless", "largest distance", "accepted a call", "optimum", "share, %"]
+
+
 def numbers() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield every number's key and how to get it, the quick ones first."""
     yield from _shares(CASES)
@@ -248,6 +267,7 @@ def numbers() -> Iterator[tuple[str, Callable[[], Any]]]:
                 yield key, partial(_optimum, model(3, seed, near, mpq), policy)
     for name in PRUNED:
         yield f"pruned | {name}", partial(_pruned, *PRUNED[name])
+        yield f"cut | {name}", partial(_best_of_the_cut, *PRUNED[name])
     yield from _shares(LARGER)
 
 
@@ -270,6 +290,21 @@ def _pruned(shape: Shape, rule: Any) -> list[Any]:
     return [all(call.is_lossless for call in calls), distance, sum(float(call.value) for call in calls) / len(calls)]
 
 
+def _best_of_the_cut(shape: Shape, rule: Any) -> float:
+    """The mean of the optima of the trees that are left."""
+    values = []
+    for seed in range(PRUNED_SEEDS):
+        pair, masses = model(3, seed, False, mpq), dict[Any, Any]()
+        for mass, tree in every_drafted(pair, (), shape, rule):
+            left = path_sets.of(part(tree, rule.kept(tree)))
+            masses[left] = masses.get(left, 0) + mass
+        program = TreeProgram.build(pair, masses)
+        flow, prices, _ = simplex.solve(program)
+        assert (flow * program.gain).sum() == program.bound(prices)
+        values.append(float(program.bound(prices)))
+    return sum(values) / len(values)
+
+
 def work() -> None:
     """Every number that is not there yet, the quick ones first."""
     found = read_json(RESULT) if RESULT.exists() else {}
@@ -286,7 +321,7 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
     means: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for key, value in found.items():
         *case, rule, _ = key.split(" | ")
-        if not key.startswith(("policy", "pruned")):
+        if not key.startswith(("policy", "pruned", "cut")):
             means.setdefault(tuple(case), {}).setdefault(rule, []).append(value)
     columns = [
         "best by siblings", "look_ahead", "border_path", "not pooled", "b as Border's", "Border node by node",
@@ -316,11 +351,14 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
     for key, value in found.items():
         if key.startswith("pruned"):
             lossless, distance, accepted = value
-            pruned.append([key[9:], "yes" if lossless else "no", f"{distance:.4f}", f"{accepted:.4f}"])
+            best = found.get(f"cut | {key[9:]}")
+            share = f"{100 * accepted / best:.1f}" if best and lossless else ""
+            optimum = f"{best:.4f}" if best else ""
+            pruned.append([key[9:], "yes" if lossless else "no", f"{distance:.4f}", f"{accepted:.4f}", optimum, share])
     tables = {
         "shares": markdown_table(["V", "tree", "drafts", "q", "optimum", *columns], shares),
         "policies": markdown_table(["q", *(p.name for p in (IID(), WOR, Greedy()))], policies),
-        "pruned": markdown_table(["drafts and rule", "lossless", "largest distance", "accepted a call"], pruned),
+        "pruned": markdown_table(PRUNED_HEADS, pruned),
     }
     return {name: "\n".join(lines) for name, lines in tables.items()}
 
