@@ -353,8 +353,8 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
             lossless, distance, accepted = value
             best = found.get(f"cut | {key[9:]}")
             share = f"{100 * accepted / best:.1f}" if best and lossless else ""
-            optimum = f"{best:.4f}" if best else ""
-            pruned.append([key[9:], "yes" if lossless else "no", f"{distance:.4f}", f"{accepted:.4f}", optimum, share])
+            most = f"{best:.4f}" if best else ""
+            pruned.append([key[9:], "yes" if lossless else "no", f"{distance:.4f}", f"{accepted:.4f}", most, share])
     tables = {
         "shares": markdown_table(["V", "tree", "drafts", "q", "optimum", *columns], shares),
         "policies": markdown_table(["q", *(p.name for p in (IID(), WOR, Greedy()))], policies),
