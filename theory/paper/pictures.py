@@ -91,8 +91,8 @@ def tree_path(axes: Any) -> None:
         said = [rf"$w_{depth} = {step.w}$", f"passes with {step.passes}"]
         if step.b:
             said[:0] = [rf"$b = ({', '.join(map(str, step.b))})$"]
-        axes.text(6.4, height, "\n".join(said), va="center", linespacing=1.55)
-    axes.set(xlim=(0, 9.6), ylim=(-0.35, 2.5))
+        axes.text(6.1, height, "\n".join(said), va="center", linespacing=1.55)
+    axes.set(xlim=(0.2, 9.6), ylim=(-0.35, 2.4))
     axes.axis("off")
 
 
@@ -113,7 +113,7 @@ def acceptance(axes: Any) -> None:
 
 
 OWN = {
-    "tree_path.svg": Picture(tree_path, "A drafted tree of two levels; one path through it is chosen", (7.2, 3.4)),
+    "tree_path.svg": Picture(tree_path, "A drafted tree of two levels; one path through it is chosen", (6.0, 3.2)),
     "acceptance.svg": Picture(acceptance, "Acceptance of two drafts over the temperature, SmolLM2-135M", (7.0, 3.6)),
 }
 ALL = OWN | {f"../border/{name}": picture for name, picture in OF_BORDER.items()}

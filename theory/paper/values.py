@@ -159,7 +159,7 @@ def paired_table(source: str) -> str:
 def paired_gain(source: str, shape: str, rule: str, rival: str) -> str:
     """The difference of two rules on the same drafted trees, with its interval."""
     gain = difference(source, shape, rule, rival)
-    return f"{gain.mean:+.2f} ± {gain.half_width:.2f}"
+    return f"{gain.mean:+.2f}\u00a0±\u00a0{gain.half_width:.2f}"
 
 
 def paired_places(source: str) -> str:
