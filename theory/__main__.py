@@ -1,4 +1,7 @@
-"""python -m theory [--full] | hunt | recheck | hunts | map | prove. Exit: 0 it holds, 1 it does not, 2 bad input."""
+"""python -m theory [--full] | hunt | recheck | hunts | questions | map | prove.
+
+Exit: 0 it holds, 1 it does not, 2 bad input.
+"""
 
 import json
 import sys
@@ -10,7 +13,7 @@ from rich.console import Console
 
 from spechub_lp._util.io import check_writable, write_json
 from spechub_lp.cli.terminal import STYLE, run
-from theory import dominance_map, hunting, smt, table
+from theory import dominance_map, hunting, questions, smt, table
 from theory.hunt import certificates, describe, hunt, recheck
 from theory.statement import read
 
@@ -97,6 +100,16 @@ def hunts_command(
     document = hunting.record(full, seed, _progress)
     _write(out, document)
     raise typer.Exit(not document["as expected"])
+
+
+@app.command("questions")
+def questions_command(out: Out = None) -> None:
+    """Hunts with their own search: what RRSw keeps of its optimum, the choice of a child by its siblings."""
+    check_writable(out)
+    document = questions.ask()
+    _write(out, document)
+    held = all(row["share"] >= 3 / 4 for row in document["shares"])
+    raise typer.Exit(not (held and all(row["farthest"] < 1e-9 for row in document["choices"])))
 
 
 @app.command("map")

@@ -58,8 +58,8 @@ ROCQ = {
     ),
 }
 """Theorem -> its proofs for every number of tokens. Three prove a part: T7 that naive rejection, SpecHub, RRS, RRSw,
-K-SEQ and target-only sampling are lossless; T17 that no lossless call accepts more than any prices say; T18 all for the
-rule that pools no siblings."""
+K-SEQ and target-only sampling are lossless; T17 that no lossless call accepts more than any prices say; T18 all for
+level trees in which nothing is pooled."""
 FAST, FULL = 60, 600
 """Distribution pairs a theorem, each with k = 2 and 3."""
 TWIN_BUDGET = 800
