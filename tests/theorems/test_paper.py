@@ -65,6 +65,11 @@ def test_the_source_has_no_measured_number_of_its_own() -> None:
 def test_what_is_said_of_trees_is_what_was_measured(paper: str) -> None:
     shares = [values.tree_share("3", "3,_then_1", "without_replacement", rule) for rule in ("traversal", "border_path")]
     assert "reaches {} and `BorderPath` {}".format(*shares) in " ".join(paper.split())  # an open question of a page
+    assert "as near or nearer, in every row" in " ".join(paper.split())
+    for rules in values.tree_cases().values():
+        mean = {rule: sum(found) for rule, found in rules.items()}
+        assert mean["border_path"] >= max(mean[rule] for rule in ("Border node by node", "rrs(w) node by node")) - 1e-9
+        assert mean.get("look_ahead", mean["border_path"]) >= mean["border_path"] - 1e-9
     for shape in values.SHAPES:
         between = {source: values.difference(source, shape, "border_path", "traversal") for source in SOURCES}
         assert abs(between["smollm2"].mean) <= known(between["smollm2"].half_width)

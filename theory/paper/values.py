@@ -126,7 +126,7 @@ def other_drafts_table() -> str:
 
 def tree_shares_table() -> str:
     """What each rule reaches of the certified optimum of small trees, in per cent: the mean of the tables."""
-    cases = _tree_cases()
+    cases = tree_cases()
     names = {rule: said for rule, said in TREE_RULES.items() if any(_share(values, rule) for values in cases.values())}
     rows = []
     for (tokens, tree, policy, near), values in cases.items():
@@ -138,7 +138,7 @@ def tree_shares_table() -> str:
 
 def tree_share(tokens: str, tree: str, policy: str, rule: str) -> str:
     """One cell of that table, q far from p; underscores for the spaces of names."""
-    values = _tree_cases()[tokens, tree.replace("_", " "), policy, "far"]
+    values = tree_cases()[tokens, tree.replace("_", " "), policy, "far"]
     return f"{_share(values, rule)} %"
 
 
@@ -287,11 +287,11 @@ def _tree(name: str) -> str:
     return f"${name}$" if "^" in name else name.replace(" ", "\u00a0")
 
 
-def _tree_cases() -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
+def tree_cases() -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
     """(V, tree, policy, far or near) -> rule -> a value for each random table, of the cases that are finished."""
     cases: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
     for key, found in _document("tree_rules").items():
-        if not key.startswith(("policy", "pruned")):
+        if key.count(" | ") == 5:  # others are about draft policies and trees that are cut
             tokens, tree, policy, near, rule, _ = key.split(" | ")
             cases.setdefault((tokens, tree, policy, near), {}).setdefault(rule, []).append(found)
     return {case: rules for case, rules in cases.items() if len(rules.get("rrs(w) node by node", [])) == SEEDS}
