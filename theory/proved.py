@@ -97,11 +97,11 @@ PROVED = (
     ),
     Proved(
         "T18",
-        "never below node by node, for the rule that pools no siblings",
+        "never below node by node, where nothing is pooled and the number of drafts depends on the tokens above",
         {"trees/Path.v": ("never_below", "same_choice", "fair_choice")},
         ("T18",),
     ),
-    Proved("T19", "not in Rocq", {}, ("T19",)),
+    Proved("T19 and its corollary", "not in Rocq", {}, ("T19",)),
     Proved(
         "The theorem on a look below", "not in Rocq; `tests/trees/test_look_ahead.py` enumerates it in rationals", {}
     ),

@@ -23,8 +23,8 @@ RESULTS = Path(__file__).parents[2] / "validation" / "results"
 SOURCES = ("smollm2", "smollm2_more_drafts", "austen")
 POLICIES = {"iid": "iid", "without_replacement": "without\u00a0repl.", "hub": "hubs", "greedy": "hubs"}
 TREE_RULES = {
-    "look_ahead": "with a look below", "border_path": "Border on a path",
-    "Border node by node": "Border, node by node", "traversal": "traversal", "rrs(w) node by node": "RRS(w)",
+    "look_ahead": "look below", "border_path": "path",
+    "Border node by node": "node by node", "traversal": "traversal", "rrs(w) node by node": "RRS(w)",
 }  # fmt: skip
 PAIRED = {
     "rrs": "RRS", "rrsw": "RRSw", "traversal": "traversal", "border_wor": "Border, node by node",
@@ -284,7 +284,7 @@ def _share(values: dict[str, list[float]], rule: str) -> str:
 
 def _tree(name: str) -> str:
     """The name of a shape, 2^3 as a formula."""
-    return f"${name}$" if "^" in name else name.replace(" ", "\u00a0")
+    return f"${name}$" if "^" in name else name.replace(" behind", "\u00a0behind")
 
 
 def tree_cases() -> dict[tuple[str, str, str, str], dict[str, list[float]]]:
