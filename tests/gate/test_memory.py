@@ -99,6 +99,42 @@ def test_a_fault_of_late_calls_is_exact() -> None:
     assert report.exit_code == 1, report.findings
 
 
+class Tired:
+    """A token that came out last is a little less likely."""
+
+    last = -1
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        seen = p * torch.tensor([0.99 if token == self.last else 1.0 for token in range(len(p))])
+        self.last, slot = rrs(seen / seen.sum(), q, drafts)
+        return self.last, slot
+
+
+class HalfOfTheNoise:
+    """Two lots of noise are fetched at a time: the second call uses what the first has left, and is right."""
+
+    def __init__(self) -> None:
+        self.left = list[float]()
+
+    def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        self.left = self.left or torch.rand(4, dtype=torch.float64).tolist()
+        if self.left.pop() * q[drafts[0]] < p[drafts[0]]:
+            self.left.pop()
+            return drafts[0], 0
+        return int(torch.searchsorted(left_over(p, q).cumsum(0), self.left.pop())), -1
+
+
+def test_a_small_bias_by_the_output_before_is_exact() -> None:
+    report = remembered(Tired(), exact=False)
+    assert report.exit_code == 1, report.findings
+    assert report.findings[0].level == 1
+    assert "after a call that gave" in report.findings[0].message
+
+
+def test_noise_that_is_left_from_the_call_before_is_no_bias() -> None:
+    assert remembered(HalfOfTheNoise(), exact=False).exit_code == 0
+
+
 class InTurn:
     """Two lossless rules in turn: right, although it repeats itself and differs from itself under controlled noise."""
 

@@ -122,6 +122,8 @@ WHEREVER = {
     "getrandbits(200)": lambda p, q, x: naive(p, q, x, lambda: random.getrandbits(200) / 2**200),
     "integers": lambda p, q, x: naive(p, q, x, lambda: np.random.default_rng().integers(2**53) / 2**53),
     "os.urandom": lambda p, q, x: naive(p, q, x, lambda: int.from_bytes(os.urandom(7), "big") / 2**56),
+    "exp(-Exp(1))": lambda p, q, x: naive(p, q, x, lambda: (-torch.empty(1, dtype=torch.float64).exponential_()).exp()),
+    "exp(-Exp(1)) of numpy": lambda p, q, x: naive(p, q, x, lambda: np.exp(-np.random.exponential())),
     "attention without dropout": attention,
 }
 
@@ -146,6 +148,16 @@ def test_a_wrong_engine_fails_wherever_its_noise_lives(engine: Any) -> None:
     report = check_node(always_q, "iid", 1, cases=CASE, settings=EXACT)
     assert report.exit_code == 1, text(report)
     assert report.exact
+
+
+@pytest.mark.parametrize("used", [lambda u: u, lambda u: u[::-1], lambda u: [u[1], u[1]]])
+def test_times_that_do_not_race_are_not_taken_for_a_race(used: Callable[[list[float]], list[float]]) -> None:
+    def verify(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+        uniforms = iter(used((-torch.empty(2, dtype=torch.float64).exponential_()).exp().tolist()))
+        return naive(p, q, drafts, lambda: next(uniforms))
+
+    report = check_node(verify, "iid", 1, cases=CASE, settings=EXACT)
+    assert not report.exact, text(report)
 
 
 def test_what_cannot_be_controlled_is_remembered_when_the_engine_swallows_the_error() -> None:

@@ -97,7 +97,7 @@ class Exact:
         """
         explorer = self.explorer(problem)
         explorer.rules = explorer.rules if thorough else RULES[1:]
-        _reproducible(explorer.evaluate, problem)
+        reproducible(explorer.evaluate, problem)
         found, roots = explorer.distributions(problem.tuples, probes=probes, seed=self.settings.seed)
         self.points = explorer.extra
         if moved := self.generators.moved():
@@ -294,8 +294,27 @@ def node_case(problem: Problem, drafts: Any, values: Any = None) -> dict[str, An
     return {"problem": problem.document(), "tuple": list(drafts), "values": values}
 
 
-def _reproducible(evaluate: Callable[[list[Any]], Any], problem: Problem) -> None:
-    """Same choices, same answer; otherwise some noise, or some state, is not controlled."""
+def reproducible(evaluate: Callable[[list[Any]], Any], problem: Problem) -> None:
+    """Make calls with the same choices, which must give the same answers.
+
+    Parameters
+    ----------
+    evaluate
+        Runs calls of the engine.
+    problem
+        It is called on.
+
+    Raises
+    ------
+    Uncontrolled
+        Some noise, or some state, is not controlled.
+
+    Examples
+    --------
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
+    >>> reproducible(lambda calls: engine.controlled(problem, calls), problem)
+    """
     first, last = problem.tuples[0], problem.tuples[-1]
     order = ((first, 0), (first, 0), (first, 1), (last, 0), (last, 1), (first, 1), (first, 0))
     calls = [(x, (), rule) for x, rule in order]

@@ -128,7 +128,8 @@ def second_look(
     """
     if first.measured.excess <= 0:
         return first
-    looked = explorer.confirm(keys, mass, lambda found: build(found).excess, seed=seed)
+    seen = first.found, first.roots
+    looked = explorer.confirm(keys, mass, lambda found: build(found).excess, seen, seed=seed)
     if looked is None:
         report.inconclusive.append(
             f"on {problem!r} the distribution looks {first.measured.distance:.3g} away, but the time ended before it "

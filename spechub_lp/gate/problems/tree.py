@@ -335,6 +335,8 @@ def tree_problems(engine: Any, drafts: str, k: int, seed: int = 0) -> list[TreeP
                 for a, b in _pairs(len(shape), getattr(engine, "slow", False))
             ]
             continue
+        if len(shape) == MOST_DEEP and set(shape) == {1}:  # where three tokens take longer than there is time
+            made.append(TreeProblem(f"tree {title} of two tokens", 2, shape, policy, False, seed))
         width = 4 if int(np.prod(shape)) * len(shape) < 4 else 3
         made.append(TreeProblem(f"tree {title}", width, shape, policy, False, seed))
         made.append(TreeProblem(f"tree {title} with zeros", width, shape, policy, True, seed + 1))

@@ -70,7 +70,7 @@ class Node:
     owner: list[int] = field(default_factory=list)
 
     def find(self, run: Run) -> "Node | None":
-        """Return the leaf that a run's noise leads to (or a race, or a branch that was left out).
+        """Return the leaf that a run's noise leads to (or a branch that was left out).
 
         None where the run asked for other noise than this tree.
         """
@@ -80,14 +80,19 @@ class Node:
             if place >= len(run.draws) or run.draws[place] != node.draw:
                 return None
             value = run.values[place]
-            if node.draw.kind is DrawKind.RACE:
-                return node
-            point = int(value)  # type: ignore[arg-type]
-            region = bisect.bisect_right(node.ends, point) if node.draw.kind is DrawKind.UNIFORM else point
+            region = node._region(value)
             if node.owner[region] < 0:
                 return node
             node = node.children[node.owner[region]]
         return node
+
+    def _region(self, value: Value) -> int:
+        """Where a value of the next draw lies among its regions."""
+        if isinstance(value, tuple):
+            rates = [0.0 if i < 0 else self.children[i].mass for i in self.owner]
+            return max(range(len(rates)), key=lambda i: rates[i] / max(value[i], 1 / FAR))
+        assert self.draw is not None
+        return bisect.bisect_right(self.ends, value) if self.draw.kind is DrawKind.UNIFORM else value
 
     def leaves(self) -> list["Node"]:
         """Return the places below this one (or this one) at which nothing more is drawn."""
@@ -335,25 +340,26 @@ class Explorer:
         keys: Sequence[Hashable],
         mass: Sequence[float],
         excess: Callable[[Distributions], float],
+        first: tuple[Distributions, list[Node]],
         *,
         seed: int = 0,
     ) -> tuple[Distributions, list[Node], float] | None:
         """Look at the distributions again before the engine fails, and say what could still speak for it.
 
         `excess` says how much of the probability must be told wrongly if the engine is right after all, when inputs
-        come with `mass`. Cells of that mass that no starting point sees would do it. So the search starts from more
-        points, and then random calls are made until one of them had met such a region, but for a chance of FALSE_ALARM.
-        A call that its region does not explain becomes a starting point, and all begins again. The number returned is 0
-        when no such region is left to think of, else the mass below which one could have escaped MOST_RANDOM calls.
-        None is returned when time is short.
+        come with `mass`. Regions of that mass that no starting point sees would do it. So random calls are made until
+        one of them had met such a region in what was found `first`, but for a chance of FALSE_ALARM. A call that its
+        region does not explain becomes a starting point, beside more of them, and the search begins again. The number
+        returned is 0 when no such region is left to think of, else the mass below which one could have escaped
+        MOST_RANDOM calls. None is returned when time is short.
         """
         rng = np.random.default_rng([seed, 1])
         self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12
         by_mass = np.asarray(mass) / np.sum(mass)
-        for _ in range(LOOKS):
+        for look in range(LOOKS):
             made = 0
             try:
-                distributions, roots = self.distributions(keys, seed=seed, probes=8)
+                distributions, roots = self.distributions(keys, seed=seed, probes=8) if look else first
                 missing = excess(distributions)
                 if missing <= 0:
                     return distributions, roots, 0.0

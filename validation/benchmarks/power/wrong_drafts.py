@@ -79,7 +79,7 @@ def repeated_sibling_counts(p, q, drafts):
     return draw(rest), -1
 
 
-@shipped("goes on after an acceptance: the last accepted one wins", "ferrox #307", 0.1)
+@shipped("goes on after an acceptance: the last accepted one wins", "ferrox #307", 0.1, k=3)
 def no_break(p, q, drafts):
     residual, answer = p.clone(), None
     for j, x in enumerate(drafts):
