@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 import torch
 from known import known
 
-from spechub_lp.gate.engines.guarded import in_child
+from spechub_lp.gate.engines.guarded import ChildDied, in_child
 from spechub_lp.gate.generation import settings
 from spechub_lp.gate.generation.exact import Limits
 from spechub_lp.gate.generation.pair import make_pair, write_pair
@@ -40,6 +40,17 @@ def test_a_child_does_not_wait_for_the_threads_of_its_parent() -> None:
 
     assert in_child(work, seconds=20) == (2, 0.0)
     assert float(torch.zeros(SHARED_OUT).exp_().sum()) == SHARED_OUT
+
+
+@pytest.mark.parametrize(("bytes_told", "kept"), [(300_000, 300_000), (3_000_000, 0)])
+def test_the_last_entry_of_a_child_that_dies_is_kept_whole_or_not_at_all(bytes_told: int, kept: int) -> None:
+    def work(journal: Callable[[bytes], None]) -> None:
+        journal(b"x" * bytes_told)
+        os._exit(1)
+
+    with pytest.raises(ChildDied) as died:
+        in_child(work, seconds=20)
+    assert died.value.last == b"x" * kept
 
 
 @pytest.fixture(scope="module")

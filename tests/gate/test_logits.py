@@ -367,7 +367,7 @@ from gate_chains import Chain, RowOfTheParent
 from crashing_engines import CrashesOnWideRows
 
 def kills_wide(p, q, drafts):
-    os.kill(os.getpid(), 9) if len(p) > 1000 else None
+    os.kill(os.getpid(), 9) if len(p) > 5000 else None
     return target_lookup(p, q, drafts)
 """
 

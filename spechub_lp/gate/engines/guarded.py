@@ -17,7 +17,8 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report
 
 Journal = Callable[[bytes], None]
 Watch = Callable[[bytes, int], None]
-PAGE = 4096
+PAGE = 1 << 20
+"""Bytes that parent and child share: an entry holds distributions on thousands of tokens."""
 HEAD = 12
 """Bytes before the last entry: its length, and how many there were."""
 LENGTH = 8
@@ -74,7 +75,8 @@ def in_child(work: Callable[[Journal], Any], seconds: float, watch: Watch | None
         nonlocal count
         count += 1
         page.seek(0)
-        page.write(len(entry).to_bytes(4, "little") + count.to_bytes(8, "little") + entry[: PAGE - HEAD])
+        kept = entry if len(entry) <= PAGE - HEAD else b""
+        page.write(len(kept).to_bytes(4, "little") + count.to_bytes(8, "little") + kept)
 
     def last() -> bytes:
         return page[HEAD : HEAD + int.from_bytes(page[:4], "little")]
