@@ -132,9 +132,7 @@ def _in_turn(engine: NodeEngine, todo: Sequence[Problem]) -> Evaluate:
     return evaluate
 
 
-def _after_an_output(
-    engine: NodeEngine, problem: Problem, report: Report, settings: Settings, deadline: float
-) -> None:
+def _after_an_output(engine: NodeEngine, problem: Problem, report: Report, settings: Settings, deadline: float) -> None:
     """The distribution of an engine that keeps what it put out last, given that.
 
     Before each call comes one of the same problem, on noise of its own, whose output is always the same. What a
