@@ -14,6 +14,7 @@ from spechub_lp.gate import Settings, check_node, problems
 from spechub_lp.gate.checks.memory import check_memory, crossed
 from spechub_lp.gate.checks.streams import nearly_sure
 from spechub_lp.gate.engines.node import NodeEngine, one_thread
+from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
@@ -76,6 +77,12 @@ def test_crossed_problems_share_a_target_or_a_draft_distribution() -> None:
     assert a.p != b.p
     assert a.q != b.q
     assert crossed(problems("iid", 2)[:1]) == []
+
+
+def test_a_target_that_is_the_draft_distribution_has_one_near_it_too() -> None:
+    few = [Problem("a", (0.25, 0.75), (0.25, 0.75), 1), Problem("b", (0.5, 0.5), (0.75, 0.25), 1)]
+    for order in (few, few[::-1]):
+        assert len(crossed(order)) == 5
 
 
 @pytest.mark.parametrize(("key", "places"), [("p", 20), ("q", 20), ("pq", 2), ("pq", 3)])

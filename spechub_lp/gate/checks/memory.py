@@ -66,12 +66,13 @@ def crossed(problems: Sequence[Problem]) -> list[Problem]:
 
 def _moved(problem: Problem) -> tuple[float, ...]:
     """Move a little mass to an entry of the residual, if it can be so that three decimals do not show it."""
-    p, residual = problem.p, np.flatnonzero(problem.target > problem.drafted).tolist()
+    p, V = problem.p, problem.vocabulary
+    gains = np.flatnonzero(problem.target > problem.drafted).tolist() or range(V)
 
     def moved(i: int, j: int) -> tuple[float, ...]:
         return tuple(v + NEAR * (int(n == j) - int(n == i)) for n, v in enumerate(p))
 
-    tried = [moved(i, j) for i, j in itertools.product(range(len(p)), residual) if i != j and p[i] > NEAR]
+    tried = [moved(i, j) for i, j in itertools.product(range(V), gains) if i != j and p[i] > NEAR]
     return next((near for near in tried if np.array_equal(np.round(near, 3), np.round(p, 3))), tried[0])
 
 
@@ -133,7 +134,7 @@ def _in_turn(engine: NodeEngine, todo: Sequence[Problem]) -> Evaluate:
 
 
 def _after_an_output(engine: NodeEngine, problem: Problem, report: Report, settings: Settings, deadline: float) -> None:
-    """The distribution of an engine that keeps what it put out last, given that.
+    """The distribution of what comes after a certain output, for an engine that remembers its last output.
 
     Before each call comes one of the same problem, on noise of its own, whose output is always the same. What a
     lossless engine puts out then has distribution p. Noise that is left from the call before shows as calls that are
