@@ -142,6 +142,18 @@ def test_noise_that_is_left_from_the_call_before_is_no_bias() -> None:
     assert remembered(HalfOfTheNoise(), exact=False).exit_code == 0
 
 
+def test_rows_of_a_batch_are_not_taken_for_calls_one_after_the_other() -> None:
+    class Rows(NodeEngine):
+        together = 8
+
+        def controlled(self, problem: Problem, calls: Any) -> Any:
+            raise AssertionError("its noise is not controlled")
+
+    report = Report("engine", "uniform", "iid", 1)
+    check_memory(Rows(rrs), problems("iid", 1, random=0)[:6], report, SETTINGS, exact=False)
+    assert report.exit_code == 0
+
+
 class InTurn:
     """Two lossless rules in turn: right, although it repeats itself and differs from itself under controlled noise."""
 

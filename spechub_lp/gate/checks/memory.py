@@ -115,7 +115,7 @@ def check_memory(
     in_turn = _in_turn(engine, todo)
     if exact:
         _exactly(in_turn, todo, report, settings, deadline, "while problems alternate")
-    else:
+    elif engine.together == 1:  # the calls of a batch do not come one after the other
         _after_an_output(engine, todo[0], report, settings, deadline)
     if not report.proved:
         _alternating(engine, todo, report, settings, deadline)
@@ -163,15 +163,16 @@ def _after_an_output(engine: NodeEngine, problem: Problem, report: Report, setti
         reproducible(lambda calls: evaluate([((0, x), *rest) for x, *rest in calls]), problem)
     except (Hung, Uncontrolled):
         return
-    _exactly(evaluate, [problem], report, settings, deadline, f"after a call that gave {usual}")
+    _exactly(evaluate, [problem], report, settings, deadline, f"after a call that gave {usual}", coarse=True)
 
 
 def _exactly(
-    evaluate: Evaluate, todo: Sequence[Problem], report: Report, settings: Settings, deadline: float, when: str
-) -> None:
+    evaluate: Evaluate, todo: Sequence[Problem], report: Report, settings: Settings, deadline: float, when: str,
+    coarse: bool = False,
+) -> None:  # fmt: skip
     """The distributions of all of these problems, explored side by side."""
     keys = [(i, x) for i, problem in enumerate(todo) for x in problem.tuples]
-    explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(keys))
+    explorer = Explorer(evaluate, deadline=deadline, most_calls=MOST_CALLS * len(keys), coarse=coarse)
     try:
         found, roots = explorer.distributions(keys, seed=settings.seed, probes=8)
     except Hung as hung:
