@@ -20,7 +20,7 @@ from spechub_lp.gate.engines.node import Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import Run, Uncontrolled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Finding, Kind, Level, Report
-from spechub_lp.gate.search.thresholds import Call, Distributions, Evaluate, Explorer
+from spechub_lp.gate.search.thresholds import Call, Distributions, Evaluate, Explorer, OutOfTime
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import odds
 
@@ -144,6 +144,8 @@ def _after_an_output(engine: NodeEngine, problem: Problem, report: Report, setti
     drafts = problem.tuples[int(np.argmax(problem.mass))]
 
     def pair(x: Any, *rest: Any) -> tuple[Run, Run]:
+        if now() > deadline:
+            raise OutOfTime("the budget ended")
         before, after = engine.controlled(problem, [(drafts, (), rng), (x, *rest)])
         return before, after
 

@@ -48,7 +48,7 @@ CONFIRMING, CHEAP = 3200, 20_000
 """Calls on real noise after an exact distribution, and where a call is cheap."""
 CHEAP_SHARE = 0.05
 """Of the time, in which cheap calls are made."""
-DRAWS_END, UNKNOWN_END = 1.0, 1.7
+DRAWS_END, UNKNOWN_END = 1.0, 1.65
 """Budgets after which draws end; without an exact distribution, so that the whole run ends within two of them."""
 REFUTED = {
     Claim.OUTPUT: (Level.DRAWS, Kind.BIAS),
