@@ -112,6 +112,9 @@ def formula(translator, node):
     display = "block" if isinstance(node, nodes.math_block) else "inline"
     tag = "div" if display == "block" else "span"
     translator.body.append(f'<{tag} class="formula">{convert(node.astext(), display=display)}</{tag}>')
+    behind = node.next_node(descend=False, siblings=True)
+    if tag == "span" and isinstance(behind, nodes.Text) and re.match(r"[.,;:)?]", behind.astext()):
+        translator.body.append("&#8288;")  # so that no line begins with it
     raise nodes.SkipNode
 
 
@@ -131,9 +134,17 @@ def with_the_paper(app, name, source):
         source[0] = f"{title}\n{pdf}{rest}"
 
 
+def with_room_for_prose(app, doctree):
+    """Cells that hold text of some length, for which the style sheet keeps room."""
+    for cell in doctree.findall(nodes.entry):
+        if len(cell.astext()) > 30:
+            cell["classes"].append("prose")
+
+
 def setup(app):
     app.connect("source-read", with_rendered_notebooks)
     app.connect("source-read", with_the_paper)
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
+    app.connect("doctree-read", with_room_for_prose)
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("env-check-consistency", without_builtins)

@@ -31,7 +31,7 @@ from spechub_lp.decoding.generate import Drafting
 from spechub_lp.decoding.readers import reader
 from spechub_lp.evaluate.measures import Setting
 from spechub_lp.evaluate.tally import Tally
-from spechub_lp.report.plots.pictures import COLOURS, canvas, svg
+from spechub_lp.report.plots.pictures import COLOURS, canvas, svg_file
 from spechub_lp.report.text.markdown import markdown_table
 from spechub_lp.trees.drafted import Drafted, pick
 from spechub_lp.trees.look_ahead import LookAhead
@@ -338,7 +338,7 @@ def picture(name: str, t: float, document: dict[str, Any]) -> str:
         axes.set(xlabel="tree", ylabel="tokens a call more than RRSw")
         axes.legend(ncols=3, loc="upper left")
         axes.margins(y=0.25)
-    return svg(figure, f"{TITLES[name]}, T = {t}: tokens a call more than RRSw, with 95 % intervals")
+    return svg_file(figure, f"{TITLES[name]}, T = {t}: tokens a call more than RRSw, with 95 % intervals")
 
 
 def report() -> None:

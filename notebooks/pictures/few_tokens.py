@@ -184,7 +184,8 @@ def transport(
             outline = Rectangle((x - 0.02, tops[n] - capacity), 0.04, capacity, fill=False, ec=INK, lw=0.8)
             axes.add_patch(outline)
             at = (x - 0.035 if text == "right" else x + 0.035, tops[n] - capacity / 2)
-            axes.text(*at, label, ha=text, va="center", fontsize=9, color=BAD if inside else INK)
+            weight = "bold" if inside else "normal"
+            axes.text(*at, label, ha=text, va="center", fontsize=9, color=INK, weight=weight)
         edge.append(tops[order[inner - 1]] - side[order[inner - 1]][1] - 1.5 * gap if inner else 1.1)
         reach.append(tops)
     for i, y, width in sorted(mass):

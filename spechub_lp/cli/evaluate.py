@@ -21,7 +21,7 @@ def evaluate(
     samplers: Annotated[
         str,
         typer.Option(
-            help=f"all, or some of {','.join(names.EVALUATED)} with commas between.",
+            help=f"all, or some of these with commas between: {', '.join(names.EVALUATED)}.",
             autocompletion=several_of(("all", *names.EVALUATED)),
         ),
     ] = "all",

@@ -50,7 +50,7 @@ def growth(rows: list[dict[str, Any]]) -> str:
                 axes.plot(over, plain, "o--", color=COLOURS[rule], markersize=3, linewidth=0.8, label=f"{rule}, torch")
             axes.set(xscale="log", yscale="log", xlabel=free, title=f"{fixed} = {at:,}")
         panels[0].set_ylabel("microseconds")
-        panels[1].legend(fontsize=7)
+        panels[1].legend(fontsize=7, ncol=2)
         return svg_file(figure, "Time of a verification on a GPU over the batch and over the vocabulary")
 
 
