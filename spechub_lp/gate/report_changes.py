@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from spechub_lp._util.tabular import Tabular
+from spechub_lp._util.words import counted
 from spechub_lp.gate.results import Level, Status
 
 ORDER = (Status.PASS, Status.INCONCLUSIVE, Status.BIASED)
@@ -77,17 +78,17 @@ class ReportChanges(Tabular):
     @property
     def verdict(self) -> str:
         """A line that says it."""
-        number, compared = len(self.worse), f"{_count(self.compared, self.unit)} compared"
+        number, compared = len(self.worse), f"{counted(self.compared, self.unit)} compared"
         match self.exit_code:
             case 0:
-                return f"no worse: {self.engine}, {_count(len(self.changes))}, {compared}"
+                return f"no worse: {self.engine}, {counted(len(self.changes), 'change')}, {compared}"
             case 3:
                 return f"INCONCLUSIVE: {self.engine} passed before, and the new run could not tell"
-        return f"WORSE: {self.engine}, {_count(number)} for the worse, {compared}"
+        return f"WORSE: {self.engine}, {counted(number, 'change')} for the worse, {compared}"
 
     def __repr__(self) -> str:
         word = {0: "no worse", 1: "WORSE", 3: "INCONCLUSIVE"}[self.exit_code]
-        return f"ReportChanges({word}, {self.engine}, {_count(len(self.changes))})"
+        return f"ReportChanges({word}, {self.engine}, {counted(len(self.changes), 'change')})"
 
     def __str__(self) -> str:
         return self.verdict
@@ -259,7 +260,3 @@ def _problem(name: str, old: dict[str, Any], new: dict[str, Any], old_lossy: boo
         before, after = ("exactly" if row["level"] == Level.EXACT else "by draws" for row in (old, new))
         found.append(Change(f"known on {name!r}", before, after))
     return found
-
-
-def _count(number: int, what: str = "change") -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

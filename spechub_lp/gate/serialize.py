@@ -10,6 +10,7 @@ from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.report import schemas
 
 NO_CASE = "give the file that `spechub-lp gate` saved"
+EARLIER = "give the --json of an earlier run"
 
 
 def case_document(report: Report) -> dict[str, Any]:
@@ -59,15 +60,13 @@ def read_case(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def read_report(path: str | Path, whole: bool = False) -> dict[str, Any]:
+def read_report(path: str | Path) -> dict[str, Any]:
     """Read the JSON of an earlier run, for `compare`. Raises SpecHubError on something else.
 
     Parameters
     ----------
     path
         The file.
-    whole
-        Whether verdict and findings must be there too, and not only the problems.
 
     Returns
     -------
@@ -81,13 +80,16 @@ def read_report(path: str | Path, whole: bool = False) -> dict[str, Any]:
         ...
     spechub_lp.errors.SpecHubError: cannot read no_such_report.json: No such file or directory
     """
+    document: dict[str, Any] = read_json(path, _needed("problems"), EARLIER)
+    return document
+
+
+def _needed(*read: str) -> dict[str, Any]:
+    """The schema of a report of gate, of any version, of which these fields are read."""
     schema = schemas.of("gate")
     known = [schemas.of("gate", version)["title"] for version in (1, 2)]
-    read = ("problems", "status", "findings") if whole else ("problems",)
     compared = {"schema": {"enum": known}, **{name: schema["properties"][name] for name in read}}
-    needed = {**schema, "properties": compared, "required": list(compared), "additionalProperties": True}
-    document: dict[str, Any] = read_json(path, needed, "give the --json of an earlier run")
-    return document
+    return {**schema, "properties": compared, "required": list(compared), "additionalProperties": True}
 
 
 def read_reports(old: str | Path, new: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -145,12 +147,13 @@ def is_of_engine(document: dict[str, Any]) -> bool:
 
 
 def _read_report(path: str | Path) -> dict[str, Any]:
-    hint = "give the --json of an earlier run of gate or gate-engine"
-    document = read_json(path, {"type": "object"}, hint)
-    if not is_of_engine(document):
-        return read_report(path, whole=True)
-    check(document, {**schemas.of("gate-engine"), "additionalProperties": True}, str(path), hint)
-    return dict(document)
+    hint = f"{EARLIER} of gate or gate-engine"
+    document: dict[str, Any] = read_json(path, {"type": "object"}, hint)
+    if is_of_engine(document):
+        check(document, {**schemas.of("gate-engine"), "additionalProperties": True}, str(path), hint)
+    else:
+        check(document, _needed("problems", "status", "findings"), str(path), EARLIER)
+    return document
 
 
 def compare(report: Report, baseline: dict[str, Any], path: str) -> None:

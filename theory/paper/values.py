@@ -10,6 +10,7 @@ from typing import Any
 
 from spechub_lp import exact, optimum, samplers
 from spechub_lp._util.strict_json import read_json
+from spechub_lp._util.words import counted
 from spechub_lp.evaluate.evaluate import Evaluation
 from spechub_lp.evaluate.tally import Estimate, Tally
 from spechub_lp.report.text.evaluations import exactly_lossless
@@ -50,7 +51,7 @@ def evaluation(source: str) -> Evaluation:
 
 def accepted(source: str, k: str, rule: str, t: str) -> str:
     """Mean acceptance."""
-    return f"{mean(source, float(t), _drafts(rule, k), 'acceptance', rule).mean:.4f}"
+    return f"{mean(source, float(t), _drafts(rule, int(k)), 'acceptance', rule).mean:.4f}"
 
 
 def share(source: str, k: str, rule: str, t: str) -> str:
@@ -70,31 +71,26 @@ def vocabulary(source: str) -> str:
 
 def acceptance_table(source: str, k: str, *rules: str) -> str:
     """Acceptances, then optima, at every temperature."""
-    found = evaluation(source)
-    heads = ["", "drafts", *(f"T = {t:g}" for t in found.plan.temperatures)]
-    rows = []
-    for rule in rules:
-        sampler = samplers.by_name(rule, _drafts(rule, k))
-        cells = [mean(source, t, sampler.k, "acceptance", rule) for t in found.plan.temperatures]
-        rows.append([f"`{rule}`", _policy(sampler.drafts.name), *map(_cell, cells)])
-    for policy in ("iid", "without_replacement", "greedy"):
-        cells = [mean(source, t, int(k), "optimum", policy) for t in found.plan.temperatures]
-        rows.append(["optimum", _policy(policy), *map(_cell, cells)])
-    return "\n".join(markdown_table(heads, rows))
+    return _acceptances(source, {f"T = {t:g}": (t, int(k)) for t in evaluation(source).plan.temperatures}, rules)
 
 
 def more_drafts_table(source: str, t: str, *rules: str) -> str:
     """Acceptances and optima at one temperature, a column for each number of drafts."""
-    ks = evaluation(source).plan.ks
-    heads = ["", "drafts", *(f"k = {k}" for k in ks)]
+    return _acceptances(source, {f"k = {k}": (float(t), k) for k in evaluation(source).plan.ks}, rules)
+
+
+def _acceptances(source: str, columns: Mapping[str, tuple[float, int]], rules: Sequence[str]) -> str:
+    """Acceptances of rules, then the optima of their drafts, in columns of a temperature and a number of drafts."""
+    places = list(columns.values())
     rows = []
     for rule in rules:
-        cells = [mean(source, float(t), _drafts(rule, str(k)), "acceptance", rule) for k in ks]
-        rows.append([f"`{rule}`", _policy(samplers.by_name(rule, 3).drafts.name), *map(_cell, cells)])
+        policy = samplers.by_name(rule, _drafts(rule, places[0][1])).drafts.name
+        cells = [mean(source, t, _drafts(rule, k), "acceptance", rule) for t, k in places]
+        rows.append([f"`{rule}`", _policy(policy), *map(_cell, cells)])
     for policy in ("iid", "without_replacement", "greedy"):
-        cells = [mean(source, float(t), k, "optimum", policy) for k in ks]
+        cells = [mean(source, t, k, "optimum", policy) for t, k in places]
         rows.append(["optimum", _policy(policy), *map(_cell, cells)])
-    return "\n".join(markdown_table(heads, rows))
+    return "\n".join(markdown_table(["", "drafts", *columns], rows))
 
 
 def lossless() -> str:
@@ -180,7 +176,7 @@ def gpu_table() -> str:
     rows = [row for row in _document("gpu")["rows"] if f"{row['V']:,}" == gpu_vocabulary() and "triton" in row]
     by = {(row["rule"], row["k"], row["B"]): row for row in rows}
     sizes = sorted({row["B"] for row in rows})
-    heads = [f"{b} row{'s' * (b > 1)}{said}" for b in sizes for said in ("", ", rejected")]
+    heads = [f"{counted(b, 'row')}{said}" for b in sizes for said in ("", ", rejected")]
     table = [
         [f"`{rule}`, k = {k}", *(f"{by[rule, k, b][way]:.0f}" for b in sizes for way in ("triton", "rejected"))]
         for rule, k in sorted({(rule, k) for rule, k, _ in by}, key=lambda way: (not way[0].startswith("rrs"), way))
@@ -260,8 +256,8 @@ def mean(source: str, *key: Any) -> Estimate:
     return found
 
 
-def _drafts(rule: str, k: str) -> int:
-    return 1 if rule == "naive" else int(k)
+def _drafts(rule: str, k: int) -> int:
+    return 1 if rule == "naive" else k
 
 
 def _policy(name: str) -> str:

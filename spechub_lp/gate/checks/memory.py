@@ -160,7 +160,8 @@ def _after_an_output(engine: NodeEngine, problem: Problem, report: Report, setti
         return found
 
     try:
-        outcomes = Counter(pair(drafts, (), rng)[0].outcome for _ in range(MOST_TRIED))
+        first = engine.controlled(problem, [(drafts, (), rng)] * MOST_TRIED)
+        outcomes = Counter(run.outcome for run in first)
         usual = max(outcomes, key=lambda outcome: outcomes[outcome])
         reproducible(lambda calls: evaluate([((0, x), *rest) for x, *rest in calls]), problem)
     except (Hung, Uncontrolled):

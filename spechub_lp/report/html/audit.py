@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from spechub_lp._util.words import counted
 from spechub_lp.audit.records import Line
 from spechub_lp.report.html.content import FAIL, PASS, Attachment, Cell, Content, Part, Picture, picture
 from spechub_lp.report.plots.drawings import BAD, ROW, Range, ranges
@@ -37,9 +38,9 @@ def content(document: dict[str, Any]) -> Content:
     page = Content(
         FAIL if failures else PASS,
         "FAIL" if failures else "PASS",
-        f"Audit of {_samplers(rules)}" if rules else "Audit",
+        f"Audit of {counted(rules, 'sampler')}" if rules else "Audit",
         f"{kept:,} of {checks:,} output distributions are the target distribution, as an equality of rationals: "
-        f"{_samplers(rules)} with "
+        f"{counted(rules, 'sampler')} with "
         f"drafts that the rule was made for, on {_instances(own):,} instances."
         if checks
         else "No distribution was enumerated: rational instances and n-gram places were left out.",
@@ -49,10 +50,6 @@ def content(document: dict[str, Any]) -> Content:
     )
     page.parts += _acceptance(document, lines) + _biased(lines) + _theorems(document) + _examples(document)
     return page
-
-
-def _samplers(number: int) -> str:
-    return f"{number} sampler{'s' * (number != 1)}"
 
 
 def _facts(document: dict[str, Any]) -> list[str]:
@@ -68,7 +65,7 @@ def _facts(document: dict[str, Any]) -> list[str]:
         rows = document["full_vocabulary"]
         above = sum(row["above"] for row in rows)
         out.append(
-            f"On {rows[0]['positions']} positions of {_model(document)} at {WHOLE}, {_samplers(len(rows))} "
+            f"On {rows[0]['positions']} positions of {_model(document)} at {WHOLE}, {counted(len(rows), 'sampler')} "
             f"accept{'s' * (len(rows) == 1)} {f'more {above} times' if above else 'no more'} "
             f"than the certified optimum of the same drafts."
         )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from spechub_lp._util.words import counted
 from spechub_lp.evaluate.evaluate import Evaluation
 from spechub_lp.evaluate.measures import chosen
 from spechub_lp.report.html.content import FAIL, OPEN, PASS, Cell, Content, Part, Picture, picture
@@ -217,7 +218,7 @@ def _best(result: Evaluation) -> list[str]:
 
 def _documents(result: Evaluation) -> str:
     texts = sum(map(len, result.domains.values()))
-    return f"{texts} document{'s' * (texts != 1)} in {len(result.domains)} domain{'s' * (len(result.domains) != 1)}"
+    return f"{counted(texts, 'document')} in {counted(len(result.domains), 'domain')}"
 
 
 def nearest_to_one(result: Evaluation) -> float:

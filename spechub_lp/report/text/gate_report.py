@@ -2,6 +2,7 @@
 
 from math import isnan
 
+from spechub_lp._util.words import counted
 from spechub_lp.gate.results import Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
@@ -61,8 +62,8 @@ def headline(report: Report) -> str:
     """
     decided = f" ({report.decided})" if report.decided else ""
     unseen = report.coverage.unvisited if report.coverage and report.status is Status.PASS else []
-    but = f", with {_count(len(unseen), 'place')} of its code that never ran" if unseen else ""
-    but += f", {_count(len(report.waived), 'finding')} waived" if report.waived else ""
+    but = f", with {counted(len(unseen), 'place')} of its code that never ran" if unseen else ""
+    but += f", {counted(len(report.waived), 'finding')} waived" if report.waived else ""
     what = "a logits processor" if report.protocol == "processor" else report.what_drafts
     return f"{verdict(report)}{but}: {report.engine}, {what}{decided}"
 
@@ -124,16 +125,16 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
         rows.append(
             ("kinds of distributions", "; ".join(met), "; ".join(n for n, count in c.kinds.items() if not count))
         )
-    reached = _count(c.problems, "problem")
+    reached = counted(c.problems, "problem")
     rows.append(("problems", reached, f"{c.not_reached} planned, and not reached" if c.not_reached else ""))
     if c.batches:
         rows.append(("batches", ", ".join(c.batches), "other shapes"))
     if c.exact is not None:
         rest = f"noise and drafts of mass up to {c.left_out:.1g} on a problem" if c.left_out > 0 else ""
-        only = f"{_count(c.by_draws_only, 'problem')} by draws only" if c.by_draws_only else ""
+        only = f"{counted(c.by_draws_only, 'problem')} by draws only" if c.by_draws_only else ""
         exact = f"distances above {c.exact:g} times V/{NARROW}, or {c.exact:g}"
         if report.status is not Status.PASS:  # which claims no distance
-            exact = _count(c.problems - c.by_draws_only, "problem")
+            exact = counted(c.problems - c.by_draws_only, "problem")
         rows.append(("exact distributions", exact, "; ".join(filter(None, (rest, only)))))
     if c.draws:
         claims = c.drawn is not None and report.status is Status.PASS
@@ -152,10 +153,6 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
 def _more(unvisited: list[str]) -> str:
     left = len(unvisited) - MOST_UNVISITED
     return f"; and {left} more" if left > 0 else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -240,7 +237,7 @@ def counted_line(rows: list[Row]) -> str:
         How many they are, and their largest distance.
     """
     most = max(row.distance for row in rows)
-    return f"and {_count(len(rows), 'searched problem')} more, each at most {most:.3g} away"
+    return f"and {counted(len(rows), 'searched problem')} more, each at most {most:.3g} away"
 
 
 def measured_line(report: Report) -> str:
@@ -272,7 +269,7 @@ def measured_line(report: Report) -> str:
     parts = [_furthest(computed)] if computed else []
     if drawn:
         most = max(drawn, key=lambda row: row.bound)
-        by_draws = f"{_count(len(drawn), 'problem')} by draws: at most {most.bound:.3g} away"
+        by_draws = f"{counted(len(drawn), 'problem')} by draws: at most {most.bound:.3g} away"
         parts.append(f"{by_draws} (on {most.problem!r}, where the frequencies are {most.distance:.3g} away)")
     compared = [row for row in report.rows if row.optimum > row.acceptance >= 0]
     if compared:
@@ -284,7 +281,7 @@ def measured_line(report: Report) -> str:
 
 def _furthest(computed: list[Row]) -> str:
     row = max(computed, key=lambda row: row.distance)
-    return f"{_count(len(computed), 'problem')}: at most {row.distance:.3g} away from the target (on {row.problem!r})"
+    return f"{counted(len(computed), 'problem')}: at most {row.distance:.3g} away from the target (on {row.problem!r})"
 
 
 def shown(report: Report, most: int = 6) -> list[Finding]:
