@@ -1,7 +1,8 @@
 # make audit   set up what it needs (the core, torch, numba), then audit every sampler (about two minutes)
 # make test    set up everything, then lint, types, fast tests, slow tests
 # make lock    write lock.txt anew from today's releases (make versions: docs/versions.md only)
-# make newest  an environment with the newest releases, its fast tests, one line that says what is newer and what fails
+# make newest  an environment with the newest releases, its fast tests (SECONDS=60 of them), one line that says what is
+#              newer and what fails
 # make validate  evaluate the captured rows and the token trees into validation/results
 # make engines   gate released engines of others that run on a CPU, in an environment of its own (about 1 GB to download)
 # make torture  attack the package at random for an hour at most (MINUTES=60, SEED=...; see validation/README.md)
@@ -112,7 +113,7 @@ $(READY): $(LIGHT)
 	touch $(READY)
 
 lock versions newest: .venv-lock/.ready
-	TORCH_INDEX='$(TORCH_INDEX)' .venv-lock/bin/python scripts/lock.py $(patsubst lock,write,$(patsubst versions,page,$@))
+	TORCH_INDEX='$(TORCH_INDEX)' .venv-lock/bin/python scripts/lock.py $(patsubst lock,write,$(patsubst versions,page,$@)) $(if $(filter newest,$@),$(SECONDS))
 
 .venv-lock/.ready:
 	$(PYTHON) -m venv .venv-lock

@@ -2,6 +2,7 @@
 
     lock.py write     lock.txt, from the newest releases that agree with each other and with pyproject.toml
     lock.py newest    .venv-newest from the newest releases, the fast tests in it, one line of report at the end
+    lock.py newest 60   the same, but the tests stop after 60 seconds
     lock.py page      docs/versions.md, from lock.txt and the last report
 
 `make lock`, `make newest` and `make versions` run it in an environment of its own, with uv and packaging.
@@ -12,8 +13,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterable
 from itertools import product
@@ -166,7 +169,7 @@ def newer(lock: str, newest: str) -> list[str]:
     return [f"{name} {new.get(name, 'none')} > {old.get(name, 'none')}" for name in names]
 
 
-def try_newest() -> tuple[str, bool]:
+def try_newest(seconds: float | None) -> tuple[str, bool]:
     """(the report, whether all is well): fast tests with the newest releases, if any is newer than the lock."""
     newest = resolved()
     changed = newer(LOCK.read_text(encoding="utf-8"), newest)
@@ -174,6 +177,7 @@ def try_newest() -> tuple[str, bool]:
     if not changed:
         return f"newest: no release newer than the lock{left}, so the fast tests are not run again", True
     count = f"{len(changed)} release{'s' * (len(changed) > 1)} newer than the lock ({', '.join(changed)}){left}"
+    print(f"newest: {count}", flush=True)
     BUILD.mkdir(exist_ok=True)
     lock = BUILD / "newest-lock.txt"
     lock.write_text(newest, encoding="utf-8")
@@ -182,10 +186,21 @@ def try_newest() -> tuple[str, bool]:
     if subprocess.run(["make", "ready", f"VENV={folder.name}", f"LOCK={lock.relative_to(ROOT)}"], cwd=ROOT).returncode:
         return f"newest: {count}, they cannot be installed", False
     tests = [str(folder / "bin" / "pytest"), "-q", "-n", "2", "-m", "not slow", "-p", "no:cacheprovider"]
-    done = subprocess.run(tests, cwd=ROOT, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    print("\n".join(lines))
-    return f"newest: {count}, fast tests: {outcome(done.stdout)}", done.returncode == 0
+    output = stopped_after(seconds, tests)
+    print("\n".join(line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))))
+    result = outcome(output)
+    return f"newest: {count}, fast tests: {result}", result.startswith("0 failed")
+
+
+def stopped_after(seconds: float | None, command: list[str]) -> str:
+    """What the command printed; after so many seconds it is interrupted, as from the keyboard."""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, process.send_signal, [signal.SIGINT])
+        timer.daemon = True
+        timer.start()
+        output, _ = process.communicate()
+        timer.cancel()
+    return output
 
 
 def torch_left_out(lock: str) -> str:
@@ -196,12 +211,13 @@ def torch_left_out(lock: str) -> str:
 
 
 def outcome(output: str) -> str:
-    """ "3 failed", "all passed" or what else the last line of pytest's output says."""
+    """ "3 failed", "0 failed" or what else the last line of pytest's output says; how many passed if it was stopped."""
     last = output.rstrip().rpartition("\n")[2]
-    bad = re.findall(r"\d+ (?:failed|errors?)", last)
-    if bad:
-        return ", ".join(bad)
-    return "0 failed" if re.search(r"\d+ passed", last) else f"no result ({last.strip()})"
+    bad, passed = re.findall(r"\d+ (?:failed|errors?)", last), re.search(r"\d+ passed", last)
+    if not bad and not passed:
+        return f"no result ({last.strip()})"
+    stopped = f" ({passed[0] if passed else '0 passed'}, then stopped)" if "KeyboardInterrupt" in output else ""
+    return (", ".join(bad) or "0 failed") + stopped
 
 
 def table(lock: str) -> str:
@@ -246,8 +262,8 @@ def run() -> int:
             write_page()
         case ["page"]:
             write_page()
-        case ["newest"]:
-            report, well = try_newest()
+        case ["newest", *seconds]:
+            report, well = try_newest(float(seconds[0]) if seconds else None)
             BUILD.mkdir(exist_ok=True)
             today = datetime.datetime.now(datetime.UTC).date()
             REPORT.write_text(f"{today}, Python {sys.version.split()[0]}: {report}.\n", encoding="utf-8")

@@ -121,6 +121,19 @@ def test_the_outcome_of_the_newest_releases(last: Any, said: str) -> None:
     assert lock.outcome(f"F..\nFAILED tests/test_1 - 3 failed\n{last}\n") == said
 
 
+@pytest.mark.parametrize("last", ["9 passed in 3.1s", "1 failed, 9 passed in 3.1s"])
+def test_tests_that_were_stopped_say_how_many_ran(last: str) -> None:
+    said = lock.outcome(f"F..\n!!!!!! KeyboardInterrupt !!!!!!\n{last}\n")
+    assert said == f"{'1' if 'failed' in last else '0'} failed (9 passed, then stopped)"
+
+
+def test_a_command_is_interrupted_and_what_it_printed_is_kept() -> None:
+    wait = "print('begun', flush=True)\n time.sleep(600)"
+    code = f"import time\ntry:\n {wait}\nexcept KeyboardInterrupt:\n print('and ended')"
+    assert lock.stopped_after(3, [sys.executable, "-c", code]).split("\n") == ["begun", "and ended", ""]
+    assert lock.stopped_after(None, [sys.executable, "-c", "print(3)"]) == "3\n"
+
+
 def test_a_line_of_the_lock_keeps_only_markers_that_decide() -> None:
     assert lock.simplified("a==1 ; sys_platform != 'emscripten'") == "a==1"
     assert lock.simplified("a==1 ; os_name == 'nt'") is None
