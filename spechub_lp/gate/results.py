@@ -154,6 +154,10 @@ class Row:
         return vars(self) | {name: None if isnan(vars(self)[name]) else vars(self)[name] for name in MAY_BE_NAN}
 
 
+ONCE = ("the first call", "the call behind a bad input")
+"""Calls that come once in a process, as `Coverage.once` names them."""
+
+
 @dataclass
 class Coverage:
     """What a run looked at, and what it did not.
@@ -176,6 +180,8 @@ class Coverage:
     """Kinds of distributions, and on how many problems each was met; 0: not met."""
     batches: list[str] = field(default_factory=list)
     """Shapes of batches; empty for a plain function."""
+    once: list[str] = field(default_factory=list)
+    """Calls that come once in a process and were tried, in words; see ONCE."""
     exact: float | None = None
     """Smallest distance that an exact distribution on up to four tokens tells from 0; None without one."""
     draws: int = 0

@@ -20,6 +20,7 @@ def note_coverage(
     drawn: float | None,
     not_reached: int = 0,
     batches: Sequence[str] = (),
+    once: Sequence[str] = (),
 ) -> None:
     """Note what the run looked at in its report.
 
@@ -39,6 +40,8 @@ def note_coverage(
         Problems that were planned and not reached.
     batches
         Shapes of batches, in words.
+    once
+        Calls that come once in a process, in words; "" for none.
 
     Examples
     --------
@@ -57,6 +60,7 @@ def note_coverage(
         k=sorted({width for p in looked_at for width in _widths(p)}),
         kinds=_kinds(looked_at),
         batches=list(batches),
+        once=list(filter(None, once)),
         exact=TOLERANCE if exact else None,
         draws=draws,
         drawn=drawn,

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.memory import check_memory
 from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
+from spechub_lp.gate.checks.once import check_after_errors, check_first_call
 from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import (
@@ -31,6 +33,7 @@ from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.coverage.numbers import numbers
 from spechub_lp.gate.coverage.watch import Watcher
+from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, check_signature, one_thread
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
@@ -50,6 +53,8 @@ CHEAP_SHARE = 0.05
 """Of the time, in which cheap calls are made."""
 DRAWS_END, UNKNOWN_END = 1.0, 1.65
 """Budgets after which draws end; without an exact distribution, so that the whole run ends within two of them."""
+FEW = 3
+"""Problems on which calls that come once are made."""
 REFUTED = {
     Claim.OUTPUT: (Level.DRAWS, Kind.BIAS),
     Claim.ACCEPTANCE: (Level.ACCEPTANCE, Kind.ABOVE_OPTIMUM),
@@ -146,13 +151,14 @@ def _checked(
     report.settings = settings.document()
     report.findings = Findings(settings.waivers)
     engine = NodeEngine(verify, settings.time_limit, journal)
-    watcher = Watcher(verify)
+    watcher, once = Watcher(verify), list[str]()
+    fresh = Fresh(verify, settings.time_limit) if _first_calls(verify, settings, cases) else None
     engine.call = watcher.watched(verify)
     exact = Exact(engine, report, part, start + 0.75 * part.seconds)
     claims = [(policy, k), *((policies.by_name(name), k) for name, k in settings.claims)]
     search = Search(claims, settings.seed, numbers(seen.routine for seen in watcher.seen.values()))
     planned = settings.searched if cases is None else 0
-    with one_thread(), watcher:
+    with one_thread(), watcher, fresh or nullcontext():
         why_draws: str | None = None
         if todo:
             why_draws = exact_distributions(exact, todo, 2 if rows else ENOUGH)
@@ -169,6 +175,7 @@ def _checked(
             why_draws = None
         if todo and cases is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             check_memory(engine, todo, report, settings, exact=report.exact)
+            once = _first_call(fresh, engine, todo, report, settings)
         if rows is not None:
             why_draws = None if settings.levels == (0,) else why_draws
             at_full_vocabulary(draw_nodes, engine, rows, policy, report, settings, start)
@@ -177,6 +184,8 @@ def _checked(
             if settings.levels == (0,):
                 report.level, report.levels = "level 0: the boundary probes alone", [Level.BOUNDARY]
                 why_draws = None
+            elif todo and not report.proved:  # last, because an error may end what a device does
+                once.append(check_after_errors(engine, todo[:FEW], report, settings, exact=report.exact))
     if why_draws is not None and report.status is Status.PASS:
         report.inconclusive.append(why_draws)
     if rows is None:
@@ -185,12 +194,27 @@ def _checked(
         wanted = len(todo) + planned if set(settings.levels) != {Level.BOUNDARY} else 0
         note_coverage(
             report, looked_at, watcher, draws=report.confirmed[0] + DRAWN * len(done.drawn),
-            drawn=report.confirmed[1], not_reached=max(0, wanted - len(looked_at)),
+            drawn=report.confirmed[1], not_reached=max(0, wanted - len(looked_at)), once=once,
         )  # fmt: skip
     report.evidence = evidence_of(report, exact.measured)
     add_floor(report, settings)
     report.calls, report.seconds = engine.calls, now() - start
     return report
+
+
+def _first_calls(verify: Verify, settings: Settings, cases: Sequence[Problem] | None) -> bool:
+    """Whether the first call is looked at: of a function, in a run of all levels on the gate's own problems."""
+    levels = {Level.EXACT, Level.STREAM} <= set(settings.levels)
+    return cases is None and levels and not isinstance(verify, Own)
+
+
+def _first_call(
+    fresh: Fresh | None, engine: NodeEngine, todo: Sequence[Problem], report: Report, settings: Settings
+) -> list[str]:
+    """Look at the first call, where one can be made; in words, for the coverage."""
+    if fresh is None or not report.exact or report.proved:
+        return []
+    return [check_first_call(fresh, engine, todo[:FEW], report, settings)]
 
 
 def _real(

@@ -3,7 +3,7 @@
 from math import isnan
 
 from spechub_lp._util.words import counted
-from spechub_lp.gate.results import Evidence, Finding, Kind, Level, Report, Row, Status
+from spechub_lp.gate.results import ONCE, Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
 COVERED = "What was covered, what was not, what could still be wrong"
@@ -129,6 +129,9 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     rows.append(("problems", reached, f"{c.not_reached} planned, and not reached" if c.not_reached else ""))
     if c.batches:
         rows.append(("batches", ", ".join(c.batches), "other shapes"))
+    if c.once:
+        missing = [name for name in ONCE if not any(text.startswith(name) for text in c.once)]
+        rows.append(("calls that come once", ", ".join(c.once), ", ".join([*missing, "others"])))
     if c.exact is not None:
         rest = f"noise and drafts of mass up to {c.left_out:.1g} on a problem" if c.left_out > 0 else ""
         only = f"{counted(c.by_draws_only, 'problem')} by draws only" if c.by_draws_only else ""

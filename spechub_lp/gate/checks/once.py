@@ -1,0 +1,251 @@
+"""What a function does once: in its first call, and in the call behind an input that is no distribution.
+
+Thousands of calls on one problem say nothing of these. Each is made again and again from the same state: the first
+call by a fork of a process in which there was none, the other right behind the bad input. Under the same noise the
+answers should be those of any other call. Where they are not, the function may still be right (it may mix two lossless
+rules), so bets on its outputs under fresh noise decide.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from spechub_lp.gate.checks.node_exact import node_case
+from spechub_lp.gate.clock import now
+from spechub_lp.gate.engines.fresh import Fresh
+from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
+from spechub_lp.gate.noise.choice_sequence import Run, Uncontrolled
+from spechub_lp.gate.problems.node import Problem
+from spechub_lp.gate.results import ONCE, Finding, Kind, Level, Report
+from spechub_lp.gate.search.thresholds import Call
+from spechub_lp.gate.settings import Settings
+from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, odds
+
+COMPARED = 16
+"""Calls whose answers are compared with those of later calls."""
+DRAWN = 400
+"""Calls against p where there is nothing to compare with."""
+MOST_DRAWN = 2000
+"""Calls against p where answers differ."""
+SHARE, DECIDING = 0.03, 0.2
+"""Of the time, for each way: where answers are alike, and where they differ."""
+PATIENCE = 3
+"""How many times that wall time may pass: forks use no time of this process."""
+
+Once = Callable[[Problem, Call], Any]
+"""Makes one call: its Run under control; None where it cannot be made."""
+
+
+def check_first_call(
+    fresh: Fresh, engine: NodeEngine, problems: Sequence[Problem], report: Report, settings: Settings
+) -> str:
+    """Compare first calls with later ones, under the same noise.
+
+    Parameters
+    ----------
+    fresh
+        Makes first calls.
+    engine
+        The same function, which was called before; its noise is under control.
+    problems
+        To call it on.
+    report
+        Is added to.
+    settings
+        How hard to look.
+
+    Returns
+    -------
+    str
+        What was done, for the report's coverage; "" where nothing could be.
+
+    Examples
+    --------
+    >>> def verify(p, q, drafts):
+    ...     return drafts[0], 0
+    >>> few, report = [Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)], Report("verify", "node", "iid", 1)
+    >>> with Fresh(verify) as fresh:
+    ...     check_first_call(fresh, NodeEngine(verify), few, report, Settings())
+    'the first call (16 times)'
+    """
+    done, differs = _compared(fresh.call, engine, problems, settings, COMPARED)
+    if differs is not None:
+        done += _bets(fresh.call, engine, differs, f"in {ONCE[0]} of a process", report, settings, paired=True)
+    return _told(ONCE[0], done)
+
+
+def check_after_errors(
+    engine: NodeEngine, problems: Sequence[Problem], report: Report, settings: Settings, *, exact: bool
+) -> str:
+    """Try calls right behind calls on inputs that are no distributions, or draft what is not there.
+
+    The answers to these are not judged here, and neither is a function that answers nothing afterwards: a note says so.
+
+    Parameters
+    ----------
+    engine
+        The plain function.
+    problems
+        To call it on.
+    report
+        Is added to.
+    settings
+        How hard to look.
+    exact
+        Whether its noise is under control, so that answers can be compared.
+
+    Returns
+    -------
+    str
+        What was done, for the report's coverage; "" where nothing could be.
+
+    Examples
+    --------
+    >>> few, report = [Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)], Report("verify", "node", "iid", 1)
+    >>> engine = NodeEngine(lambda p, q, drafts: (drafts[0], 0))
+    >>> check_after_errors(engine, few, report, Settings(), exact=True)
+    'the call behind a bad input (80 times)'
+    """
+    done = 0
+    for name, bad in _bad(problems[0]):
+        if not exact and len(bad[0].p) != problems[0].vocabulary:
+            continue  # a compiled function would compile again
+        once, when = partial(_behind, engine, bad, controlled=exact), f"in the call behind one with {name}"
+        if exact:
+            made, differs = _compared(once, engine, problems, settings, COMPARED)
+        else:
+            made, differs = 0, problems[0]
+        if differs is not None:
+            made += _bets(once, engine, differs, when, report, settings, paired=exact)
+        done += made
+        if report.proved:
+            break
+    return _told(ONCE[1], done)
+
+
+def _told(what: str, times: int) -> str:
+    return f"{what} ({times} times)" if times else ""
+
+
+def _compared(
+    once: Once, engine: NodeEngine, problems: Sequence[Problem], settings: Settings, most: int
+) -> tuple[int, Problem | None]:
+    """(how many calls were compared with ordinary ones under the same noise, a problem on which one differs)."""
+    deadline = now() + SHARE * settings.seconds
+    for n, (problem, x, seed) in enumerate(_calls(problems, settings.seed)):
+        if n >= most or now() > deadline:
+            return n, None
+        run = once(problem, (x, (), np.random.default_rng(seed)))
+        if run is None:
+            return n, None
+        usual = _usual(engine, problem, x, seed)
+        if usual is None:
+            return n, None
+        if run.outcome != usual:
+            return n + 1, problem
+    return 0, None
+
+
+def _calls(problems: Sequence[Problem], seed: int) -> Iterator[tuple[Problem, tuple[int, ...], list[int]]]:
+    """Problems in turn, with drafts of each policy, and the seed of the noise."""
+    rng = np.random.default_rng([seed, 80])
+    for n in range(10**9):
+        problem = problems[n % len(problems)]
+        yield problem, problem.tuples[rng.choice(len(problem.tuples), p=problem.mass)], [seed, 81, n]
+
+
+def _bets(
+    once: Once, engine: NodeEngine, problem: Problem, when: str, report: Report, settings: Settings, *, paired: bool
+) -> int:
+    """Bet on the outputs of such calls under fresh noise, which have distribution p if the function is right.
+
+    paired: whether each has an ordinary call beside it, under the same noise.
+    """
+    most, share = (MOST_DRAWN, DECIDING) if paired else (DRAWN, SHARE)
+    bets, line, name = _Bets(problem), math.log(64 / settings.false_alarm), problem.name
+    deadline, ends = now() + share * settings.seconds, time.monotonic() + share * settings.seconds * PATIENCE
+    for n, (_, x, seed) in enumerate(_calls([problem], settings.seed + 1)):
+        in_time = n < most and now() < deadline and time.monotonic() < ends
+        run = once(problem, (x, (), np.random.default_rng(seed))) if in_time else None
+        usual = _usual(engine, problem, x, seed) if run is not None and paired else None
+        if run is None or (paired and usual is None):
+            if paired:
+                text = f"on {name!r}, {when}, it does not answer as it does otherwise under the same noise"
+                report.findings.append(_note(problem, f"{text}; {n} such calls do not speak against p"))
+            return n
+        if isinstance(run.outcome, Failure):
+            report.findings.append(_note(problem, f"on {name!r}, {when}, it gives no answer: {run.outcome.message}"))
+            return n
+        bets.update(run.outcome, usual)
+        if bets.log_wealth > line:
+            seen = f"after {n + 1} such calls, {odds(bets.log_wealth)}"
+            text = f"on {name!r}, {when}, its outputs do not follow p ({seen})"
+            report.findings.append(Finding(Level.STREAM, Kind.BIAS, text, case=node_case(problem, x), problem=name))
+            return n
+    return 0
+
+
+class _Bets:
+    """Against outputs with distribution p, alone and beside outputs that have it, under the same noise."""
+
+    def __init__(self, problem: Problem):
+        tokens = range(problem.vocabulary)
+        self.alone = Bet(Claim.OUTPUT, problem.target.tolist())
+        self.beside = {(token, sign): AboveBet(0.5) for token in tokens for sign in (1, -1)}
+        self.whole = math.log(1 + len(self.beside))
+
+    def update(self, outcome: Emitted1, usual: Any) -> None:
+        self.alone.update(outcome.token)
+        if isinstance(usual, Emitted1):
+            for (token, sign), bet in self.beside.items():  # as often as there: half, where none is 0 and both are 1
+                bet.update((1 + sign * (int(outcome.token == token) - int(usual.token == token))) / 2)
+
+    @property
+    def log_wealth(self) -> float:
+        """Of the mean gambler, at least."""
+        return max(bet.log_wealth for bet in (self.alone, *self.beside.values())) - self.whole
+
+
+def _usual(engine: NodeEngine, problem: Problem, x: tuple[int, ...], seed: list[int]) -> Any:
+    """What an ordinary call gives under this noise; None where it gives nothing."""
+    try:
+        return engine.controlled(problem, [(x, (), np.random.default_rng(seed))])[0].outcome
+    except (Hung, Uncontrolled):
+        return None
+
+
+def _note(problem: Problem, text: str) -> Finding:
+    return Finding(Level.STREAM, Kind.NOTE, text, proof=False, problem=problem.name)
+
+
+def _bad(problem: Problem) -> Iterator[tuple[str, tuple[Problem, tuple[int, ...]]]]:
+    """Inputs that no drafter and no model should give, of the size of a problem."""
+    x, V, nan = problem.tuples[0], problem.vocabulary, float("nan")
+    for name, row in (("a target of NaN", (nan,) * V), ("a target of zeros", (0.0,) * V)):
+        yield name, (replace(problem, name=name, p=row), x)
+    rows = len(problem.q) if isinstance(problem.q[0], tuple) else 0
+    q: Any = ((nan,) * V,) * rows if rows else (nan,) * V
+    yield "a draft distribution of NaN", (replace(problem, name="q of NaN", q=q), x)
+    yield "a draft that is no token", (problem, (V,) * problem.k)
+    yield "a target of one token less", (replace(problem, name="short", p=problem.p[:-1]), x)
+
+
+def _behind(
+    engine: NodeEngine, bad: tuple[Problem, tuple[int, ...]], problem: Problem, call: Call, *, controlled: bool
+) -> Any:
+    """The call behind a bad one; None where the bad one was ended by the gate, which leaves any function half-way."""
+    if not controlled:
+        first = engine.real(*bad)
+        if isinstance(first, Failure) and first.kind is Kind.HANG:
+            return None
+        return Run((), (), engine.real(problem, call[0]))
+    try:
+        engine.controlled(bad[0], [(bad[1], (), np.random.default_rng(0))])
+        return engine.controlled(problem, [call])[0]
+    except (Hung, Uncontrolled):
+        return None

@@ -1,0 +1,163 @@
+"""What a function does once in a process: a fault where outputs leave p, none where they do not."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from gate_mutants import rrs, target_lookup
+
+from spechub_lp.gate import Settings, problems
+from spechub_lp.gate.checks.once import check_after_errors, check_first_call
+from spechub_lp.gate.engines.fresh import Fresh
+from spechub_lp.gate.engines.node import NodeEngine, one_thread
+from spechub_lp.gate.results import Coverage, Kind, Report
+from spechub_lp.report.text.gate_report import covered
+
+SETTINGS = Settings(seconds=600)
+BRIEF = Settings(seconds=1)
+"""For functions of which no call differs, or which draws do not decide."""
+FEW = problems("iid", 2, random=0)[:3]
+
+
+class Counting:
+    """Knows how many calls there were, and whether one failed."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failed = False
+
+
+class FirstIsToken0(Counting):
+    """The buffer of the output is filled by the first call, and read from the second on."""
+
+    def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        self.calls += 1
+        return (0, -1) if self.calls == 1 else rrs(p, q, drafts)
+
+
+class AfterAnError(Counting):
+    """What an error leaves behind is used by the next call."""
+
+    def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        failed, self.failed = self.failed, True
+        if failed:
+            self.failed = False
+            return drafts[0], 0
+        assert abs(float(p.sum()) - 1) < 1e-6
+        self.failed = False
+        return rrs(p, q, drafts)
+
+
+class FirstLooksUp(Counting):
+    """Another lossless rule in the first call, and behind an error: right."""
+
+    def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        self.calls += 1
+        if self.calls > 1 and not self.failed:
+            self.failed = not bool(p.isfinite().all())
+            return rrs(p, q, drafts)
+        self.failed = False
+        return target_lookup(p, q, drafts)
+
+
+class MakesItsGenerator(Counting):
+    """The generator is made in the first call: right."""
+
+    rng: Any = None
+
+    def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        if self.rng is None:
+            self.rng = np.random.default_rng(7)
+        y = int(self.rng.choice(len(p), p=p.numpy()))
+        return y, drafts.index(y) if y in drafts else -1
+
+
+class Closed(Counting):
+    """Answers nothing any more after an error: no bias."""
+
+    def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+        if self.failed or not bool(p.isfinite().all()):
+            self.failed = True
+            raise RuntimeError("closed")
+        return rrs(p, q, drafts)
+
+
+def loops_on_nan(p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+    while True:
+        y = random.randrange(len(p))
+        if random.random() < p[y]:
+            return y, drafts.index(y) if y in drafts else -1
+
+
+def first(verify: Any, settings: Settings = SETTINGS) -> Report:
+    report = Report("engine", "node", "iid", 2)
+    with Fresh(verify) as fresh, one_thread():
+        engine = NodeEngine(verify)
+        engine.warm_up(FEW[0])
+        if not check_first_call(fresh, engine, FEW, report, settings):
+            report.inconclusive.append(fresh.why_not or "nothing was compared")
+    return report
+
+
+def behind(verify: Any, exact: bool = True, settings: Settings = SETTINGS) -> Report:
+    report = Report("engine", "node", "iid", 2)
+    with one_thread():
+        engine = NodeEngine(verify)
+        engine.warm_up(FEW[0])
+        check_after_errors(engine, FEW, report, settings, exact=exact)
+    return report
+
+
+def test_a_wrong_first_call_fails() -> None:
+    report = first(FirstIsToken0())
+    assert report.exit_code == 1, report.inconclusive
+    assert "in the first call of a process" in report.findings[0].message
+
+
+@pytest.mark.parametrize("engine", [FirstLooksUp, MakesItsGenerator, AfterAnError])
+def test_a_right_first_call_passes(engine: Any) -> None:
+    assert first(engine(), BRIEF).exit_code == 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_wrong_call_behind_an_error_fails(exact: bool) -> None:
+    report = behind(AfterAnError(), exact)
+    assert report.exit_code == 1
+    assert "in the call behind one with a target of NaN" in report.findings[0].message
+
+
+@pytest.mark.parametrize("verify", [FirstLooksUp(), MakesItsGenerator(), loops_on_nan], ids=repr)
+def test_a_right_call_behind_an_error_passes(verify: Any) -> None:
+    assert behind(verify, settings=BRIEF).exit_code == 0
+
+
+def test_no_answer_behind_an_error_is_a_note() -> None:
+    report = behind(Closed(), exact=False, settings=BRIEF)
+    assert report.exit_code == 0
+    assert {finding.kind for finding in report.findings} == {Kind.NOTE}
+
+
+def test_a_first_call_that_takes_its_process_with_it_is_not_compared() -> None:
+    class Dies(Counting):
+        def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
+            self.calls += 1
+            if self.calls == 1:
+                import os
+
+                os._exit(3)
+            return rrs(p, q, drafts)
+
+    verify = Dies()
+    with Fresh(verify) as fresh:
+        assert fresh.call(FEW[0], (FEW[0].tuples[0], (), 0)) is None
+        verify.calls = 1
+        report = Report("engine", "node", "iid", 2)
+        assert check_first_call(fresh, NodeEngine(verify), FEW, report, SETTINGS) == ""
+
+
+def test_a_report_says_which_calls_that_come_once_were_tried() -> None:
+    report = Report("engine", "node", "iid", 2)
+    report.coverage = Coverage(once=["the first call (16 times)"])
+    (row,) = [row for row in covered(report) if row[0] == "calls that come once"]
+    assert row[1:] == ("the first call (16 times)", "the call behind a bad input, others")
