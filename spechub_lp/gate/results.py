@@ -180,8 +180,6 @@ class Coverage:
     """Kinds of distributions, and on how many problems each was met; 0: not met."""
     batches: list[str] = field(default_factory=list)
     """Shapes of batches; empty for a plain function."""
-    once: list[str] = field(default_factory=list)
-    """Calls that come once in a process and were tried, in words; see ONCE."""
     exact: float | None = None
     """Smallest distance that an exact distribution on up to four tokens tells from 0; None without one."""
     draws: int = 0
@@ -202,6 +200,8 @@ class Coverage:
     """Why its code was not watched."""
     unvisited: list[str] = field(default_factory=list)
     """What of its code no call has run, as sentences."""
+    once: list[str] = field(default_factory=list)
+    """Calls that come once in a process and were tried, in words; see ONCE."""
 
     @property
     def complete(self) -> bool:

@@ -208,7 +208,7 @@ class _Bets:
     @property
     def log_wealth(self) -> float:
         """Of the mean gambler, at least."""
-        return max(bet.log_wealth for bet in (self.alone, *self.beside.values())) - self.whole
+        return max(self.alone.log_wealth, *(bet.log_wealth for bet in self.beside.values())) - self.whole
 
 
 def _usual(engine: NodeEngine, problem: Problem, x: tuple[int, ...], seed: list[int]) -> Any:
