@@ -21,6 +21,9 @@ LEAST_PROSE = 24
 """Columns that a cell of several words needs at least; shorter cells are never broken."""
 
 
+KEYS = 2
+"""The columns that tell rows apart stand in every part of a wide table if they take at most its width over this."""
+
 NUMBERS = re.compile(r"[-+\d.,e/± ]*")
 """Cells that stand to the right."""
 
@@ -78,6 +81,7 @@ class Sheet:
     def _parts(self, everything: list[int], width: int) -> Iterator[list[int]]:
         """The columns of each table: as many as fit beside the first ones, which tell the rows apart."""
         keys = everything[: self._keys()]
+        keys = keys if self._least(keys) <= width / KEYS else keys[:1]
         part = list(keys)
         for n in everything[len(keys) :]:
             if len(part) > len(keys) and self._least([*part, n]) > width:

@@ -16,6 +16,7 @@ import numpy as np
 from spechub_lp import certificate, distributions, drafts, samplers
 from spechub_lp._util import resources
 from spechub_lp._util.parallel import spread
+from spechub_lp._util.progress import Progress, told, untold
 from spechub_lp._util.reading import read_text
 from spechub_lp._util.tolerances import CLOSED_FORM_ERROR
 from spechub_lp.audit.ngram import WittenBell, letters, positions, split
@@ -32,9 +33,6 @@ from spechub_lp.typing import Distribution
 
 if TYPE_CHECKING:
     from spechub_lp.capture.store import Rows
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, how much is done, of how much)."""
 
 TARGET_ORDER, DRAFT_ORDERS = 6, (4, 3, 2)
 TOP_TOKENS = 8
@@ -78,7 +76,7 @@ def run(
     seed: int = 0,
     jobs: int = 2,
     captured: str | Path | None = None,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = untold,
     samplers: Sequence[str | Sampler] | None = None,
 ) -> Audit:
     """Run the audit.
@@ -128,8 +126,8 @@ def run(
     lines: dict[tuple[str, str, str, int], Line] = {}
     theorems = {t.id: TheoremLine(t.id, t.statement) for t in checks.ALL}
     worth_showing: dict[tuple[str, str, int], tuple[Record, Task]] = {}
-    for done, (task, (records, verdicts, checked)) in enumerate(zip(tasks, _map(_work, tasks, jobs), strict=True), 1):
-        progress("exact distributions", done, len(tasks))
+    done = told(_map(_work, tasks, jobs), progress, "exact distributions", len(tasks))
+    for task, (records, verdicts, checked) in zip(tasks, done, strict=True):
         audit.certificates += checked
         _keep_best(worth_showing, task, records)
         for record in records:
@@ -294,10 +292,7 @@ def _full_vocabulary(
 ) -> None:
     """Acceptance in closed form beside the certified cut, on whole rows of the model's vocabulary."""
     slices = [(path, start, min(start + ROWS_AT_ONCE, count), chosen) for start in range(0, count, ROWS_AT_ONCE)]
-    parts = []
-    for done, part in enumerate(_map(_whole_rows, slices, jobs), 1):
-        progress("full vocabulary", done, len(slices))
-        parts.append(part)
+    parts = list(told(_map(_whole_rows, slices, jobs), progress, "full vocabulary", len(slices)))
     hub_mass, beyond = (np.concatenate([part[n] for part in parts]) for n in (1, 2))
     values = {key: np.concatenate([part[0][key] for part in parts]) for key in parts[0][0]}
     for (sampler, policy, k), (acceptance, alpha, error) in ((key, v.T) for key, v in values.items()):

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from spechub_lp._util.io import replace_file
+from spechub_lp._util.progress import Progress, untold
 from spechub_lp._util.reading import is_file, is_folder, read_text
 from spechub_lp.capture import shards
 from spechub_lp.capture.memory import check_device
@@ -25,8 +26,6 @@ from spechub_lp.capture.model_facts import check_tokens, model_facts
 from spechub_lp.capture.models import Pair, load_pair
 from spechub_lp.capture.shards import Shards
 from spechub_lp.errors import SpecHubError
-
-Progress = Callable[[str, int, int], None]
 
 WEIGHTS = (".safetensors", ".gguf")
 """Endings of the only files that manifests of older versions have a hash of."""
@@ -84,7 +83,7 @@ def capture(
     settings: Settings,
     device: str | None = None,
     batch: int | None = None,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = untold,
     say: Callable[[str], None] = lambda text: None,
 ) -> Shards:
     """Capture into a folder, or go on with the capture there.

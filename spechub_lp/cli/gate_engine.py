@@ -85,8 +85,8 @@ def gate_engine(
     plan = Plan(
         tuple(chosen), drafts, tokens, Limits(seconds, time_limit, distance, draws, clock), jobs, checks, plain, remote
     )
-    with ProgressBar() as report:
-        result = run(engine, pair, plan, resume, report)
+    with ProgressBar(thread=jobs > 1) as progress:
+        result = run(engine, pair, plan, resume, progress)
     if markdown:
         write_text(markdown, generation.markdown(result))
     save({**about("gate-engine"), **result.document()}, json, html)

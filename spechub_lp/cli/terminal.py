@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -252,8 +252,14 @@ class _Working:
                 print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+BAR = 8
+"""A bar's part of the terminal's width."""
+
+
 class ProgressBar:
     """A progress bar with the time that is left, on stderr; nothing at all where stderr is no terminal or a dumb one.
+
+    Numbers are never cut: the bar is short, and a long description loses its middle.
 
     FORCE_COLOR makes no terminal of a pipe: it is about colours.
 
@@ -273,12 +279,14 @@ class ProgressBar:
 
     def __enter__(self) -> Callable[[str, int, int], None]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         _Working.end()
         console = Console(stderr=True, width=_terminal_width())
+        self.width = console.width
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(self.width // BAR), MofNCompleteColumn(),
+            _time_column(),
             console=console, transient=True, auto_refresh=self.thread,
             disable=not sys.stderr.isatty() or console.is_dumb_terminal,
         )  # fmt: skip
@@ -291,7 +299,7 @@ class ProgressBar:
 
     def report_one(self, what: str, done: int, of: int) -> None:
         """Show the same in the one line that there is, with another description."""
-        self.bar.update(self._task("", what, of), completed=done, description=what)
+        self.bar.update(self._task("", what, of), completed=done, total=of, description=self._fitting(what, of))
         self.bar.refresh()
 
     def report(self, what: str, done: int, of: int) -> None:
@@ -303,11 +311,31 @@ class ProgressBar:
         if not self.tasks:
             self.bar.remove_task(self.loading)
         if name not in self.tasks:
-            self.tasks[name] = self.bar.add_task(what, total=of)
+            self.tasks[name] = self.bar.add_task(self._fitting(what, of), total=of)
         return self.tasks[name]
+
+    def _fitting(self, what: str, of: int) -> str:
+        """What there is room for beside the bar, the count and the time."""
+        room = max(self.width - self.width // BAR - 2 * len(str(of)) - len("/ 00:00:00 left   "), 3)
+        half = (room - 1) // 2
+        return what if len(what) <= room else f"{what[: room - half - 1]}…{what[-half:]}"
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+
+def _time_column() -> Any:
+    """A column with the time that is left, or while that is not known, the time that has gone."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Time(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            left = task.time_remaining
+            seconds, word = (task.elapsed or 0, "gone") if left is None else (left, "left")
+            return Text(f"{timedelta(seconds=int(seconds))} {word}")
+
+    return Time()
 
 
 def complaint(error: SpecHubError | typer.TyperException) -> str:

@@ -6,7 +6,7 @@ or on a Dask cluster that lost a worker half way (`cluster.py`): a lost block is
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -17,6 +17,7 @@ import numpy as np
 
 from spechub_lp._util import objects, renamed
 from spechub_lp._util.parallel import spread
+from spechub_lp._util.progress import Progress, told, untold
 from spechub_lp._util.strict_json import check, load_schema
 from spechub_lp._util.tabular import Tabular
 from spechub_lp._util.tolerances import LARGEST_EXCESS
@@ -29,7 +30,6 @@ from spechub_lp.samplers.base import Sampler
 
 __getattr__ = renamed.attributes(__name__, {"Replay": "Evaluation", "replay": "evaluate"})
 
-Progress = Callable[[str, int, int], None]
 
 BLOCK = 16
 """Positions in a block: a few seconds of work at V = 150,000, so that little is lost with a worker."""
@@ -187,7 +187,7 @@ class Evaluation(Tabular):
 
 
 def evaluate(
-    path: str | Path, plan: Plan = Plan(), jobs: int = 2, progress: Progress | None = None, runner: Runner | None = None
+    path: str | Path, plan: Plan = Plan(), jobs: int = 2, progress: Progress = untold, runner: Runner | None = None
 ) -> Evaluation:
     """Evaluate samplers on stored rows.
 
@@ -227,10 +227,8 @@ def evaluate(
     blocks = [places[i : i + BLOCK].tolist() for i in range(0, len(places), BLOCK)]
     run = runner or (_here if jobs <= 1 or len(blocks) < 2 else _pool(jobs))
     tally = Tally()
-    for done, part in enumerate(run(path, plan, blocks), 1):
+    for part in told(run(path, plan, blocks), progress, "blocks of positions", len(blocks)):
         tally.merge(part)
-        if progress:
-            progress("blocks", done, len(blocks))
     return Evaluation(
         plan, {k: v for k, v in source.manifest.items() if k not in NOT_SHOWN}, source.vocabulary,
         len(places), tally, time.perf_counter() - start, _domains(source, places),

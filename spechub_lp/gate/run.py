@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spechub_lp._util import objects
+from spechub_lp._util.progress import Progress
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.engines.guarded import ChildDied, Journal, died, in_child
 from spechub_lp.gate.engines.load import beside, load
@@ -16,8 +17,6 @@ from spechub_lp.gate.results import Report
 from spechub_lp.gate.serialize import read_case
 from spechub_lp.gate.settings import ADAPTERS, Logits, Settings
 from spechub_lp.gate.waivers import Findings, note_unused
-
-Progress = Callable[[str, int, int], None]
 
 GRACE = 60.0
 """Seconds beyond twice the budget and the time limit before the child process is given up."""

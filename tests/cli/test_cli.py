@@ -327,6 +327,10 @@ def test_wide_tables_fold_and_split_and_lose_nothing() -> None:
     assert max(map(len, prose)) <= 50
     assert " ".join(" ".join(prose).split()).count("statement of many") == 2
     assert len(table(100_000, "Audit", LINE, [line])[2].rstrip()) < 100
+    repeated = [["batch of unlike prompts", "inconclusive", "0.011 (at most 0.096)", str(n)] for n in range(2)]
+    shown = table(50, "Settings", ["setting", "verdict", "distance", "calls"], repeated)
+    assert max(map(len, shown)) <= 50
+    assert "…" not in "".join(shown)
 
 
 @pytest.mark.parametrize("command", [["sample", "--sampler", "spechub", "--p", P, "--q", Q, "-n", "900000000"]])

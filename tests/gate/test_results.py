@@ -1,22 +1,33 @@
 """Findings say what they are by fields: nothing is told apart by the words of a message."""
 
 import ast
+import io
 import json
 import math
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from gate_chains import Chain
+from rich.console import Console
 
 import spechub_lp.gate
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Finding, Report, Settings, check_tree
+from spechub_lp.gate.generation import results
+from spechub_lp.gate.generation.pair import make_pair
+from spechub_lp.gate.generation.results import EngineReport, Verdict
+from spechub_lp.gate.generation.store import about
 from spechub_lp.gate.protocols import ProtocolName, protocol_of
 from spechub_lp.gate.results import Kind, Level, Row, Status
 from spechub_lp.gate.statistics.sequential import odds
+from spechub_lp.report.html import gate as gate_page
+from spechub_lp.report.html import generation as engine_page
+from spechub_lp.report.text import generation
 from spechub_lp.report.text.gate_report import headline, what_was_missed
-from spechub_lp.report.text.gate_summary import junit
+from spechub_lp.report.text.gate_summary import junit, markdown
+from spechub_lp.report.text.gate_table import text
 
 GATE = Path(spechub_lp.gate.__file__).parent
 KINDS, LEVELS = {str(kind) for kind in Kind}, {int(level) for level in Level}
@@ -119,6 +130,40 @@ def test_no_distance_is_claimed_where_no_verdict_was_reached() -> None:
     report = Report("x", "node", "iid", 2, inconclusive=["time"], levels=[0, 1], smallest_caught=1e-6)
     assert "caught" not in what_was_missed(report)
     assert "no distance is claimed" in what_was_missed(report)
+
+
+def test_one_is_singular_in_every_form_of_a_report() -> None:
+    row = Row("ties", Level.EXACT, 0.0, 0.0, 0.5, 0.5)
+    gate = Report("x", "node", "iid", 2, [row], levels=[0, 1], level="level 1: exact", calls=1)
+    engine = EngineReport(
+        "x", "", about(make_pair()), [results.Row("greedy", Verdict.EXACT, calls=1)], {"tokens": 3, "drafts": 2}
+    )
+    pages = [gate_page.content(gate.document()), engine_page.content(engine.document())]
+    for form in (
+        text(gate, False),
+        text(gate),
+        markdown(gate),
+        generation.text(engine),
+        generation.markdown(engine),
+        *map(str, pages),
+    ):
+        assert not re.search(r"\b1 (calls|problems|checks|settings|draws)\b", form), form
+
+
+def test_what_a_whole_engine_fails_by_folds_between_words() -> None:
+    message = "position 0 right behind the prompt: token 1 has probability 0.703389 where 0.795790 is right " * 3
+    report = EngineReport(
+        "x",
+        "",
+        about(make_pair()),
+        [results.Row("greedy", Verdict.FAILED, message=message)],
+        {"tokens": 3, "drafts": 2},
+    )
+    console = Console(width=60, file=io.StringIO())
+    generation.show(console, report)
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= 60
+    assert message.strip() in " ".join(shown.split())
 
 
 def test_odds_have_no_infinite_exponent() -> None:

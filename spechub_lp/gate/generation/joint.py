@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._util.words import counted
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.node import one_thread
 from spechub_lp.gate.generation.ask import Failed, ask
@@ -211,7 +212,7 @@ class Calls:
 
     def _run(self, control: Control, prefix: tuple[Value, ...], rule: Any) -> Run:
         if now() > self.deadline:
-            raise OutOfTime(f"the budget ended after {self.made} calls")
+            raise OutOfTime(f"the time (--seconds) ended after {counted(self.made, 'call')}")
         outcome, choices = self._answer(control, prefix, rule)
         if _hung(outcome):
             outcome, choices = self._answer(control, prefix, rule)

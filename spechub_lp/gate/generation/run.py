@@ -9,15 +9,17 @@ from typing import Any
 
 from spechub_lp._util import objects
 from spechub_lp._util.parallel import spread
+from spechub_lp._util.progress import Progress, told, untold
+from spechub_lp._util.words import counted
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.clock import chosen
-from spechub_lp.gate.engines.guarded import ChildDied, in_child
+from spechub_lp.gate.engines.guarded import ChildDied, Watch, in_child
 from spechub_lp.gate.engines.node import PATIENCE
 from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
 from spechub_lp.gate.generation.exact import compared
 from spechub_lp.gate.generation.pair import TinyPair, read_pair
-from spechub_lp.gate.generation.plan import LOGPROBS, SEEDS, Plan, Task
+from spechub_lp.gate.generation.plan import JOINT, LOGPROBS, SEEDS, Plan, Task
 from spechub_lp.gate.generation.requests import Engine, NotOffered, Params
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.gate.generation.settings import Setting
@@ -29,7 +31,6 @@ SHARED = 30
 GRACE = 30.0
 """Seconds beyond a setting's own limits before its process is given up."""
 PLAIN, DRAFTED = b"plain decoding", b"with drafts"
-Report = Callable[[str, int, int], None]
 
 
 def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
@@ -145,7 +146,7 @@ class Noted:
 
 
 def gate_engine(
-    name: str, folder: Path, plan: Plan, resume: Path | None = None, report: Report = lambda what, done, of: None
+    name: str, folder: Path, plan: Plan, resume: Path | None = None, progress: Progress = untold
 ) -> EngineReport:
     r"""Put an engine through the settings of a plan.
 
@@ -159,8 +160,9 @@ def gate_engine(
         Settings, checks and limits.
     resume
         A file of finished rows: what stands in it is not computed again, and what is computed is added.
-    report
-        Told the progress: what is counted, how many are done, of how many.
+    progress
+        Told what is being done, how much is done, and of how much: checks that are finished, or seconds of the one that
+        is at work.
 
     Returns
     -------
@@ -188,18 +190,31 @@ def gate_engine(
     store = Store(resume, identity(name, folder, plan))
     tasks = plan.tasks()
     missing = [task for task in tasks if task not in store]
-    done = len(tasks) - len(missing)
-    report("checks", done, len(tasks))
     work = partial(check_setting, name, folder, plan)
-    for row in spread(plan.jobs, work, missing) if plan.jobs > 1 else map(work, missing):
+    if plan.jobs > 1:
+        rows = told(spread(plan.jobs, work, missing), progress, "checks", len(missing))
+    else:
+        rows = (work(task, _watch(progress, task, tasks, plan.limits.seconds)) for task in missing)
+    for row in rows:
         store.add(row)
-        done += 1
-        report("checks", done, len(tasks))
     rows = [store[task] for task in tasks]
     return EngineReport(name, version_of(name), about(pair), rows, plan.document(), time.monotonic() - start)
 
 
-def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
+def _watch(progress: Progress, task: Task, tasks: Sequence[Task], seconds: float) -> Watch:
+    """What watches a check at work: which one of how many, its calls, and the seconds of its limit."""
+    start, (check, setting) = time.monotonic(), task
+    place = f"{tasks.index(task) + 1} of {len(tasks)}: {setting.name!r}{'' if check == JOINT else f', {check}'}"
+
+    def watch(last: bytes, calls: int) -> None:
+        gone = time.monotonic() - start
+        most = int(seconds) if gone <= seconds else 2 * int(seconds)  # draws, where it could not be computed
+        progress(f"{place}, {counted(calls, 'call')}; seconds", min(int(gone), most), most)
+
+    return watch
+
+
+def check_setting(name: str, folder: Path, plan: Plan, task: Task, watch: Watch | None = None) -> Row:
     """Make one check in a child process of its own: a crash or a hang of the whole process is a verdict.
 
     Parameters
@@ -212,6 +227,8 @@ def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
         The limits.
     task
         A check and a setting.
+    watch
+        Called while the check is at work, with what was called last and the number of calls.
 
     Returns
     -------
@@ -241,7 +258,7 @@ def check_setting(name: str, folder: Path, plan: Plan, task: Task) -> Row:
 
     patience = 2 * (plan.limits.seconds + PATIENCE * plan.limits.time_limit) + GRACE
     try:
-        row: Row = in_child(work, patience * (SHARED if plan.limits.clock == "cpu" else 1))
+        row: Row = in_child(work, patience * (SHARED if plan.limits.clock == "cpu" else 1), watch)
         return row
     except ChildDied as error:
         return Row(setting.name, _of_death(error), check, message=_said_of_death(error))

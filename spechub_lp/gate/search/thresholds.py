@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp._util.words import counted
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.noise.choice_sequence import FAR, DrawKind, RandomDraw, Run, Uncontrolled, Value
 from spechub_lp.gate.settings import FALSE_ALARM
@@ -175,7 +176,9 @@ class Explorer:
     def run(self, calls: list[Call]) -> list[Run]:
         """Evaluate, with the budget kept."""
         if now() > self.deadline or self.calls + len(calls) > self.most_calls:
-            raise OutOfTime(f"the budget ended after {self.calls} calls" if self.calls else "no time was left")
+            raise OutOfTime(
+                f"the budget ended after {counted(self.calls, 'call')}" if self.calls else "no time was left"
+            )
         self.calls += len(calls)
         return self.evaluate(calls) if calls else []
 

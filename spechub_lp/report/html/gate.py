@@ -6,6 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import Any
 
+from spechub_lp._util.words import counted
 from spechub_lp.gate.checks.policy import TOLERANCE
 from spechub_lp.gate.results import MAY_BE_NAN, Coverage, Evidence, Finding, Kind, Level, Report, Row
 from spechub_lp.gate.serialize import case_document
@@ -57,7 +58,7 @@ def content(document: dict[str, Any]) -> Content:
         + [f"Warning: {warning}." for warning in report.warnings]
         + [f"Waived, {f.kind}: {f.message} (reason: {f.waived})." for f in report.waived]
         + [f"What could have been missed: {missed}."] * bool(missed)
-        + [f"{report.calls:,} calls in {report.seconds:.1f} s."],
+        + [f"{counted(report.calls, 'call')} in {report.seconds:.1f} s."],
         [f"{f.kind}: {f.message}" for f in shown(report) if f.proof] or report.inconclusive,
         seed=report.settings.get("seed"),
     )
@@ -116,9 +117,9 @@ def _sentence(report: Report) -> str:
         return f"{who}: no bias was found, and not enough was seen for a pass."
     said = []
     if exact := [row.distance for row in report.rows if row.level == Level.EXACT]:
-        said.append(f"exact distance at most {max(exact):.3g} on {len(exact)} problems")
+        said.append(f"exact distance at most {max(exact):.3g} on {counted(len(exact), 'problem')}")
     if drawn := [row.bound for row in report.rows if row.level == Level.DRAWS]:
-        said.append(f"by draws within {max(drawn):.3g} on {len(drawn)}{'' if exact else ' problems'}")
+        said.append(f"by draws within {max(drawn):.3g} on {len(drawn) if exact else counted(len(drawn), 'problem')}")
     if report.waived:
         return f"{who} has known small defects that are waived, and no other: {', and '.join(said)}."
     if said:

@@ -30,7 +30,7 @@ def content(document: dict[str, Any]) -> Content:
         status, word, f"Gate: {report.engine}", f"{headline(report)}.", [covered(report)], failures,
         seed=report.pair.get("seed"),
     )  # fmt: skip
-    rows = [[row.setting, Cell(row.verdict, MOOD_OF.get(Verdict(row.verdict), OPEN)), *cells(row)[2:], row.message]
+    rows = [[cells(row)[0], Cell(row.verdict, MOOD_OF.get(Verdict(row.verdict), OPEN)), *cells(row)[2:], row.message]
             for row in report.rows]  # fmt: skip
     page.parts.append(
         Part("Settings", tables=[Section("Settings, and the distance from plain decoding", [*HEADS, "note"], rows)])

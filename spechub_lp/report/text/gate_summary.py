@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
+from spechub_lp._util.words import counted
 from spechub_lp.gate.results import Evidence, Report, Status
 from spechub_lp.report.text.gate_report import (
     COVERED,
@@ -51,11 +52,11 @@ def markdown(report: Report) -> str:
             lines += [*markdown_table(*drafts_table(evidence)), "", "</details>"]
     if table := covered(report):
         lines += ["", f"#### {COVERED}", "", *markdown_table(["", "covered", "not covered"], table)]
-    rows, counted = listed(report)
+    rows, counted_rows = listed(report)
     if rows:
         lines += ["", *markdown_table(["problem", "distance", "at most", "acceptance", "optimum"], map(cells, rows))]
-        lines += ["", f"{counted_line(counted)}."] if counted else []
-    lines += ["", f"{report.calls:,} calls in {report.seconds:.1f} s.", ""]
+        lines += ["", f"{counted_line(counted_rows)}."] if counted_rows else []
+    lines += ["", f"{counted(report.calls, 'call')} in {report.seconds:.1f} s.", ""]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import textwrap
 from rich.console import Console
 
 from spechub_lp._util.sheet import Sheet, piped
+from spechub_lp._util.words import counted
 from spechub_lp.gate.results import Report, Status
 from spechub_lp.report.text import gate_report
 
@@ -51,17 +52,17 @@ def show_gate(console: Console, report: Report, verbose: bool = True) -> None:
     if table := gate_report.covered(report):
         console.print()
         console.print(Sheet(gate_report.COVERED, ["", "covered", "not covered"], _wrapped(table)))
-    listed, counted = gate_report.listed(report)
+    listed, counted_rows = gate_report.listed(report)
     if listed:
         console.print()
         rows = list(map(gate_report.cells, listed))
         title = "Distance from the target and acceptance, problem by problem"
         console.print(Sheet(title, ["problem", "distance", "at most", "accepts", "optimum"], rows))
-    if counted:
-        console.print(gate_report.counted_line(counted))
+    if counted_rows:
+        console.print(gate_report.counted_line(counted_rows))
     if missed := gate_report.what_was_missed(report):
         console.print(missed)
-    console.print(f"{report.calls:,} calls in {report.seconds:.1f} s")
+    console.print(f"{counted(report.calls, 'call')} in {report.seconds:.1f} s")
     console.print(gate_report.headline(report), style=VERDICT_STYLE[report.status])
 
 
@@ -73,7 +74,9 @@ def _show_briefly(console: Console, report: Report) -> None:
         console.print(gate_report.nearest_line(evidence))
     for line in filter(None, (gate_report.measured_line(report), gate_report.what_was_missed(report))):
         console.print(f"  {line}")
-    console.print(f"  {report.calls:,} calls in {report.seconds:.1f} s; -v shows what was covered and every problem")
+    console.print(
+        f"  {counted(report.calls, 'call')} in {report.seconds:.1f} s; -v shows what was covered and every problem"
+    )
 
 
 def _wrapped(table: list[tuple[str, str, str]]) -> list[list[str]]:

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from spechub_lp._util.sheet import Sheet, piped
+from spechub_lp._util.words import counted
+from spechub_lp.gate.generation.plan import JOINT
 from spechub_lp.gate.generation.results import EngineReport, Row, Verdict
 from spechub_lp.report.text.gate_table import VERDICT_STYLE
 from spechub_lp.report.text.markdown import markdown_table
@@ -29,7 +31,7 @@ def headline(report: EngineReport) -> str:
     counts = ", ".join(f"{n} {verdict}" for verdict in Verdict if (n := report.count(verdict)))
     version = f" {report.version}" if report.version else ""
     word = "FAIL" if report.failed else report.status.upper()
-    return f"{word}: {report.engine}{version}, {len(report.rows)} settings: {counts}"
+    return f"{word}: {report.engine}{version}, {counted(len(report.rows), 'check')}: {counts}"
 
 
 def covered(report: EngineReport) -> str:
@@ -71,7 +73,8 @@ def cells(row: Row) -> list[str]:
     away = "" if row.distance is None else f"{row.distance:.2g}"
     if row.bound is not None:
         away += f" (at most {row.bound:.2g})"
-    return [row.setting, row.verdict, away, f"{row.outcomes or ''}", f"{row.calls:,}", f"{row.seconds:.1f}"]
+    setting = row.setting if row.check == JOINT else f"{row.setting}: {row.check}"
+    return [setting, row.verdict, away, f"{row.outcomes or ''}", f"{row.calls:,}", f"{row.seconds:.1f}"]
 
 
 def show(console: "Console", report: EngineReport) -> None:
@@ -88,11 +91,11 @@ def show(console: "Console", report: EngineReport) -> None:
     for row in report.rows:
         if row.message and row.verdict != Verdict.NOT_OFFERED:
             mark = "!" if row.verdict == Verdict.FAILED else "?"
-            console.print(f"  {mark} {row.setting!r}, {row.check}: {row.message}", soft_wrap=True)
+            console.print(f"  {mark} {row.setting!r}, {row.check}: {row.message}")
     console.print()
     console.print(Sheet("Settings, and the distance from plain decoding", HEADS, [cells(row) for row in report.rows]))
     console.print(covered(report))
-    console.print(f"{sum(row.calls for row in report.rows):,} calls in {report.seconds:.1f} s")
+    console.print(f"{counted(sum(row.calls for row in report.rows), 'call')} in {report.seconds:.1f} s")
 
 
 def text(report: EngineReport) -> str:
