@@ -159,9 +159,10 @@ def test_what_a_whole_engine_fails_by_folds_between_words() -> None:
         [results.Row("greedy", Verdict.FAILED, message=message)],
         {"tokens": 3, "drafts": 2},
     )
-    console = Console(width=60, file=io.StringIO())
+    out = io.StringIO()
+    console = Console(width=60, file=out)
     generation.show(console, report)
-    shown = console.file.getvalue()
+    shown = out.getvalue()
     assert max(map(len, shown.splitlines())) <= 60
     assert message.strip() in " ".join(shown.split())
 

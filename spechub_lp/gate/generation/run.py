@@ -192,10 +192,10 @@ def gate_engine(
     missing = [task for task in tasks if task not in store]
     work = partial(check_setting, name, folder, plan)
     if plan.jobs > 1:
-        rows = told(spread(plan.jobs, work, missing), progress, "checks", len(missing))
+        found = told(spread(plan.jobs, work, missing), progress, "checks", len(missing))
     else:
-        rows = (work(task, _watch(progress, task, tasks, plan.limits.seconds)) for task in missing)
-    for row in rows:
+        found = (work(task, _watch(progress, task, tasks, plan.limits.seconds)) for task in missing)
+    for row in found:
         store.add(row)
     rows = [store[task] for task in tasks]
     return EngineReport(name, version_of(name), about(pair), rows, plan.document(), time.monotonic() - start)

@@ -72,7 +72,7 @@ def cells(row: Row) -> list[str]:
     """
     away = "" if row.distance is None else f"{row.distance:.2g}"
     if row.bound is not None:
-        away += f" (at most {row.bound:.2g})"
+        away += f", < {row.bound:.2g}"
     setting = row.setting if row.check == JOINT else f"{row.setting}: {row.check}"
     return [setting, row.verdict, away, f"{row.outcomes or ''}", f"{row.calls:,}", f"{row.seconds:.1f}"]
 
