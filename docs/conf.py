@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.ext.napoleon import Config, GoogleDocstring, NumpyDocstring
 
 import spechub_lp
@@ -16,6 +15,7 @@ import spechub_lp
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.formulas import mathml  # noqa: E402
 from theory.paper import assemble, values  # noqa: E402
 
 project = "spechub_lp"
@@ -111,7 +111,7 @@ def formula(translator, node):
     """A formula in the text, or on a line of its own, as MathML."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
     tag = "div" if display == "block" else "span"
-    translator.body.append(f'<{tag} class="formula">{convert(node.astext(), display=display)}</{tag}>')
+    translator.body.append(f'<{tag} class="formula">{mathml(node.astext(), display)}</{tag}>')
     behind = node.next_node(descend=False, siblings=True)
     if tag == "span" and isinstance(behind, nodes.Text) and re.match(r"[.,;:)?]", behind.astext()):
         translator.body.append("&#8288;")  # so that no line begins with it

@@ -9,7 +9,9 @@ No backslash stands before a sign (as in \\{ or \\,): forges take it for an esca
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 
 TOKEN = re.compile(r"\d+\.\d+|\.\d+|\d+|\.\.\.|\.\.|<=|>=|!=|->|=>|[A-Za-z]+|'+|\)_?\+|\s+|.", re.S)
@@ -158,6 +160,35 @@ def converted(page: str) -> str:
 
 def _typeset(span: re.Match[str]) -> str:
     return f"${latex(span[1])}$" if is_formula(span[1]) else span[0]
+
+
+SPACE = "{http://www.w3.org/1998/Math/MathML}"
+AT_HAND = {"\u29f5": "\u2216"}
+"""Signs that are in few fonts, and what is drawn for them."""
+RAISED = ("\u2032", "\u2033", "*")
+"""Primes and a star."""
+ET.register_namespace("", SPACE[1:-1])
+
+
+def mathml(formula: str, display: str = "inline") -> str:
+    """A formula as MathML that fonts of all kinds can draw.
+
+    A prime or a star is raised in its font already, so it stands beside its letter: raised twice it is lost.
+    """
+    root = ET.fromstring(convert(formula, display=display))
+    for element in root.iter():
+        element.text = AT_HAND.get(element.text or "", element.text)
+    for element in list(root.iter()):
+        said = "".join(element[-1].itertext()) if len(element) else ""
+        if element.tag in (f"{SPACE}msup", f"{SPACE}msubsup") and said in RAISED:
+            letter, *below = element[:-1]
+            mark = ET.Element(f"{SPACE}mo", lspace="0", rspace="0")
+            mark.text = said
+            marked = ET.Element(f"{SPACE}mrow")
+            marked.extend([letter, mark])
+            element[:] = [marked, *below]
+            element.tag = f"{SPACE}msub" if below else f"{SPACE}mrow"
+    return ET.tostring(root, encoding="unicode")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import marimo as mo
-from latex2mathml.converter import convert
 
 from spechub_lp._util.io import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.formulas import mathml  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 MOST = 5
 """Places of a slider."""
@@ -99,7 +102,7 @@ def text(output: Any) -> str:
     shown = getattr(output, "text", "") or ""
     shown = re.sub(r"<marimo-accordion.*?</marimo-accordion>", "", shown, flags=re.S)
     shown = re.sub(r"<marimo-callout-output[^>]*data-html='([^']*)'[^>]*>\s*</marimo-callout-output>", _callout, shown)
-    return TEX.sub(lambda found: convert(html.unescape(found[1])), shown)
+    return TEX.sub(lambda found: mathml(html.unescape(found[1])), shown)
 
 
 def _callout(found: re.Match[str]) -> str:

@@ -23,6 +23,7 @@ LOOKED_AT = (
     "docs/index.html",
     "docs/comparison.html",
     "docs/api/samplers.html",
+    "genindex.html",
     "theory/T11_promise/README.html",
     "theory/border/README.html",
     "theory/paper/README.html",
@@ -30,6 +31,9 @@ LOOKED_AT = (
     "spechub_lp/gate/MUTANTS.html",
     "validation/results/report.html",
 )
+
+
+PICTURES = sorted(path for room in ("docs", "theory", "validation") for path in (ROOT / room).rglob("*.svg"))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +114,16 @@ def test_links_in_the_markdown_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             if not urlsplit(link).scheme:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_stored_pictures_are_legible_in_both_themes(picture: Path) -> None:
+    """Each has paper of its own, or ink that follows the theme; words are in ink, or white on what is filled."""
+    drawn = picture.read_text(encoding="utf-8")
+    paper = '" fill="#ffffff"/>' in drawn
+    assert paper or "prefers-color-scheme" in drawn
+    colours = set(re.findall(r"<text[^>]*?fill[:=]\W*([#\w]+)", drawn))
+    assert colours <= ({"#1b1f24", "#57606a"} if paper else {"currentColor", "#ffffff"})
 
 
 @pytest.mark.slow

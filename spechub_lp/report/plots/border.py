@@ -89,7 +89,7 @@ def under(axes: Any, race: Race) -> None:
         axes.vlines(c[cut], best[cut], target[cut], color=COLOURS["p"], lw=5, alpha=0.5)
         middle, words = (c[cut], (target[cut] + best[cut]) / 2), f"1 - alpha* = {gap:.3f}"
         side = {"ha": "right", "xytext": (-14, -10)} if c[cut] > 0.6 else {"ha": "left", "xytext": (14, -14)}
-        axes.annotate(words, middle, textcoords="offset points", color=COLOURS["p"], **side)
+        axes.annotate(words, middle, textcoords="offset points", color=INK, **side)
     axes.set(xlabel=ACROSS, xlim=(0, 1), ylim=(0, 1.03))
     axes.legend(loc="lower right")
 
