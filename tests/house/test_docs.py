@@ -122,7 +122,7 @@ def test_stored_pictures_are_legible_in_both_themes(picture: Path) -> None:
     drawn = picture.read_text(encoding="utf-8")
     paper = '" fill="#ffffff"/>' in drawn
     assert paper or "prefers-color-scheme" in drawn
-    colours = set(re.findall(r"<text[^>]*?fill[:=]\W*([#\w]+)", drawn))
+    colours = set(re.findall(r"<text[^>]*?fill[:=][\" ]*([#\w]+)", drawn))
     assert colours <= ({"#1b1f24", "#57606a"} if paper else {"currentColor", "#ffffff"})
 
 
