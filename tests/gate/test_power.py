@@ -17,7 +17,7 @@ from spechub_lp.gate.run import run
 from spechub_lp.report.text.gate_table import text
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
-OF_BATCHES = ("batch", "chain", "tree", "stream")
+OF_BATCHES = ("batch", "chain", "tree", "stream", "held-out batch")
 FAILED = (
     "tie_of_p",
     "argmax_below_0_05",

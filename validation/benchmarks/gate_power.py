@@ -57,7 +57,7 @@ from spechub_lp.gate.run import run as run_gate  # noqa: E402
 from spechub_lp.report.text.markdown import markdown_table  # noqa: E402
 from validation.pages import with_part  # noqa: E402
 
-BATCHES = ("batch", "chain", "tree", "stream")
+BATCHES = ("batch", "chain", "tree", "stream", "held-out batch")
 """The kinds of engines that verify batches."""
 TESTS = tuple(name for name in comparison.TESTS if "4096" not in name)
 VERDICTS = {0: "pass", 1: "fail", 2: "misuse", 3: "open", 70: "our fault"}
