@@ -154,7 +154,7 @@ class Row:
         return vars(self) | {name: None if isnan(vars(self)[name]) else vars(self)[name] for name in MAY_BE_NAN}
 
 
-ONCE = ("the first call", "the call behind a bad input")
+ONCE = ("the first 4 calls", "the call behind a bad input")
 """Calls that come once in a process, as `Coverage.once` names them."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from gate_mutants import rrs, target_lookup
 
 from spechub_lp.gate import Settings, problems
-from spechub_lp.gate.checks.once import check_after_errors, check_first_call
+from spechub_lp.gate.checks.once import check_after_errors, check_first_calls, in_order
 from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import NodeEngine, one_thread
 from spechub_lp.gate.results import Coverage, Kind, Report
@@ -28,12 +28,16 @@ class Counting:
         self.failed = False
 
 
-class FirstIsToken0(Counting):
-    """The buffer of the output is filled by the first call, and read from the second on."""
+class OneIsToken0(Counting):
+    """The buffer of the output was not filled when one call read it."""
+
+    def __init__(self, wrong: int):
+        super().__init__()
+        self.wrong = wrong
 
     def __call__(self, p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
         self.calls += 1
-        return (0, -1) if self.calls == 1 else rrs(p, q, drafts)
+        return (0, -1) if self.calls == self.wrong else rrs(p, q, drafts)
 
 
 class AfterAnError(Counting):
@@ -92,10 +96,11 @@ def loops_on_nan(p: Any, q: Any, drafts: list[int]) -> tuple[int, int]:
 
 def first(verify: Any, settings: Settings = SETTINGS) -> Report:
     report = Report("engine", "node", "iid", 2)
-    with Fresh(verify) as fresh, one_thread():
+    with Fresh(in_order(verify, 5.0)) as fresh, one_thread():
         engine = NodeEngine(verify)
-        engine.warm_up(FEW[0])
-        check_first_call(fresh, engine, FEW, report, settings)
+        for _ in range(5):
+            engine.warm_up(FEW[0])
+        check_first_calls(fresh, engine, FEW, report, settings)
         assert not fresh.why_not
     return report
 
@@ -109,10 +114,11 @@ def behind(verify: Any, exact: bool = True, settings: Settings = SETTINGS) -> Re
     return report
 
 
-def test_a_wrong_first_call_fails() -> None:
-    report = first(FirstIsToken0())
+@pytest.mark.parametrize("wrong", [1, 3])
+def test_a_wrong_early_call_fails(wrong: int) -> None:
+    report = first(OneIsToken0(wrong))
     assert report.exit_code == 1
-    assert "in the first call of a process" in report.findings[0].message
+    assert f"in call {wrong} of a process" in report.findings[0].message
 
 
 @pytest.mark.parametrize("engine", [MakesItsGenerator, AfterAnError])
@@ -153,15 +159,15 @@ def test_a_first_call_that_takes_its_process_with_it_is_not_compared() -> None:
             return rrs(p, q, drafts)
 
     verify = Dies()
-    with Fresh(verify) as fresh:
-        assert fresh.call(FEW[0], (FEW[0].tuples[0], (), 0)) is None
+    with Fresh(in_order(verify, 5.0)) as fresh:
+        assert fresh.ask([(FEW[0], (FEW[0].tuples[0], (), 0))]) is None
         verify.calls = 1
         report = Report("engine", "node", "iid", 2)
-        assert check_first_call(fresh, NodeEngine(verify), FEW, report, SETTINGS) == ""
+        assert check_first_calls(fresh, NodeEngine(verify), FEW, report, SETTINGS) == ""
 
 
 def test_a_report_says_which_calls_that_come_once_were_tried() -> None:
     report = Report("engine", "node", "iid", 2)
-    report.coverage = Coverage(once=["the first call (16 times)"])
+    report.coverage = Coverage(once=["the first 4 calls (16 times)"])
     (row,) = [row for row in covered(report) if row[0] == "calls that come once"]
-    assert row[1:] == ("the first call (16 times)", "the call behind a bad input, others")
+    assert row[1:] == ("the first 4 calls (16 times)", "the call behind a bad input, others")

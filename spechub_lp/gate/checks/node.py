@@ -15,7 +15,7 @@ from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.memory import check_memory
 from spechub_lp.gate.checks.node_exact import ENOUGH, Exact, exact_distributions, failure_on, node_case, not_controlled
 from spechub_lp.gate.checks.node_search import DRAWN, Searched, search_by_draws, search_exactly
-from spechub_lp.gate.checks.once import check_after_errors, check_first_call
+from spechub_lp.gate.checks.once import check_after_errors, check_first_calls, in_order
 from spechub_lp.gate.checks.policy import add_floor, seed_everything
 from spechub_lp.gate.checks.probes import node_probes
 from spechub_lp.gate.checks.streams import (
@@ -152,7 +152,11 @@ def _checked(
     report.findings = Findings(settings.waivers)
     engine = NodeEngine(verify, settings.time_limit, journal)
     watcher, once = Watcher(verify), list[str]()
-    fresh = Fresh(verify, settings.time_limit) if _first_calls(verify, settings, cases) else None
+    fresh = (
+        Fresh(in_order(verify, settings.time_limit), settings.time_limit)
+        if _looks_at_first(verify, settings, cases)
+        else None
+    )
     engine.call = watcher.watched(verify)
     exact = Exact(engine, report, part, start + 0.75 * part.seconds)
     claims = [(policy, k), *((policies.by_name(name), k) for name, k in settings.claims)]
@@ -175,7 +179,7 @@ def _checked(
             why_draws = None
         if todo and cases is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             check_memory(engine, todo, report, settings, exact=report.exact)
-            once = _first_call(fresh, engine, todo, report, settings)
+            once = _first_calls(fresh, engine, todo, report, settings)
         if rows is not None:
             why_draws = None if settings.levels == (0,) else why_draws
             at_full_vocabulary(draw_nodes, engine, rows, policy, report, settings, start)
@@ -202,19 +206,19 @@ def _checked(
     return report
 
 
-def _first_calls(verify: Verify, settings: Settings, cases: Sequence[Problem] | None) -> bool:
-    """Whether the first call is looked at: of a function, in a run of all levels on the gate's own problems."""
+def _looks_at_first(verify: Verify, settings: Settings, cases: Sequence[Problem] | None) -> bool:
+    """Whether the first calls are looked at: of a function, in a run of all levels on the gate's own problems."""
     levels = {Level.EXACT, Level.STREAM} <= set(settings.levels)
     return cases is None and levels and not isinstance(verify, Own)
 
 
-def _first_call(
+def _first_calls(
     fresh: Fresh | None, engine: NodeEngine, todo: Sequence[Problem], report: Report, settings: Settings
 ) -> list[str]:
-    """Look at the first call, where one can be made; in words, for the coverage."""
+    """Look at the first calls, where they can be made; in words, for the coverage."""
     if fresh is None or not report.exact or report.proved:
         return []
-    return [check_first_call(fresh, engine, todo[:FEW], report, settings)]
+    return [check_first_calls(fresh, engine, todo[:FEW], report, settings)]
 
 
 def _real(

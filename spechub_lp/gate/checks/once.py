@@ -1,11 +1,12 @@
-"""What a function does once: in its first call, and in the call behind an input that is no distribution.
+"""What a function does once: in its first calls, and in the call behind an input that is no distribution.
 
 Thousands of calls on one problem say nothing of these. Each is made again and again from the same state: the first
-call by a fork of a process in which there was none, the other right behind the bad input. Under the same noise the
+calls by a fork of a process in which there was none, the other right behind the bad input. Under the same noise the
 answers should be those of any other call. Where they are not, the function may still be right (it may mix two lossless
 rules), so bets on its outputs under fresh noise decide.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,8 @@ import numpy as np
 from spechub_lp.gate.checks.node_exact import node_case
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.fresh import Fresh
-from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
-from spechub_lp.gate.noise.choice_sequence import Run, Uncontrolled
+from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, Verify
+from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import ONCE, Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import Call
@@ -37,19 +38,47 @@ SHARE, DECIDING = 0.03, 0.2
 PATIENCE = 3
 """How many times that wall time may pass: forks use no time of this process."""
 
+FIRST = 4
+"""Calls of a process that are looked at."""
+
 Once = Callable[[Problem, Call], Any]
-"""Makes one call: its Run under control; None where it cannot be made."""
+"""Makes one call: its outcome; None where it cannot be made."""
 
 
-def check_first_call(
+def in_order(verify: Verify, seconds: float) -> Callable[[Any], Any]:
+    """Say how calls of a function are made one after the other, for `Fresh`.
+
+    Parameters
+    ----------
+    verify
+        The function.
+    seconds
+        How long one call may take.
+
+    Returns
+    -------
+    callable
+        Takes (problem, call) for each, and returns their outcomes.
+
+    Examples
+    --------
+    >>> work = in_order(lambda p, q, drafts: (drafts[0], 0), 1.0)
+    >>> work([(Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1), ((1,), (), 0))])
+    [Emitted1(token=1, slot=0)]
+    """
+    engine = NodeEngine(verify, seconds)
+    return lambda calls: [run.outcome for run in engine.in_turn(calls)]
+
+
+def check_first_calls(
     fresh: Fresh, engine: NodeEngine, problems: Sequence[Problem], report: Report, settings: Settings
 ) -> str:
-    """Compare first calls with later ones, under the same noise.
+    """Compare the first calls of a process with later ones, under the same noise.
 
     Parameters
     ----------
     fresh
-        Makes first calls.
+        Makes them, by `in_order`.
     engine
         The same function, which was called before; its noise is under control.
     problems
@@ -69,14 +98,30 @@ def check_first_call(
     >>> def verify(p, q, drafts):
     ...     return drafts[0], 0
     >>> few, report = [Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)], Report("verify", "node", "iid", 1)
-    >>> with Fresh(verify) as fresh:
-    ...     check_first_call(fresh, NodeEngine(verify), few, report, Settings())
-    'the first call (16 times)'
+    >>> with Fresh(in_order(verify, 5.0)) as fresh:
+    ...     check_first_calls(fresh, NodeEngine(verify), few, report, Settings())  # doctest: +ELLIPSIS
+    'the first 4 calls (... times)'
     """
-    done, differs = _compared(fresh.call, engine, problems, settings, COMPARED)
-    if differs is not None:
-        done += _bets(fresh.call, engine, differs, f"in {ONCE[0]} of a process", report, settings, paired=True)
+    deadline, calls, done = now() + SHARE * settings.seconds, _calls(problems, settings.seed), 0
+    while done < COMPARED and now() < deadline and not report.proved:
+        some = [(problem, x, seed) for problem, x, seed in itertools.islice(calls, FIRST)]
+        found = fresh.ask([(problem, _call(x, seed)) for problem, x, seed in some])
+        usual = [_usual(engine, *one) for one in some]
+        if found is None or None in usual:
+            break
+        done += 1
+        at = next((i for i in range(FIRST) if found[i] != usual[i]), None)
+        if at is not None:
+            once = partial(_after, fresh, [(problem, _call(x, seed)) for problem, x, seed in some[:at]])
+            when = f"in call {at + 1} of a process"
+            return _told(ONCE[0], done + _bets(once, engine, some[at][0], when, report, settings, paired=True))
     return _told(ONCE[0], done)
+
+
+def _after(fresh: Fresh, before: list[Any], problem: Problem, call: Call) -> Any:
+    """A call in a new process, behind these."""
+    found = fresh.ask([*before, (problem, call)])
+    return found and found[-1]
 
 
 def check_after_errors(
@@ -128,6 +173,10 @@ def check_after_errors(
     return _told(ONCE[1], done)
 
 
+def _call(x: tuple[int, ...], seed: list[int]) -> Call:
+    return x, (), np.random.default_rng(seed)
+
+
 def _told(what: str, times: int) -> str:
     return f"{what} ({times} times)" if times else ""
 
@@ -140,13 +189,13 @@ def _compared(
     for n, (problem, x, seed) in enumerate(_calls(problems, settings.seed)):
         if n >= most or now() > deadline:
             return n, None
-        run = once(problem, (x, (), np.random.default_rng(seed)))
-        if run is None:
+        outcome = once(problem, _call(x, seed))
+        if outcome is None:
             return n, None
         usual = _usual(engine, problem, x, seed)
         if usual is None:
             return n, None
-        if run.outcome != usual:
+        if outcome != usual:
             return n + 1, problem
     return 0, None
 
@@ -171,17 +220,17 @@ def _bets(
     deadline, ends = now() + share * settings.seconds, time.monotonic() + share * settings.seconds * PATIENCE
     for n, (_, x, seed) in enumerate(_calls([problem], settings.seed + 1)):
         in_time = n < most and now() < deadline and time.monotonic() < ends
-        run = once(problem, (x, (), np.random.default_rng(seed))) if in_time else None
-        usual = _usual(engine, problem, x, seed) if run is not None and paired else None
-        if run is None or (paired and usual is None):
+        outcome = once(problem, _call(x, seed)) if in_time else None
+        usual = _usual(engine, problem, x, seed) if outcome is not None and paired else None
+        if outcome is None or (paired and usual is None):
             if paired:
                 text = f"on {name!r}, {when}, it does not answer as it does otherwise under the same noise"
                 report.findings.append(_note(problem, f"{text}; {n} such calls do not speak against p"))
             return n
-        if isinstance(run.outcome, Failure):
-            report.findings.append(_note(problem, f"on {name!r}, {when}, it gives no answer: {run.outcome.message}"))
+        if isinstance(outcome, Failure):
+            report.findings.append(_note(problem, f"on {name!r}, {when}, it gives no answer: {outcome.message}"))
             return n
-        bets.update(run.outcome, usual)
+        bets.update(outcome, usual)
         if bets.log_wealth > line:
             seen = f"after {n + 1} such calls, {odds(bets.log_wealth)}"
             text = f"on {name!r}, {when}, its outputs do not follow p ({seen})"
@@ -214,7 +263,7 @@ class _Bets:
 def _usual(engine: NodeEngine, problem: Problem, x: tuple[int, ...], seed: list[int]) -> Any:
     """What an ordinary call gives under this noise; None where it gives nothing."""
     try:
-        return engine.controlled(problem, [(x, (), np.random.default_rng(seed))])[0].outcome
+        return engine.controlled(problem, [_call(x, seed)])[0].outcome
     except (Hung, Uncontrolled):
         return None
 
@@ -243,9 +292,9 @@ def _behind(
         first = engine.real(*bad)
         if isinstance(first, Failure) and first.kind is Kind.HANG:
             return None
-        return Run((), (), engine.real(problem, call[0]))
+        return engine.real(problem, call[0])
     try:
         engine.controlled(bad[0], [(bad[1], (), np.random.default_rng(0))])
-        return engine.controlled(problem, [call])[0]
+        return engine.controlled(problem, [call])[0].outcome
     except (Hung, Uncontrolled):
         return None

@@ -1,4 +1,4 @@
-"""A plain function as it was before its first call: a process that is forked then, and forks again for each call."""
+"""An engine as it was before its first call: a process that is forked then, and forks again for each question."""
 
 import gc
 import os
@@ -9,62 +9,55 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from spechub_lp._util.parallel import end_idle_threads, end_with_parent
-from spechub_lp.gate.engines.node import NodeEngine, Verify
-from spechub_lp.gate.noise.choice_sequence import Run
-from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import TIME_LIMIT
 
 WHOLE = 8
 """Bytes of a message's length, before it."""
 HARD = 4
-"""How many times the time limit of a call its process may compute."""
+"""How many times the time limit of a call the process of an answer may compute."""
 
 
 class Fresh:
-    """Keep a process in which a function was never called; each call is made by a fork of it.
+    """Keep a process in which an engine was never called; each question to it is answered by a fork of that process.
 
     Parameters
     ----------
-    verify
-        Called as verify(p, q, drafts), and not called yet.
+    work
+        Answers a question by calls of the engine, which was not called yet; both go through pickle.
     seconds
         How long one call may take.
 
     Examples
     --------
-    >>> from spechub_lp.gate.noise.choice_sequence import DrawKind
     >>> calls = []
-    >>> def verify(p, q, drafts):  # which knows its first call
-    ...     calls.append(drafts)
-    ...     return drafts[0], 0 if len(calls) == 1 else -1
-    >>> problem = Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)
-    >>> with Fresh(verify) as fresh:
-    ...     [run.outcome.slot for run in map(fresh.call, [problem] * 2, [((1,), (), 0)] * 2)]
-    [0, 0]
+    >>> def work(name):  # which knows its first call
+    ...     calls.append(name)
+    ...     return len(calls)
+    >>> with Fresh(work) as fresh:
+    ...     fresh.ask("a"), fresh.ask("b")
+    (1, 1)
     """
 
-    def __init__(self, verify: Verify, seconds: float = TIME_LIMIT):
+    def __init__(self, work: Callable[[Any], Any], seconds: float = TIME_LIMIT):
         self.seconds = seconds
         self.why_not = _why_not()
         """Why there is no such process; "" where there is one."""
         self.child = 0
         if self.why_not:
             return
-        engine = NodeEngine(verify, seconds)
-        asked, self.ask = os.pipe()
+        asked, self.questions = os.pipe()
         self.answers, answer = os.pipe()
         parent, self.child = os.getpid(), _fork()
         if self.child == 0:
-            os.close(self.ask)
+            os.close(self.questions)
             os.close(self.answers)
-            _serve(engine, asked, answer, parent)
+            _serve(work, asked, answer, parent, HARD * seconds)
         os.close(asked)
         os.close(answer)
 
@@ -76,24 +69,15 @@ class Fresh:
     ) -> None:
         self.end()
 
-    def call(self, problem: Problem, call: Call) -> Run | None:
-        """Make one call under control as the first one; None where it gave no answer, or its noise has other sources.
-
-        Parameters
-        ----------
-        problem
-            It is made on.
-        call
-            (drafts, the beginning of the noise, the rule for the rest).
-        """
+    def ask(self, question: Any) -> Any:
+        """Return the answer of an engine that was not called before; None where it has none, and after an error."""
         if not self.child:
             return None
         with suppress(OSError):
-            _send(self.ask, pickle.dumps((problem, call)))
+            _send(self.questions, pickle.dumps(question))
             answer = _receive(self.answers, time.monotonic() + 2 * HARD * self.seconds)
             if answer is not None:
-                found: Run | None = pickle.loads(answer)
-                return found
+                return pickle.loads(answer)
         self.end()
         return None
 
@@ -103,7 +87,7 @@ class Fresh:
             with suppress(ProcessLookupError):
                 os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
-            os.close(self.ask)
+            os.close(self.questions)
             os.close(self.answers)
             self.child = 0
 
@@ -127,7 +111,7 @@ def _fork() -> int:
         return os.fork()
 
 
-def _serve(engine: NodeEngine, asked: int, answer: int, parent: int) -> NoReturn:
+def _serve(work: Callable[[Any], Any], asked: int, answer: int, parent: int, seconds: float) -> NoReturn:
     """Answer each question in a fork of this process, which is as it was."""
     try:
         end_with_parent(parent)
@@ -135,7 +119,7 @@ def _serve(engine: NodeEngine, asked: int, answer: int, parent: int) -> NoReturn
         while (question := _receive(asked)) is not None:
             me, child = os.getpid(), _fork()
             if child == 0:
-                _answer(engine, question, answer, me)
+                _answer(work, question, answer, me, seconds)
             _, status = os.waitpid(child, 0)
             if status:  # it died without a word
                 _send(answer, pickle.dumps(None))
@@ -143,18 +127,17 @@ def _serve(engine: NodeEngine, asked: int, answer: int, parent: int) -> NoReturn
         os._exit(0)
 
 
-def _answer(engine: NodeEngine, question: bytes, answer: int, parent: int) -> NoReturn:
-    """One call, in a process of its own, which the system ends when it computes for too long."""
+def _answer(work: Callable[[Any], Any], question: bytes, answer: int, parent: int, seconds: float) -> NoReturn:
+    """One answer, in a process of its own, which the system ends when it computes for too long."""
     code = 1
     try:
         end_with_parent(parent)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, HARD * engine.seconds)
-        problem, call = pickle.loads(question)
-        run: Run | None = None
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        found: Any = None
         with suppress(Exception):
-            run = engine.controlled(problem, [call])[0]
-        _send(answer, pickle.dumps(run))
+            found = work(pickle.loads(question))
+        _send(answer, pickle.dumps(found))
         code = 0
     finally:
         os._exit(code)

@@ -238,9 +238,13 @@ class NodeEngine:
 
     def controlled(self, problem: Problem, calls: Sequence[Call]) -> list[Run]:
         """Calls on given drafts whose noise comes from choice sequences. Raises Uncontrolled on other noise."""
+        return self.in_turn([(problem, call) for call in calls])
+
+    def in_turn(self, calls: Sequence[tuple[Problem, Call]]) -> list[Run]:
+        """The same, each on a problem of its own."""
         runs = []
         with controlled(self.places) as control:
-            for drafts, prefix, rule in calls:
+            for problem, (drafts, prefix, rule) in calls:
                 choices = control.choices = ChoiceSequence(prefix, rule)
                 outcome = self.real(problem, drafts)
                 if choices.rejected:

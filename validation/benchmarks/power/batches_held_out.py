@@ -131,8 +131,8 @@ class DepthNotNode(Siblings):
         return p[depth]
 
 
-@fine("the noise of the rows is dealt out in the opposite order")
-class PermutedNoise(Chain):
+@fine("torch's generator, whose numbers are dealt out to the rows in the opposite order")
+class PermutedNoise(HostChain):
     def verify(self, batch, uniforms, last):
         return super().verify(batch, uniforms.flip(0), last.flip(0))
 

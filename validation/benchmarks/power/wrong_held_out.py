@@ -8,10 +8,8 @@ from power.rules import accept_all, by_cdf, draw, found, left_over, residual_is_
 from power.zoo import everywhere, wrong
 
 
-def held_out(
-    what, distance, where="every input", on=lambda p, q, x: True, seen="written for the gate, 2026-11", **more
-):
-    return wrong("held out", what, seen=seen, distance=distance, where=where, on=on, **more)
+def held_out(what, distance, where="every input", on=everywhere):
+    return wrong("held out", what, seen="written for the gate, 2026-11", distance=distance, where=where, on=on)
 
 
 @held_out("the residual is drawn in sorted order, and led back by the inverse of the order", 0.2)
