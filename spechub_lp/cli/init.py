@@ -41,21 +41,28 @@ def init(
 
     Example: spechub-lp init kernel my_kernel --out project
     """
-    from spechub_lp.testing.starters import WORKFLOW, starter
+    from spechub_lp.testing.starters import PRE_COMMIT, WORKFLOW, starter
 
     texts = starter(kind, name, drafts or "iid", k, package)
-    there = [path for path in texts if (out / path).exists()]
-    if there and not force:
-        raise SpecHubError(f"{out / there[0]} is there already; --force overwrites it, --out DIR names another folder")
+    there = [] if force else [path for path in texts if (out / path).exists()]
+    # a second sampler or kernel of a project finds the workflow of the first
+    kept = [path for path in there if kind != "ci" and path in (WORKFLOW, PRE_COMMIT)]
+    if lost := [path for path in there if path not in kept]:
+        raise SpecHubError(f"{out / lost[0]} is there already; --force overwrites it, --out DIR names another folder")
     console = console_beside()
     for path, text in texts.items():
+        if path in kept:
+            console.print(
+                f"kept {out / path}: add a step for the new file, or overwrite it with --force", soft_wrap=True
+            )
+            continue
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         write_text(out / path, text)
         console.print(f"wrote {out / path}", soft_wrap=True)
     tests = [path for path in texts if path.startswith("test_")]
     if tests:
         console.print(f"try it: {'' if out == Path() else f'cd {out}; '}pytest -q {tests[0]}", soft_wrap=True)
-    if "./wheels/" in texts[WORKFLOW]:
+    if "./wheels/" in texts[WORKFLOW] and WORKFLOW not in kept:
         console.print(
             "CI installs spechub_lp from wheels/ in the repository: put the wheel there, or name --package "
             "git+https://HOST/OWNER/REPOSITORY@COMMIT",

@@ -55,7 +55,7 @@ class GateItem(pytest.Item):
         rows = option("--spechub-gate-logits")
         logits = Logits(rows) if rows else None
         report = run(self.name, option("--spechub-gate-drafts"), option("--spechub-gate-k"), settings, logits=logits)
-        _judge(report, self.name, _place(self))
+        _judge(report, self.name, self)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, GateFailure | SpecHubError):
@@ -108,7 +108,7 @@ def spechub_gate(request: pytest.FixtureRequest) -> Callable[..., Any]:
         settings = {name: value for name, value in told.items() if name not in ("drafts", "k")} | given
         drafts = drafts or told.get("drafts")
         k = k or told.get("k", 2)
-        return _judge(checked(engine, drafts, k, logits, settings), _name(engine), _place(request.node))
+        return _judge(checked(engine, drafts, k, logits, settings), _name(engine), request.node)
 
     def checked(engine: Any, drafts: str | None, k: int, logits: Any, settings: dict[str, Any]) -> Any:
         __tracebackhide__ = True
@@ -124,19 +124,20 @@ def spechub_gate(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return gate
 
 
-def _judge(report: Any, name: str, place: Path) -> Any:
-    """The report, if it is a pass; else its text, with the line that runs the saved failing input again."""
+def _judge(report: Any, name: str, item: Any) -> Any:
+    """The report, if it is a pass; else its text (whole with pytest's -v) and how to run the failing input again."""
     __tracebackhide__ = True
     if not report.exit_code:
         return report
     from spechub_lp.gate.serialize import case_document
     from spechub_lp.report.text.gate_table import text
 
-    told = text(report, verbose=False)
+    told = text(report, verbose=item.config.get_verbosity() > 0)
     if report.case is not None:
         from spechub_lp._util.io import write_json
 
         report.engine = name
+        place = _place(item)
         write_json(place, case_document(report))
         again = shlex.join(["spechub-lp", "gate", name, "--rerun", str(place)])
         told = f"{told}\nfailing input saved; run it again with: {again}"

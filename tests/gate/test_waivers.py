@@ -15,8 +15,10 @@ from spechub_lp.gate import Settings, check_node
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.results import Finding, Kind, Level, Report, Row
 from spechub_lp.gate.waivers import Findings, covers, read
+from spechub_lp.report.html.gate import content
 from spechub_lp.report.text.gate_report import headline
-from spechub_lp.report.text.gate_table import show_gate
+from spechub_lp.report.text.gate_summary import junit, markdown
+from spechub_lp.report.text.gate_table import show_gate, text
 
 PROBLEM = Problem("pair", (0.5, 0.5), (0.25, 0.75), 1)
 
@@ -94,6 +96,16 @@ def test_an_engine_that_never_accepts_is_warned_of() -> None:
     assert report.document()["warnings"] == report.warnings
     assert Report("mine:verify", "node", "iid", 2, rows=[row(0.0, 0.9), row(0.1, 0.9)]).warnings == []
     assert Report("mine:verify", "node", "iid", 2, rows=[row(0.0, 0.0), row(float("nan"), 0.9)]).warnings == []
+
+
+def test_every_form_of_a_report_says_its_warnings_and_what_was_waived() -> None:
+    report = Report("mine:verify", "node", "iid", 2, rows=[row(0.0, 0.9)], levels=[1], level="level 1: exact")
+    report.findings = Findings((read("crash: the issue is open"),))
+    report.findings.append(Finding(Level.BOUNDARY, Kind.CRASH, "ValueError: no"))
+    forms = [text(report, True), text(report, False), markdown(report), junit(report), str(content(report.document()))]
+    for form in forms:
+        assert report.warnings[0] in form
+        assert "the issue is open" in form
 
 
 @pytest.mark.parametrize("verbose", [False, True])

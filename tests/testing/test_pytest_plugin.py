@@ -4,8 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from spechub_lp.gate import Finding, Report
+from spechub_lp.gate.results import Kind, Level
+from spechub_lp.testing import pytest_plugin
 
 ENGINE = """
 def crashes(p, q, drafts):
@@ -52,6 +57,15 @@ def test_a_failure_shows_the_test_and_the_report_and_how_to_run_it_again(folder:
     done = subprocess.run(again, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1, done.stderr
     assert "FAIL (crash)" in done.stdout
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_what_a_failure_shows_with_v_is_what_it_promises(verbosity: int) -> None:
+    report = Report("mine:verify", "node", "iid", 2, findings=[Finding(Level.BOUNDARY, Kind.CRASH, "x")], calls=7)
+    item = SimpleNamespace(config=SimpleNamespace(get_verbosity=lambda: verbosity))
+    with pytest.raises(pytest_plugin.GateFailure) as failure:
+        pytest_plugin._judge(report, "mine:verify", item)
+    assert ("-v shows" in str(failure.value)) == (verbosity == 0)
 
 
 def test_the_marker_is_known_and_chooses_nothing_else(folder: Path) -> None:

@@ -126,6 +126,15 @@ def test_the_command_line_knows_the_kinds_and_overwrites_nothing(tmp_path: Path)
     assert CliRunner().invoke(app, [*words, "--force"]).exit_code == 0
 
 
+def test_a_second_file_of_a_project_keeps_its_workflow(tmp_path: Path) -> None:
+    place = ["--out", str(tmp_path)]
+    assert CliRunner().invoke(app, ["init", "sampler", "one", *place]).exit_code == 0
+    before = (tmp_path / WORKFLOW).read_text()
+    assert CliRunner().invoke(app, ["init", "kernel", "two", *place]).exit_code == 0
+    assert (tmp_path / "two.py").is_file()
+    assert (tmp_path / WORKFLOW).read_text() == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kernel", "sampler"])
 def test_what_init_writes_passes_at_once_in_an_empty_folder(kind: str, tmp_path: Path) -> None:

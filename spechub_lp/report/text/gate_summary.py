@@ -67,6 +67,12 @@ def _plain(evidence: Evidence) -> str:
     return "\n\n".join([texts[0], nearest_line(evidence), *texts[1:]])
 
 
+def _beside_the_failures(report: Report) -> str:
+    """Warnings, and findings that are waived, a line each."""
+    waived = [f"waived: {f.kind}: {f.message} (reason: {f.waived})" for f in report.waived]
+    return "\n".join([*(f"warning: {warning}" for warning in report.warnings), *waived])
+
+
 def junit(report: Report) -> str:
     """Write JUnit XML: one test a problem, and one for the findings that belong to none.
 
@@ -95,6 +101,8 @@ def junit(report: Report) -> str:
             ET.SubElement(case, "failure", type=finding.kind, message=finding.message)
         if report.evidence is not None and name == report.evidence.problem:
             ET.SubElement(case, "system-out").text = _plain(report.evidence)
+        if name == WHOLE_RUN and (said := _beside_the_failures(report)):
+            ET.SubElement(case, "system-out").text = said
         if name == WHOLE_RUN and report.status is Status.INCONCLUSIVE:
             ET.SubElement(case, "error", type=Status.INCONCLUSIVE, message="; ".join(report.inconclusive))
     suite.set("tests", str(len(cases)))
