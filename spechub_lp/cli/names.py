@@ -5,7 +5,7 @@ SAMPLERS = (
 )  # fmt: skip
 """Those of `samplers.ALL`, in its order."""
 
-VARIANTS = ("border_adaptive", "border_tempered", "border_bucketed", "weighted_choice")
+VARIANTS = ("border_adaptive", "border_tempered", "border_bucketed", "border_product", "weighted_choice")
 """Those of `samplers.VARIANTS`, in its order."""
 
 EVALUATED = (*(name for name in SAMPLERS if name not in ("two_step", "lp_table")), *VARIANTS)

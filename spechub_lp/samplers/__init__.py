@@ -22,6 +22,7 @@ from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border.adaptive import BorderAdaptive
 from spechub_lp.samplers.border.bucketed import BorderBucketed
 from spechub_lp.samplers.border.iid import Border
+from spechub_lp.samplers.border.product import BorderProduct
 from spechub_lp.samplers.border.tempered import BorderTempered
 from spechub_lp.samplers.border.without_replacement import BorderWor
 from spechub_lp.samplers.greedy_hubs import GreedyHubs
@@ -49,8 +50,14 @@ ALL: tuple[Sampler, ...] = (
 )
 """One of each rule, with its own drafts and two of them (naive looks at one)."""
 
-VARIANTS: tuple[Sampler, ...] = (BorderAdaptive(), BorderTempered(), BorderBucketed(), WeightedChoice())
-"""Border with a setting of its own (other drafts, or no sort), and the rule for different drafters. `by_name` knows
+VARIANTS: tuple[Sampler, ...] = (
+    BorderAdaptive(),
+    BorderTempered(),
+    BorderBucketed(),
+    BorderProduct(),
+    WeightedChoice(),
+)
+"""Border with a setting of its own (other drafts, or no sort), and the rules for different drafters. `by_name` knows
 them; with the setting left as it is they are lossless like the rules of ALL."""
 
 
@@ -109,6 +116,7 @@ __all__ = [
     "Border",
     "BorderAdaptive",
     "BorderBucketed",
+    "BorderProduct",
     "BorderTempered",
     "BorderWor",
     "GreedyHubs",

@@ -11,11 +11,9 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from gmpy2 import mpq
 
-from spechub_lp._array.convert import as_float64, as_numpy
 from spechub_lp._array.equality import equal_fields
-from spechub_lp._array.ops import normalize, some
 from spechub_lp.drafts._different import optimal_tokens, others
-from spechub_lp.samplers.border.preparation import against
+from spechub_lp.samplers.border.hits import by_row, judged
 from spechub_lp.typing import Array, BoolArray, NumpyArray
 
 STEPS, OCTAVES = 32, 60
@@ -75,20 +73,13 @@ def prepare(p: Array, q: Sequence[Array]) -> Weights:
     >>> prepare(np.array([[0.875, 0.125]]), [np.array([[0.75, 0.25]]), np.array([[0.25, 0.75]])]).first.tolist()
     [[True, False]]
     """
-    like = some(p)
-    drafts = [_distribution(some(row)) for row in q]
-    target = _distribution(like)
-    rows = max(len(target), *map(len, drafts))
-    target, *drafts = (np.broadcast_to(a, (rows, a.shape[1])) for a in (target, *drafts))
-    done = [fit(row, np.stack(each)) for row, *each in zip(target, *drafts, strict=True)]
+    target, drafts = by_row(p, q)
+    done = [fit(row, each) for row, each in zip(target, drafts, strict=True)]
     first, weight, b = (np.stack(table) for table in zip(*done, strict=True))
-    tables = [first, weight, *against(target, b)]
-    if like.dtype != object:
-        xp, at = array_namespace(like), device(like)
-        tables = [xp.asarray(a, device=at) for a in tables]
-        short = like.dtype if like.dtype == xp.float64 else xp.float32
-        tables[2:4] = [xp.astype(a, short) for a in tables[2:4]]
-    return Weights(*tables)
+    if target.dtype != object:
+        xp, at = array_namespace(p), device(p)
+        first, weight = (xp.asarray(a, device=at) for a in (first, weight))
+    return Weights(first, weight, *judged(p, target, b))
 
 
 def fit(p: NumpyArray, q: NumpyArray) -> tuple[BoolArray, NumpyArray, NumpyArray]:
@@ -197,9 +188,3 @@ def _by_tuples(q: NumpyArray, first: BoolArray, weight: NumpyArray) -> NumpyArra
         for y in slots:
             b[y] += share * weight[y]
     return b
-
-
-def _distribution(a: Array) -> NumpyArray:
-    """Rows [B, V] over their sums, in rationals or float64 on the CPU."""
-    row = as_float64(a)
-    return as_numpy(normalize(row, row))
