@@ -76,10 +76,10 @@ def prepare(p: Array, q: Sequence[Array]) -> Weights:
     target, drafts = by_row(p, q)
     done = [fit(row, each) for row, each in zip(target, drafts, strict=True)]
     first, weight, b = (np.stack(table) for table in zip(*done, strict=True))
+    back: list[Array] = [first, weight]
     if target.dtype != object:
-        xp, at = array_namespace(p), device(p)
-        first, weight = (xp.asarray(a, device=at) for a in (first, weight))
-    return Weights(first, weight, *judged(p, target, b))
+        back = [array_namespace(p).asarray(a, device=device(p)) for a in back]
+    return Weights(*back, *judged(p, target, b))
 
 
 def fit(p: NumpyArray, q: NumpyArray) -> tuple[BoolArray, NumpyArray, NumpyArray]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spechub_lp import cut, exact, optimum
 from spechub_lp._array.rational import rational_row
+from spechub_lp.drafts import Product
 from spechub_lp.samplers import BorderProduct
 from spechub_lp.samplers.border import pairs
 from spechub_lp.samplers.border.set_tree import prepare
@@ -45,7 +46,7 @@ def test_it_is_lossless_and_the_optimum(k: int, splits: int, monkeypatch: pytest
     @given(pq=drafters(k))
     def holds(pq: tuple[NumpyArray, NumpyArray]) -> None:
         p, q = pq[0].tolist(), pq[1].tolist()
-        coupling = exact(BorderProduct(k, "product"), p, q)
+        coupling = exact(BorderProduct(k, Product()), p, q)
         assert coupling.is_lossless
         assert coupling.acceptance == optimum(p, q, k, "product").alpha
 
@@ -54,7 +55,7 @@ def test_it_is_lossless_and_the_optimum(k: int, splits: int, monkeypatch: pytest
 
 def test_b_stops_set_by_set() -> None:
     p, *q = ([Fraction(a, sum(row)) for a in row] for row in (STOPS[1], *STOPS[0]))
-    coupling = exact(BorderProduct(2, "product"), p, q)
+    coupling = exact(BorderProduct(2, Product()), p, q)
     assert coupling.is_lossless
     assert coupling.acceptance == optimum(p, q, 2, "product").alpha
 
@@ -94,6 +95,6 @@ def test_at_a_large_vocabulary_it_accepts_the_optimum(k: int) -> None:
     p, *q = (np.exp(z + s * rng.normal(size=len(z))) for s in (0, 1, 1.5, 2, 1)[: k + 1])
     p, rows = p[None] / p.sum(), np.stack([a / a.sum() for a in q])[None]
     best = cut(p, rows, k, "product")
-    accepted = BorderProduct(k, "product").acceptance(p, rows)
+    accepted = BorderProduct(k, Product()).acceptance(p, rows)
     assert accepted is not None
     assert abs(accepted[0] - best.alpha[0]) < 1e-12 + best.error[0]

@@ -45,7 +45,7 @@ class Hits:
         return 0 if self.q.dtype == object else search_error(self.q.shape[1] + 1)
 
     @cached_property
-    def evenly(self) -> NumpyArray:
+    def evenly(self) -> Any:
         """[n] distribution of the chosen draft where all drafts that hit are chosen alike; it sums to f(all)."""
         mass, b = self.q.sum(axis=1), self.q[0] * 0
         for j, row in enumerate(self.q):
@@ -118,11 +118,11 @@ def _filled(hits: Hits, low: NumpyArray, high: NumpyArray | None) -> NumpyArray:
     """[n] the rising multiple of a density, held between low and high, stopped set by set where b(A) = f(A)."""
     b, density, left = low * 0, hits.evenly, np.arange(len(low))
     while len(left):
-        A, over = np.ones(len(left), dtype=bool), np.ones(len(left), dtype=bool)
+        over: BoolArray | None = np.ones(len(left), dtype=bool)
         while over is not None:
             A = over
             level = _level(density[left[A]], low[left[A]], None if high is None else high[left[A]], hits.any(A))
-            held = np.maximum(level * density[left], low[left])
+            held: Any = np.maximum(level * density[left], low[left])
             held = held if high is None else np.minimum(held, high[left])
             over = hits.broken(held)
             over = None if over is None or (over == A).all() else over

@@ -13,13 +13,15 @@ from spechub_lp.decoding.readers import Reader, reader
 from spechub_lp.evaluate.measures import Setting
 from spechub_lp.gate.generation.requests import Completion, NotOffered, Params
 from spechub_lp.trees.drafted import pick
+from spechub_lp.trees.greedy_paths import GreedyPaths
+from spechub_lp.trees.look_ahead import LookAhead
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, chain, parse, paths
 from spechub_lp.trees.traversal import Traversal
 
 OFFERED = frozenset({"temperature", "top_k", "top_p", "n", "batch"})
-JOINT_RULES = {"block": Block, "traversal": Traversal, "border_path": BorderPath}
+JOINT_RULES = {rule.name: rule for rule in (Block, Traversal, BorderPath, LookAhead, GreedyPaths)}
 CHAINS = ("naive", "block")
 
 
