@@ -155,7 +155,8 @@ class Row:
 
 
 ONCE = ("the first 4 calls", "the call behind a bad input")
-"""Calls that come once in a process, as `Coverage.once` names them."""
+ONCE_OF_BATCHES = ("the first batch", "the batch behind a NaN row")
+"""Calls that come once in a process, as `Coverage.once` names them: of functions, and of engines of batches."""
 
 
 @dataclass
@@ -201,7 +202,7 @@ class Coverage:
     unvisited: list[str] = field(default_factory=list)
     """What of its code no call has run, as sentences."""
     once: list[str] = field(default_factory=list)
-    """Calls that come once in a process and were tried, in words; see ONCE."""
+    """Calls that come once in a process and were tried, in words; see ONCE and ONCE_OF_BATCHES."""
 
     @property
     def complete(self) -> bool:

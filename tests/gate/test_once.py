@@ -5,12 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gate_mutants import rrs, target_lookup
 
 from spechub_lp.gate import Settings, problems
 from spechub_lp.gate.checks.once import check_after_errors, check_first_calls, in_order
+from spechub_lp.gate.checks.once_batches import check_after_nan, check_first_batch, first_batch
 from spechub_lp.gate.engines.fresh import Fresh
-from spechub_lp.gate.engines.node import NodeEngine, one_thread
+from spechub_lp.gate.engines.node import NodeEngine, in_a_buffer, one_thread
+from spechub_lp.gate.engines.tree import TreeEngine
+from spechub_lp.gate.problems.tree import TreeProblem
+from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 from spechub_lp.gate.results import Coverage, Kind, Report
 from spechub_lp.report.text.gate_report import covered
 
@@ -171,3 +176,57 @@ def test_a_report_says_which_calls_that_come_once_were_tried() -> None:
     report.coverage = Coverage(once=["the first 4 calls (16 times)"])
     (row,) = [row for row in covered(report) if row[0] == "calls that come once"]
     assert row[1:] == ("the first 4 calls (16 times)", "the call behind a bad input, others")
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_a_token_in_a_buffer_is_advice(copies: bool) -> None:
+    buffer = torch.zeros(1, dtype=torch.long)
+
+    def verify(p: Any, q: Any, drafts: list[int]) -> tuple[Any, int]:
+        buffer[0], slot = target_lookup(p, q, drafts)
+        return buffer.clone() if copies else buffer, slot
+
+    engine = NodeEngine(verify)
+    for _ in range(20):
+        engine.real(FEW[0], FEW[0].tuples[0])
+    assert engine.reused is not copies
+    assert not in_a_buffer().proof
+
+
+class Chain:
+    """Rejects and draws from the residual, with explicit noise; wrong in one batch."""
+
+    protocol, branchings = "uniform", [(1,)]
+
+    def __init__(self, wrong: str):
+        self.wrong, self.batches, self.broken = wrong, 0, False
+
+    def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
+        return NoiseSpec("test", ()), NoiseSpec("last", ())
+
+    def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
+        assert batch.q is not None
+        self.batches += 1
+        wrong = {"first": self.batches == 1, "behind NaN": self.broken, "never": False}[self.wrong]
+        self.broken = bool(batch.p[:, 0].isnan().any())
+        rows, x = torch.arange(len(batch.token)), batch.token[:, 1]
+        kept = noise["test"].double() * batch.q[rows, 0, x] < batch.p[rows, 0, x]
+        kept |= wrong
+        rest = torch.where(kept[:, None], batch.p[:, 1], (batch.p[:, 0] - batch.q[:, 0]).clamp(min=0))
+        ends = torch.where(rest.sum(1, keepdim=True) > 0, rest, batch.p[:, 0]).cumsum(1)
+        last = (ends <= noise["last"].double()[:, None] * ends[:, -1:]).sum(1).clamp(max=batch.p.shape[2] - 1)
+        return Emitted(torch.stack([torch.where(kept, x, last), torch.where(kept, last, -1)], 1), 1 + kept.long())
+
+
+@pytest.mark.parametrize("wrong", ["first", "behind NaN", "never"])
+def test_a_batch_that_comes_once_fails_where_it_alone_is_wrong(wrong: str) -> None:
+    problem, report, engine = TreeProblem("chain", 3, (1,)), Report("engine", "uniform", "iid", 1), Chain(wrong)
+    with one_thread():
+        fresh = first_batch(engine, problem, SETTINGS)
+        assert fresh is not None
+        with fresh:
+            assert check_first_batch(fresh, problem, report, SETTINGS)
+        assert report.proved is (wrong == "first")
+        engine.batches = 1
+        assert check_after_nan(TreeEngine(engine, 5.0), problem, report, SETTINGS)
+    assert report.proved is (wrong != "never"), report.findings

@@ -34,7 +34,15 @@ from spechub_lp.gate.clock import chosen, now
 from spechub_lp.gate.coverage.numbers import numbers
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.fresh import Fresh
-from spechub_lp.gate.engines.node import Failure, Journal, NodeEngine, Verify, check_signature, one_thread
+from spechub_lp.gate.engines.node import (
+    Failure,
+    Journal,
+    NodeEngine,
+    Verify,
+    check_signature,
+    in_a_buffer,
+    one_thread,
+)
 from spechub_lp.gate.engines.own import Own
 from spechub_lp.gate.problems.captured import at_full_vocabulary, captured, narrow_part
 from spechub_lp.gate.problems.node import HARDEST, Problem, claimed, problems
@@ -200,6 +208,8 @@ def _checked(
             report, looked_at, watcher, draws=report.confirmed[0] + DRAWN * len(done.drawn),
             drawn=report.confirmed[1], not_reached=max(0, wanted - len(looked_at)), once=once,
         )  # fmt: skip
+    if engine.reused:
+        report.findings.append(in_a_buffer())
     report.evidence = evidence_of(report, exact.measured)
     add_floor(report, settings)
     report.calls, report.seconds = engine.calls, now() - start

@@ -5,6 +5,7 @@ What is compared is the joint distribution of all emitted tokens, completed with
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.measured import JointDistribution
 from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, not_controlled
+from spechub_lp.gate.checks.once_batches import check_after_nan, check_first_batch, first_batch
 from spechub_lp.gate.checks.policy import (
     MOST_CALLS,
     NEVER,
@@ -31,7 +33,7 @@ from spechub_lp.gate.checks.policy import (
 )
 from spechub_lp.gate.checks.wide import draw_trees
 from spechub_lp.gate.clock import chosen, now
-from spechub_lp.gate.engines.node import Failure, one_thread
+from spechub_lp.gate.engines.node import Failure, in_a_buffer, one_thread
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.noise.interception import Generators
@@ -130,9 +132,12 @@ def _checked(
     tried = TreeEngine(engine, settings.time_limit)
     opaque, only_level_0 = protocol is ProtocolName.SEEDED, settings.levels == (0,)
     covered: list[tuple[str, int]] = []
+    own = cases is None and rows is None and bool(todo) and {Level.EXACT, Level.STREAM} <= set(settings.levels)
+    small = min(todo, key=lambda problem: len(problem.joint)) if own else None
+    fresh, once = first_batch(engine, small, settings) if small else None, list[str]()
     claims = [(problem.drafts, problem.branching) for problem in todo]
     at_root = AtRoot(tried, claims, report, settings)
-    with one_thread(), tried.watcher:
+    with one_thread(), tried.watcher, fresh or nullcontext():
         if at_root.again(nodes):
             pass
         elif todo and not only_level_0:
@@ -144,12 +149,16 @@ def _checked(
         if not cases and rows is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             left = max(start + part.seconds, now() + (1 - DRAWS_SHARE) * part.seconds)
             covered = check_batches(tried, policy, k, report, settings, left)
+        if fresh and small and report.exact and not report.proved:
+            once.append(check_first_batch(fresh, small, report, settings))
         if rows is not None:
             at_full_vocabulary(draw_trees, tried, rows, policy, report, settings, start)
         if Level.BOUNDARY in settings.levels and cases is None and not report.proved:
             report.findings += tree_probes(tried, todo[0].drafts, k, settings.seed)
             if only_level_0:
                 report.level, report.levels = "level 0: the boundary probes alone", [Level.BOUNDARY]
+        if small and Level.BOUNDARY in settings.levels and not report.proved:  # last, as for functions
+            once.append(check_after_nan(tried, small, report, settings))
     if rows is None:
         measured = {row.problem: row.draws for row in report.rows}
         failed = {finding.problem for finding in report.findings if finding.proof}
@@ -159,8 +168,10 @@ def _checked(
             draws=draws + at_root.draws + sum(drawn for _, drawn in covered),
             drawn=report.smallest_caught if draws else None,
             not_reached=len(todo) - len(looked_at) + at_root.not_reached,
-            batches=[words for words, _ in covered],
+            batches=[words for words, _ in covered], once=once,
         )  # fmt: skip
+    if tried.reused:
+        report.findings.append(in_a_buffer())
     add_floor(report, settings)
     report.calls, report.seconds = tried.rows, now() - start
     return report

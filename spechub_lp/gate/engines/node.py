@@ -21,7 +21,7 @@ from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrol
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.results import Kind
+from spechub_lp.gate.results import Finding, Kind, Level
 from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import TIME_LIMIT
 
@@ -226,6 +226,9 @@ class NodeEngine:
         self.arrays = Declared.of(verify).arrays
         self.places = Places(verify)
         self.calls = 0
+        self.reused = False
+        """Whether a call changed the token that an earlier one had handed out, as it lies in a buffer."""
+        self._lent: tuple[Any, int] | None = None
 
     together = 1
     """Calls that an engine answers at once."""
@@ -285,7 +288,30 @@ class NodeEngine:
                 return Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")
         if drafts != given:
             return Failure(Kind.OVERWRITTEN, "the list of drafts was changed by the call")
-        return read(result, problem, given)
+        if self._lent is not None and _whole(self._lent[0]) != self._lent[1]:
+            self.reused = True
+        outcome = read(result, problem, given)
+        self._lent = None
+        if isinstance(outcome, Emitted1) and isinstance(result[0], torch.Tensor | np.ndarray):
+            self._lent = result[0], outcome.token
+        return outcome
+
+
+def in_a_buffer() -> Finding:
+    """Advise the callers of an engine that hands out its output in a buffer.
+
+    Returns
+    -------
+    Finding
+        No proof of anything.
+
+    Examples
+    --------
+    >>> in_a_buffer().proof
+    False
+    """
+    text = "what a call puts out lies in a buffer that the next call fills: read it, or copy it, before"
+    return Finding(Level.BOUNDARY, Kind.NOTE, text, proof=False)
 
 
 def rows(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:

@@ -95,6 +95,9 @@ class TreeEngine:
         self.engine, self.protocol = engine, protocol_of(engine)
         self.seconds = seconds * (20 if getattr(engine, "slow", False) else 1)
         self.rows = 0
+        self.reused = False
+        """Whether a batch changed the tokens that an earlier one had handed out, as they lie in a buffer."""
+        self._lent: tuple[torch.Tensor, torch.Tensor] | None = None
         self.declared = Declared.of(engine)
         self.places = Places(engine)
         self.watcher = Watcher(engine)
@@ -207,6 +210,10 @@ class TreeEngine:
             if not torch.equal(after.nan_to_num(-7), before.nan_to_num(-7)):
                 return [Failure(Kind.OVERWRITTEN, f"{name} was changed by the call")] * len(trees)
         outcomes = read_emitted(problem, trees, emitted)
+        if self._lent is not None and not torch.equal(*self._lent):
+            self.reused = True
+        tokens = getattr(emitted, "tokens", None)
+        self._lent = (tokens, tokens.clone()) if isinstance(tokens, torch.Tensor) else None
         if self.declared.logprobs is None:
             return outcomes
         shown = with_parameters(batch, self.declared.rows)  # anew: an engine may work in what it is handed

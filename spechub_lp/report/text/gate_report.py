@@ -3,7 +3,8 @@
 from math import isnan
 
 from spechub_lp._util.words import counted
-from spechub_lp.gate.results import ONCE, Evidence, Finding, Kind, Level, Report, Row, Status
+from spechub_lp.gate.protocols import ProtocolName
+from spechub_lp.gate.results import ONCE, ONCE_OF_BATCHES, Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
 COVERED = "What was covered, what was not, what could still be wrong"
@@ -130,7 +131,8 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     if c.batches:
         rows.append(("batches", ", ".join(c.batches), "other shapes"))
     if c.once:
-        missing = [name for name in ONCE if not any(text.startswith(name) for text in c.once)]
+        names = ONCE if report.protocol == ProtocolName.NODE else ONCE_OF_BATCHES
+        missing = [name for name in names if not any(text.startswith(name) for text in c.once)]
         rows.append(("calls that come once", ", ".join(c.once), ", ".join([*missing, "others"])))
     if c.exact is not None:
         rest = f"noise and drafts of mass up to {c.left_out:.1g} on a problem" if c.left_out > 0 else ""

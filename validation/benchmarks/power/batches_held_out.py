@@ -19,18 +19,6 @@ def fine(what, drafts="iid", k=1):
     return right("held-out batch", what, drafts=drafts, k=k)
 
 
-@held_out("the output is a view of a buffer that the next batch fills", 0.5, "outputs that are read later")
-class OutputBuffer(Chain):
-    def __init__(self):
-        self.buffers = {}
-
-    def verify(self, batch, uniforms, last):
-        out = super().verify(batch, uniforms, last)
-        tokens = self.buffers.setdefault(out.tokens.shape, torch.empty_like(out.tokens))
-        tokens.copy_(out.tokens)
-        return Emitted(tokens, out.n)
-
-
 @held_out("q of the first place is broadcast over a chain", 0.2, "chains of two and more")
 class FirstQForAll(Chain):
     def proposals(self, batch, b):
@@ -146,6 +134,18 @@ class SortedRows(HostChain):
         out = Chain.verify(self, batch, uniforms[order.argsort()], last[order.argsort()])
         back = order.argsort()
         return Emitted(out.tokens[order][back], out.n[order][back])
+
+
+@fine("the output is a view of a buffer that the next batch fills, which the gate advises of")
+class OutputBuffer(Chain):
+    def __init__(self):
+        self.buffers = {}
+
+    def verify(self, batch, uniforms, last):
+        out = super().verify(batch, uniforms, last)
+        tokens = self.buffers.setdefault(out.tokens.shape, torch.empty_like(out.tokens))
+        tokens.copy_(out.tokens)
+        return Emitted(tokens, out.n)
 
 
 @fine("a buffer for the output, of which a copy is handed out")

@@ -306,16 +306,6 @@ class Every64thRejection(Nth):
         return (draw(p), -1) if slot < 0 and self.n % 64 == 0 else (y, slot)
 
 
-@kept("the token is a view of a buffer that the next call fills", 0.5, "outputs that are read later")
-class TokenOfABuffer:
-    def __init__(self):
-        self.buffer = torch.zeros(1, dtype=torch.long)
-
-    def __call__(self, p, q, drafts):
-        self.buffer[0], slot = rrs(p, q, drafts)
-        return self.buffer[0], slot
-
-
 @kept("an error leaves half of a residual in a buffer", 0.2, "the call after a row of zeros")
 class DirtyBuffer:
     def __init__(self):
