@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, is_torch_array
 
 from spechub_lp import distributions
 from spechub_lp._array.equality import equal_fields
@@ -69,6 +69,12 @@ def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: 
     numpy and torch and on every device (_array/ops.py), so tokens agree where u is on the very edge of two tokens, too.
     Left out are Tempered drafts with a power that is no whole number: libraries round powers each in their own way.
 
+    Tensors may have the noise of the kernels in u, three uniforms (or two) behind those of the drafts, and then
+    `kernels.node.verify` verifies, on the device and without a copy to the host. For a rule without a kernel of its own
+    that is the same verdict, and the same token wherever u is not within rounding of an edge. Border's kernels draw the
+    level over which the exact verdict averages: drafts and tokens have the same distribution, but one u gives other
+    tokens; and more than 1,024 tokens are put into classes of p/q, which costs up to .001 of the acceptance.
+
     Parameters
     ----------
     sampler
@@ -78,7 +84,8 @@ def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: 
     q : [V] or [B, V]
         Draft distributions; for product drafts [B, k, V], or [k, V] beside one p.
     u : [B, k + 1]
-        Uniforms in [0, 1]: one for each draft, the last for the verdict. B may be 0.
+        Uniforms in [0, 1]: one for each draft, the last for the verdict. B may be 0. As tensors also [B, k + 3] or
+        [B, k + 2]: behind those of the drafts the noise of `kernels.node.verify`.
 
     Returns
     -------
@@ -97,6 +104,10 @@ def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: 
     >>> from spechub_lp import draw, samplers
     >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]]).tokens.tolist()
     [0]
+    >>> import torch
+    >>> p, q = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.2, 0.3, 0.5])
+    >>> draw("border", p, q, torch.tensor([[0.9, 0.4, 0.1, 0.5, 0.5]])).tokens  # drafts 2 and 1; level, verdict, last
+    tensor([1])
     """
     sampler = by_name(sampler)
     return draw_in_slices(sampler, *inputs(sampler, p, q, u))
@@ -113,12 +124,12 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
         Target distributions.
     q : [V], [B, V] or [B, k, V]
         Draft distributions.
-    u : [B, k + 1]
+    u : [B, k + 1], [B, k + 2] or [B, k + 3]
         Uniforms.
 
     Returns
     -------
-    p [B, V] or [1, V], q likewise or [.., k, V], u [B, k + 1]
+    p [B, V] or [1, V], q likewise or [.., k, V], u as it is
         Arrays of one library.
 
     Raises
@@ -134,9 +145,15 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
     """
     p, q = float_pair(sampler, p, q)
     u = distributions.as_array(u, "u", f"[B, {sampler.k + 1}]")
-    if u.ndim != 2 or u.shape[1] != sampler.k + 1:
+    for_kernels = u.ndim == 2 and u.shape[1] in (sampler.k + 2, sampler.k + 3)
+    if u.ndim != 2 or not (u.shape[1] == sampler.k + 1 or for_kernels):
         raise SpecHubError(
             f"u has shape {tuple(u.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k + 1}]"
+        )
+    if for_kernels and (not is_torch_array(u) or sampler.drafts.different_drafters):
+        raise SpecHubError(
+            f"u has shape {tuple(u.shape)}, the noise of the kernels, which take tensors and drafts of one drafter; "
+            f"{sampler.name} with k = {sampler.k} else needs [B, {sampler.k + 1}]"
         )
     if distributions.dtype_name(u) not in SUM_TOLERANCE:
         raise SpecHubError(
@@ -163,8 +180,8 @@ def draw_in_slices(sampler: Sampler, p: Array, q: Array, u: Array, memory: int =
         Target distributions.
     q : [B, V], [1, V] or [.., k, V]
         Draft distributions.
-    u : [B, k + 1]
-        Uniforms.
+    u : [B, k + 1], [B, k + 2] or [B, k + 3]
+        Uniforms; more than k + 1 go through the kernels.
     memory
         Bytes to stay below, beside the inputs. One pair p, q is prepared once for all slices.
 
@@ -185,12 +202,16 @@ def draw_in_slices(sampler: Sampler, p: Array, q: Array, u: Array, memory: int =
         none = xp.zeros((0,), dtype=xp.int64, device=device(u))
         return Draw(none, none, xp.zeros((0, sampler.k), dtype=xp.int64, device=device(u)))
     rows = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[-1]))
-    verify = sampler.verifier(p, q) if p.shape[0] == q.shape[0] == 1 else None
+    by_kernels = u.shape[1] > sampler.k + 1
+    verify = sampler.verifier(p, q) if p.shape[0] == q.shape[0] == 1 and not by_kernels else None
     parts = []
     for start in range(0, u.shape[0], rows):
         here = slice(start, start + rows)
         target, draft = (a if a.shape[0] == 1 else a[here] for a in (p, q))
-        parts.append(_draw(sampler, draft, u[here], verify or sampler.verifier(target, draft)))
+        if by_kernels:
+            parts.append(_draw_by_kernels(sampler, target, draft, u[here]))
+        else:
+            parts.append(_draw(sampler, draft, u[here], verify or sampler.verifier(target, draft)))
     return Draw(*(xp.concat([getattr(part, name) for part in parts]) for name in ("tokens", "slots", "drafts")))
 
 
@@ -202,6 +223,14 @@ def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdic
     accepted = place < sampler.k
     drafted = xp.take_along_axis(x, xp.where(accepted, place, 0)[:, None], axis=1)[:, 0]
     return Draw(xp.where(accepted, drafted, place - sampler.k), xp.where(accepted, place, -1), x)
+
+
+def _draw_by_kernels(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+    from spechub_lp.kernels.node import verify  # torch is there only where it is installed
+
+    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
+    rows = (a.expand(u.shape[0], -1) for a in (p, q))
+    return Draw(*verify(sampler, *rows, x, u[:, sampler.k :]), x)
 
 
 def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:

@@ -27,8 +27,8 @@ def draw(
     p, q : [V] or [B, V]
         Distributions (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists that
         torch.as_tensor takes.
-    u : [B, k + 1]
-        Uniforms in [0, 1], as `spechub_lp.draw` reads them.
+    u : [B, k + 1], [B, k + 2] or [B, k + 3]
+        Uniforms in [0, 1], as `spechub_lp.draw` reads them: more than k + 1 go through the kernels.
     device, dtype
         Where and in what precision to work; by default those of p.
     memory

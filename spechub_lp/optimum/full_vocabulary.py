@@ -29,6 +29,7 @@ def cut(
     *,
     sort: bool = False,
     memory: int = MEMORY,
+    check: bool = True,
 ) -> Cut:
     """Compute the optimum of k drafts at any vocabulary, in O(V) a row for iid drafts and for two without replacement.
 
@@ -50,6 +51,10 @@ def cut(
         Sort even where the buckets would do; the plain way, to compare with.
     memory
         Budget in bytes beside inputs and answer.
+    check
+        Whether entries are looked at, for which the host waits for a device. Without, iid drafts and up to two without
+        replacement on a device are worked on without a copy to the host, and what a row that is no distribution gets
+        is not said.
 
     Returns
     -------
@@ -94,7 +99,8 @@ def cut(
     summed = None if sort else policy.running_sums(k)
     if summed and p.shape[-1] >= SHORT and _on_cpu(p) and _on_cpu(q) and has_numba():
         return _by_buckets(p, q, *summed, rows)
-    p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
+    if check:
+        p, q = distributions.float_rows(p, "p"), distributions.float_rows(q, "q")
     step = max(1, memory // (ROWS_IN_WORK * 8 * p.shape[1] * (q.ndim - 1)))
     xp = array_namespace(p, q)
     parts = [_slice(_rows(p, at, step), _rows(q, at, step), k, policy) for at in range(0, rows, step)]

@@ -17,9 +17,11 @@ from spechub_lp.gate import Problem, Report, Settings, check_node, problems
 from spechub_lp.gate.checks.node_search import GRIDS, _smaller
 from spechub_lp.gate.coverage.numbers import Number
 from spechub_lp.gate.engines.node import Verify
+from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run
 from spechub_lp.gate.problems.node import likely_drafts
 from spechub_lp.gate.problems.searched import KINDS, Search, kinds
 from spechub_lp.gate.results import Coverage, Level, Row
+from spechub_lp.gate.search.thresholds import Call, Explorer
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.report import schemas
@@ -143,6 +145,32 @@ def test_noise_that_is_not_controlled_is_searched_by_draws() -> None:
 
 
 POLICIES = [("iid", 1), ("iid", 2), ("iid", 4), ("without_replacement", 2), ("top_k", 3), ("product", 2), ("hub", 2)]
+
+
+@pytest.mark.parametrize("together", [1, 64])
+def test_a_uniform_that_only_moves_a_later_threshold_is_found(together: int) -> None:
+    """Border's level moves the threshold of the choice, and neither end of the choice's range shows that."""
+    sizes: list[int] = []
+
+    def evaluate(calls: list[Call]) -> list[Run]:
+        sizes.append(len(calls))
+        runs = []
+        for key, prefix, rule in calls:
+            choices = ChoiceSequence(prefix, rule)
+            level = choices.uniform(53, "level")
+            edges = (0.55, 0.625, 0.75) if key else (0.6, 0.65, 0.7)
+            edge = edges[0] if level < 0.25 else edges[1] if level < 0.5 else edges[2]
+            outcome = choices.uniform(53, "choice") < edge
+            runs.append(Run(tuple(choices.draws), tuple(choices.values), outcome))
+        return runs
+
+    explorer = Explorer(evaluate)
+    explorer.together = together
+    found, _ = explorer.distributions([0, 1], probes=200)
+    assert found[0].chances[True] == pytest.approx(0.25 * 0.6 + 0.25 * 0.65 + 0.5 * 0.7, abs=1e-9)
+    assert found[1].chances[True] == pytest.approx(0.25 * 0.55 + 0.25 * 0.625 + 0.5 * 0.75, abs=1e-9)
+    assert found[0].unexplained < 1e-9
+    assert found[1].unexplained < 1e-9
 
 
 @pytest.mark.parametrize(("name", "k"), POLICIES)

@@ -14,7 +14,7 @@ PACKAGE = Path(spechub_lp.__file__).parent
 # to the longest name here that it begins with. `certificate` is the stand-alone checker, on errors alone.
 JOURNEY = """
 errors  typing  certificate  rocq  _util  report.schemas  _array  distributions  drafts  instance  coupling  optimum
-samplers  exact  sampling  acceptance  sampling_torch  trees  theorems  kernels  testing.strategies  capture  evaluate
+samplers  kernels  exact  sampling  acceptance  sampling_torch  trees  theorems  testing.strategies  capture  evaluate
 decoding  audit  gate.clock  gate.settings  gate.results  gate.waivers  gate.report_changes  gate.serialize
 gate.protocols  gate.coverage  gate.noise  gate.search  gate.problems  gate.engines  gate.statistics  gate.checks
 gate.processors  gate.adapters  gate.source  gate.generation  gate  report  plot  compare

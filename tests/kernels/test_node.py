@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from every import own_pairs
 
-from spechub_lp import cut, samplers
+from spechub_lp import cut, draw, samplers
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border, classes, mixture
-from spechub_lp.kernels.node import verify
+from spechub_lp.kernels.node import KERNELS, verify
 from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.border.merge_tree import merge
 from spechub_lp.sampling import draw_drafts, inverse_cdf
@@ -116,6 +117,30 @@ def test_the_same_uniform_gives_the_token_of_the_exact_face(name: str) -> None:
     assert torch.equal(torch.where(place < 2, place, -1), out.slots)
     taken = x.gather(1, place.clamp_max(1)[:, None])[:, 0]
     assert torch.equal(torch.where(place < 2, taken, place - 2), out.tokens)
+
+
+@pytest.mark.parametrize("sampler", own_pairs(2))
+def test_draws_go_through_the_kernels_where_the_uniforms_are_theirs(sampler: samplers.Sampler) -> None:
+    """Where the rule is the same, tokens are those of one uniform for the verdict; Border's are those of its kernel."""
+    rng, k = np.random.default_rng(6), sampler.k
+    p, q = (torch.from_numpy(rng.dirichlet([0.4] * 5, 20)) for _ in range(2))
+    u = torch.from_numpy(rng.random((20, k + 3)))
+    if sampler.drafts.different_drafters:
+        with pytest.raises(SpecHubError, match="of one drafter"):
+            draw(sampler, p, q[:, None].expand(-1, k, -1), u)
+        return
+    wide, short = draw(sampler, p, q, u[:, :-1]), draw(sampler, p, q, torch.cat([u[:, :k], u[:, k + 1 : k + 2]], dim=1))
+    assert torch.equal(wide.drafts, short.drafts)
+    out = verify(sampler, p, q, wide.drafts, u[:, k:-1])
+    assert torch.equal(wide.tokens, out.tokens)
+    assert torch.equal(wide.slots, out.slots)
+    if type(sampler) not in KERNELS:
+        assert torch.equal(wide.tokens, short.tokens)
+        assert torch.equal(wide.slots, short.slots)
+    one = draw(sampler, p[0], q[0], u)
+    assert torch.equal(one.tokens[:1], draw(sampler, p[:1], q[:1], u[:1]).tokens)
+    with pytest.raises(SpecHubError, match="tensors"):
+        draw(sampler, p.numpy(), q.numpy(), u.numpy())
 
 
 @pytest.mark.parametrize(("name", "least"), [("border", 0.999), ("border_wor", 0.999)])

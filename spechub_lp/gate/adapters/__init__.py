@@ -63,7 +63,7 @@ def check(
     load
         How to import `module:object`; None for an adapter's name.
     drafts
-        The draft policy by name; None for a sampler's own, and for iid with everything else.
+        The draft policy by name; None for a rule's own, and for iid with everything else.
     k
         Number of drafts.
     settings
@@ -93,7 +93,10 @@ def check(
     if load is not None:
         engine = load(name)
     else:
-        engine = importlib.import_module(find(name)).engine(name.partition("/")[2], drafts or "iid", k)
+        adapter, variant = importlib.import_module(find(name)), name.partition("/")[2]
+        if hasattr(adapter, "own_drafts"):
+            drafts = drafts or adapter.own_drafts(variant)
+        engine = adapter.engine(variant, drafts or "iid", k)
     protocol = protocol_of(engine, name)
     if protocol is ProtocolName.PROCESSOR:
         return check_processor(engine, name=name, settings=settings, cases=cases)

@@ -105,6 +105,48 @@ class TreeKernel:
         return Emitted(out.tokens[:, : int(out.n.max())], out.n, out.nodes)
 
 
+def own_drafts(variant: str) -> str:
+    """Return the draft policy that a rule is made for.
+
+    Parameters
+    ----------
+    variant
+        As `engine` reads it.
+
+    Returns
+    -------
+    str
+        The policy's name; "iid" where no rule is named.
+
+    Examples
+    --------
+    >>> own_drafts("border_wor_classes")
+    'without_replacement'
+    """
+    return samplers.by_name(rule_of(variant)).drafts.name if variant else "iid"
+
+
+def rule_of(variant: str) -> str:
+    """Return the name of the rule in a variant's name.
+
+    Parameters
+    ----------
+    variant
+        The rule by name, with "_classes" or "_exact" at its end or not.
+
+    Returns
+    -------
+    str
+        The rule by name.
+
+    Examples
+    --------
+    >>> rule_of("border_exact")
+    'border'
+    """
+    return variant.removesuffix("_classes").removesuffix("_exact")
+
+
 def _all_good(good: torch.Tensor) -> None:
     """The caller of a kernel looks at its marks when it has the tokens on the host anyway."""
     if not bool(good.all()):
@@ -140,7 +182,7 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> NodeKernel | T
     >>> type(engine("rrs")).__name__, type(engine("border")).__name__
     ('NodeKernel', 'TreeKernel')
     """
-    name = variant.removesuffix("_classes")
+    name = rule_of(variant)
     if not name:
         raise SpecHubError("name a rule: kernels/border, kernels/border_wor, kernels/rrs, ...")
     sort = False if variant.endswith("_classes") else None

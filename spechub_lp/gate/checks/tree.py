@@ -53,6 +53,8 @@ EXACT_SHARE, DRAWS_SHARE = 0.6, 0.8
 """Of the time, after which exact distributions and draws end; the rest is for batches of unlike rows."""
 BATCH = 256
 """Rows of a batch on real noise."""
+TOGETHER = 64
+"""Places of the noise that one batch with explicit noise bisects: a batch costs a kernel much, a row of it little."""
 
 
 def check_tree(
@@ -194,6 +196,8 @@ def _exact(tried: TreeEngine, todo: list[TreeProblem], report: Report, settings:
             return JointDistribution.build(problem, found)
 
         explorer = Explorer(evaluate, deadline=deadline, most_calls=20 * MOST_CALLS * len(keys), coarse=slow)
+        if tried.protocol is ProtocolName.UNIFORM:
+            explorer.together = TOGETHER
         try:
             _same_twice(evaluate)
             found, roots = explorer.distributions(keys, probes=6 if slow else 24, seed=settings.seed)

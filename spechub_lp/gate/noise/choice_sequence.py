@@ -115,12 +115,27 @@ class End:
         return min(int(self.share * 2.0**bits), (1 << bits) - 1)
 
 
+@dataclass(frozen=True)
+class Like:
+    """A rule by which each draw is answered as it was in another call; what that call did not draw, by rule 0.
+
+    Examples
+    --------
+    >>> choices = ChoiceSequence((2**23,), Like((0, 2**22)))
+    >>> choices.uniform(24, "torch.rand"), choices.uniform(24, "torch.rand")
+    (0.5, 0.25)
+    """
+
+    values: tuple["Value", ...]
+    """The answers of that call, from its first draw on."""
+
+
 class ChoiceSequence:
     """Answer random draws: first from `prefix`, then by a fixed rule, so that equal sequences give equal answers.
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
-    generator answers at random with the right distribution, an End with one place of every range. What cannot be
-    answered is remembered in `rejected`, because an engine may swallow the error and go another way than it goes on
+    generator answers at random with the right distribution, an End with one place of every range, and Like as another
+    call was answered. What cannot be answered is remembered in `rejected`, because an engine may swallow the error and go another way than it goes on
     its own noise.
 
     Parameters
@@ -128,7 +143,7 @@ class ChoiceSequence:
     prefix
         The first answers.
     rule
-        0, 1, an End or a generator: how draws behind the prefix are answered.
+        0, 1, an End, a Like or a generator: how draws behind the prefix are answered.
 
     Examples
     --------
@@ -137,7 +152,7 @@ class ChoiceSequence:
     (0.5, 1)
     """
 
-    def __init__(self, prefix: Sequence[Value] = (), rule: int | End | np.random.Generator = 0):
+    def __init__(self, prefix: Sequence[Value] = (), rule: int | End | Like | np.random.Generator = 0):
         self.prefix, self.rule = prefix, rule
         self.draws: list[RandomDraw] = []
         self.values: list[Value] = []
@@ -201,6 +216,9 @@ class ChoiceSequence:
             if draw.kind is DrawKind.UNIFORM:
                 return self.rule.place(draw.size)
             return ChoiceSequence()._by_rule(draw, place)
+        if isinstance(self.rule, Like):
+            there = self.rule.values[place : place + 1]
+            return there[0] if there and draw.takes(there[0]) else ChoiceSequence()._by_rule(draw, place)
         if draw.kind is DrawKind.UNIFORM:
             # The ninth and later answers wander, so that a loop which waits for a success ends.
             share = (0.4871, 0.9613)[self.rule] if place < 8 else (place * 0.618034 + 0.1 * self.rule) % 1
@@ -208,8 +226,8 @@ class ChoiceSequence:
         if draw.kind is DrawKind.RACE:
             return tuple(1 + ((i + self.rule) * 0.618034) % 1 for i in range(draw.size))
         likely = sorted(range(draw.size), key=lambda i: (-draw.weights[i], i))
-        there = [i for i in likely if draw.weights[i] > 0]
-        return there[0] if self.rule == 0 else there[-1]
+        possible = [i for i in likely if draw.weights[i] > 0]
+        return possible[0] if self.rule == 0 else possible[-1]
 
 
 @dataclass

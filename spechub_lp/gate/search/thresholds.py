@@ -7,14 +7,15 @@ for a kernel.
 
 That behaviour changes only where a starting point sees it is an assumption. It is tested afterwards on random noise:
 a call that does something else than its region says adds a starting point there and the search starts again; what
-still disagrees at the end is reported as the unexplained measure.
+still disagrees at the end is reported as the unexplained measure. A uniform that only moves a threshold of a later one
+is not seen where the later ones are answered by fixed rules; so the search goes on with that call's answers as well.
 """
 
 import bisect
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from spechub_lp._util.words import counted
 from spechub_lp.gate.clock import now
-from spechub_lp.gate.noise.choice_sequence import FAR, DrawKind, RandomDraw, Run, Uncontrolled, Value
+from spechub_lp.gate.noise.choice_sequence import FAR, DrawKind, Like, RandomDraw, Run, Uncontrolled, Value
 from spechub_lp.gate.settings import FALSE_ALARM
 
 Call = tuple[Any, Sequence[Value], Any]
@@ -39,6 +40,8 @@ CLOSER = tuple((2 * i + 1) / 32 for i in range(16))
 LOOKS = 4
 MOST_RANDOM, LEAST_RANDOM, AT_ONCE = 16_384, 1024, 512
 """Random calls of a second look; more would take minutes for a bias that nobody else can see."""
+MOST_LIKE, FEW_LIKE = 12, 2
+"""Calls for each input whose answers are tried again behind every value of a uniform; fewer where calls are slow."""
 SMALLEST_MASS = 1e-13
 """Branches of less mass are left out and counted as unexplained (rejection loops end here)."""
 
@@ -161,6 +164,8 @@ class Explorer:
     ):
         self.evaluate, self.deadline, self.most_calls = evaluate, deadline, most_calls
         self.coarse = self.at_once = coarse
+        self.together = 1
+        """The most nodes that are bisected at once; more than one where an engine takes whole batches."""
         self.start: tuple[float, ...] = START
         self.rules: tuple[int, ...] = RULES[1:] if coarse else RULES
         self.finest = 24 if coarse else FINEST
@@ -168,6 +173,8 @@ class Explorer:
         self.calls = 0
         self.extra: dict[int, list[float]] = {}
         """More starting points for each place, where a random call did something that its region does not say."""
+        self.like: dict[Hashable, list[Like]] = {}
+        """For each input the answers of random calls that did something that their regions do not say."""
         self.guesses: Callable[[Any], Sequence[float]] = lambda key: ()
         """Where thresholds may lie for an input; a wrong guess costs a few calls, a right one saves a bisection."""
         self.known: set[tuple[int, int]] = set()
@@ -184,12 +191,10 @@ class Explorer:
 
     def signatures(self, nodes: Sequence[Node], values: Sequence[tuple[Value, ...]]) -> list[Any]:
         """What follows when `values` is appended to the prefix of each node."""
-        runs = self.run(
-            [(n.key, (*n.prefix, *v), rule) for n, v in zip(nodes, values, strict=True) for rule in self.rules]
-        )
-        start = [len(n.prefix) + len(v) for n, v in zip(nodes, values, strict=True)]
-        width = len(self.rules)
-        return [tuple(r.signature(s) for r in runs[i * width : (i + 1) * width]) for i, s in enumerate(start)]
+        rules = [(*self.rules, *self.like.get(n.key, ())) for n in nodes]
+        given = [(*n.prefix, *v) for n, v in zip(nodes, values, strict=True)]
+        runs = iter(self.run([(n.key, g, r) for n, g, each in zip(nodes, given, rules, strict=True) for r in each]))
+        return [tuple(next(runs).signature(len(g)) for _ in each) for g, each in zip(given, rules, strict=True)]
 
     def explore(self, keys: Sequence[Hashable]) -> list[Node]:
         """The decision tree of each input."""
@@ -210,12 +215,19 @@ class Explorer:
                 weights = node.draw.weights
                 self._adopt(node, [(w, i) if w > 0 else None for i, w in enumerate(weights)])
         uniform = [n for n in nodes if n.draw is not None and n.draw.kind is DrawKind.UNIFORM]
-        for group in [uniform] if self.at_once else [[n] for n in uniform]:
+        for group in [uniform] if self.at_once else self._groups(uniform):
             self._split_uniforms(group)
         for node in nodes:
             if node.draw is not None and node.draw.kind is DrawKind.RACE:
                 self._split_race(node, node.draw)
         return [child for node in nodes for child in node.children]
+
+    def _groups(self, nodes: list[Node]) -> Iterator[list[Node]]:
+        """Nodes to bisect together: first one, whose thresholds are then tried first on ever more of the others."""
+        start, size = 0, 1
+        while start < len(nodes):
+            yield nodes[start : start + size]
+            start, size = start + size, min(4 * size, self.together)
 
     def _adopt(self, node: Node, shares: list[tuple[float, Value] | None]) -> None:
         for share in shares:
@@ -387,6 +399,8 @@ class Explorer:
             leaf = root.find(run)
             if leaf is None or (leaf.draw is None and leaf.outcome != run.outcome):
                 missed[root.key] += 1
+                if len(like := self.like.setdefault(root.key, [])) < (FEW_LIKE if self.coarse else MOST_LIKE):
+                    like.append(Like(run.values))
                 for place, (draw, value) in enumerate(zip(run.draws, run.values, strict=True)):
                     if draw.kind is DrawKind.UNIFORM:
                         self.extra.setdefault(place, []).append(value / (2**draw.size - 1))
