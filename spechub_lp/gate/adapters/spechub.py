@@ -1,8 +1,8 @@
 """Our own rules in torch, as engines: `spechub/rrs`, `spechub/spechub`, ...
 
 Border's rules run as kernels, by the protocol of explicit noise like the kernels of others (`adapters.kernels`):
-`spechub/border`, `spechub/border_wor`, `spechub/border_bucketed`. `_exact` at the end of a name (`spechub/border_exact`)
-is the verdict of the exact sampler, a plain function on one node, as every other rule is.
+`spechub/border`, `spechub/border_wor`, `spechub/border_bucketed`. `_exact` at the end of a name
+(`spechub/border_exact`) is the verdict of the exact sampler, a plain function on one node, as every other rule is.
 """
 
 from typing import Any

@@ -135,8 +135,8 @@ class ChoiceSequence:
 
     Rule 0 answers with middling uniforms and likely outcomes, rule 1 with high uniforms and unlikely outcomes; a
     generator answers at random with the right distribution, an End with one place of every range, and Like as another
-    call was answered. What cannot be answered is remembered in `rejected`, because an engine may swallow the error and go another way than it goes on
-    its own noise.
+    call was answered. What cannot be answered is remembered in `rejected`, because an engine may swallow the error and
+    go another way than it goes on its own noise.
 
     Parameters
     ----------
