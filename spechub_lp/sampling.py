@@ -225,12 +225,13 @@ def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdic
     return Draw(xp.where(accepted, drafted, place - sampler.k), xp.where(accepted, place, -1), x)
 
 
-def _draw_by_kernels(sampler: Sampler, p: Array, q: Array, u: Array) -> Draw:
+def _draw_by_kernels(sampler: Sampler, p: Any, q: Any, u: Any) -> Draw:
+    """The same for tensors whose uniforms behind those of the drafts are the kernels' noise."""
     from spechub_lp.kernels.node import verify  # torch is there only where it is installed
 
-    x = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
-    rows = (a.expand(u.shape[0], -1) for a in (p, q))
-    return Draw(*verify(sampler, *rows, x, u[:, sampler.k :]), x)
+    x: Any = draw_drafts(sampler.drafts, q, u[:, : sampler.k])
+    target, draft = (a.expand(u.shape[0], -1) for a in (p, q))
+    return Draw(*verify(sampler, target, draft, x, u[:, sampler.k :]), x)
 
 
 def draw_drafts(policy: DraftPolicy, q: Array, u: Array) -> Array:

@@ -129,16 +129,18 @@ def test_draws_go_through_the_kernels_where_the_uniforms_are_theirs(sampler: sam
         with pytest.raises(SpecHubError, match="of one drafter"):
             draw(sampler, p, q[:, None].expand(-1, k, -1), u)
         return
-    wide, short = draw(sampler, p, q, u[:, :-1]), draw(sampler, p, q, torch.cat([u[:, :k], u[:, k + 1 : k + 2]], dim=1))
-    assert torch.equal(wide.drafts, short.drafts)
-    out = verify(sampler, p, q, wide.drafts, u[:, k:-1])
-    assert torch.equal(wide.tokens, out.tokens)
-    assert torch.equal(wide.slots, out.slots)
-    if type(sampler) not in KERNELS:
-        assert torch.equal(wide.tokens, short.tokens)
-        assert torch.equal(wide.slots, short.slots)
-    one = draw(sampler, p[0], q[0], u)
-    assert torch.equal(one.tokens[:1], draw(sampler, p[:1], q[:1], u[:1]).tokens)
+
+    def drawn(u: torch.Tensor, rows: slice = slice(None)) -> list[torch.Tensor]:
+        found = draw(sampler, p[rows], q[rows], u)
+        return [torch.as_tensor(a) for a in (found.drafts, found.tokens, found.slots)]
+
+    wide, short = drawn(u[:, :-1]), drawn(torch.cat([u[:, :k], u[:, k + 1 : k + 2]], dim=1))
+    out = verify(sampler, p, q, wide[0], u[:, k:-1])
+    for ours, exact, kernels in zip(wide, short, (short[0], out.tokens, out.slots), strict=True):
+        assert torch.equal(ours, kernels)
+        assert type(sampler) in KERNELS or torch.equal(ours, exact)
+    one_row = [a[:1] for a in drawn(u, slice(1))]
+    assert all(map(torch.equal, one_row, drawn(u[:1], slice(1))))
     with pytest.raises(SpecHubError, match="tensors"):
         draw(sampler, p.numpy(), q.numpy(), u.numpy())
 
