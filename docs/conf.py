@@ -15,7 +15,7 @@ import spechub_lp
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.formulas import mathml  # noqa: E402
+from scripts.formulas import mathml, pieces  # noqa: E402
 from theory.paper import assemble, values  # noqa: E402
 
 project = "spechub_lp"
@@ -110,12 +110,23 @@ def without_builtins(app, env):
 def formula(translator, node):
     """A formula in the text, or on a line of its own, as MathML."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
-    tag = "div" if display == "block" else "span"
-    translator.body.append(f'<{tag} class="formula">{mathml(node.astext(), display)}</{tag}>')
-    behind = node.next_node(descend=False, siblings=True)
-    if tag == "span" and isinstance(behind, nodes.Text) and re.match(r"[.,;:)?]", behind.astext()):
-        translator.body.append("&#8288;")  # so that no line begins with it
+    if display == "block":
+        translator.body.append(f'<div class="formula">{mathml(node.astext(), display)}</div>')
+    else:
+        *parts, last = pieces(node.astext())
+        for part in [*parts, last + node.get("behind", "")]:
+            translator.body.append(f'<span class="formula">{part}</span>')
     raise nodes.SkipNode
+
+
+def with_signs_behind_formulas(app, doctree):
+    """What follows a formula without a blank stays in its box, so that no line begins with it."""
+    for formula in doctree.findall(nodes.math):
+        behind = formula.next_node(descend=False, siblings=True)
+        sign = re.match(r"[.,;:)?]+", behind.astext()) if isinstance(behind, nodes.Text) else None
+        if sign:
+            formula["behind"] = sign[0]
+            behind.parent.replace(behind, nodes.Text(behind.astext()[sign.end() :]))
 
 
 def with_rendered_notebooks(app, name, source):
@@ -146,5 +157,6 @@ def setup(app):
     app.connect("source-read", with_the_paper)
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("doctree-read", with_room_for_prose)
+    app.connect("doctree-read", with_signs_behind_formulas)
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("env-check-consistency", without_builtins)

@@ -165,6 +165,14 @@ def _typeset(span: re.Match[str]) -> str:
 SPACE = "{http://www.w3.org/1998/Math/MathML}"
 AT_HAND = {"\u29f5": "\u2216"}
 """Signs that are in few fonts, and what is drawn for them."""
+NAMES = {"log", "exp", "cos", "tan", "min", "max", "Pr"}
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+RELATIONS, SUMS = ("=", "\u2264", "\u2265", "<", ">", "\u2260", "\u2208", "\u2192", "\u21d2"), ("+", "\u2212")
+NO_TERM = (*OPENING, *RELATIONS, *SUMS, ",")
+"""A sign behind one of these is that of a number."""
+LONG = 24
+"""Signs of a formula beyond which it may break."""
+THIN = "0.17em"
 RAISED = ("\u2032", "\u2033", "*")
 """Primes and a star."""
 ET.register_namespace("", SPACE[1:-1])
@@ -188,7 +196,77 @@ def mathml(formula: str, display: str = "inline") -> str:
             marked.extend([letter, mark])
             element[:] = [marked, *below]
             element.tag = f"{SPACE}msub" if below else f"{SPACE}mrow"
+    for row in root.iter(f"{SPACE}mrow"):
+        _space_around_names(list(row))
     return ET.tostring(root, encoding="unicode")
+
+
+def pieces(formula: str) -> list[str]:
+    """A formula in a line of text as MathML; a long one in parts, between which a line may break, as TeX breaks it."""
+    root = ET.fromstring(mathml(formula))
+    parts = _broken(list(root[0]))
+    if len(parts) == 1:
+        return [ET.tostring(root, encoding="unicode")]
+    out = []
+    for part in parts:
+        whole = ET.Element(root.tag, root.attrib)
+        ET.SubElement(whole, f"{SPACE}mrow").extend(part)
+        if part[0].tag == f"{SPACE}mo" and part[0].text in (*RELATIONS, *SUMS):
+            part[0].set("form", "infix")
+        out.append(ET.tostring(whole, encoding="unicode"))
+    return out
+
+
+def _broken(row: list[ET.Element]) -> list[list[ET.Element]]:
+    """The parts of a row: before its relations, else before its sums and differences, else behind its commas."""
+    if _length(row) <= LONG:
+        return [row]
+    for signs, deepest in ((RELATIONS, 0), (SUMS, 0), ((",",), 1)):
+        parts: list[list[ET.Element]] = [[]]
+        depth = 0
+        for element in row:
+            before = parts[-1][-1] if parts[-1] else None
+            own, last = _sign(element), _sign(before)
+            here = last == "," if "," in signs else own in signs and last not in NO_TERM
+            if here and before is not None and depth <= deepest:
+                parts.append([])
+            depth += (own in OPENING) - (own in CLOSING)
+            parts[-1].append(element)
+        if len(parts) > 1:
+            return _joined([smaller for part in parts for smaller in _broken(part)])
+    return [row]
+
+
+def _sign(element: ET.Element | None) -> str:
+    """The operator or bracket that an element is, be it with an index or a power."""
+    core = element if element is None or not len(element) or element.tag == f"{SPACE}mrow" else element[0]
+    return (core.text or "") if core is not None and core.tag == f"{SPACE}mo" else ""
+
+
+def _joined(parts: list[list[ET.Element]]) -> list[list[ET.Element]]:
+    """The same parts, short ones put together."""
+    out = parts[:1]
+    for part in parts[1:]:
+        if _length(out[-1]) + _length(part) <= LONG:
+            out[-1] = [*out[-1], *part]
+        else:
+            out.append(part)
+    return out
+
+
+def _length(row: list[ET.Element]) -> int:
+    return sum(len("".join(element.itertext())) for element in row)
+
+
+def _space_around_names(row: list[ET.Element]) -> None:
+    """As TeX spaces log, min and their like: apart from a letter, close to a bracket."""
+    for place, element in enumerate(row):
+        name = element[0] if element.tag != f"{SPACE}mrow" and len(element) else element
+        if name.text in NAMES:
+            before, after = (row[n].text if 0 <= n < len(row) else "(" for n in (place - 1, place + 1))
+            name.tag = f"{SPACE}mo"
+            name.set("lspace", "0" if before in OPENING or row[place - 1].tag == f"{SPACE}mo" else THIN)
+            name.set("rspace", "0" if after in OPENING else THIN)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from spechub_lp import drafts as policies
 from spechub_lp import samplers as rules
 from spechub_lp._array.convert import as_float64
 from spechub_lp._util.tabular import Tabular
+from spechub_lp._util.words import counted
 from spechub_lp.acceptance import acceptance
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import MissingMethod, SpecHubError, TooLarge
@@ -111,7 +112,7 @@ class Comparison(Tabular):
     def __repr__(self) -> str:
         most = self.best
         told = "" if most is None else f", best: {most.sampler} with {most.drafts} drafts, {_short(most.acceptance)}"
-        return f"Comparison({len(self.rows)} samplers, k={self.k}, V={self.vocabulary}{told})"
+        return f"Comparison({counted(len(self.rows), 'sampler')}, k={self.k}, V={self.vocabulary}{told})"
 
     def as_rows(self) -> list[dict[str, Any]]:
         return [row.record() for row in self.rows]
@@ -139,7 +140,7 @@ class Sweep(Tabular):
 
     def __repr__(self) -> str:
         heats = len({row.temperature for row in self.rows})
-        return f"Sweep({heats} temperatures, {len(self.rows)} rows, V={self.vocabulary})"
+        return f"Sweep({counted(heats, 'temperature')}, {counted(len(self.rows), 'row')}, V={self.vocabulary})"
 
     def as_rows(self) -> list[dict[str, Any]]:
         return [{"temperature": f"{row.temperature:g}", **row.record()} for row in self.rows]

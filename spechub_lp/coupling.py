@@ -10,6 +10,7 @@ import numpy as np
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._util import renamed
 from spechub_lp._util.tabular import Tabular
+from spechub_lp._util.words import counted
 from spechub_lp.errors import SpecHubError
 from spechub_lp.typing import Array
 
@@ -47,7 +48,9 @@ class Coupling(Tabular):
     def __repr__(self) -> str:
         tuples, k = self.tuples.shape
         kept = "lossless" if self.is_exact and self.is_lossless else f"distance={self.distance}"
-        return f"Coupling(acceptance={self.acceptance}, {kept}, {tuples} draft tuples, k={k}, V={len(self.p)})"
+        return (
+            f"Coupling(acceptance={self.acceptance}, {kept}, {counted(tuples, 'draft tuple')}, k={k}, V={len(self.p)})"
+        )
 
     def as_rows(self) -> list[dict[str, Any]]:
         """Return for each draft tuple its mass, how each draft is accepted, and what comes out when none is."""

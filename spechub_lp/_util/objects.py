@@ -97,7 +97,8 @@ def made(address: str, found: Any) -> Any:
     except SpecHubError:
         raise
     except Exception as error:
-        raise SpecHubError(f"{address} is a class, and making it without arguments failed: {error}") from None
+        said = f"{address} is a class, and making it without arguments failed: {error}"
+        raise SpecHubError(f"{said}; pass an object instead") from None
 
 
 def find(address: str, kind: type[T], what: str) -> T:

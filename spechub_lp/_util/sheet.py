@@ -28,13 +28,15 @@ NUMBERS = re.compile(r"[-+\d.,e/± ]*")
 """Cells that stand to the right."""
 
 
-def piped(show: Callable[[Console], None]) -> str:
+def piped(show: Callable[[Console], None], width: int | None = None) -> str:
     r"""Return what is shown on a console, as it comes out of a pipe.
 
     Parameters
     ----------
     show
         Is given the console.
+    width
+        Of its lines; None lets each be as long as it is.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def piped(show: Callable[[Console], None]) -> str:
     'verdict\n'
     """
     out = io.StringIO()
-    show(Console(file=out, width=PIPED_WIDTH, highlight=False, markup=False, emoji=False))
+    show(Console(file=out, width=width or PIPED_WIDTH, highlight=False, markup=False, emoji=False))
     return out.getvalue()
 
 

@@ -1,5 +1,7 @@
 """Results that show themselves: as text, as HTML in a notebook, as rows, as a data frame."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
@@ -38,12 +40,25 @@ class Tabular:
         """Return the rows, each as column -> value, exact where it is known exactly."""
         raise NotImplementedError
 
-    def table(self) -> str:
-        """Return the rows as a text for a terminal of any width."""
+    def table(self, width: int | None = None) -> str:
+        """Return the rows as a text.
+
+        Parameters
+        ----------
+        width
+            Columns that there is room for; None takes those of the terminal, and where there is none a row is a line.
+
+        Returns
+        -------
+        str
+            The table; where it is too wide, columns stand below each other.
+        """
         from spechub_lp._util.sheet import Sheet, piped
 
+        if width is None and sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
         columns, rows, note = self._cells()
-        text = piped(lambda console: console.print(Sheet(str(self), columns, rows, note)))
+        text = piped(lambda console: console.print(Sheet(str(self), columns, rows, note)), width)
         return "\n".join(line.rstrip() for line in text.splitlines()).rstrip()
 
     def frame(self) -> Any:

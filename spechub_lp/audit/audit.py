@@ -152,7 +152,7 @@ def _chosen(asked: Sequence[str | Sampler] | None) -> tuple[Sampler, ...] | None
     """The rules asked for, each by a name of its own: records and lines are told apart by it."""
     if asked is None:
         return None
-    found = tuple(map(samplers.by_name, asked))
+    found = tuple(map(samplers.by_name, [asked] if isinstance(asked, str | Sampler) else asked))
     names = [sampler.name for sampler in found]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SpecHubError(f"two samplers are called {twice[0]!r}; give each a name of its own")

@@ -40,7 +40,7 @@ def by_name(name: str | DraftPolicy | type[DraftPolicy]) -> DraftPolicy:
     IID()
     """
     if isinstance(name, type) and issubclass(name, DraftPolicy):
-        name = name()
+        name = objects.made(name.__name__, name)
     if isinstance(name, DraftPolicy):
         return name
     if not isinstance(name, str):

@@ -67,6 +67,10 @@ class Plan:
     device: str | None = None
     """A torch device; None is numpy."""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.samplers, str | Sampler):  # one, and not the letters of its name
+            object.__setattr__(self, "samplers", (self.samplers,))
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """The samplers as they are written in a document."""

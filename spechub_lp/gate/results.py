@@ -7,6 +7,7 @@ from typing import Any
 
 from spechub_lp._util import renamed
 from spechub_lp._util.tabular import Tabular
+from spechub_lp._util.words import counted
 from spechub_lp.report.schemas import identifier
 
 
@@ -314,7 +315,7 @@ class Report(Tabular):
     """What a plain function with a wrong exact distribution does, on the smallest problem; else None."""
 
     def __repr__(self) -> str:
-        seen = f"{len(self.rows)} problems, {self.calls:,} calls"
+        seen = f"{counted(len(self.rows), 'problem')}, {counted(self.calls, 'call')}"
         return f"Report({self.engine!r}, {self.status}, {self.what_drafts}, {seen})"
 
     def __str__(self) -> str:

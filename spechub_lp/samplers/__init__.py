@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from spechub_lp._util import objects
-from spechub_lp.errors import UnknownName
+from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border.adaptive import BorderAdaptive
 from spechub_lp.samplers.border.bucketed import BorderBucketed
@@ -96,8 +96,12 @@ def by_name(name: str | Sampler | type[Sampler], k: int = _ITS_OWN) -> Sampler:
         found = objects.find(name, Sampler, "sampler")
         return objects.at(name, found if k is _ITS_OWN else replace(found, k=k))
     if isinstance(name, type) and issubclass(name, Sampler):
-        name = name()
+        name = objects.made(name.__name__, name)
     if isinstance(name, Sampler):
+        if name.drafts is None:
+            kind = type(name).__name__
+            hint = f"call super().__init__() in it, or write fields and @dataclass(frozen=True) above class {kind}"
+            raise SpecHubError(f"{kind}.__init__ leaves out k and drafts; {hint}")
         return name if k is _ITS_OWN else objects.at(objects.kept(name), replace(name, k=k))
     if not isinstance(name, str):
         raise objects.stranger("sampler", name, Sampler, "'rrs'")

@@ -14,8 +14,9 @@ import torch
 from places import ROOT
 from typer.testing import CliRunner
 
-from spechub_lp import SpecHubError, acceptance, cut, drafts, draw, exact, optimum, reference, samplers
+from spechub_lp import SpecHubError, acceptance, audit, cut, drafts, draw, exact, optimum, reference, samplers
 from spechub_lp.cli.app import app
+from spechub_lp.evaluate.evaluate import Plan
 
 P, Q = ("1/2", "1/2"), ("1/4", "3/4")
 ROWS = [0.5, 0.5], [0.25, 0.75]
@@ -105,6 +106,11 @@ class Warm(drafts.DraftPolicy):
     heat: float = 2.0
 
 
+class Halved(samplers.RRS):
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -117,12 +123,19 @@ class Warm(drafts.DraftPolicy):
         (lambda: exact(NoRule, P, Q), "NoRule defines no verify"),
         (lambda: exact(drafts.IID, P, Q), "the class IID is no sampler; give a name"),  # type: ignore[arg-type]
         (lambda: optimum(P, Q, drafts=samplers.RRS), "the class RRS is no draft policy"),  # type: ignore[arg-type]
+        (lambda: exact(Halved, P, Q), "Halved is a class.* pass an object instead"),
+        (lambda: exact(Halved(0.5), P, Q), r"Halved.__init__ leaves out k and drafts; call super"),
         (lambda: optimum(P, Q, drafts=3), "3 is of type int and no draft policy"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_no_rule_or_policy_is_told_what_lacks(make: Callable[[], Any], told: str) -> None:
     with pytest.raises(SpecHubError, match=told):
         make()
+
+
+def test_one_name_where_several_may_stand_is_one_rule() -> None:
+    assert {line.sampler for line in audit.run(1, 0, 0, jobs=1, samplers="rrs").lines} == {"rrs"}
+    assert Plan(samplers="rrs").addresses == ("rrs",)
 
 
 def test_a_policy_is_taken_by_its_class() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from places import ROOT
 
-from scripts.formulas import RAISED, converted, is_formula, latex, mathml
+from scripts.formulas import RAISED, converted, is_formula, latex, mathml, pieces
 
 PAGES = sorted((ROOT / "theory").rglob("*.md"))
 OTHER_PAGES = [ROOT / "README.md", ROOT / "spechub_lp/gate/README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,3 +117,17 @@ def test_what_names_a_thing_stays_code(span: str) -> None:
 def test_headings_programs_and_fences_stay_as_they_are() -> None:
     page = "# The set `H`\n\nA set `H`.\n\n    `H`\n\n```text\n`H`\n```\n"
     assert converted(page) == page.replace("A set `H`", "A set $H$")
+
+
+@pytest.mark.parametrize(
+    ("formula", "parts"),
+    [
+        (r"\alpha^\ast \le 1", ["α*≤1"]),
+        (r"R_{m+1}(cy) = M(cy) + (R_m(c) - R(c)) p(y \mid c)", ["Rm+1(cy)=M(cy)", "+(Rm(c)−R(c))p(y∣c)"]),
+        (r"1 - (1-u)^k = u(1 + (1-u) + \dots + (1-u)^{k-1})", ["1−(1−u)k", "=u(1+(1−u)+…+(1−u)k−1)"]),
+        (r"p = (.41626, .29052, .0519, .07658, .16473)", ["p=(.41626,.29052,.0519,", ".07658,.16473)"]),
+        (r"b(A) \le -1 - p(A) - q(A) - r(A) - s(A)", ["b(A)", "≤−1−p(A)−q(A)−r(A)−s(A)"]),
+    ],
+)
+def test_a_long_formula_may_break_where_tex_would_break_it(formula: str, parts: list[str]) -> None:
+    assert ["".join(ET.fromstring(part).itertext()) for part in pieces(formula)] == parts

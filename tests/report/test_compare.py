@@ -95,6 +95,12 @@ def test_tables_and_html_have_every_figure_and_escape_what_they_show() -> None:
         html = result._repr_html_()
         assert html.count("<tr>") == 1 + len(result.as_rows())
         assert len(repr(result)) < 120
+        assert max(map(len, result.table(60).splitlines())) <= 60
+
+
+def test_one_sampler_is_one() -> None:
+    assert repr(compare(P, Q, samplers="rrs")).startswith("Comparison(1 sampler, ")
+    assert repr(sweep(*LOGITS, 1, samplers="rrs")).startswith("Sweep(1 temperature, 1 row, ")
 
 
 def test_a_data_frame_has_floats() -> None:
