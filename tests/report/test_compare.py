@@ -100,7 +100,7 @@ def test_tables_and_html_have_every_figure_and_escape_what_they_show() -> None:
 
 def test_one_sampler_is_one() -> None:
     assert repr(compare(P, Q, samplers="rrs")).startswith("Comparison(1 sampler, ")
-    assert repr(sweep(*LOGITS, 1, samplers="rrs")).startswith("Sweep(1 temperature, 1 row, ")
+    assert repr(sweep(LOGITS[0], LOGITS[1], 1, samplers="rrs")).startswith("Sweep(1 temperature, 1 row, ")
 
 
 def test_a_data_frame_has_floats() -> None:
