@@ -16,6 +16,7 @@ from spechub_lp.report.text.gate_table import text
 
 CPU = Settings(clock="cpu", searched=0)
 FEW = Settings(seconds=60, searched=6, clock="cpu")
+SHORT = Settings(seconds=20, searched=2, clock="cpu")
 SLOW = ("residual drawn with the accept uniform", "residual noise shared", "block verification", "device noise, fresh")
 
 
@@ -38,7 +39,7 @@ def test_rejects(mutant: Mutant) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
 def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
-    report = check_node(engine, drafts, k, name=name, settings=FEW)
+    report = check_node(engine, drafts, k, name=name, settings=SHORT)
     assert report.status == "pass", text(report)
     assert report.smallest_caught <= 0.05
 

@@ -1,6 +1,7 @@
 """Regions of a uniform too narrow for the first search: a right engine that has them passes, a wrong one fails."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from node_rules import Answer
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
+from spechub_lp.gate.search.thresholds import LEAST_RANDOM, MOST_RANDOM, Explorer
 from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
 
@@ -88,6 +90,24 @@ def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch: pyt
     report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
     assert "give it more time" in report.inconclusive[0]
+
+
+def test_an_engine_that_has_failed_is_called_less_often_for_what_else_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def confirm(self: Explorer, *args: Any, most: int = MOST_RANDOM, **kwargs: Any) -> Any:
+        asked.append(most)
+        return plain(self, *args, most=min(most, LEAST_RANDOM), **kwargs)
+
+    plain = Explorer.confirm
+    monkeypatch.setattr(Explorer, "confirm", confirm)
+
+    def verify(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+        return drafts[0], 0
+
+    report = check_node(verify, "iid", 1, cases=CASES, settings=LEVEL_1)
+    assert report.status == "biased", text(report)
+    assert asked == [MOST_RANDOM, LEAST_RANDOM]
 
 
 class Chain:

@@ -79,5 +79,5 @@ def test_a_wrong_engine_fails(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PASSED)
 def test_a_right_engine_does_not_fail(name: str) -> None:
-    report = verdict(name, seconds=20)
+    report = verdict(name, seconds=10)
     assert report.exit_code in (0, 3), text(report)

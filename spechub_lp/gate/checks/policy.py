@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from spechub_lp.gate.results import Finding, Kind, Level, Report
-from spechub_lp.gate.search.thresholds import Distributions, Explorer, Node
+from spechub_lp.gate.search.thresholds import LEAST_RANDOM, MOST_RANDOM, Distributions, Explorer, Node
 from spechub_lp.gate.settings import NARROW, Settings
 from spechub_lp.gate.statistics.token_sets import radius
 
@@ -129,7 +129,9 @@ def second_look(
     if first.measured.excess <= 0:
         return first
     seen = first.found, first.roots
-    looked = explorer.confirm(keys, mass, lambda found: build(found).excess, seen, seed=seed)
+    # An engine that has failed already fails without this problem too: fewer calls, and the reservation says so.
+    most = LEAST_RANDOM if any(finding.proof for finding in report.findings) else MOST_RANDOM
+    looked = explorer.confirm(keys, mass, lambda found: build(found).excess, seen, seed=seed, most=most)
     if looked is None:
         report.inconclusive.append(
             f"on {problem!r} the distribution looks {first.measured.distance:.3g} away, but the time ended before it "

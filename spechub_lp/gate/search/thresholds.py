@@ -358,6 +358,7 @@ class Explorer:
         first: tuple[Distributions, list[Node]],
         *,
         seed: int = 0,
+        most: int = MOST_RANDOM,
     ) -> tuple[Distributions, list[Node], float] | None:
         """Look at the distributions again before the engine fails, and say what could still speak for it.
 
@@ -366,7 +367,7 @@ class Explorer:
         one of them had met such a region in what was found `first`, but for a chance of FALSE_ALARM. A call that its
         region does not explain becomes a starting point, beside more of them, and the search begins again. The number
         returned is 0 when no such region is left to think of, else the mass below which one could have escaped
-        MOST_RANDOM calls. None is returned when time is short.
+        `most` calls. None is returned when time is short.
         """
         rng = np.random.default_rng([seed, 1])
         self.start, self.rules, self.most_calls = (*self.start, *CLOSER), RULES, 10**12
@@ -379,7 +380,7 @@ class Explorer:
                 if missing <= 0:
                     return distributions, roots, 0.0
                 needed, missed = math.log(1 / FALSE_ALARM) / missing, 0
-                while made < min(needed, MOST_RANDOM) and not missed:
+                while made < min(needed, most) and not missed:
                     # By mass for the promise; and each input alike, where narrow regions of rare inputs are met sooner.
                     inputs = [rng.choice(len(roots), size=AT_ONCE, p=by_mass), rng.integers(len(roots), size=AT_ONCE)]
                     missed = self._missed(roots, np.concatenate(inputs), rng).total()
