@@ -172,6 +172,8 @@ NO_TERM = (*OPENING, *RELATIONS, *SUMS, ",")
 """A sign behind one of these is that of a number."""
 LONG = 24
 """Signs of a formula beyond which it may break."""
+LIST = 3
+"""Commas of a list, behind which a line may end; fewer are those of a function's arguments."""
 THIN = "0.17em"
 RAISED = ("\u2032", "\u2033", "*")
 """Primes and a star."""
@@ -218,10 +220,11 @@ def pieces(formula: str) -> list[str]:
 
 
 def _broken(row: list[ET.Element]) -> list[list[ET.Element]]:
-    """The parts of a row: before its relations, else before its sums and differences, else behind its commas."""
+    """The parts of a row: before its relations, else before its sums and differences, else behind the commas of a list."""
     if _length(row) <= LONG:
         return [row]
-    for signs, deepest in ((RELATIONS, 0), (SUMS, 0), ((",",), 1)):
+    many = sum(_sign(element) == "," for element in row) >= LIST
+    for signs, deepest in ((RELATIONS, 0), (SUMS, 0), *([((",",), 1)] if many else [])):
         parts: list[list[ET.Element]] = [[]]
         depth = 0
         for element in row:

@@ -150,6 +150,26 @@ def test_one_is_singular_in_every_form_of_a_report() -> None:
         assert not re.search(r"\b1 (calls|problems|checks|settings|draws)\b", form), form
 
 
+def test_what_draws_say_of_acceptance_has_its_error_and_is_no_share_of_the_optimum() -> None:
+    drawn = Row("wide", Level.DRAWS, 0.01, 0.12, 0.1347, 0.1312, draws=1136)  # above the optimum by chance
+    computed = Row("ties", Level.EXACT, 0.0, 0.0, 0.8, 0.9)
+    report = Report("x", "node", "iid", 2, [computed, drawn], levels=[1, 2], level="draws", calls=1136)
+    page = str(gate_page.content(report.document()))
+    for form in (text(report), markdown(report), page):
+        assert "0.1347 ± 0.0199" in form
+    assert "88.9%" in page
+    assert "102" not in page
+    assert "on 'ties': it accepts 0.8000 of 0.9000" in text(report, False)
+
+
+def test_a_page_says_its_verdict_once() -> None:
+    report = EngineReport(
+        "x", "", about(make_pair()), [results.Row("greedy", Verdict.EXACT)], {"tokens": 3, "drafts": 2}
+    )
+    page = engine_page.content(report.document())
+    assert (page.word, page.sentence) == ("PASS", "x, 1 check: 1 exact.")
+
+
 def test_what_a_whole_engine_fails_by_folds_between_words() -> None:
     message = "position 0 right behind the prompt: token 1 has probability 0.703389 where 0.795790 is right " * 3
     report = EngineReport(

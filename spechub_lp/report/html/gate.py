@@ -16,6 +16,7 @@ from spechub_lp.report.plots.pictures import COLOURS, INK
 from spechub_lp.report.text.evaluations import Section
 from spechub_lp.report.text.gate_report import (
     COVERED,
+    accepted,
     covered,
     drafts_table,
     evidence_title,
@@ -199,7 +200,7 @@ def _problems(report: Report) -> list[Part]:
         [
             row.problem, "exact distribution" if row.level == 1 else f"{row.draws:,} draws",
             Cell(f"{row.distance:.3g}", _mood(row, report)),
-            f"{row.bound:.3g}", _number(row.acceptance), _number(row.optimum), _share(row),
+            f"{row.bound:.3g}", accepted(row) or "not measured", _number(row.optimum), _share(row),
         ]
         for row in report.rows
     ]  # fmt: skip
@@ -268,4 +269,6 @@ def _number(value: float) -> str:
 
 
 def _share(row: Row) -> str:
-    return "" if math.isnan(row.acceptance) or not row.optimum else f"{row.acceptance / row.optimum:.1%}"
+    """Of what was computed; a share of draws may be above 1 by chance."""
+    unknown = math.isnan(row.acceptance) or not row.optimum or row.level > Level.EXACT
+    return "" if unknown else f"{row.acceptance / row.optimum:.1%}"

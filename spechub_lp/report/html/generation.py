@@ -27,7 +27,7 @@ def content(document: dict[str, Any]) -> Content:
     status, word = MOODS[report.status]
     failures = [f"{row.setting}, {row.check}: {row.message}" for row in report.failed]
     page = Content(
-        status, word, f"Gate: {report.engine}", f"{headline(report)}.", [covered(report)], failures,
+        status, word, f"Gate: {report.engine}", f"{headline(report).partition(': ')[2]}.", [covered(report)], failures,
         seed=report.pair.get("seed"),
     )  # fmt: skip
     rows = [[cells(row)[0], Cell(row.verdict, MOOD_OF.get(Verdict(row.verdict), OPEN)), *cells(row)[2:], row.message]

@@ -1,8 +1,9 @@
 """A gate's report in lines and tables, which the terminal and `gate_summary` show."""
 
-from math import isnan
+from math import isnan, sqrt
 
 from spechub_lp._util.words import counted
+from spechub_lp.evaluate.tally import Estimate
 from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import ONCE, ONCE_OF_BATCHES, Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
@@ -12,6 +13,8 @@ MOST_UNVISITED = 6
 """Places of unvisited code that the table names."""
 WORST = 3
 """Searched problems in a table of problems; the rest is counted."""
+TWO_SIDED = 1.96
+"""Standard errors of a 95 % interval."""
 WHOLE_RUN = "whole run"
 """The test in JUnit XML of what belongs to no problem."""
 
@@ -225,7 +228,33 @@ def cells(row: Row) -> list[str]:
     >>> cells(Row("ties", 1, distance=0.0, bound=0.0, acceptance=0.8, optimum=0.9))
     ['ties', '0', '0', '0.800000', '0.900000']
     """
-    return [row.problem, f"{row.distance:.3g}", f"{row.bound:.3g}", number(row.acceptance), number(row.optimum)]
+    return [row.problem, f"{row.distance:.3g}", f"{row.bound:.3g}", accepted(row), number(row.optimum)]
+
+
+def accepted(row: Row) -> str:
+    """Write the acceptance of a row, with its error where draws gave it.
+
+    Parameters
+    ----------
+    row
+        Of the report.
+
+    Returns
+    -------
+    str
+        "" where it was not measured.
+
+    Examples
+    --------
+    >>> accepted(Row("ties", Level.DRAWS, 0.01, 0.02, acceptance=0.5, optimum=0.6, draws=900))
+    '0.5000 ± 0.0327'
+    """
+    if isnan(row.acceptance) or row.level <= Level.EXACT or not row.draws:
+        return number(row.acceptance)
+    if not 0 < row.acceptance < 1:
+        return f"{row.acceptance:.4f} ({counted(row.draws, 'draw')})"
+    error = TWO_SIDED * sqrt(row.acceptance * (1 - row.acceptance) / row.draws)
+    return str(Estimate(row.acceptance, error, row.draws, 0, 1))
 
 
 def counted_line(rows: list[Row]) -> str:
@@ -276,10 +305,10 @@ def measured_line(report: Report) -> str:
         most = max(drawn, key=lambda row: row.bound)
         by_draws = f"{counted(len(drawn), 'problem')} by draws: at most {most.bound:.3g} away"
         parts.append(f"{by_draws} (on {most.problem!r}, where the frequencies are {most.distance:.3g} away)")
-    compared = [row for row in report.rows if row.optimum > row.acceptance >= 0]
+    compared = [row for row in computed or drawn if row.optimum > row.acceptance >= 0]
     if compared:
         row = max(compared, key=lambda row: row.optimum - row.acceptance)
-        accepts = f"it accepts {row.acceptance:.4f} of {row.optimum:.4f}"
+        accepts = f"it accepts {accepted(row) if row in drawn else f'{row.acceptance:.4f}'} of {row.optimum:.4f}"
         parts.append(f"furthest below the optimum on {row.problem!r}: {accepts}")
     return "; ".join(parts)
 
