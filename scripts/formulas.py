@@ -220,7 +220,7 @@ def pieces(formula: str) -> list[str]:
 
 
 def _broken(row: list[ET.Element]) -> list[list[ET.Element]]:
-    """The parts of a row: before its relations, else before its sums and differences, else behind the commas of a list."""
+    """The parts of a row: before its relations, else before its sums and differences, else behind a list's commas."""
     if _length(row) <= LONG:
         return [row]
     many = sum(_sign(element) == "," for element in row) >= LIST
