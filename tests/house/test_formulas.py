@@ -37,7 +37,7 @@ def test_no_formula_is_left_in_backticks_and_all_become_mathml(page: Path) -> No
 
 
 SIGNS = set("−≤≥≠<>∈∖∑∏∫∞→⇒∘…·∣∪∩√∼×±′″\u00a0") | {chr(n) for n in range(0x391, 0x3CA)} | {"\u03d5"}
-"""Beyond ASCII, what text fonts have too, Greek letters among it: a reader without a font for mathematics sees no empty box."""
+"""Beyond ASCII, what text fonts have too: a reader without a font for mathematics sees no empty box."""
 
 
 def drawn_well(drawn: str) -> bool:

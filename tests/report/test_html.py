@@ -18,6 +18,7 @@ import torch
 
 from spechub_lp import certificate
 from spechub_lp._util import resources
+from spechub_lp._util.words import counted
 from spechub_lp.audit import audit, records
 from spechub_lp.capture import store
 from spechub_lp.cli.terminal import about
@@ -221,7 +222,7 @@ def test_every_number_of_a_gate_s_headline_is_one_of_its_document(rows: list[Row
         assert [n for n in (text.rstrip(".") for text in numbers) if n not in known] == [], lead
         exact = [row.distance for row in rows if row.level == 1]
         if not found and exact:
-            assert f"exact distance at most {max(exact):.3g} on {len(exact)} problems" in lead
+            assert f"exact distance at most {max(exact):.3g} on {counted(len(exact), 'problem')}" in lead
 
 
 @pytest.mark.parametrize("kind", KINDS)
