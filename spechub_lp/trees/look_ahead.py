@@ -1,6 +1,6 @@
-"""Border on a path, where ties between two children go to the one whose own drafts were luckier (theory/trees).
+"""Border on a path, where ties between children go to the one whose own drafts were luckiest (theory/trees).
 
-In one block of Border's mixture two drafts are as good as each other: each is chosen with a known probability. Their
+In one block of Border's mixture drafts are as good as each other: each is chosen with a known probability. Their
 own children say more. How lucky these are is a number, uniform in [0, 1] whatever the token above them is. So choosing
 the luckier draft leaves the distribution of the chosen token as it is, and makes that of the token behind it better.
 """
@@ -20,18 +20,19 @@ from spechub_lp.trees.path import BorderPath
 class LookAhead(BorderPath):
     """Border on a path, with a look at the children's children where Border leaves it open which child to choose.
 
-    As `BorderPath`, but where a node has two different drafts in the best block that was hit, each with children of
-    its own (one or two):
+    As `BorderPath`, but where different drafts are in the best block that was hit, each with children of its own:
 
-    1. Border chooses the one with probability c, the other with 1 - c. With probability 2 min(c, 1 - c) take the
-       luckier of the two, else the one that Border prefers. This leaves both probabilities as they are.
+    1. Border chooses the drafts of the block with probabilities c_1 >= c_2 >= ... With probability m (c_m - c_(m+1))
+       take the luckiest of the first m, for m = 1, 2, ... This leaves all of these probabilities as they are.
     2. The luck of a draft: the best block that its own children hit, of the mixture made for it, stands for an
        interval of the distribution of the best draft; the luck is uniform there.
-    3. Given the token and the block, the luck of what was chosen has the density 1 + a (1 - 2 luck), where a is the
-       probability that it was chosen for its luck. So the distribution F of its best child, cumulated, becomes
-       F + a F (1 - F), with which its own mixture and its b are made.
+    3. Given the token and the block, let a_m be the probability that the token was chosen as the luckiest of m. Its
+       luck then has the density 1 + sum over m of a_m (m (1 - luck)^(m - 1) - 1). So the distribution F of its best
+       child, cumulated, becomes F + sum a_m (1 - (1 - F)^m - F), with which its own mixture and its b are made.
 
-    Nodes with more than two children, and those without grandchildren, choose as `BorderPath` does.
+    With two children a_2 has a closed form. With more all sets of drafts are summed, so it is looked below only where
+    at most 4,096 tuples can be drawn (`several.MOST_TUPLES`). Elsewhere, without grandchildren, and among drafts of
+    which two are equal the choice is that of `BorderPath`.
 
     References
     ----------
@@ -53,7 +54,7 @@ class LookAhead(BorderPath):
 
     def outcomes(self, tree: Drafted) -> Iterator[Outcome]:
         one = tree.p[0][0] * 0 + 1
-        yield from self._below(Sites(self, tree), Known((0,), one, one * 0), one)[0]
+        yield from self._below(Sites(self, tree), Known((0,), one, ()), one)[0]
 
     def _below(self, sites: Sites, known: Known, chosen: Any) -> tuple[list[Outcome], Any]:
         """The ends at or below a place that is chosen with this probability, and what is left for those above."""
@@ -79,7 +80,7 @@ class LookAhead(BorderPath):
         Worked on are the nodes of the chosen path, and the sibling of each that its luck is compared with.
         """
         one, sites = tree.p[0][0] * 0 + 1, Sites(self, tree)
-        known, walked = Known((0,), one, one * 0), []
+        known, walked = Known((0,), one, ()), []
         for at in u[2:]:
             node = known.place[0]
             if not tree.children[node]:

@@ -1,4 +1,4 @@
-"""How lucky the drafts below a child were, and how a tie of two children is broken by it (theory/trees, section 6).
+"""How lucky the drafts below a child were, and how a tie of children is broken by it (theory/trees, section 6).
 
 The luck of a node is uniform in [0, 1] whatever its token is: the best block of its own mixture that its children hit
 stands for an interval of the distribution of the best draft.
@@ -15,9 +15,10 @@ from spechub_lp._array.convert import as_numpy
 from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.samplers.border.merge_tree import MergeTree
 from spechub_lp.samplers.border.preparation import MOST_ODDS, Mixture
-from spechub_lp.trees import path
+from spechub_lp.trees import path, several
 from spechub_lp.trees.drafted import Drafted, pick
 from spechub_lp.trees.path import BorderPath, Place
+from spechub_lp.trees.several import before
 from spechub_lp.typing import Array
 
 
@@ -26,22 +27,27 @@ class Favoured:
     """Draw by a race that is looked at more often where it was lucky.
 
     The luck of a race is the place of its best draft on the scale of that draft's distribution, spread evenly over its
-    own part of it: uniform in [0, 1], and 0 is the luckiest. It is looked at with density 1 + favour (1 - 2 luck).
+    own part of it: uniform in [0, 1], and 0 is the luckiest. Now and then the race that is looked at is the luckiest of
+    m that were alike; its luck then has the density m (1 - luck)^(m - 1).
 
     Examples
     --------
-    >>> Favoured(IID(), 1.0).best_draft(np.array([0.5, 0.5]), 1).tolist()
+    >>> Favoured(IID(), (1.0,)).best_draft(np.array([0.5, 0.5]), 1).tolist()
     [0.75, 0.25]
     """
 
     race: DraftPolicy
-    favour: Any
-    """Between 0 and 1."""
+    favour: tuple[Any, ...]
+    """The probability that it is the luckiest of 2, of 3, ...; else it is any."""
 
     def best_draft(self, q: Array, k: int) -> Array:
         """P(the best of k drafts is token j), q [n] best token first -> [n]."""
         f = self.race.best_draft(q, k)
-        seen: Array = f * (1 + self.favour * (1 + f - 2 * np.cumsum(f)))
+        after = 1 - np.cumsum(f)
+        before, more = after + f, f * 0
+        for m, often in enumerate(self.favour, start=2):
+            more = more + often * (sum(before**i * after ** (m - 1 - i) for i in range(m)) - 1)
+        seen: Array = f * (1 + more)
         return seen
 
 
@@ -50,15 +56,15 @@ class Known(NamedTuple):
 
     Examples
     --------
-    >>> Known((0,), 1.0, 0.0).block is None
+    >>> Known((0,), 1.0, ()).block is None
     True
     """
 
     place: Place
     w: Any
     """What is left of the target."""
-    favour: Any
-    """How much luck decided that the walk came here, given the path and the blocks above."""
+    favour: tuple[Any, ...]
+    """How often luck decided that the walk came here, of 2 places, of 3, ..., given the path and the blocks above."""
     block: int | None = None
     """The best block that was hit, a node of the merge tree; None where nobody has asked yet."""
 
@@ -71,7 +77,7 @@ class Sites:
     --------
     >>> p = np.array([[0.5, 0.5]] * 3)
     >>> sites = Sites(BorderPath(), Drafted([-1, 0, 0], [-1, 0, 1], p, p))
-    >>> sites.at(Known((0,), 1.0, 0.0)) is sites.at(Known((0,), 1.0, 0.0, block=1))
+    >>> sites.at(Known((0,), 1.0, ())) is sites.at(Known((0,), 1.0, (), block=1))
     True
     """
 
@@ -98,7 +104,7 @@ class Site:
     Examples
     --------
     >>> p = np.array([[0.5, 0.5]] * 3)
-    >>> site = Sites(BorderPath(), Drafted([-1, 0, 0], [-1, 0, 1], p, p)).at(Known((0,), 1.0, 0.0))
+    >>> site = Sites(BorderPath(), Drafted([-1, 0, 0], [-1, 0, 1], p, p)).at(Known((0,), 1.0, ()))
     >>> [(known.place, float(chance)) for known, chance in site.steps(None)]
     [((1,), 0.5), ((2,), 0.5)]
     """
@@ -160,7 +166,8 @@ class Site:
 
     def starts(self, block: int | None) -> list[tuple[int | None, Any]]:
         """The best block that was hit and its share of the levels: one where it is known, none where none is asked."""
-        if block is not None or not self.known.favour:
+        many = self.looks and len(self.children) > 2
+        if block is not None or not (self.known.favour or many):
             return [(block, self.q[0] * 0 + 1)]
         return [*self.blocks()]
 
@@ -175,7 +182,7 @@ class Site:
             if len(places) == 1:
                 yield places[0], chance
             else:
-                yield from ((known, chance * luckier) for known, luckier in self._luckier(*places))
+                yield from ((known, chance * luckier) for known, luckier in self._luckier(places))
 
     def pick(self, block: int | None, u: float) -> Known:
         """Go on by a uniform; the blocks of two places that are compared are drawn and not gone through."""
@@ -191,14 +198,18 @@ class Site:
             at, u = cell([levels for _, levels in blocks], u)
             found.append(known._replace(block=blocks[at][0]))
             lucks.append(site.luck([blocks[at][0]]))
-        return found[0 if u < _before(lucks[0], lucks[1], self.q[:1] * 0 + 1)[0] else 1]
+        whole = self.q[:1] * 0 + 1
+        luckiest = [before(own, [(luck, whole) for luck in lucks if luck is not own])[0] for own in lucks]
+        return found[cell(luckiest, u)[0]]
 
     def _open(self, block: int | None) -> list[tuple[tuple[Known, ...], Any]]:
-        """Where the walk can go on, and how likely; two places where the luckier is taken."""
+        """Where the walk can go on, and how likely; several places where the luckiest is taken."""
         one = self.q[0] * 0 + 1
         if not (self.looks or self.known.favour):
             choice = self.rule._among(self.tree, self.known.place, self.mixture)
             return [((self._to(below),), chance) for below, chance in choice.children]
+        if len(self.children) > 2:
+            return several.ways(self, block)
         (rank, best), *others = self.ranked
         if not others or others[0][0] >= len(self.q):  # one child, or q had no token left for another
             return [((self._to((best,)),), one)]
@@ -215,20 +226,22 @@ class Site:
         open_ = 2 * min(share, 1 - share)
         return [(preferred, 1 - open_), (pair, open_)]
 
-    def _luckier(self, left: Known, right: Known) -> Iterator[tuple[Known, Any]]:
-        """Each of two places with a block of its own, and the probability that it has it and is the luckier."""
-        own, others = (self.sites.at(known) for known in (left, right))
-        for known, here, there in ((left, own, others), (right, others, own)):
-            (blocks, levels), (against, shares) = (zip(*site.blocks(), strict=True) for site in (here, there))
-            before = _before(here.luck([*blocks]), there.luck([*against]), np.asarray(shares))
-            for block, level, chance in zip(blocks, levels, before, strict=True):
-                yield known._replace(block=block), level * chance
+    def _luckier(self, places: Sequence[Known]) -> Iterator[tuple[Known, Any]]:
+        """Each of some places with a block of its own, and the probability that it has it and is the luckiest."""
+        sites = [self.sites.at(known) for known in places]
+        blocks = [site.blocks() for site in sites]
+        lucks = [site.luck([block for block, _ in own]) for site, own in zip(sites, blocks, strict=True)]
+        shares = [np.asarray([levels for _, levels in own]) for own in blocks]
+        for place, known in enumerate(places):
+            others = [(lucks[o], shares[o]) for o in range(len(places)) if o != place]
+            for (block, levels), chance in zip(blocks[place], before(lucks[place], others), strict=True):
+                yield known._replace(block=block), levels * chance
 
     @cached_property
     def looks(self) -> bool:
-        """Whether luck may decide here: two children, who have one or two children each."""
-        below = self.tree.branching[self.known.place[0]]
-        return below is not None and len(below) > 1 and below[1] <= 2 and len(self.children) == 2
+        """Whether luck may decide here: two children or more, which have children, and few enough sets of drafts."""
+        below, k = self.tree.branching[self.known.place[0]], len(self.children)
+        return below is not None and len(below) > 1 and k > 1 and (k == 2 or len(self.q) ** k <= several.MOST_TUPLES)
 
     def _shares(self, block: int | None, rank: int, others: Array) -> Array:
         """Probability that the token of a rank is chosen of two drafts, for each rank of the other.
@@ -283,26 +296,10 @@ class Site:
         first, end = self.merged.first[block], self.merged.end[block]
         return (self.hit[end] - self.hit[first]) / self.q[first:end].sum()
 
-    def _to(self, place: Place, favour: Any = 0) -> Known:
+    def _to(self, place: Place, *favour: Any) -> Known:
         """What is known at a child."""
         p = self.tree.p[self.known.place[0]]
-        return Known(place, path._weight(self.tree, place, self.known.w, p, self.b), self.q[0] * 0 + favour)
-
-
-def _before(own: Array, others: Array, shares: Array) -> Array:
-    """[m] probability that a uniform of each own interval [m, 2] is below one of the others [n, 2], by their shares."""
-    first, end = others[:, 0], others[:, 1]
-    width = np.where(end > first, end - first, 1)
-
-    def area(u: Array) -> Array:
-        """The integral, from 0 to u [m], of the probability that a uniform of the others is above."""
-        inside = np.minimum(np.maximum(u[:, None], first), end) - first
-        found: Array = (np.minimum(u[:, None], first) + inside - inside * inside / (2 * width)) @ shares
-        return found
-
-    low, high = own[:, 0], own[:, 1]
-    before: Array = (area(high) - area(low)) / np.where(high > low, high - low, 1)
-    return before
+        return Known(place, path._weight(self.tree, place, self.known.w, p, self.b), favour if any(favour) else ())
 
 
 def cell(weights: Sequence[Any], u: float) -> tuple[int, float]:

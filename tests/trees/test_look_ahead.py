@@ -21,6 +21,7 @@ from spechub_lp.trees import (
     full,
     levels,
     loop_distribution,
+    several,
     target_distribution,
 )
 from spechub_lp.trees.luck import Site
@@ -63,6 +64,24 @@ def test_a_whole_loop_has_the_targets_distribution() -> None:
     pair = model(3, 1)
     loop = loop_distribution(pair, levels(2, 1), LookAhead(), 3)
     assert {tokens: mass for tokens, mass in loop.items() if mass} == target_distribution(pair, 3)
+
+
+def test_three_children_are_looked_below_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, shape = model(3, 3), levels(3, 1)
+    look, path = (exact_call(pair, shape, rule()) for rule in (LookAhead, BorderPath))
+    assert look.is_lossless
+    assert path.value < look.value <= tree_optimum(pair, shape).value
+    right = several.favours
+    monkeypatch.setattr(several, "favours", lambda *at: {y: [a / 2, b] for y, (a, b) in right(*at).items()})
+    assert not exact_call(pair, shape, LookAhead()).is_lossless
+
+
+def test_the_luckiest_of_three_is_found() -> None:
+    own = np.array([[0.0, 0.25], [0.25, 1.0]])
+    others = [(np.array([[0.0, 0.5], [0.5, 1.0]]), np.array([0.25, 0.75])), (np.array([[0.0, 1.0]]), np.array([1.0]))]
+    u = (np.arange(20_000) + 0.5) / 20_000
+    above = (1 - np.where(u < 0.5, u / 2, 0.25 + (u - 0.5) * 1.5)) * (1 - u)
+    np.testing.assert_allclose(several.before(own, others), [above[:5000].mean(), above[5000:].mean()], atol=1e-7)
 
 
 def not_in_a_block(site: Site, block: int | None, rank: int, others: Any) -> Any:
@@ -119,9 +138,18 @@ def test_torch_and_numpy_draw_the_same() -> None:
         assert drawn[0] == drawn[1]
 
 
+def three() -> Drafted:
+    """A drafted tree "3, then 1" over four tokens."""
+    p, q = (np.random.default_rng(seed).dirichlet(np.full(4, 2.0), size=7) for seed in (1, 2))
+    return Drafted([-1, 0, 0, 0, 1, 2, 3], [0, 0, 1, 2, 3, 1, 0], p, q)
+
+
 def test_draws_follow_the_outcomes() -> None:
-    tree, _ = wide(np.asarray, 2)
-    for rule in (LookAhead(), LookAhead(IID())):
+    for tree, rule in (
+        (wide(np.asarray, 2)[0], LookAhead()),
+        (wide(np.asarray, 2)[0], LookAhead(IID())),
+        (three(), LookAhead()),
+    ):
         expected: dict[int, float] = {}
         for outcome in rule.outcomes(tree):
             expected[outcome.node] = expected.get(outcome.node, 0) + float(outcome.weights.sum())

@@ -73,7 +73,7 @@ def rules(policy: DraftPolicy, shape: Shape) -> Iterator[tuple[str, Any]]:
     """Every rule for these drafts, by the name of its column."""
     with_replacement = policy == IID()
     yield "border_path", BorderPath(policy)
-    if any(len(node.children) == 2 and node.depth > 1 for node in _inner(shape)):
+    if any(len(node.children) > 1 and node.depth > 1 for node in _inner(shape)):
         yield "look_ahead", LookAhead(policy)
     if with_replacement:
         yield "not pooled", BorderPath(policy, pooled=False)
