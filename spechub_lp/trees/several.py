@@ -138,7 +138,7 @@ def before(own: Array, others: Sequence[tuple[Array, Array]]) -> Array:
 
 def _below_all(low: Any, high: Any, others: Sequence[tuple[Array, Array]]) -> Any:
     """The mean over [low, high] of a product of functions that are linear between the ends of intervals."""
-    ends = np.concatenate([lucks.ravel() for lucks, _ in others])
+    ends = np.concatenate([lucks[:, side] for lucks, _ in others for side in (0, 1)])
     knots = [low, *sorted({*ends[(ends > low) & (ends < high)].tolist()}), high]
     mean, nil = low * 0, low * 0
     for left, right in pairwise(knots):
@@ -187,4 +187,6 @@ def _one_block(site: Any, block: int) -> Mixture:
     whole = np.asarray(site.mixture.rank)[0] * nil + 1
     whole[:n] = level
     odds = whole * 0 + q[:first].sum() / q[first:end].sum()
-    return replace(site.mixture, merge_level=RangeMaximum(whole[None]), odds=RangeMaximum(-odds[None]), trees=(tree,))
+    levels, odds_between = RangeMaximum(whole[None]), RangeMaximum(-odds[None])
+    mixture: Mixture = replace(site.mixture, merge_level=levels, odds=odds_between, trees=(tree,))
+    return mixture
