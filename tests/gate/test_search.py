@@ -323,3 +323,15 @@ def test_a_run_without_a_pass_claims_no_distance_and_says_what_it_did_not_reach(
         rows = {what: (yes, no) for what, yes, no in covered(report)}
         assert "V = " in rows["sizes"][0]
         assert not any("distances above" in yes for yes, _ in rows.values())
+
+
+def test_a_narrow_cell_between_two_numbers_of_the_code_is_aimed_at() -> None:
+    def cell(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
+        u = float(torch.rand((), dtype=torch.float64))
+        if 0.70000 <= u < 0.70002 or u * q[drafts[0]] < p[drafts[0]]:
+            return drafts[0], 0
+        return int(torch.multinomial((p - q).clamp(min=0), 1)), -1
+
+    few = [Problem("one", (0.25, 0.75), (0.75, 0.25), 1)]
+    report = check_node(cell, "iid", 1, cases=few, settings=Settings(levels=(0, 1), seconds=60))
+    assert report.findings[0].distance == pytest.approx(2e-5 * 0.75, rel=1e-3)

@@ -31,7 +31,7 @@ from spechub_lp.gate.checks.streams import (
 )
 from spechub_lp.gate.checks.wide import draw_nodes
 from spechub_lp.gate.clock import chosen, now
-from spechub_lp.gate.coverage.numbers import numbers
+from spechub_lp.gate.coverage.numbers import cells, numbers
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import (
@@ -168,7 +168,8 @@ def _checked(
     engine.call = watcher.watched(verify)
     exact = Exact(engine, report, part, start + 0.75 * part.seconds)
     claims = [(policy, k), *((policies.by_name(name), k) for name, k in settings.claims)]
-    search = Search(claims, settings.seed, numbers(seen.routine for seen in watcher.seen.values()))
+    of_its_code = numbers(seen.routine for seen in watcher.seen.values())
+    search, exact.cells = Search(claims, settings.seed, of_its_code), cells(of_its_code)
     planned = settings.searched if cases is None else 0
     with one_thread(), watcher, fresh or nullcontext():
         why_draws: str | None = None

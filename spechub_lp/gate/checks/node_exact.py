@@ -62,6 +62,8 @@ class Exact:
     generators: Generators = field(default_factory=Generators)
     points: dict[int, list[float]] = field(default_factory=dict)
     """Where random calls on earlier problems met a region that the search had not, for each uniform of a call."""
+    cells: Sequence[float] = ()
+    """Places of a uniform at which every search begins, beside others: cells that the engine's code may have."""
     measured: list[NodeDistribution] = field(default_factory=list)
     """What the engine does on each problem that has an exact distribution."""
 
@@ -78,7 +80,7 @@ class Exact:
 
         most = MOST_CALLS * len(problem.tuples)
         explorer = Explorer(evaluate, deadline=min(self.deadline, self.until), most_calls=most, coarse=self.slow)
-        explorer.guesses = problem.thresholds
+        explorer.guesses, explorer.start = problem.thresholds, (*explorer.start, *self.cells)
         explorer.at_once = explorer.at_once or self.engine.together > 1
         explorer.extra = {place: points[-KEPT_POINTS:] for place, points in self.points.items()}
         return explorer

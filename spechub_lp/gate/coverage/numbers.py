@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import itertools
 import linecache
 import operator
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ FOLD: dict[type, Any] = {
 LARGEST = 1e12
 PLAIN = (-1, 0, 1)
 """Numbers that stand everywhere and border on nothing."""
+CELL, MOST_CELLS = 0.02, 6
+"""How wide a cell is that could be overlooked, and how many are aimed at."""
 LIMITS = ("min", "max", "clamp", "clip", "topk", "clamp_min", "clamp_max", "isclose", "allclose", "range", "minimum",
           "maximum", "where", "log", "pow")  # fmt: skip
 """Functions whose numbers are limits as well."""
@@ -65,6 +68,29 @@ def numbers(routines: Iterable[Routine]) -> list[Number]:
     for number in sorted(every, key=lambda n: not n.compared):
         found.setdefault(number.value, number)
     return list(found.values())
+
+
+def cells(found: Iterable[Number]) -> list[float]:
+    """Aim at the narrow cells that two numbers in comparisons may bound, if they are compared with a uniform.
+
+    Parameters
+    ----------
+    found
+        The numbers of the code.
+
+    Returns
+    -------
+    list of float
+        A point between two neighbours in [0, 1] that are less than CELL apart; the narrowest MOST_CELLS.
+
+    Examples
+    --------
+    >>> cells([Number(value, 3, "", compared=True) for value in (0.7, 0.70002, 8.0)])
+    [0.70001]
+    """
+    ends = sorted(number.value for number in found if number.compared and 0 <= number.value <= 1)
+    pairs = sorted((b - a, (a + b) / 2) for a, b in itertools.pairwise(ends) if b - a < CELL)
+    return [round(middle, 12) for _, middle in pairs[:MOST_CELLS]]
 
 
 def _of(routine: Routine) -> Iterator[Number]:

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from power.rules import accept_all, by_cdf, draw, found, left_over, residual_is_p, rrs, uniform
+from power.rules import accept_all, by_cdf, draw, found, left_over, rrs, uniform
 from power.zoo import everywhere, wrong
 
 
@@ -336,10 +336,3 @@ class RestoredSometimes:
             p.sub_(q).clamp_(min=0)
             p.div_(p.sum()) if p.sum() > 0 else p.copy_(kept)
         return draw(p), -1
-
-
-@kept("once a draft was longer than two, the residual is p", 0.1, "after another k")
-class AfterALongerDraft(Nth):
-    def __call__(self, p, q, drafts):
-        self.n = max(self.n, len(drafts))
-        return residual_is_p(p, q, drafts) if self.n > 2 else rrs(p, q, drafts)
