@@ -119,6 +119,19 @@ def draws_that_differ(device: str) -> int:
     return wrong
 
 
+def draws_by_kernels_that_differ(device: str) -> int:
+    """The same where u has the noise of the kernels; more than two drafts without replacement as well."""
+    rng, wrong = np.random.default_rng(5), 0
+    for vocabulary, batch in ((6, 512), (300, 32)):
+        for name, k in (("border", 2), ("border", 4), *(("border_wor", k) for k in (2, 3, 4)), ("kseq", 2)):
+            p, q = (torch.from_numpy(rng.dirichlet([0.3] * vocabulary, batch)) for _ in range(2))
+            u = torch.from_numpy(rng.random((batch, k + 3)))
+            here = draw(samplers.by_name(name, k), p, q, u)
+            there = draw(samplers.by_name(name, k), p.to(device), q.to(device), u.to(device))
+            wrong += int((here.tokens != there.tokens.cpu()).sum())
+    return wrong
+
+
 def cuts_that_differ(device: str) -> float:
     """The largest distance of `cut` on the device from the CPU's."""
     rng, far = np.random.default_rng(4), 0.0
@@ -178,6 +191,7 @@ def main() -> None:
     for vocabulary, batch in sizes:
         print(f"  V = {vocabulary}, B = {batch}: {engines_calls_that_differ(device, vocabulary, batch)}", flush=True)
     print(f"numbers of draw() that differ from the CPU's, all samplers and dtypes: {draws_that_differ(device)}")
+    print(f"tokens of draw() with the noise of the kernels that differ: {draws_by_kernels_that_differ(device)}")
     print(f"cut() on the device less cut() on the CPU, at most: {cuts_that_differ(device):.1e}", flush=True)
     print("largest distance of a frequency from the target, in standard errors:")
     for name, k in RULES:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels import mixture
+from spechub_lp.kernels import mixture, race
 from spechub_lp.kernels.classes import WHOLE, ClassSums, class_of, class_sums, grain_sum, odds_times
 from spechub_lp.kernels.residual import residual_blocks, residual_draw
 
@@ -45,6 +45,8 @@ class Prepared:
     mixture: mixture.Mixture
     scale: torch.Tensor
     """[B, 2] weight / sum of p, and 1 / sum of q."""
+    raced: torch.Tensor | None = None
+    """[B, n] q by place, for three and more drafts without replacement; else None."""
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
         """Return the places [B, k] of tokens x [B, k]."""
@@ -99,7 +101,7 @@ def prepare(
     k : int or [B, 1]
         Number of drafts.
     replaced
-        Whether the drafts are drawn with replacement; without, k is 1 or 2.
+        Whether the drafts are drawn with replacement; without, k is 1 or 2, or any number where every token is a place.
     weight : [B]
         What is left of the target, for a path (`kernels.tree`); else 1.
     sort
@@ -127,9 +129,13 @@ def prepare(
         place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
         pair = mixture.missed_pair(sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
         missed = torch.where(k > 1, pair, missed) if isinstance(k, torch.Tensor) else pair if k > 1 else missed
+    raced = sums.q if isinstance(k, int) and k > 2 and not replaced else None
+    if raced is not None:
+        all_behind = race.missed_race(raced, mixture.sums_before(raced), int(k))
+        missed = torch.where(race.too_faint(raced, int(k)), missed, all_behind)
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
-    return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1))
+    return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1), raced)
 
 
 def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
@@ -168,7 +174,8 @@ def choose(
 
     With replacement it is the earliest draft of the best block that was hit. Two drafts x, y of one block, made without
     replacement: x with probability [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)), with G the block and A
-    those before it.
+    those before it. More drafts made without replacement: the hand-over of `race.hand_over`; where the tokens beside the
+    k - 1 heaviest hold nearly nothing, the first two drafts as a pair.
 
     Parameters
     ----------
@@ -194,7 +201,10 @@ def choose(
     >>> choose(prepare(p, q, 2), torch.tensor([[2, 1]]), torch.tensor([0.5])).tolist()  # one block at this level
     [[1.0, 0.0]]
     """
-    place = prepared.place(x)
+    place, k = prepared.place(x), x.shape[1]
+    if prepared.raced is not None:
+        faint = race.too_faint(prepared.raced, k)
+        there = ~faint | (torch.arange(k, device=x.device) < 2)
     if there is not None:
         place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
     first, end = mixture.block_at(prepared.mixture, level, place.amin(dim=1))
@@ -202,12 +212,16 @@ def choose(
     if there is not None:
         inside &= there
     earliest = (inside & (inside.cumsum(dim=1) == 1)).double()
-    if replaced or x.shape[1] == 1:
+    if replaced or k == 1:
         return earliest
     own, better = (prepared.mixture.q.gather(1, at[:, None]) for at in (end, first))
     odds = better / (own - better).clamp_min(1e-300)
     chance = prepared.chance(x)
-    x_first, x_second = chance[:, :1], chance[:, 1:]
+    x_first, x_second = chance[:, :1], chance[:, 1:2]
     keep = (1 - x_second + odds * (x_first - x_second)) / (2 - x_first - x_second).clamp_min(1e-300)
     keep = keep.clamp(0, 1)
-    return torch.where(inside.all(dim=1, keepdim=True), torch.cat([keep, 1 - keep], dim=1), earliest)
+    pair = torch.nn.functional.pad(torch.cat([keep, 1 - keep], dim=1), (0, k - 2))
+    share = torch.where(inside[:, :2].all(dim=1, keepdim=True), pair, earliest)
+    if prepared.raced is None or there is None:
+        return share
+    return torch.where(faint, share, race.hand_over(prepared.raced, place, first, end, there))

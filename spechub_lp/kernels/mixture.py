@@ -132,7 +132,7 @@ def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
     [[1.0, 1.0, 1.0]]
     """
     n, inf = q.shape[1], torch.inf
-    target, before = _before(p), _before(q)
+    target, before = sums_before(p), sums_before(q)
     hit = 1 - missed
     gain, cut = (target - hit).max(dim=1, keepdim=True)  # the first of equals
     cut = torch.where(gain > 0, cut, 0)
@@ -146,8 +146,8 @@ def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
     low = torch.where(outer, (target[:, -1:] - target + spare) / behind.clamp_min(1e-300), inf).amin(1, keepdim=True)
     ratio = p / q.clamp_min(1e-300)
     density = torch.where(boundary[:-1] < cut, torch.minimum(ratio, high), torch.maximum(ratio, low))
-    density = torch.where(q > 0, density, 0.0)
-    return Mixture(density, before, _before(density * q), hit)
+    density = torch.where(grains(q) > 0, density, 0.0)  # what holds less than a grain is as good as never drafted
+    return Mixture(density, before, sums_before(density * q), hit)
 
 
 def block_at(mixture: Mixture, level: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -225,8 +225,24 @@ def _edges(x: Any, y: Any, place: Any, out: Any) -> None:
         out[1, b] = max(hull[min(edge + 1, top - 1)], place[b] + 1)
 
 
-def _before(a: torch.Tensor) -> torch.Tensor:
-    """Sums [B, n + 1] of a [B, n] before each boundary."""
+def sums_before(a: torch.Tensor) -> torch.Tensor:
+    """Return the sums of a row before each boundary.
+
+    Parameters
+    ----------
+    a : [B, n]
+        Entries.
+
+    Returns
+    -------
+    [B, n + 1]
+        float64.
+
+    Examples
+    --------
+    >>> sums_before(torch.tensor([[0.5, 0.25]])).tolist()
+    [[0.0, 0.5, 0.75]]
+    """
     return torch.nn.functional.pad(grains(a).cumsum(dim=1), (1, 0)).double() / WHOLE
 
 

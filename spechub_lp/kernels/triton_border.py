@@ -187,7 +187,7 @@ def _decide_kernel(  # type: ignore[no-untyped-def]
     low = tl.min(tl.where(outer, (all_p - covered + spare) / tl.maximum(behind, TINY), float("inf")), axis=0)
     ratio = target / tl.maximum(share, TINY)
     density = tl.where(place < cut, tl.minimum(ratio, high), tl.maximum(ratio, low))
-    density = tl.where(share > 0, density, 0.0)
+    density = tl.where(_grains(share) > 0, density, 0.0)
     chosen_before, _ = _sums_before(density * share)
     chosen = chosen_before.to(tl.float64) / WHOLE
     tl.store(density_out + row * count + place, (density * (1 / q_sum)).to(real), mask=held)

@@ -25,7 +25,7 @@ from spechub_lp.sampling import draw_drafts
 
 FULL = [("rrs", 2), ("rrsw", 2), ("spechub", 2), ("kseq", 2), ("border", 2), ("border", 4), ("border", 8)]
 FULL.append(("border_wor", 2))
-FILTERED = [("rrsw", 2), ("border", 2), ("border", 4), ("border_wor", 2)]
+FILTERED = [("rrsw", 2), ("border", 2), ("border", 4), *(("border_wor", k) for k in (2, 3, 4))]
 
 
 def rows(batch: int, vocabulary: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Our own kernels as engines, by the protocol of explicit noise: `kernels/border`, `kernels/border_wor`, ...
 
 `kernels/rrs` and the like are one node; `kernels/border` and `kernels/border_wor` are whole trees too, by Border's path
-and block verification. `_classes` at the end of a name (`kernels/border_classes`) puts the tokens into classes, as the
+and block verification (without replacement up to two drafts). `_classes` at the end of a name (`kernels/border_classes`) puts the tokens into classes, as the
 kernels do for a whole vocabulary.
 """
 
@@ -11,7 +11,7 @@ from spechub_lp import samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.sglang_tree import depth_of
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
-from spechub_lp.kernels.node import KERNELS, verify
+from spechub_lp.kernels.node import KERNELS, MOST_PAIRED, verify
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.trees.shape import children_of
 
@@ -187,6 +187,6 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> NodeKernel | T
         raise SpecHubError("name a rule: kernels/border, kernels/border_wor, kernels/rrs, ...")
     sort = False if variant.endswith("_classes") else None
     sampler = samplers.by_name(name, k)
-    if type(sampler) not in KERNELS:
+    if type(sampler) not in KERNELS or not (KERNELS[type(sampler)] or k <= MOST_PAIRED):
         return NodeKernel(name, k, sort)
     return TreeKernel(k, KERNELS[type(sampler)], sort)
