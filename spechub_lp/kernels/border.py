@@ -174,8 +174,8 @@ def choose(
 
     With replacement it is the earliest draft of the best block that was hit. Two drafts x, y of one block, made without
     replacement: x with probability [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)), with G the block and A
-    those before it. More drafts made without replacement: the hand-over of `race.hand_over`; where the tokens beside the
-    k - 1 heaviest hold nearly nothing, the first two drafts as a pair.
+    those before it. More drafts made without replacement: as `race.hand_over` says; where the tokens beside the k - 1
+    heaviest hold nearly nothing, the first two drafts as a pair.
 
     Parameters
     ----------
