@@ -12,7 +12,7 @@ import torch
 from spechub_lp import samplers
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Settings, check_node, check_tree, problems
-from spechub_lp.gate.adapters import find, sglang_chain, spechub, transformers
+from spechub_lp.gate.adapters import find, kernels, sglang_chain, spechub, transformers
 from spechub_lp.gate.adapters.eagle import Eagle, paths
 from spechub_lp.gate.adapters.flashinfer_chain import FlashInferChain
 from spechub_lp.gate.adapters.mcsd import MCSD
@@ -411,3 +411,20 @@ def test_sglang_chain_interpreted(variant: str) -> None:
     report = check_tree(sglang_chain.engine(variant), "iid", 1, settings=Settings(seconds=150))
     assert report.status == "pass", text(report)
     assert report.distance < 2e-7
+
+
+@pytest.mark.parametrize(("name", "k"), [("kernels/rrsw", 2), ("spechub/border_wor", 3)])
+def test_our_kernels_of_one_node_are_tried_with_their_own_drafts_and_with_all_noise_given(name: str, k: int) -> None:
+    engine = kernels.engine(name.partition("/")[2], "without_replacement", k)
+    problem = TreeProblem("one level, and one below", 4, (k, 1), drafts=by_name("without_replacement"))
+    batch = problem.batch([0, 0, 1])
+    generator = torch.Generator().manual_seed(k)
+    noise = {
+        spec.name: torch.rand(3, *spec.shape, generator=generator, dtype=torch.float64) for spec in engine.noise(batch)
+    }
+    one, two = (engine(batch, noise) for _ in range(2))
+    assert torch.equal(one.tokens, two.tokens)
+    drafted = batch.token[:, 1 : 1 + k]
+    accepted = one.n == 2
+    assert bool((one.tokens[accepted, :1] == drafted[accepted]).any(dim=1).all())
+    assert kernels.own_drafts(name.partition("/")[2]) == spechub.own_drafts("rrsw") == "without_replacement"

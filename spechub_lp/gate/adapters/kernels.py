@@ -1,9 +1,11 @@
 """Our own kernels as engines, by the protocol of explicit noise: `kernels/border`, `kernels/border_wor`, ...
 
 `kernels/rrs` and the like are one node; `kernels/border` and `kernels/border_wor` are whole trees too, by Border's path
-and block verification (without replacement up to two drafts). `_classes` at the end of a name (`kernels/border_classes`)
-puts the tokens into classes, as the kernels do for a whole vocabulary.
+and block verification (without replacement up to two drafts). `_classes` at the end of a name puts the tokens into
+classes, as the kernels do for a whole vocabulary: `kernels/border_classes`.
 """
+
+from dataclasses import replace
 
 import torch
 
@@ -12,6 +14,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.sglang_tree import depth_of
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 from spechub_lp.kernels.node import KERNELS, MOST_PAIRED, verify
+from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.trees.shape import children_of
 
@@ -19,7 +22,7 @@ BITS = 53
 
 
 class NodeKernel:
-    """`kernels.node.verify` for one level of siblings.
+    """`kernels.node.verify` for one level of siblings: those of the root, whatever lies below them.
 
     Parameters
     ----------
@@ -43,18 +46,22 @@ class NodeKernel:
         self.branchings = [(k,)]
 
     def noise(self, batch: TreeBatch) -> tuple[NoiseSpec, ...]:
-        """The level, the verdict, and the token after a rejection."""
-        return (NoiseSpec("u", (3,), dtype=torch.float64, bits=BITS),)
+        """The level, the verdict, and the token after a rejection; and the token behind an accepted draft."""
+        return (
+            NoiseSpec("u", (3,), dtype=torch.float64, bits=BITS),
+            NoiseSpec("behind", (), dtype=torch.float64, bits=BITS),
+        )
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         assert batch.q is not None
-        drafts = batch.token[:, 1:]
-        out = verify(self.sampler, batch.p[:, 0], batch.q[:, 0], drafts, noise["u"], sort=self.sort)
+        drafts = batch.token[:, 1 : 1 + int((batch.parent[0] == 0).sum())]
+        out = verify(
+            replace(self.sampler, k=drafts.shape[1]), batch.p[:, 0], batch.q[:, 0], drafts, noise["u"], sort=self.sort
+        )
         _all_good(out.tokens >= 0)
         taken = out.slots >= 0
         rows = torch.arange(len(drafts))
-        behind = batch.p[rows, (out.slots + 1).clamp_min(0)]
-        more = torch.multinomial(behind.float(), 1)[:, 0]
+        more = plain_draw(batch.p[rows, (out.slots + 1).clamp_min(0)], noise["behind"])
         tokens = torch.stack([out.tokens, torch.where(taken, more, -1)], dim=1)
         return Emitted(tokens, taken.long() + 1)
 
