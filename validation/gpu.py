@@ -128,7 +128,7 @@ def draws_by_kernels_that_differ(device: str) -> int:
             u = torch.from_numpy(rng.random((batch, k + 3)))
             here = draw(samplers.by_name(name, k), p, q, u)
             there = draw(samplers.by_name(name, k), p.to(device), q.to(device), u.to(device))
-            wrong += int((here.tokens != there.tokens.cpu()).sum())
+            wrong += int((torch.as_tensor(here.tokens) != torch.as_tensor(there.tokens).cpu()).sum())
     return wrong
 
 

@@ -195,9 +195,8 @@ def hit_race(pool: torch.Tensor, inside: torch.Tensor, r: int) -> torch.Tensor:
     if by_loops(pool):
         return torch.where(inside, _best_drafts(pool, r), 0.0).sum(dim=1)
     step = max(1, ENTRIES // (NODES * pool.shape[1]))
-    return torch.cat(
-        [_hit(*(a[at : at + step] for a in (pool, rest, set_mass)), r) for at in range(0, max(len(pool), 1), step)]
-    )
+    parts = [slice(at, at + step) for at in range(0, max(len(pool), 1), step)]
+    return torch.cat([_hit(pool[at], rest[at], set_mass[at], r) for at in parts])
 
 
 def _hit(pool: torch.Tensor, rest: torch.Tensor, set_mass: torch.Tensor, r: int) -> torch.Tensor:
