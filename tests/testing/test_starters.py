@@ -66,6 +66,29 @@ def test_every_workflow_and_hook_is_one_by_its_schema(tmp_path: Path) -> None:
         assert any(step.get("with", {}).get("cache") == "pip" for step in steps)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("", []),
+        ("--k2 --seed 3", ["--k2", "--seed", "3"]),
+        ('--waive "crash: issue 12" -v', ["--waive", "crash: issue 12", "-v"]),
+    ],
+)
+def test_the_action_hands_on_its_options_as_a_shell_reads_them(options: str, words: list[str], tmp_path: Path) -> None:
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    (script,) = [step["run"] for step in steps if "spechub-lp gate" in step.get("run", "")]
+    fake = tmp_path / "spechub-lp"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    given = {"ENGINE": "a:b", "DRAFTS": "iid", "K": "2", "BUDGET": "9s", "OPTIONS": options, "REPORT": "r"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **given}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert said[:8] == ["gate", "a:b", "--drafts", "iid", "--k", "2", "--budget", "9s"]
+    assert said[said.index("r/gate.html") + 1 :] == words
+
+
 def test_no_workflow_takes_the_package_from_an_index() -> None:
     for text in [*shown(), *written(), (ROOT / "action.yml").read_text(encoding="utf-8")]:
         assert not re.search(r"pip install '?spechub", text)
