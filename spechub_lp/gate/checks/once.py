@@ -34,10 +34,12 @@ DRAWN = 400
 MOST_DRAWN = 2000
 """Calls against p where answers differ."""
 SHARE, DECIDING = 0.03, 0.2
-"""Of the time, for each way: where answers are alike, and where they differ."""
+"""Of the time, for each of both: where answers are alike, and where they differ."""
 PATIENCE = 3
 """How many times that wall time may pass: forks use no time of this process."""
 
+BAD = 0.5
+"""Seconds that a call on a bad input may take; loops that never end are advised of elsewhere."""
 FIRST = 4
 """Calls of a process that are looked at."""
 
@@ -114,7 +116,8 @@ def check_first_calls(
         if at is not None:
             once = partial(_after, fresh, [(problem, _call(x, seed)) for problem, x, seed in some[:at]])
             when = f"in call {at + 1} of a process"
-            return _told(ONCE[0], done + _bets(once, engine, some[at][0], when, report, settings, paired=True))
+            end = now() + DECIDING * settings.seconds
+            return _told(ONCE[0], done + _bets(once, engine, some[at][0], when, report, settings, end, paired=True))
     return _told(ONCE[0], done)
 
 
@@ -156,19 +159,22 @@ def check_after_errors(
     >>> check_after_errors(engine, few, report, Settings(), exact=True)
     'the call behind a bad input (80 times)'
     """
-    done = 0
+    done, deadline = 0, now() + SHARE * settings.seconds
     for name, bad in _bad(problems[0]):
         if not exact and len(bad[0].p) != problems[0].vocabulary:
             continue  # a compiled function would compile again
+        if now() > deadline:
+            break
         once, when = partial(_behind, engine, bad, controlled=exact), f"in the call behind one with {name}"
         if exact:
-            made, differs = _compared(once, engine, problems, settings, COMPARED)
+            made, differs = _compared(once, engine, problems, settings.seed, deadline)
         else:
             made, differs = 0, problems[0]
         if differs is not None:
-            made += _bets(once, engine, differs, when, report, settings, paired=exact)
+            end = now() + DECIDING * settings.seconds if exact else deadline
+            made += _bets(once, engine, differs, when, report, settings, end, paired=exact)
         done += made
-        if report.proved:
+        if report.proved or (exact and differs is not None):
             break
     return _told(ONCE[1], done)
 
@@ -182,22 +188,19 @@ def _told(what: str, times: int) -> str:
 
 
 def _compared(
-    once: Once, engine: NodeEngine, problems: Sequence[Problem], settings: Settings, most: int
+    once: Once, engine: NodeEngine, problems: Sequence[Problem], seed: int, deadline: float
 ) -> tuple[int, Problem | None]:
     """(how many calls were compared with ordinary ones under the same noise, a problem on which one differs)."""
-    deadline = now() + SHARE * settings.seconds
-    for n, (problem, x, seed) in enumerate(_calls(problems, settings.seed)):
-        if n >= most or now() > deadline:
-            return n, None
-        outcome = once(problem, _call(x, seed))
-        if outcome is None:
-            return n, None
-        usual = _usual(engine, problem, x, seed)
+    done = 0
+    for problem, x, noise in itertools.islice(_calls(problems, seed), COMPARED):
+        outcome = once(problem, _call(x, noise)) if now() < deadline else None
+        usual = _usual(engine, problem, x, noise) if outcome is not None else None
         if usual is None:
-            return n, None
+            break
+        done += 1
         if outcome != usual:
-            return n + 1, problem
-    return 0, None
+            return done, problem
+    return done, None
 
 
 def _calls(problems: Sequence[Problem], seed: int) -> Iterator[tuple[Problem, tuple[int, ...], list[int]]]:
@@ -209,15 +212,15 @@ def _calls(problems: Sequence[Problem], seed: int) -> Iterator[tuple[Problem, tu
 
 
 def _bets(
-    once: Once, engine: NodeEngine, problem: Problem, when: str, report: Report, settings: Settings, *, paired: bool
-) -> int:
+    once: Once, engine: NodeEngine, problem: Problem, when: str, report: Report, settings: Settings, deadline: float,
+    *, paired: bool,
+) -> int:  # fmt: skip
     """Bet on the outputs of such calls under fresh noise, which have distribution p if the function is right.
 
     paired: whether each has an ordinary call beside it, under the same noise.
     """
-    most, share = (MOST_DRAWN, DECIDING) if paired else (DRAWN, SHARE)
     bets, line, name = _Bets(problem), math.log(64 / settings.false_alarm), problem.name
-    deadline, ends = now() + share * settings.seconds, time.monotonic() + share * settings.seconds * PATIENCE
+    most, ends = MOST_DRAWN if paired else DRAWN, time.monotonic() + PATIENCE * (deadline - now())
     for n, (_, x, seed) in enumerate(_calls([problem], settings.seed + 1)):
         in_time = n < most and now() < deadline and time.monotonic() < ends
         outcome = once(problem, _call(x, seed)) if in_time else None
@@ -289,7 +292,7 @@ def _behind(
 ) -> Any:
     """The call behind a bad one; None where the bad one was ended by the gate, which leaves any function half-way."""
     if not controlled:
-        first = engine.real(*bad)
+        first = engine.real(*bad, seconds=min(engine.seconds, BAD))
         if isinstance(first, Failure) and first.kind is Kind.HANG:
             return None
         return engine.real(problem, call[0])

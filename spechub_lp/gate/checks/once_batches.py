@@ -25,7 +25,7 @@ from spechub_lp.gate.statistics.sequential import Bet, Claim, odds
 
 ROWS, BATCHES = 256, 12
 """Rows of a batch, and batches of each kind."""
-SHARE = 0.05
+SHARE = 0.03
 """Of the time, for each kind."""
 AFTER = 1 << 16
 """The offset from which batches behind a NaN row go on."""
