@@ -173,7 +173,7 @@ def stream_of_choices() -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("choices", [itertools.cycle([0, 1, 1, 0, 1]), stream_of_choices()], ids=["list", "stream"])
 def test_fixed_choices_between_lossless_rules_pass(choices: Any) -> None:
-    report = check_node(InTurn(choices), "iid", 2, settings=Settings(clock="cpu", distance=0.1, searched=20))
+    report = check_node(InTurn(choices), "iid", 2, settings=Settings(seconds=40, clock="cpu", distance=0.1, searched=4))
     assert report.status == "pass", text(report)
 
 
