@@ -4,7 +4,6 @@ from math import isnan, sqrt
 
 from spechub_lp._util.words import counted
 from spechub_lp.evaluate.tally import Estimate
-from spechub_lp.gate.protocols import ProtocolName
 from spechub_lp.gate.results import ONCE, ONCE_OF_BATCHES, Evidence, Finding, Kind, Level, Report, Row, Status
 from spechub_lp.gate.settings import NARROW
 
@@ -134,6 +133,8 @@ def covered(report: Report) -> list[tuple[str, str, str]]:
     if c.batches:
         rows.append(("batches", ", ".join(c.batches), "other shapes"))
     if c.once:
+        from spechub_lp.gate.protocols import ProtocolName  # needs torch, and the commands must load without
+
         names = ONCE if report.protocol == ProtocolName.NODE else ONCE_OF_BATCHES
         missing = [name for name in names if not any(text.startswith(name) for text in c.once)]
         rows.append(("calls that come once", ", ".join(c.once), ", ".join([*missing, "others"])))
