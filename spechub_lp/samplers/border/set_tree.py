@@ -57,27 +57,26 @@ class SetTree:
 
     def choose(self, x: Sequence[int]) -> list[Any]:
         """Return the probability to choose each draft; x [k] are tokens of the set, or -1 for what is worse."""
-        at = [j for j, y in enumerate(x) if y >= 0]
-        nil = self.b[0] * 0
-        chances = [nil] * len(x)
-        if len({x[j] for j in at}) == 1:
-            chances[at[0]] = nil + 1
-        elif self.pair is not None:
-            first = self.pair.first(x[0], x[1])
-            return [first, 1 - first]
-        elif self.cut is None:
+        tree, nil = self, self.b[0] * 0
+        share, chances = nil + 1, [nil] * len(x)
+        while True:
+            at = [j for j, y in enumerate(x) if y >= 0]
+            if len({x[j] for j in at}) == 1:
+                chances[at[0]] += share
+                return chances
+            if tree.pair is not None:
+                first = tree.pair.first(x[0], x[1])
+                return [have + share * more for have, more in zip(chances, (first, 1 - first), strict=True)]
+            alike, first, better, worse = tree.cut or Cut(nil + 1, np.ones(0, dtype=bool), None, None)
             for j in at:
-                chances[j] = (nil + 1) / len(at)
-        else:
-            alike, first, better, worse = self.cut
-            within = any(first[x[j]] for j in at)
-            place = np.cumsum(first == within) - 1
+                chances[j] += share * alike / len(at)
+            within = better is not None and any(first[x[j]] for j in at)
             below = better if within else worse
-            assert below is not None
-            further = below.choose([int(place[y]) if y >= 0 and first[y] == within else -1 for y in x])
-            for j, chance in enumerate(further):
-                chances[j] = (1 - alike) * chance + (alike / len(at) if j in at else nil)
-        return chances
+            if below is None:
+                return chances
+            place = np.cumsum(first == within) - 1
+            x = [int(place[y]) if y >= 0 and first[y] == within else -1 for y in x]
+            share, tree = share * (1 - alike), below
 
     @cached_property
     def pair(self) -> PairChoice | None:
@@ -105,8 +104,10 @@ class SetTree:
             far = (self.hits.any(A) - even[A].sum()) / way[A].sum()
             b = even + far * way
             over = self.hits.broken(b)
-            over = None if over is None or not way[over].sum() > 0 else over
+            over = None if over is None or over.all() or not way[over].sum() > 0 else over
         assert A is not None
+        if A.all() or not A.any():  # b is that of all alike but for rounding
+            return None
         return self._parts(1 - 1 / max(far, far * 0 + 1), A, b)  # below 1 by rounding alone
 
     def _parts(self, alike: Any, A: BoolArray, b: NumpyArray) -> Cut:
