@@ -70,8 +70,8 @@ def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: 
     Left out are Tempered drafts with a power that is no whole number: libraries round powers each in their own way.
 
     Tensors may have the noise of the kernels in u, three uniforms (or two) behind those of the drafts, and then
-    `kernels.node.verify` verifies, on the device; only the check of p, q and u waits for it. For a rule without a kernel
-    of its own that is the same verdict, and the same token wherever u is not within rounding of an edge. Border's
+    `kernels.node.verify` verifies, on the device; only the check of p, q and u waits for it. A rule without a kernel of
+    its own has the same verdict there, and the same token wherever u is not within rounding of an edge. Border's
     kernels draw the level over which the exact verdict averages: drafts and tokens have the same distribution, but one
     u gives other tokens; and more than 1,024 tokens are put into classes of p/q, which costs about .001 of the
     acceptance at most.
