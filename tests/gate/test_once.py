@@ -142,7 +142,9 @@ def test_a_wrong_call_behind_an_error_fails(exact: bool) -> None:
     assert "in the call behind one with a target of NaN" in report.findings[0].message
 
 
-@pytest.mark.parametrize("verify", [FirstLooksUp(), MakesItsGenerator(), loops_on_nan], ids=repr)
+@pytest.mark.parametrize(
+    "verify", [FirstLooksUp(), MakesItsGenerator(), loops_on_nan], ids=["looks up", "makes", "loops"]
+)
 def test_a_right_call_behind_an_error_passes(verify: Any) -> None:
     assert behind(verify, settings=BRIEF).exit_code == 0
 
