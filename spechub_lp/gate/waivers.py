@@ -9,8 +9,10 @@ from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.results import ABOUT_THE_OUTPUT, Finding, Kind, Level, Report
 from spechub_lp.gate.settings import Waiver
 
-WRITTEN = re.compile(r"(?P<kind>[\w -]+?)(?: on '(?P<problem>[^']*)')?(?: <= (?P<at_most>\S+))?: (?P<reason>.*\S.*)")
-FORM = "write KIND [on 'PROBLEM'] [<= SIZE]: REASON, such as bias <= 1e-6: float32, known since v2"
+WRITTEN = re.compile(
+    r"(?P<kind>[\w -]+?)(?: on (?P<quote>'?)(?P<problem>[^']+?)(?P=quote))?(?: <= (?P<at_most>\S+))?: (?P<reason>.*\S.*)"
+)
+FORM = "write KIND [on PROBLEM] [<= SIZE]: REASON, such as bias <= 1e-6: float32, known since v2"
 LARGEST = 0.01
 """No larger defect of the output is a small one."""
 
@@ -21,7 +23,7 @@ def read(text: str) -> Waiver:
     Parameters
     ----------
     text
-        "KIND [on 'PROBLEM'] [<= SIZE]: REASON", with the words that findings have.
+        "KIND [on PROBLEM] [<= SIZE]: REASON", with the words that findings have; the problem in quotes or without.
 
     Returns
     -------

@@ -73,6 +73,8 @@ def test_a_finding_without_a_size_is_covered_by_no_limit() -> None:
     crash = Finding(Level.BOUNDARY, Kind.CRASH, "died", problem="ties")
     assert covers(read("crash: known"), crash)
     assert covers(read("crash on 'ties': known"), crash)
+    assert covers(read("crash on ties: known"), crash)
+    assert not covers(read("crash on others: known"), crash)
     assert not covers(read("crash <= 1: known"), crash)
 
 
