@@ -10,7 +10,8 @@ from spechub_lp.gate.results import ABOUT_THE_OUTPUT, Finding, Kind, Level, Repo
 from spechub_lp.gate.settings import Waiver
 
 WRITTEN = re.compile(
-    r"(?P<kind>[\w -]+?)(?: on (?P<quote>'?)(?P<problem>[^']+?)(?P=quote))?(?: <= (?P<at_most>\S+))?: (?P<reason>.*\S.*)"
+    r"(?P<kind>[\w -]+?)(?: on (?P<quote>'?)(?P<problem>[^']+?)(?P=quote))?"
+    r"(?: <= (?P<at_most>\S+))?: (?P<reason>.*\S.*)"
 )
 FORM = "write KIND [on PROBLEM] [<= SIZE]: REASON, such as bias <= 1e-6: float32, known since v2"
 LARGEST = 0.01

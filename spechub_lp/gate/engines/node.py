@@ -370,7 +370,7 @@ def read(result: Any, problem: Problem, drafts: Sequence[int]) -> Outcome:
         return Failure(Kind.SHAPE, f"it returned {_show(result)}, not (token, slot)")
     token, slot = _whole(token), _whole(slot)
     if token is None or slot is None:
-        return Failure(Kind.SHAPE, f"it returned {_show(result)}; token and slot must be whole numbers (slot -1: no draft)")
+        return Failure(Kind.SHAPE, f"it returned {_show(result)}; token and slot must be whole numbers (slot -1: none)")
     if not 0 <= token < problem.vocabulary:
         return Failure(Kind.ILLEGAL_TOKEN, f"token {token} is outside the vocabulary of {problem.vocabulary}")
     if not -1 <= slot < len(drafts):
