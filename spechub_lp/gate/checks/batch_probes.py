@@ -143,20 +143,47 @@ def call(tried: TreeEngine, batch: TreeBatch, rng: np.random.Generator, noise: A
     >>> call(TreeEngine(Falls(), 1), sure_batch(5, (1,), "iid"), np.random.default_rng(0)).kind
     <Kind.CRASH: 'crash'>
     """
-    tried.rows += len(batch.token)
+
+    def made() -> Any:
+        if tried.protocol is ProtocolName.UNIFORM:
+            given = noise or {s.name: real_noise(s, len(batch.token), rng) for s in tried.noise(batch)}
+            return tried.call(batch, given)
+        if tried.protocol is ProtocolName.SEEDED:
+            return tried.call(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
+        return tried.call(batch)
+
+    return answers(tried, len(batch.token), made)
+
+
+def answers(tried: TreeEngine, rows: int, made: Callable[[], Any]) -> Any:
+    """Read the tokens that an engine puts out.
+
+    Parameters
+    ----------
+    tried
+        The engine.
+    rows
+        B, the rows of the batch.
+    made
+        Makes the call.
+
+    Returns
+    -------
+    Any
+        B tuples of tokens, or a Failure.
+
+    Examples
+    --------
+    >>> answers(TreeEngine(lambda batch: None, 1), 1, lambda: 1 / 0).kind
+    <Kind.CRASH: 'crash'>
+    """
+    tried.rows += rows
     try:
         with time_limit(20 * tried.seconds):
-            if tried.protocol is ProtocolName.UNIFORM:
-                if noise is None:
-                    noise = {s.name: real_noise(s, len(batch.token), rng) for s in tried.noise(batch)}
-                emitted = tried.call(batch, noise)
-            elif tried.protocol is ProtocolName.SEEDED:
-                emitted = tried.call(batch, seed=int(rng.integers(2**20)), offset=int(rng.integers(2**20)))
-            else:
-                emitted = tried.call(batch)
+            emitted = made()
         tokens, n = returned(emitted.tokens).tolist(), returned(emitted.n).tolist()
-        if len(tokens) != len(batch.token) or len(n) != len(tokens):
-            return Failure(Kind.SHAPE, f"{len(tokens)} rows of tokens and {len(n)} counts for {len(batch.token)} rows")
+        if len(tokens) != rows or len(n) != len(tokens):
+            return Failure(Kind.SHAPE, f"{len(tokens)} rows of tokens and {len(n)} counts for {rows} rows")
         return [tuple(row[:count]) for row, count in zip(tokens, n, strict=True)]
     except Hang:
         return Failure(Kind.HANG, f"no answer within {20 * tried.seconds:g} seconds")

@@ -20,6 +20,7 @@ from spechub_lp.gate.checks.covered import note_coverage
 from spechub_lp.gate.checks.measured import JointDistribution
 from spechub_lp.gate.checks.node_exact import MOST_UNEXPLAINED, not_controlled
 from spechub_lp.gate.checks.once_batches import check_after_nan, check_first_batch, first_batch
+from spechub_lp.gate.checks.overlaps import check_overlaps
 from spechub_lp.gate.checks.policy import (
     MOST_CALLS,
     NEVER,
@@ -151,6 +152,8 @@ def _checked(
         if not cases and rows is None and not report.proved and {Level.DRAWS, Level.STREAM} & set(settings.levels):
             left = max(start + part.seconds, now() + (1 - DRAWS_SHARE) * part.seconds)
             covered = check_batches(tried, policy, k, report, settings, left)
+            if not report.proved and (calls := check_overlaps(tried, policy, k, report, settings)):
+                covered.append((f"streams of noise ({calls} calls compared)", 0))
         if fresh and small and report.exact and not report.proved:
             once.append(check_first_batch(fresh, small, report, settings))
         if rows is not None:
