@@ -39,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: give its parameters ids")
 
 
+@pytest.fixture
+def brief_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure is confirmed by a thousand random calls, not by sixteen thousand; for tests of something else."""
+    monkeypatch.setattr("spechub_lp.gate.checks.policy.MOST_RANDOM", 1024)
+
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -30,6 +30,23 @@ def now() -> float:
     return _current.get()()
 
 
+def wall() -> float:
+    """Read wall time, whatever clock was chosen: other processes work without using CPU time of this one.
+
+    Returns
+    -------
+    float
+        Seconds from an arbitrary start.
+
+    Examples
+    --------
+    >>> with chosen("cpu"):
+    ...     wall() <= CLOCKS["wall"]()
+    True
+    """
+    return time.monotonic()
+
+
 @contextmanager
 def chosen(clock: str | Callable[[], float]) -> Iterator[None]:
     """Read budgets from this clock within the block.

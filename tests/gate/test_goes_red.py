@@ -25,6 +25,7 @@ def some_slow(row: tuple[Any, ...]) -> ParameterSet:
     return pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0].startswith(SLOW) else [])
 
 
+@pytest.mark.usefixtures("brief_second_look")
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
 def test_rejects(mutant: Mutant) -> None:
@@ -44,6 +45,7 @@ def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
     assert report.smallest_caught <= 0.05
 
 
+@pytest.mark.usefixtures("brief_second_look")
 @pytest.mark.parametrize(("what", "engine", "drafts", "level", "kind", "says"), [some_slow(m) for m in CHAIN_MUTANTS])
 def test_rejects_on_a_chain(what: str, engine: Any, drafts: str, level: int, kind: str, says: str) -> None:
     report = check_tree(engine, drafts, 1, name=what, settings=CPU)

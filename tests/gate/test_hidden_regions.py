@@ -87,7 +87,7 @@ def test_a_constant_ratio_below_1_is_not_blamed_on_the_q_of_the_drafts() -> None
 
 def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spechub_lp.gate.search.thresholds.Explorer.confirm", lambda *args, **kwargs: None)
-    report = check_node(naive, "iid", 1, cases=CASES, settings=LEVEL_1)
+    report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
     assert "give it more time" in report.inconclusive[0]
 

@@ -85,6 +85,7 @@ def test_a_target_that_is_the_draft_distribution_has_one_near_it_too() -> None:
         assert len(crossed(order)) == 5
 
 
+@pytest.mark.usefixtures("brief_second_look")
 @pytest.mark.parametrize(("key", "places"), [("p", 20), ("q", 20), ("pq", 2), ("pq", 3)])
 def test_a_cache_whose_key_says_too_little_fails_exactly(key: str, places: int) -> None:
     report = remembered(Cached(key, places))
@@ -131,6 +132,7 @@ class HalfOfTheNoise:
         return int(torch.searchsorted(left_over(p, q).cumsum(0), self.left.pop())), -1
 
 
+@pytest.mark.usefixtures("brief_second_look")
 def test_a_small_bias_by_the_output_before_is_exact() -> None:
     report = remembered(Tired(), exact=False)
     assert report.exit_code == 1, report.findings

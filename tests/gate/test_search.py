@@ -99,6 +99,7 @@ def test_a_right_function_passes_and_the_report_says_what_was_covered() -> None:
     assert "V = 1" in {row[0]: row[1] for row in covered(report)}["sizes"]
 
 
+@pytest.mark.usefixtures("brief_second_look")
 @pytest.mark.parametrize("engine", [wide, little_left])
 def test_the_first_failure_is_found_shrunk_and_saved(engine: Verify) -> None:
     report = once(engine)
@@ -325,6 +326,7 @@ def test_a_run_without_a_pass_claims_no_distance_and_says_what_it_did_not_reach(
         assert not any("distances above" in yes for yes, _ in rows.values())
 
 
+@pytest.mark.usefixtures("brief_second_look")
 def test_a_narrow_cell_between_two_numbers_of_the_code_is_aimed_at() -> None:
     def cell(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
         u = float(torch.rand((), dtype=torch.float64))

@@ -40,6 +40,7 @@ def gated(*texts: str) -> Report:
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("brief_second_look")
 def test_a_small_bias_passes_with_its_reason_and_only_up_to_its_size() -> None:
     assert gated().status == "biased"
     report = gated("bias on 'pair' <= 1e-3: rounding")

@@ -8,7 +8,6 @@ rules), so bets on its outputs under fresh noise decide.
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from spechub_lp.gate.checks.node_exact import node_case
-from spechub_lp.gate.clock import now
+from spechub_lp.gate.clock import now, wall
 from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, Verify
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
@@ -220,9 +219,9 @@ def _bets(
     paired: whether each has an ordinary call beside it, under the same noise.
     """
     bets, line, name = _Bets(problem), math.log(64 / settings.false_alarm), problem.name
-    most, ends = MOST_DRAWN if paired else DRAWN, time.monotonic() + PATIENCE * (deadline - now())
+    most, ends = MOST_DRAWN if paired else DRAWN, wall() + PATIENCE * (deadline - now())
     for n, (_, x, seed) in enumerate(_calls([problem], settings.seed + 1)):
-        in_time = n < most and now() < deadline and time.monotonic() < ends
+        in_time = n < most and now() < deadline and wall() < ends
         outcome = once(problem, _call(x, seed)) if in_time else None
         usual = _usual(engine, problem, x, seed) if outcome is not None and paired else None
         if outcome is None or (paired and usual is None):
