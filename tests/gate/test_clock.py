@@ -14,6 +14,7 @@ from spechub_lp.errors import UnknownName
 from spechub_lp.gate import Settings, check_node, problems
 from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.clock import CLOCKS, chosen, now
+from spechub_lp.gate.engines import node
 from spechub_lp.gate.engines.node import Hang, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.protocols import Emitted, TreeBatch
@@ -55,6 +56,15 @@ def test_a_call_that_hardly_had_the_cpu_is_no_hang_yet() -> None:
         time.sleep(1.2)
     with pytest.raises(Hang), time_limit(0.1):
         time.sleep(60)
+    with pytest.raises(Hang), time_limit(0.1):
+        forever()
+
+
+def test_time_in_which_others_have_the_cpu_is_no_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that is: it was far beyond the patience where a run had the lowest priority on a busy machine."""
+    monkeypatch.setattr(node, "waited_for_a_cpu", time.monotonic)
+    with time_limit(0.1):
+        time.sleep(1)
     with pytest.raises(Hang), time_limit(0.1):
         forever()
 
