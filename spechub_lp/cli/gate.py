@@ -39,7 +39,9 @@ def gate(
         list[str] | None,
         typer.Option(metavar="POLICY:K", help="More drafts that it is for, such as top_k:3; again for more."),
     ] = None,
-    budget: Annotated[str, typer.Option(help="Seconds (40, 40s) or calls on real noise (100000draws).")] = "60s",
+    budget: Annotated[
+        str, typer.Option(envvar="SPECHUB_BUDGET", help="Seconds (40, 40s) or calls on real noise (100000draws).")
+    ] = "60s",
     clock: Annotated[
         str,
         typer.Option(

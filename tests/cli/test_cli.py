@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 from typing import Any
 
@@ -348,8 +349,11 @@ def test_ctrl_c_is_one_line_and_130(command: list[str]) -> None:
 def test_ctrl_c_ends_the_workers_too() -> None:
     terminal = OnTerminal("audit", "--jobs", 2)
     terminal.until("exact distributions")
-    children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text().split()
-    assert len(children) >= 2
+    children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children")
+    stop = time.monotonic() + 60
+    while len(children.read_text().split()) < 2:
+        assert time.monotonic() < stop
+        time.sleep(0.1)
     os.killpg(terminal.process.pid, 2)
     code, shown = terminal.finish()
     assert code == 130
