@@ -28,7 +28,7 @@ from spechub_lp.gate.serialize import case_document, read_case, read_report
 from spechub_lp.gate.settings import Settings
 from spechub_lp.report import schemas
 
-FEW, MANY = 60, 1500
+FEW, MANY = 60, 600
 PLAN = Plan(("rrs",), draws=2, verdict_every=1, exact_every=0)
 
 

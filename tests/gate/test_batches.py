@@ -298,7 +298,7 @@ def test_a_longer_chain_than_the_engine_names_gives_advice_and_no_verdict() -> N
         def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
             return super().row(p, q, x, [*uniforms[:2], *(0.0 for _ in uniforms[2:])], last)
 
-    report = check_tree(ThirdIsAccepted(), "iid", 1, settings=Settings(searched=0, clock="cpu"))
+    report = check_tree(ThirdIsAccepted(), "iid", 1, settings=Settings(seconds=20, searched=0, clock="cpu"))
     assert report.status == "pass"
     named = ThirdIsAccepted()
     named.branchings = [(1,), (1, 1, 1)]
