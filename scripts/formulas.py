@@ -181,10 +181,12 @@ ET.register_namespace("", SPACE[1:-1])
 
 
 def mathml(formula: str, display: str = "inline") -> str:
-    """A formula as MathML that fonts of all kinds can draw.
+    """A formula as MathML that fonts of all kinds can draw."""
+    return ET.tostring(_element(formula, display), encoding="unicode")
 
-    A prime or a star is raised in its font already, so it stands beside its letter: raised twice it is lost.
-    """
+
+def _element(formula: str, display: str) -> ET.Element:
+    """A prime or a star is raised in its font already, so it stands beside its letter: raised twice it is lost."""
     root = ET.fromstring(convert(formula, display=display))
     for element in root.iter():
         element.text = AT_HAND.get(element.text or "", element.text)
@@ -200,12 +202,12 @@ def mathml(formula: str, display: str = "inline") -> str:
             element.tag = f"{SPACE}msub" if below else f"{SPACE}mrow"
     for row in root.iter(f"{SPACE}mrow"):
         _space_around_names(list(row))
-    return ET.tostring(root, encoding="unicode")
+    return root
 
 
 def pieces(formula: str) -> list[str]:
     """A formula in a line of text as MathML; a long one in parts, between which a line may break, as TeX breaks it."""
-    root = ET.fromstring(mathml(formula))
+    root = _element(formula, "inline")
     parts = _broken(list(root[0]))
     if len(parts) == 1:
         return [ET.tostring(root, encoding="unicode")]

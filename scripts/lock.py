@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterable
 from itertools import product
@@ -195,12 +194,11 @@ def try_newest(seconds: float | None) -> tuple[str, bool]:
 def stopped_after(seconds: float | None, command: list[str]) -> str:
     """What the command printed; after so many seconds it is interrupted, as from the keyboard."""
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, process.send_signal, [signal.SIGINT])
-        timer.daemon = True
-        timer.start()
-        output, _ = process.communicate()
-        timer.cancel()
-    return output
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            return process.communicate()[0]
 
 
 def torch_left_out(lock: str) -> str:

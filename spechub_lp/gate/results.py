@@ -155,7 +155,9 @@ class Row:
         return vars(self) | {name: None if isnan(vars(self)[name]) else vars(self)[name] for name in MAY_BE_NAN}
 
 
-ONCE = ("the first 4 calls", "the call behind a bad input")
+FIRST = 4
+"""Calls of a process that are looked at as its first."""
+ONCE = (f"the first {FIRST} calls", "the call behind a bad input")
 ONCE_OF_BATCHES = ("the first batch", "the batch behind a NaN row")
 """Calls that come once in a process, as `Coverage.once` names them: of functions, and of engines of batches."""
 

@@ -1,8 +1,6 @@
 """Weighted choice: a rule for drafts of different drafters, optimal in most cases and near it in the others."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from array_api_compat import array_namespace
@@ -11,14 +9,14 @@ from spechub_lp._array.ops import total
 from spechub_lp.drafts import IID, DraftPolicy, Product
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers import weights
-from spechub_lp.samplers.base import Sampler, Verdict
-from spechub_lp.samplers.border.preparation import choose_then_verify, take
+from spechub_lp.samplers.border.preparation import take
+from spechub_lp.samplers.choose_then_verify import ChooseThenVerify
 from spechub_lp.samplers.weights import Weights
 from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class WeightedChoice(Sampler):
+class WeightedChoice(ChooseThenVerify):
     """Choose one draft by weights of the tokens, then verify it alone; for any number of different drafters.
 
     With Q(H) = prod_j q_j(H), no rule accepts more than 1 + p(H) - Q(H), for any set H of tokens.
@@ -116,17 +114,3 @@ class WeightedChoice(Sampler):
         weight = xp.where(before | ~xp.any(before, axis=1)[:, None], weight, weight * 0)
         found: Array = weight / total(weight)
         return found
-
-    def judge(self, prepared: Weights, x: Array) -> Verdict:
-        """Return the verdict on x [B, k] from what was prepared."""
-        return choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)  # steps 3 to 5
-
-    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
-        return self.judge(self.prepare(p, q), x)
-
-    def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
-        return partial(self.judge, self.prepare(p, q))
-
-    def closed_form(self, p: Array, q: Array) -> Array:
-        """sum min(p, b)."""
-        return self.prepare(p, q).acceptance

@@ -49,7 +49,7 @@ def ways(site: Any, block: int | None) -> list[tuple[tuple[Any, ...], Any]]:
         mixture = site.mixture if block is None else _one_block(site, block)
         found = site.rule._among(site.tree, site.known.place, mixture).children
         return [((site._to(place),), chance) for place, chance in found]
-    favour, (_, chances) = favours(site, block), _in_any_order(site, block, drawn)
+    favour, (_, chances) = favours(site, block), _in_any_order(site, _one_block(site, block), drawn)
     order = sorted((j for j in range(len(drawn)) if chances[j] > 0), key=lambda j: chances[j], reverse=True)
     places = [site._to((site.ranked[j][1],), *favour[drawn[j]]) for j in order]
     layers = _layers([chances[j] for j in order])
@@ -82,10 +82,10 @@ def favours(site: Any, block: int) -> dict[int, list[Any]]:
     [0.0, 1.0]
     """
     n, k, nil = len(site.q), len(site.children), site.q[0] * 0
-    chosen, luckiest = [nil] * n, [[nil] * (k - 1) for _ in range(n)]
+    chosen, luckiest, mixture = [nil] * n, [[nil] * (k - 1) for _ in range(n)], _one_block(site, block)
     for tokens in combinations(range(n), k):
         if site.merged.first[block] <= tokens[0] < site.merged.end[block]:
-            drawn, chances = _in_any_order(site, block, tokens)
+            drawn, chances = _in_any_order(site, mixture, tokens)
             order = sorted(range(k), key=lambda j: chances[j], reverse=True)
             for m, layer in _layers([chances[j] for j in order]):
                 for j in order[:m]:
@@ -95,15 +95,15 @@ def favours(site: Any, block: int) -> dict[int, list[Any]]:
     return {y: [often / chosen[y] for often in luckiest[y]] for y in range(n) if chosen[y] > 0}
 
 
-def _in_any_order(site: Any, block: int, tokens: Sequence[int]) -> tuple[Any, list[Any]]:
+def _in_any_order(site: Any, mixture: Mixture, tokens: Sequence[int]) -> tuple[Any, list[Any]]:
     """The probability that different tokens, by rank, are drafted, and with which each is chosen, whatever their order.
 
     Border looks at the order in which drafts were drawn: of three in a block it may take the first.
     """
     orders = [*permutations(range(len(tokens)))]
-    by_rank = np.argsort(np.asarray(site.mixture.rank)[0])
+    by_rank = np.argsort(np.asarray(mixture.rank)[0])
     x = by_rank[np.asarray([[tokens[j] for j in order] for order in orders])]
-    table = site.rule._rule(len(tokens)).choose(_one_block(site, block), x)
+    table = site.rule._rule(len(tokens)).choose(mixture, x)
     drawn, chances = site.q[0] * 0, [site.q[0] * 0] * len(tokens)
     for order, row in zip(orders, table, strict=True):
         so = _drawn(site, [tokens[j] for j in order])

@@ -21,7 +21,7 @@ from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine, Verify
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.problems.node import Problem
-from spechub_lp.gate.results import ONCE, Finding, Kind, Level, Report
+from spechub_lp.gate.results import FIRST, ONCE, Finding, Kind, Level, Report
 from spechub_lp.gate.search.thresholds import Call
 from spechub_lp.gate.settings import Settings
 from spechub_lp.gate.statistics.sequential import AboveBet, Bet, Claim, odds
@@ -39,8 +39,6 @@ PATIENCE = 3
 
 BAD = 0.5
 """Seconds that a call on a bad input may take; loops that never end are advised of elsewhere."""
-FIRST = 4
-"""Calls of a process that are looked at."""
 
 Once = Callable[[Problem, Call], Any]
 """Makes one call: its outcome; None where it cannot be made."""
@@ -116,8 +114,8 @@ def check_first_calls(
             once = partial(_after, fresh, [(problem, _call(x, seed)) for problem, x, seed in some[:at]])
             when = f"in call {at + 1} of a process"
             end = now() + DECIDING * settings.seconds
-            return _told(ONCE[0], done + _bets(once, engine, some[at][0], when, report, settings, end, paired=True))
-    return _told(ONCE[0], done)
+            return told(ONCE[0], done + _bets(once, engine, some[at][0], when, report, settings, end, paired=True))
+    return told(ONCE[0], done)
 
 
 def _after(fresh: Fresh, before: list[Any], problem: Problem, call: Call) -> Any:
@@ -175,14 +173,33 @@ def check_after_errors(
         done += made
         if report.proved or (exact and differs is not None):
             break
-    return _told(ONCE[1], done)
+    return told(ONCE[1], done)
 
 
 def _call(x: tuple[int, ...], seed: list[int]) -> Call:
     return x, (), np.random.default_rng(seed)
 
 
-def _told(what: str, times: int) -> str:
+def told(what: str, times: int) -> str:
+    """Say how often calls that come once were tried.
+
+    Parameters
+    ----------
+    what
+        The calls in words.
+    times
+        How often.
+
+    Returns
+    -------
+    str
+        "" for never.
+
+    Examples
+    --------
+    >>> told("the first batch", 12)
+    'the first batch (12 times)'
+    """
     return f"{what} ({times} times)" if times else ""
 
 

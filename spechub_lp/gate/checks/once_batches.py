@@ -13,6 +13,7 @@ import torch
 
 from spechub_lp.gate.checks.batch_probes import call
 from spechub_lp.gate.checks.known_batches import sure_batch
+from spechub_lp.gate.checks.once import told
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.fresh import Fresh
 from spechub_lp.gate.engines.node import Failure
@@ -150,4 +151,4 @@ def _bets(problem: TreeProblem, batches: Iterable[Batch | None], what: str, repo
             break
         if now() > deadline:
             break
-    return f"{what} ({done} times)" if done else ""
+    return told(what, done)

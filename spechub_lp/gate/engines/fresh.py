@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -151,20 +151,17 @@ def _send(place: int, message: bytes) -> None:
 
 def _receive(place: int, deadline: float | None = None) -> bytes | None:
     """One message; None at its deadline, or where nobody is left to send one."""
-    got: list[bytes] = []
-    for size in _sizes(got):
+    length = _exactly(place, WHOLE, deadline)
+    return None if length is None else _exactly(place, int.from_bytes(length, "little"), deadline)
+
+
+def _exactly(place: int, size: int, deadline: float | None) -> bytes | None:
+    got = b""
+    while len(got) < size:
         if deadline is not None and not select.select([place], [], [], max(0.0, deadline - time.monotonic()))[0]:
             return None
-        part = os.read(place, size)
+        part = os.read(place, size - len(got))
         if not part:
             return None
-        got.append(part)
-    return b"".join(got)[WHOLE:]
-
-
-def _sizes(got: Sequence[bytes]) -> Any:
-    """How many bytes are missing from a message, as long as some are."""
-    while (have := sum(map(len, got))) < (
-        whole := WHOLE + (int.from_bytes(b"".join(got)[:WHOLE], "little") if have >= WHOLE else 0)
-    ):
-        yield whole - have
+        got += part
+    return got

@@ -1,20 +1,18 @@
 """Border: an optimal rule for independent drafts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from spechub_lp.drafts import IID, DraftPolicy
 from spechub_lp.drafts.base import drafter
-from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.preparation import Mixture
+from spechub_lp.samplers.choose_then_verify import ChooseThenVerify
 from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class Border(Sampler):
+class Border(ChooseThenVerify):
     """Choose one draft, then verify it alone; the optimum for drafts made with replacement, any k, O(V log V).
 
         max  sum_y min(p(y), b(y))   s.t.   b(A) <= 1 - (1 - q(A))^k for every set A of tokens,   b(V) = 1
@@ -81,24 +79,8 @@ class Border(Sampler):
 
     def prepare(self, p: Array, q: Array) -> Mixture:
         """Return all that the verdicts need of p and q [B, V], before there are drafts."""
-        return preparation.prepare(self.race, p, drafter(q, 0), self.k)
+        return preparation.prepare(self.race, p, drafter(q, 0), self.k)  # step 1
 
     def choose(self, prepared: Mixture, x: Array) -> Array:
         """Return the probability [B, k] to choose each draft of x [B, k]; a row sums to 1. O(k log k) a tuple."""
-        return preparation.earliest(*preparation.by_block(prepared, x))
-
-    def judge(self, prepared: Mixture, x: Array) -> Verdict:
-        """Return the verdict on x [B, k] from what was prepared."""
-        return preparation.choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)  # 2 to 4
-
-    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
-        return self.judge(self.prepare(p, q), x)  # step 1
-
-    def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
-        if type(self).verify is not Border.verify:  # a subclass has a rule of its own
-            return super().verifier(p, q)
-        return partial(self.judge, self.prepare(p, q))
-
-    def closed_form(self, p: Array, q: Array) -> Array:
-        """sum min(p, b)."""
-        return self.prepare(p, q).acceptance
+        return preparation.earliest(*preparation.by_block(prepared, x))  # step 2

@@ -1,21 +1,18 @@
 """Border for different drafters: optimal and exact for any number of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from spechub_lp.drafts import IID, DraftPolicy, Product
 from spechub_lp.drafts.base import drafter
-from spechub_lp.samplers.base import Sampler, Verdict
 from spechub_lp.samplers.border import set_tree
-from spechub_lp.samplers.border.preparation import choose_then_verify
 from spechub_lp.samplers.border.set_tree import Chosen
+from spechub_lp.samplers.choose_then_verify import ChooseThenVerify
 from spechub_lp.typing import Array
 
 
 @dataclass(frozen=True)
-class BorderProduct(Sampler):
+class BorderProduct(ChooseThenVerify):
     """Choose one draft, then verify it alone; the optimum for drafts of different drafters, exactly, for any number.
 
         max  sum_y min(p(y), b(y))   s.t.   b(A) <= f(A) for every set A of tokens,   b(V) = 1
@@ -60,17 +57,3 @@ class BorderProduct(Sampler):
     def choose(self, prepared: Chosen, x: Array) -> Array:
         """Return the probability [B, k] to choose each draft of x [B, k]; a row sums to 1."""
         return prepared.choose(x)  # steps 2 and 3
-
-    def judge(self, prepared: Chosen, x: Array) -> Verdict:
-        """Return the verdict on x [B, k] from what was prepared."""
-        return choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)  # steps 4 and 5
-
-    def verify(self, p: Array, q: Array, x: Array) -> Verdict:
-        return self.judge(self.prepare(p, q), x)
-
-    def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
-        return partial(self.judge, self.prepare(p, q))
-
-    def closed_form(self, p: Array, q: Array) -> Array:
-        """sum min(p, b)."""
-        return self.prepare(p, q).acceptance
