@@ -55,7 +55,7 @@ validate: $(READY)
 
 engines: .venv-engines/.ready
 	.venv-engines/bin/python -m pytest -q -n 2 -p no:cacheprovider $(ENGINE_TESTS)
-	for script in validation/upstream/reproduce_*.py; do .venv-engines/bin/python -W ignore $$script || exit 1; done
+	printf '%s\n' validation/upstream/reproduce_*.py | xargs -n 1 -P 2 .venv-engines/bin/python -W ignore
 	.venv-engines/bin/python validation/engines.py $(if $(WRITE),--write)
 
 # The engines' wheels without what they require, then what the gate requires, at the releases of the lock.
