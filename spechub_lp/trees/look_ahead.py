@@ -20,19 +20,19 @@ from spechub_lp.trees.path import BorderPath
 class LookAhead(BorderPath):
     """Border on a path, with a look at the children's children where Border leaves it open which child to choose.
 
-    As `BorderPath`, but where different drafts are in the best block that was hit, each with children of its own:
+    As `BorderPath`, but where Border may choose one of several different drafts, each with children of its own:
 
-    1. Border chooses the drafts of the block with probabilities c_1 >= c_2 >= ... With probability m (c_m - c_(m+1))
+    1. Border chooses the drafts with probabilities c_1 >= c_2 >= ... With probability m (c_m - c_(m+1))
        take the luckiest of the first m, for m = 1, 2, ... This leaves all of these probabilities as they are.
     2. The luck of a draft: the best block that its own children hit, of the mixture made for it, stands for an
        interval of the distribution of the best draft; the luck is uniform there.
-    3. Given the token and the block, let a_m be the probability that the token was chosen as the luckiest of m. Its
+    3. Given the token and what is remembered, let a_m be the probability that it was chosen as the luckiest of m. Its
        luck then has the density 1 + sum over m of a_m (m (1 - luck)^(m - 1) - 1). So the distribution F of its best
        child, cumulated, becomes F + sum a_m (1 - (1 - F)^m - F), with which its own mixture and its b are made.
 
-    With two children a_2 has a closed form. With more all sets of drafts are summed, so it is looked below only where
-    at most 4,096 tuples can be drawn (`several.MOST_TUPLES`). Elsewhere, without grandchildren, and among drafts of
-    which two are equal the choice is that of `BorderPath`.
+    With two children a_2 is a mean over the other draft, in closed form. With more all drafts are remembered, and the
+    a_m are those of these drafts. Without grandchildren, and among drafts of which two are equal, the choice is that of
+    `BorderPath`.
 
     References
     ----------
@@ -77,7 +77,7 @@ class LookAhead(BorderPath):
     def draw(self, tree: Drafted, u: Sequence[float]) -> tuple[int, int]:
         """(last node of the accepted path, token behind it), from one uniform a level of the tree and two more.
 
-        Worked on are the nodes of the chosen path, and the sibling of each that its luck is compared with.
+        Worked on are the nodes of the chosen path, and the siblings of each that its luck is compared with.
         """
         one, sites = tree.p[0][0] * 0 + 1, Sites(self, tree)
         known, walked = Known((0,), one, ()), []

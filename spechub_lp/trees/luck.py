@@ -137,8 +137,13 @@ class Site:
     @cached_property
     def ranked(self) -> list[tuple[int, int]]:
         """(rank of its token, child), the best child first."""
+        return sorted(zip(self.ranks, self.children, strict=True))
+
+    @cached_property
+    def ranks(self) -> list[int]:
+        """The rank of each child's token."""
         ranks = as_numpy(self.mixture.rank)[0]
-        return sorted((int(ranks[int(self.tree.tokens[child])]), child) for child in self.children)
+        return [int(ranks[int(self.tree.tokens[child])]) for child in self.children]
 
     @cached_property
     def q(self) -> Array:
@@ -166,8 +171,7 @@ class Site:
 
     def starts(self, block: int | None) -> list[tuple[int | None, Any]]:
         """The best block that was hit and its share of the levels: one where it is known, none where none is asked."""
-        many = self.looks and len(self.children) > 2
-        if block is not None or not (self.known.favour or many):
+        if block is not None or not self.known.favour:
             return [(block, self.q[0] * 0 + 1)]
         return [*self.blocks()]
 
@@ -239,9 +243,9 @@ class Site:
 
     @cached_property
     def looks(self) -> bool:
-        """Whether luck may decide here: two children or more, which have children, and few enough sets of drafts."""
-        below, k = self.tree.branching[self.known.place[0]], len(self.children)
-        return below is not None and len(below) > 1 and k > 1 and (k == 2 or len(self.q) ** k <= several.MOST_TUPLES)
+        """Whether luck may decide here: two children or more, which have children."""
+        below = self.tree.branching[self.known.place[0]]
+        return below is not None and len(below) > 1 and len(self.children) > 1
 
     def _shares(self, block: int | None, rank: int, others: Array) -> Array:
         """Probability that the token of a rank is chosen of two drafts, for each rank of the other.

@@ -2,32 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise, permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 
+from spechub_lp._array.convert import as_numpy
 from spechub_lp.drafts import IID
 from spechub_lp.samplers.border.merge_tree import MergeTree
 from spechub_lp.samplers.border.preparation import Mixture, RangeMaximum
 from spechub_lp.typing import Array
 
-MOST_TUPLES = 4096
-"""Where more tuples of three or more drafts can be drawn at a node, it is not looked below: all of them are summed."""
+REORDERED = 4
+"""Of the drafts of a node so many, the first drawn, are looked at in every order; those behind them as drawn."""
+FAINTEST = 1e-90
+"""What is left of q in floats is at least this, so that products over a few drafts do not overflow."""
 
 
 def ways(site: Any, block: int | None) -> list[tuple[tuple[Any, ...], Any]]:
     """Say where the walk can go on from a node with three children or more, given the best block that was hit.
 
-    Border chooses the places of the block with probabilities c_1 >= c_2 >= ... Of the first m of them the luckiest is
-    taken with probability m (c_m - c_(m+1)), for each m: all are chosen as often as before.
+    Border chooses the places with probabilities c_1 >= c_2 >= ... Of the first m of them the luckiest is taken with
+    probability m (c_m - c_(m+1)), for each m: all are chosen as often as before. All drafts are remembered, so the
+    j-th was chosen as the luckiest of m >= j with probability (c_m - c_(m+1)) / c_j.
 
     Parameters
     ----------
     site
         The `luck.Site` of the node.
     block
-        A node of its merge tree; None where nobody has asked yet.
+        A node of its merge tree; None for all levels.
 
     Returns
     -------
@@ -41,76 +46,40 @@ def ways(site: Any, block: int | None) -> list[tuple[tuple[Any, ...], Any]]:
     >>> p = np.full((7, 3), 1 / 3)
     >>> tree = Drafted([-1, 0, 0, 0, 1, 2, 3], [-1, 0, 1, 2, 0, 0, 0], p, p)
     >>> site = Sites(BorderPath(), tree).at(Known((0,), 1.0, ()))
-    >>> [(len(places), round(float(chance), 3)) for places, chance in ways(site, site.blocks()[-1][0])]
+    >>> [(len(places), round(float(chance), 3)) for places, chance in ways(site, None)]
     [(3, 1.0)]
     """
-    drawn = [rank for rank, _ in site.ranked]
-    if block is None or not site.looks or len({*drawn}) < len(drawn) or drawn[-1] >= len(site.q):
-        mixture = site.mixture if block is None else _one_block(site, block)
+    drawn = site.ranks
+    mixture = site.mixture if block is None else _one_block(site, block)
+    if not site.looks or len({*drawn}) < len(drawn) or max(drawn) >= len(site.q):
         found = site.rule._among(site.tree, site.known.place, mixture).children
         return [((site._to(place),), chance) for place, chance in found]
-    favour, (_, chances) = favours(site, block), _in_any_order(site, _one_block(site, block), drawn)
+    chances = _in_any_order(site, mixture)
     order = sorted((j for j in range(len(drawn)) if chances[j] > 0), key=lambda j: chances[j], reverse=True)
-    places = [site._to((site.ranked[j][1],), *favour[drawn[j]]) for j in order]
     layers = _layers([chances[j] for j in order])
+    places = [
+        site._to((site.children[j],), *(layer / m / chances[j] if m > at else layer * 0 for m, layer in layers[1:]))
+        for at, j in enumerate(order)
+    ]
     return [(tuple(places[:m]), chance) for m, chance in layers if chance > 0]
 
 
-def favours(site: Any, block: int) -> dict[int, list[Any]]:
-    """Compute how often a token was chosen as the luckiest of 2, 3, ..., given the block and that the drafts differ.
-
-    Parameters
-    ----------
-    site
-        The `luck.Site` of a node with k children.
-    block
-        A node of its merge tree.
-
-    Returns
-    -------
-    dict
-        Rank of the token -> [k - 1] probabilities.
-
-    Examples
-    --------
-    >>> from spechub_lp.trees import BorderPath, Drafted
-    >>> from spechub_lp.trees.luck import Known, Sites
-    >>> p = np.full((7, 3), 1 / 3)
-    >>> tree = Drafted([-1, 0, 0, 0, 1, 2, 3], [-1, 0, 1, 2, 0, 0, 0], p, p)
-    >>> site = Sites(BorderPath(), tree).at(Known((0,), 1.0, ()))
-    >>> [round(float(a), 3) for a in favours(site, site.blocks()[-1][0])[0]]
-    [0.0, 1.0]
-    """
-    n, k, nil = len(site.q), len(site.children), site.q[0] * 0
-    chosen, luckiest, mixture = [nil] * n, [[nil] * (k - 1) for _ in range(n)], _one_block(site, block)
-    for tokens in combinations(range(n), k):
-        if site.merged.first[block] <= tokens[0] < site.merged.end[block]:
-            drawn, chances = _in_any_order(site, mixture, tokens)
-            order = sorted(range(k), key=lambda j: chances[j], reverse=True)
-            for m, layer in _layers([chances[j] for j in order]):
-                for j in order[:m]:
-                    chosen[tokens[j]] += drawn * layer / m
-                    if m > 1:
-                        luckiest[tokens[j]][m - 2] += drawn * layer / m
-    return {y: [often / chosen[y] for often in luckiest[y]] for y in range(n) if chosen[y] > 0}
-
-
-def _in_any_order(site: Any, mixture: Mixture, tokens: Sequence[int]) -> tuple[Any, list[Any]]:
-    """The probability that different tokens, by rank, are drafted, and with which each is chosen, whatever their order.
+def _in_any_order(site: Any, mixture: Mixture) -> list[Any]:
+    """The probability that each of different drafts is chosen, whatever the order of the first of them.
 
     Border looks at the order in which drafts were drawn: of three in a block it may take the first.
     """
-    orders = [*permutations(range(len(tokens)))]
-    by_rank = np.argsort(np.asarray(mixture.rank)[0])
-    x = by_rank[np.asarray([[tokens[j] for j in order] for order in orders])]
-    table = site.rule._rule(len(tokens)).choose(mixture, x)
-    drawn, chances = site.q[0] * 0, [site.q[0] * 0] * len(tokens)
-    for order, row in zip(orders, table, strict=True):
-        so = _drawn(site, [tokens[j] for j in order])
-        drawn += so
+    places, xp = range(len(site.children)), array_namespace(mixture.rank)
+    orders = [(*first, *places[REORDERED:]) for first in permutations(places[:REORDERED])]
+    tokens = [int(site.tree.tokens[child]) for child in site.children]
+    x = xp.asarray([[tokens[j] for j in order] for order in orders], dtype=xp.int64, device=device(mixture.rank))
+    chosen = as_numpy(site.rule._rule(len(tokens)).choose(mixture, x))
+    likely = [_likely(site, [site.ranks[j] for j in order[:REORDERED]]) for order in orders]
+    chances = [site.q[0] * 0] * len(tokens)
+    for order, probability, row in zip(orders, likely, chosen, strict=True):
         for j, chance in zip(order, row, strict=True):
-            chances[j] += so * chance
-    return drawn, [chance / drawn for chance in chances]
+            chances[j] += probability * chance
+    return [chance / sum(likely) for chance in chances]
 
 
 def before(own: Array, others: Sequence[tuple[Array, Array]]) -> Array:
@@ -165,13 +134,14 @@ def _layers(chances: Sequence[Any]) -> list[tuple[int, Any]]:
     return [(m, m * (c - (chances[m] if m < len(chances) else c * 0))) for m, c in enumerate(chances, start=1)]
 
 
-def _drawn(site: Any, tokens: Sequence[int]) -> Any:
-    """The probability of drafts, by rank, in this order."""
-    left, probability = site.q[0] * 0 + 1, site.q[0] * 0 + 1
-    for token in tokens:
-        probability = probability * site.q[token] / left
-        left = left if isinstance(site.rule.drafts, IID) else left - site.q[token]
-    return probability
+def _likely(site: Any, drawn: Sequence[int]) -> Any:
+    """How likely drafts, by rank, are in this order, over a number that is the same for every order."""
+    likely, pool = site.q[0] * 0 + 1, np.copy(site.q)
+    faintest = likely * 0 if pool.dtype == object else FAINTEST
+    for rank in () if isinstance(site.rule.drafts, IID) else drawn[:-1]:
+        pool[rank] = pool[rank] * 0
+        likely = likely / max(pool.sum(), faintest)
+    return likely
 
 
 def _one_block(site: Any, block: int) -> Mixture:
@@ -184,9 +154,11 @@ def _one_block(site: Any, block: int) -> Mixture:
     leaf = np.searchsorted(starts, np.arange(n), side="right") - 1
     alone = np.full(len(starts), -1), np.full(len(starts), nil)
     tree = MergeTree(level, q, q, leaf, *alone, starts, np.append(starts[1:], n), site.merged.q)
-    whole = np.asarray(site.mixture.rank)[0] * nil + 1
+    rank = site.mixture.rank
+    whole = as_numpy(rank)[0] * nil + 1
     whole[:n] = level
     odds = whole * 0 + q[:first].sum() / q[first:end].sum()
-    levels, odds_between = RangeMaximum(whole[None]), RangeMaximum(-odds[None])
+    xp, at = array_namespace(rank), device(rank)
+    levels, odds_between = (RangeMaximum(xp.asarray(a[None], device=at)) for a in (whole, -odds))
     mixture: Mixture = replace(site.mixture, merge_level=levels, odds=odds_between, trees=(tree,))
     return mixture

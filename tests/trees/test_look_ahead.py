@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gmpy2 import mpq
 from tabular_models import model
 
 from spechub_lp import tree_optimum
@@ -24,7 +25,8 @@ from spechub_lp.trees import (
     several,
     target_distribution,
 )
-from spechub_lp.trees.luck import Site
+from spechub_lp.trees.luck import Known, Site
+from spechub_lp.trees.path import Place
 
 POLICIES = (WithoutReplacement(), IID())
 NODE = {"without_replacement": NodeByNode("border_wor"), "iid": NodeByNode("border")}
@@ -35,7 +37,7 @@ CASES = [
     (2, levels(2, 2, 1), 3),
     (3, levels(2, 1, 1), 1),
 ]
-FAVOUR, SHARES, DENSITY = Site._favour, Site._shares, Site._density
+FAVOUR, SHARES, DENSITY, TO = Site._favour, Site._shares, Site._density, Site._to
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
@@ -66,14 +68,53 @@ def test_a_whole_loop_has_the_targets_distribution() -> None:
     assert {tokens: mass for tokens, mass in loop.items() if mass} == target_distribution(pair, 3)
 
 
-def test_three_children_are_looked_below_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
+def test_three_children_are_looked_below_too(policy: DraftPolicy) -> None:
     pair, shape = model(3, 3), levels(3, 1)
-    look, path = (exact_call(pair, shape, rule()) for rule in (LookAhead, BorderPath))
+    look, path = (exact_call(pair, shape, rule(policy)) for rule in (LookAhead, BorderPath))
     assert look.is_lossless
-    assert path.value < look.value <= tree_optimum(pair, shape).value
-    right = several.favours
-    monkeypatch.setattr(several, "favours", lambda *at: {y: [a / 2, b] for y, (a, b) in right(*at).items()})
-    assert not exact_call(pair, shape, LookAhead()).is_lossless
+    assert path.value < look.value <= tree_optimum(pair, shape, policy).value
+
+
+def narrow(*tokens: int) -> Any:
+    """A random pair of models of four tokens; at each level q can draft the first so many, behind token 1 one less."""
+    pair = model(4, 8)
+
+    def distributions(context: tuple[int, ...]) -> Any:
+        p, _ = pair(context)
+        q = np.array([mpq(1 + (3 * y + sum(context)) % 5) for y in range(4)], dtype=object)
+        q[max(tokens[len(context)] - (context == (1,)), 1) :] = mpq(0)
+        return p, q / q.sum()
+
+    return distributions
+
+
+def test_siblings_that_are_not_the_whole_vocabulary_are_remembered() -> None:
+    look, path = (exact_call(narrow(4, 2, 1), levels(3, 1), rule()) for rule in (LookAhead, BorderPath))
+    assert look.is_lossless
+    assert path.value < look.value
+
+
+def test_three_children_of_which_the_block_is_known() -> None:
+    assert exact_call(narrow(2, 4, 1, 1), levels(2, 3, 1), LookAhead()).is_lossless
+
+
+def halved(site: Site, place: Place, *favour: Any) -> Known:
+    return TO(site, place, *(often / 2 for often in favour))
+
+
+@pytest.mark.parametrize(
+    ("where", "part", "wrong"),
+    [
+        (Site, "_to", halved),
+        (several, "_layers", lambda chances: [(len(chances), chances[0] / chances[0])]),
+        (several, "_likely", lambda site, drawn: site.q[drawn[0]]),
+    ],
+    ids=["favour", "layers", "orders"],
+)
+def test_a_wrong_choice_of_three_is_seen(where: Any, part: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(where, part, wrong)
+    assert not exact_call(narrow(4, 2, 1), levels(3, 1), LookAhead()).is_lossless
 
 
 def test_the_luckiest_of_three_is_found() -> None:
@@ -117,23 +158,24 @@ def test_where_luck_cannot_decide_it_is_border_on_a_path(shape: Shape) -> None:
         }
 
 
-def wide(arrays: Callable[[Any], Any], depth: int) -> tuple[Drafted, list[list[float]]]:
-    """A drafted tree 2^depth over 50 tokens, siblings different, and uniforms."""
+def wide(arrays: Callable[[Any], Any], depth: int, k: int = 2) -> tuple[Drafted, list[list[float]]]:
+    """A drafted tree k^depth over 50 tokens, siblings different, and uniforms."""
     rng = np.random.default_rng(3)
-    parents = full(2, depth).parents
+    parents = full(k, depth).parents
     p, q = (rng.dirichlet(np.full(50, 0.3), size=len(parents)) for _ in range(2))
     p = 0.5 * p + 0.5 * q
     tokens = [0]
-    for parent in range(len(parents) // 2):
-        tokens += rng.choice(50, size=2, replace=False, p=q[parent]).tolist()
+    for parent in range(len(parents) // k):
+        tokens += rng.choice(50, size=k, replace=False, p=q[parent]).tolist()
     return Drafted(parents, tokens, arrays(p), arrays(q)), rng.random((8, depth + 2)).tolist()
 
 
-def test_torch_and_numpy_draw_the_same() -> None:
+@pytest.mark.parametrize(("k", "depth"), [(2, 3), (3, 3), (5, 2)])
+def test_torch_and_numpy_draw_the_same(k: int, depth: int) -> None:
     for policy in POLICIES:
         drawn = []
         for arrays in (np.asarray, torch.asarray):
-            tree, uniforms = wide(arrays, 3)
+            tree, uniforms = wide(arrays, depth, k)
             drawn.append([LookAhead(policy).draw(tree, u) for u in uniforms])
         assert drawn[0] == drawn[1]
 
@@ -149,6 +191,7 @@ def test_draws_follow_the_outcomes() -> None:
         (wide(np.asarray, 2)[0], LookAhead()),
         (wide(np.asarray, 2)[0], LookAhead(IID())),
         (three(), LookAhead()),
+        (wide(np.asarray, 2, 3)[0], LookAhead()),
     ):
         expected: dict[int, float] = {}
         for outcome in rule.outcomes(tree):
