@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels import mixture, race
-from spechub_lp.kernels.classes import WHOLE, ClassSums, class_of, class_sums, grain_sum, odds_times
+from spechub_lp.kernels import mixture
+from spechub_lp.kernels.classes import WHOLE, ClassSums, class_of, class_sums, grain_sum, odds_times, slabs
+from spechub_lp.kernels.hand_over import Tokens, hand_over
+from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy, Race
 from spechub_lp.kernels.residual import residual_blocks, residual_draw
 
 with extra("torch", "the kernels"):
@@ -45,14 +47,13 @@ class Prepared:
     mixture: mixture.Mixture
     scale: torch.Tensor
     """[B, 2] weight / sum of p, and 1 / sum of q."""
-    raced: torch.Tensor | None = None
-    """[B, n] q by place, for three and more drafts without replacement; else None."""
+    heavy: Heavy | None = None
+    race: Race | None = None
+    """For three and more drafts without replacement; else None."""
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
         """Return the places [B, k] of tokens x [B, k]."""
-        if self.rank is not None:
-            return self.rank.gather(1, x)
-        return class_of(self.p.gather(1, x), self.q.gather(1, x), self.first)
+        return _place(self.p, self.q, x, self.rank, self.first)
 
     def b(self, x: torch.Tensor) -> torch.Tensor:
         """Return the probability [B, k] that tokens x [B, k] are the chosen draft, float64."""
@@ -75,6 +76,38 @@ class Prepared:
         over = (self.mixture.density if density is None else density) * self.scale[:, 1:]
         return residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u)
 
+    def rows(self, at: torch.Tensor) -> "Prepared":
+        """Return the rows at indices [m]."""
+        table = self.mixture
+        assert self.heavy is not None and self.race is not None
+        return Prepared(
+            self.p[at],
+            self.q[at],
+            None if self.rank is None else self.rank[at],
+            self.first[at],
+            mixture.Mixture(table.density[at], table.q[at], table.chosen[at], table.hit[at]),
+            self.scale[at],
+            self.heavy.rows(at),
+            self.race.rows(at),
+        )
+
+    def tokens(self, x: torch.Tensor) -> Tokens:
+        """Return what the race of three and more drafts asks of tokens x [B, m]."""
+        assert self.heavy is not None
+        return Tokens(x, self.chance(x), self.place(x), self.heavy.powers(self.q.gather(1, x)).permute(1, 2, 0).double() * GRAIN)
+
+    def heaviest(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
+        """Return the m likeliest drafts [B, m] of the blocks [first, end)."""
+        tops, tokens = [], []
+        for at in slabs(self.q):
+            place = class_of(self.p[:, at], self.q[:, at], self.first) if self.rank is None else self.rank[:, at]
+            inside = (place >= first[:, None]) & (place < end[:, None])
+            top, token = torch.where(inside, self.q[:, at], -1.0).topk(min(m, inside.shape[1]), dim=1)
+            tops.append(top)
+            tokens.append(token + (at.start or 0))
+        best = torch.cat(tops, dim=1).topk(min(m, self.q.shape[1]), dim=1).indices
+        return torch.cat(tokens, dim=1).gather(1, best)
+
     @property
     def left(self) -> torch.Tensor:
         """The mass [B] of (w p - b)+."""
@@ -91,6 +124,7 @@ def prepare(
     replaced: bool = True,
     weight: torch.Tensor | None = None,
     sort: bool | None = None,
+    most: int = 2,
 ) -> Prepared:
     """Make Border's mixture for a batch of rows.
 
@@ -101,11 +135,13 @@ def prepare(
     k : int or [B, 1]
         Number of drafts.
     replaced
-        Whether the drafts are drawn with replacement; without, k is 1 or 2, or any number where every token is a place.
+        Whether the drafts are drawn with replacement.
     weight : [B]
         What is left of the target, for a path (`kernels.tree`); else 1.
     sort
         Whether every token is a place of its own; by default where a row has at most MOST_SORTED.
+    most
+        Where k is a tensor: no entry of it is larger. Drafts without replacement need it.
 
     Returns
     -------
@@ -118,24 +154,36 @@ def prepare(
     >>> prepare(p, q, 2, replaced=False).mixture.hit.round(decimals=3).tolist()  # some draft is among the best j
     [[0.0, 0.486, 1.0, 1.0]]
     """
+    most = k if isinstance(k, int) else most
     hub = None if replaced else q.max(dim=1, keepdim=True)
-    first = _first(p, k) if hub is None else _first_of_hub(hub.values)
+    first = _first(p, k) if hub is None else _first_of_rest(q, hub.values, most)
+    heavy = Heavy.of(q) if most > 2 and not replaced else None
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
-    rank, sums = _sorted(p, q, not replaced) if sort else (None, class_sums(p, q, first, pairs=not replaced))
-    missed = mixture.missed_iid(sums.q, k if replaced else 1)
+    rank, sums = _sorted(p, q, not replaced, heavy) if sort else (None, class_sums(p, q, first, not replaced, heavy))
+    missed, race = mixture.missed_iid(sums.q, k if replaced else 1), None
     if sums.odds_q is not None and hub is not None:
         top, token = hub
         share = top.double() / sums.q_sum
-        place = class_of(p.gather(1, token), top, first) if rank is None else rank.gather(1, token)
-        pair = mixture.missed_pair(sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), place)
+        pair = mixture.missed_pair(
+            sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), _place(p, q, token, rank, first)
+        )
         missed = torch.where(k > 1, pair, missed) if isinstance(k, torch.Tensor) else pair if k > 1 else missed
-    raced = sums.q if isinstance(k, int) and k > 2 and not replaced else None
-    if raced is not None:
-        all_behind = race.missed_race(raced, mixture.sums_before(raced), int(k))
-        missed = torch.where(race.too_faint(raced, int(k)), missed, all_behind)
+    if heavy is not None and sums.light is not None:
+        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.light, sums.q_sum)
+        raced = race.missed(k if isinstance(k, int) else k.clamp_min(3), most)
+        few = race.too_faint(most) if isinstance(k, int) else race.too_faint(most) | (k < 3)
+        missed = torch.where(few, missed, raced)
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
-    return Prepared(p, q, rank, first, made, torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1), raced)
+    scale = torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1)
+    return Prepared(p, q, rank, first, made, scale, heavy, race)
+
+
+def _place(
+    p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, rank: torch.Tensor | None, first: torch.Tensor
+) -> torch.Tensor:
+    """The places [B, m] of tokens x [B, m]."""
+    return class_of(p.gather(1, x), q.gather(1, x), first) if rank is None else rank.gather(1, x)
 
 
 def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
@@ -145,21 +193,23 @@ def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
     return torch.log2(k.float()).ceil()
 
 
-def _first_of_hub(top: torch.Tensor) -> torch.Tensor:
-    """The same without replacement, where the likeliest draft has `top`: b/q is at most 1 + 1 / (1 - top)."""
-    left = (1 - top.float()).clamp_min(2.0**-23)
-    return (128 - (left.view(torch.int32) >> 23)).float()
+def _first_of_rest(q: torch.Tensor, hub: torch.Tensor, most: int) -> torch.Tensor:
+    """The same without replacement: beside the k - 1 heaviest tokens there is `left`, and b/q is at most k / left."""
+    heaviest = hub if most <= 2 else q.topk(min(most - 1, q.shape[1]), dim=1).values.sum(dim=1, keepdim=True)
+    left = (1 - heaviest.float()).clamp_min(2.0**-23)
+    return (127 + (most - 1).bit_length() - (left.view(torch.int32) >> 23)).float()
 
 
-def _sorted(p: torch.Tensor, q: torch.Tensor, pairs: bool) -> tuple[torch.Tensor, ClassSums]:
+def _sorted(p: torch.Tensor, q: torch.Tensor, pairs: bool, heavy: Heavy | None) -> tuple[torch.Tensor, ClassSums]:
     """Places and sums where every token is a place of its own; tokens that q cannot draft come last."""
     target, draft = p.double(), q.double()
     p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
     order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
+    light = None if heavy is None else heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1))
     draft = (draft / q_sum).gather(1, order)
     target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, p_sum, q_sum)
+    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, light, p_sum, q_sum)
 
 
 def choose(
@@ -168,13 +218,13 @@ def choose(
     level: torch.Tensor,
     *,
     replaced: bool = True,
-    there: torch.Tensor | None = None,
+    count: torch.Tensor | int | None = None,
 ) -> torch.Tensor:
     """Compute the probability that each draft is chosen, at a drawn level.
 
     With replacement it is the earliest draft of the best block that was hit. Two drafts x, y of one block, made without
     replacement: x with probability [1 - q(y) + q(A)/q(G) (q(x) - q(y))] / (2 - q(x) - q(y)), with G the block and A
-    those before it. More drafts made without replacement: as `race.hand_over` says; where the tokens beside the k - 1
+    those before it. More drafts made without replacement: as `hand_over` says; where the tokens beside the k - 1
     heaviest hold nearly nothing, the first two drafts as a pair.
 
     Parameters
@@ -187,8 +237,8 @@ def choose(
         Uniforms in [0, 1].
     replaced
         Whether the drafts were drawn with replacement.
-    there : [B, k]
-        Which slots hold a draft; by default all.
+    count : int or [B, 1]
+        Number of drafts, where the last slots hold none; by default k.
 
     Returns
     -------
@@ -201,16 +251,15 @@ def choose(
     >>> choose(prepare(p, q, 2), torch.tensor([[2, 1]]), torch.tensor([0.5])).tolist()  # one block at this level
     [[1.0, 0.0]]
     """
-    place, k = prepared.place(x), x.shape[1]
-    if prepared.raced is not None:
-        faint = race.too_faint(prepared.raced, k)
-        there = ~faint | (torch.arange(k, device=x.device) < 2)
-    if there is not None:
-        place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
+    place, k, race = prepared.place(x), x.shape[1], prepared.race
+    count = k if count is None else count
+    there = torch.arange(k, device=x.device) < count
+    if race is not None:
+        raced = ~race.too_faint(k) & (count > 2)
+        there = there & (raced | (torch.arange(k, device=x.device) < 2))
+    place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
     first, end = mixture.block_at(prepared.mixture, level, place.amin(dim=1))
-    inside = (place >= first[:, None]) & (place < end[:, None])
-    if there is not None:
-        inside &= there
+    inside = there & (place >= first[:, None]) & (place < end[:, None])
     earliest = (inside & (inside.cumsum(dim=1) == 1)).double()
     if replaced or k == 1:
         return earliest
@@ -222,6 +271,21 @@ def choose(
     keep = keep.clamp(0, 1)
     pair = torch.nn.functional.pad(torch.cat([keep, 1 - keep], dim=1), (0, k - 2))
     share = torch.where(inside[:, :2].all(dim=1, keepdim=True), pair, earliest)
-    if prepared.raced is None or there is None:
+    if race is None:
         return share
-    return torch.where(faint, share, race.hand_over(prepared.raced, place, first, end, there))
+    several = raced & (inside.sum(dim=1, keepdim=True) > 1)
+    if x.device.type != "cpu":
+        return torch.where(several, _walk(prepared, x, first, end, count), share)
+    rows = several.nonzero()[:, 0]  # to look at them costs nothing on the host
+    if len(rows):
+        left = count[rows] if isinstance(count, torch.Tensor) else count
+        share[rows] = _walk(prepared.rows(rows), x[rows], first[rows], end[rows], left)
+    return share
+
+
+def _walk(
+    prepared: Prepared, x: torch.Tensor, first: torch.Tensor, end: torch.Tensor, count: torch.Tensor | int
+) -> torch.Tensor:
+    heaviest = prepared.tokens(prepared.heaviest(first, end, x.shape[1]))
+    assert prepared.race is not None
+    return hand_over(prepared.race, prepared.tokens(x), heaviest, first, end, count)

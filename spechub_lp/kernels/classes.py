@@ -14,6 +14,7 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
+from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy
 
 with extra("torch", "the kernels"):
     import torch
@@ -145,13 +146,17 @@ class ClassSums:
     """[B, n] q, over the sum of the row."""
     odds_q: torch.Tensor | None
     """[B, n] sum of q^2 / (1 - q) over tokens with q <= 1/2; None unless asked for."""
+    light: torch.Tensor | None
+    """[MOMENTS, B, n] sums of powers of the light tokens, in grains of their own (`race.Heavy`); None unless asked for."""
     p_sum: torch.Tensor
     """[B, 1] sum of the whole row p."""
     q_sum: torch.Tensor
     """[B, 1] sum of the row q."""
 
 
-def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: bool = False) -> ClassSums:
+def class_sums(
+    p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: bool = False, heavy: Heavy | None = None
+) -> ClassSums:
     """Sum p and q over the classes of p/q.
 
     Parameters
@@ -162,6 +167,8 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
         Where the classes begin (see `class_of`).
     pairs
         Whether the sums for two drafts without replacement are wanted.
+    heavy
+        The likeliest tokens of q, where sums of powers of the others are wanted too; `pairs` is set then.
 
     Returns
     -------
@@ -175,12 +182,14 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
     1.0
     """
     batch = p.shape[0]
-    tables = torch.zeros(3 if pairs else 2, batch, CLASSES, dtype=torch.int64, device=p.device)
+    kinds = 2 + pairs + (0 if heavy is None else MOMENTS)
+    tables = torch.zeros(kinds, batch, CLASSES, dtype=torch.int64, device=p.device)
     undrafted = torch.zeros(batch, 1, dtype=torch.int64, device=p.device)
     loops = by_loops(p)
     whole = grain_sum(q).double() / WHOLE if pairs and not loops else None
     if loops:
-        _sum_rows(p.numpy(), q.numpy(), first.numpy(), tables.numpy(), undrafted.numpy())
+        unit = first if heavy is None else heavy.unit
+        _sum_rows(p.numpy(), q.numpy(), first.numpy(), unit.numpy(), tables.numpy(), undrafted.numpy())
     for at in () if loops else slabs(p):
         target, draft = p[:, at], q[:, at]
         place = class_of(target, draft, first)
@@ -191,12 +200,13 @@ def class_sums(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor, pairs: boo
         tables[1].scatter_add_(1, place, grains(draft))
         if whole is not None:
             tables[2].scatter_add_(1, place, grains(odds_times(draft.double() / whole)))
+        for table, power in zip(tables[3:], () if heavy is None else heavy.powers(draft), strict=True):
+            table.scatter_add_(1, place, power)
     p_sum = (tables[0].sum(dim=1, keepdim=True) + undrafted).double()
     q_sum = tables[1].sum(dim=1, keepdim=True).double()
-    found = tables.double()
-    return ClassSums(
-        found[0] / p_sum, found[1] / q_sum, found[2] / WHOLE if pairs else None, p_sum / WHOLE, q_sum / WHOLE
-    )
+    found = tables[:3].double()
+    odds_q, light = found[2] / WHOLE if pairs else None, None if heavy is None else tables[3:]
+    return ClassSums(found[0] / p_sum, found[1] / q_sum, odds_q, light, p_sum / WHOLE, q_sum / WHOLE)
 
 
 def odds_times(share: torch.Tensor) -> torch.Tensor:
@@ -242,14 +252,14 @@ def by_loops(p: torch.Tensor) -> bool:
 
 
 @compiled
-def _sum_rows(p: Any, q: Any, first: Any, tables: Any, undrafted: Any) -> None:
-    """`class_sums` row by row: tables [2 or 3, B, n] and undrafted [B, 1] in grains."""
+def _sum_rows(p: Any, q: Any, first: Any, unit: Any, tables: Any, undrafted: Any) -> None:
+    """`class_sums` row by row: tables [2, 3 or 3 + MOMENTS, B, n] and undrafted [B, 1] in grains."""
     ratio = np.empty(p.shape[1], dtype=np.float32)
     code = ratio.view(np.int32)
     for b in range(p.shape[0]):
         bits = 6 - (1 if first[b, 0] > 3 else 0) - (1 if first[b, 0] > 11 else 0)
         top = ((127 + int(first[b, 0])) << bits) - 1
-        whole = np.int64(0)
+        whole, over = np.int64(0), 1 / np.float64(unit[b, 0])
         for i in range(p.shape[1]):
             ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else 0
             if tables.shape[0] > 2:
@@ -267,3 +277,12 @@ def _sum_rows(p: Any, q: Any, first: Any, tables: Any, undrafted: Any) -> None:
                 share = np.float64(q[b, i]) / (np.float64(whole) / WHOLE)
                 if share <= 0.5:
                     tables[2, b, at] += np.int64(np.rint(share / (1 - share) * share * WHOLE))
+            if tables.shape[0] > 3:
+                share = np.float64(q[b, i]) * over
+                power = share if share <= 1 else 0.0
+                for m in range(3, tables.shape[0]):
+                    held = np.int64(np.rint(power / GRAIN))
+                    if held == 0:
+                        break
+                    tables[m, b, at] += held
+                    power *= share

@@ -21,7 +21,7 @@ KERNELS: dict[type[Sampler], bool] = {samplers.Border: True, samplers.BorderBuck
 REJECTION: dict[type[Sampler], bool] = {samplers.RRS: True, samplers.RRSw: False}
 """The rules that have a kernel in Triton alone, and whether their drafts are drawn with replacement."""
 MOST_PAIRED = 2
-"""Drafts without replacement that are verified as a pair; more only where the tokens are sorted, and not in Triton."""
+"""Drafts without replacement that a kernel in Triton takes."""
 NOTHING = -1
 """Token and slot of a row that holds no distributions."""
 
@@ -56,8 +56,8 @@ def verify(
     Parameters
     ----------
     rule
-        A sampler or its name. `border`, `border_bucketed` and `border_wor` run as kernels, the last with more than two
-        drafts only where the tokens are sorted; the verdict of any other rule is its own.
+        A sampler or its name. `border`, `border_bucketed` and `border_wor` run as kernels; the verdict of any other rule
+        is its own.
     p, q : [B, V]
         Target and draft distributions, float64, float32, float16 or bfloat16.
     drafts : [B, k]
@@ -175,11 +175,11 @@ def _border(
     sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor, sort: bool | None
 ) -> tuple[torch.Tensor, Any] | None:
     """Accept [B, k] and how to draw after a rejection; None where the rule has no kernel."""
-    replaced, sort = KERNELS.get(type(sampler)), _sorts(sampler, p, sort)
-    if replaced is None or not (replaced or sampler.k <= MOST_PAIRED or sort):
+    replaced = KERNELS.get(type(sampler))
+    if replaced is None:
         return None
     replaced = replaced or sampler.k == 1
-    prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=sort)
+    prepared = border.prepare(p, q, sampler.k, replaced=replaced, sort=_sorts(sampler, p, sort))
     share = border.choose(prepared, x, u[:, 0], replaced=replaced)
     return share * prepared.accept(x), prepared.residual
 

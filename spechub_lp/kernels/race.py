@@ -1,273 +1,330 @@
-"""Three and more drafts without replacement: what Border's mixture and its choice ask of them, for a batch of rows.
+"""Three and more drafts without replacement: the probability that all of them are in a set, for a batch of rows.
 
 Successive sampling is a race (theory/border): token i rings at a time of distribution Exp(q_i), and the first k rings
-are the drafts. Let H be tokens behind a boundary and a the mass of those before it. All k drafts are in H if H rings k
-times before the first ring of the others,
+are the drafts. All k are in the set H if H rings k times before any of the others, of mass a:
 
-    missed = 1 - int a e^{-a s} P(N_H(s) < k) ds = (c / (a + c))^k - int a e^{-a s} [P(N_H(s) < k) - P(N_c(s) < k)] ds,
+    Pr[all in H] = int e^{-a s} r(s) ds,    r(s) = sum over i in H of q_i e^{-q_i s} Pr[k - 1 of H \\ i have rung by s],
 
-with N_H the number of tokens of H that have rung and N_c a Poisson clock of any rate c, here that of all but the k - 1
-heaviest tokens. The integrand is small at both ends of log s, where the trapezoidal rule errs as said in
-`drafts._best_draft`: below 1e-11 with NODES nodes while the tokens beside the k - 1 heaviest hold LEAST of the row. The
-distribution of N_H is a product of polynomials (1 - r_i) + r_i z, cut behind z^(k - 1); all its terms are positive.
+by the trapezoidal rule in log s, whose error is that of `drafts._best_draft`: below 1e-10 of the result with NODES
+nodes, while the tokens beside the k - 1 heaviest hold LEAST of the row.
+
+The number of H that have rung by s has the generating function prod e^{-x} (1 + w z), x = q s, w = e^x - 1. The HEAVY
+likeliest tokens are multiplied one by one. The others are light: their product is e^{-sum x} exp(sum_j (-1)^{j+1} z^j/j
+sum w^j), and w^j = j! sum_m S(m, j) x^m / m!, with S the Stirling numbers of the second kind. So MOMENTS sums of powers
+of q are all that is asked of a set, be it of ten tokens or of fifty thousand. What is left out begins with x^7 / 7!. No
+heavy token is lighter than a light one, so the race is over, for HEAVY = 64, before x is large enough to matter.
 """
 
+from dataclasses import dataclass
 from functools import cache
-from math import lgamma, log, log1p
+from math import factorial, lgamma, log, log1p
 
+from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
-from spechub_lp.drafts import WithoutReplacement
-from spechub_lp.kernels.classes import by_loops
+from spechub_lp.kernels import race_loops
 
 with extra("torch", "the kernels"):
     import torch
 
-POLICY = WithoutReplacement()
-NODES = 120
+NODES, STEP = 120, 0.26
+"""A device takes NODES times of every row; a CPU as many as keep STEP in log s."""
 LEAST = 2.0**-26
 """Of a row's mass, that the tokens beside the k - 1 heaviest must hold: b/q is up to 1 over it, and sums of q are whole
 multiples of 2^-60."""
 TAIL = 1e-14
+HEAVY, MOMENTS = 64, 6
+GRAIN = 2.0**-42
+"""Powers of q are summed as whole multiples of this, in units of the heaviest light token's: integer sums have no
+order."""
 ENTRIES = 2**22
-"""Numbers of one coefficient in work at once."""
+"""Numbers of one coefficient in work at once on a device."""
 
 
-@cache
-def _ends(k: int) -> tuple[float, float]:
-    """Logarithms of the first time, in units of the row's mass, and of the last, in those of the slowest clock."""
-    late = k + 1.0
-    while (k - 1) * log(late) - late - lgamma(k) - log1p(-(k - 1) / late) > log(TAIL):
-        late *= 1.1
-    return (log(TAIL) + lgamma(k + 1)) / (k + 1), log(late)
-
-
-def too_faint(q: torch.Tensor, k: int) -> torch.Tensor:
-    """Return whether the tokens beside the k - 1 heaviest hold something, and less than the rule of sums can see.
-
-    Parameters
-    ----------
-    q : [B, n]
-        Draft distribution.
-    k
-        Number of drafts.
-
-    Returns
-    -------
-    [B, 1]
-        bool.
+@dataclass(frozen=True)
+class Heavy:
+    """The likeliest tokens of a batch of rows.
 
     Examples
     --------
-    >>> too_faint(torch.tensor([[0.5, 0.5, 1e-30], [0.5, 0.5, 0.0], [0.5, 0.25, 0.25]]).double(), 3).tolist()
-    [[True], [False], [False]]
+    >>> Heavy.of(torch.tensor([[0.5, 0.125, 0.375]])).share.tolist()
+    [[0.5, 0.375, 0.125]]
     """
-    light = _light(q, k)
-    return (light > 0) & (light < q.sum(dim=1, keepdim=True) * LEAST)
+
+    share: torch.Tensor
+    """[B, h] q, falling, of any scale; 0 where there is none."""
+    token: torch.Tensor
+    """[B, h] the tokens."""
+    unit: torch.Tensor
+    """[B, 1] q of the heaviest light token; next to nothing where there is none."""
+
+    @classmethod
+    def of(cls, q: torch.Tensor) -> "Heavy":
+        """Return the tokens of q [B, V] that are heavier than the one after the first HEAVY."""
+        top, token = q.topk(min(HEAVY + 1, q.shape[1]), dim=1)
+        top = top.double()
+        unit = top[:, HEAVY:] if q.shape[1] > HEAVY else torch.zeros_like(top[:, :1])
+        share = torch.where(top > unit, top, 0.0)[:, :HEAVY]
+        return cls(share, token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
+
+    def rows(self, at: torch.Tensor) -> "Heavy":
+        """Return the rows at indices [m]."""
+        return Heavy(self.share[at], self.token[at], self.unit[at])
+
+    def powers(self, q: torch.Tensor) -> torch.Tensor:
+        """Return (q/unit)^m [MOMENTS, B, n] in grains, int64, of light entries q [B, n]; 0 of heavy ones."""
+        share = q.double() * (1 / self.unit)
+        power = torch.where(share > 1, 0.0, share).expand(MOMENTS, -1, -1).cumprod(dim=0)
+        return (power / GRAIN).round().long()
 
 
-def _light(q: torch.Tensor, k: int) -> torch.Tensor:
-    """The mass [B, 1] beside the k - 1 heaviest tokens."""
-    heavy = q.topk(min(k - 1, q.shape[1]), dim=1).indices
-    return q.scatter(1, heavy, 0.0).sum(dim=1, keepdim=True)
-
-
-def _times(q: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Times [B, NODES] of a race of q [B, n], their weights, and the slowest rate [B, 1] of the gaps between rings."""
-    whole = q.sum(dim=1, keepdim=True)
-    slow = torch.maximum(_light(q, k), whole * LEAST)
-    early, late = _ends(k)
-    first, last = early - whole.log(), late - slow.log()
-    step = (last - first) / (NODES - 1)
-    time = (first + step * torch.arange(NODES, device=q.device)).exp()
-    return time, time * step, slow
-
-
-def _join(a: list[torch.Tensor], b: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The product of two polynomials, cut behind the power that both are cut at."""
-    return [sum((a[i] * b[m - i] for i in range(1, m + 1)), a[0] * b[m]) for m in range(len(a))]
-
-
-def _tokens(q: torch.Tensor, time: torch.Tensor, k: int) -> list[torch.Tensor]:
-    """Coefficients [B, NODES, n] of each token alone, up to z^(k - 1)."""
-    passed = time[:, :, None] * q[:, None, :]
-    still = (-passed).exp()
-    return [still, -torch.expm1(-passed), *(torch.zeros_like(still) for _ in range(k - 2))]
-
-
-def _missed(before: torch.Tensor, few: torch.Tensor, q: torch.Tensor, k: int) -> torch.Tensor:
-    """The formula above from a [B, m], and P(N_H < k) [B, NODES, m]."""
-    time, weight, slow = _times(q, k)
-    clock = slow * time
-    term, poisson = torch.ones_like(clock), torch.ones_like(clock)
-    for j in range(1, k):
-        term = term * clock / j
-        poisson = poisson + term
-    poisson = poisson * (-clock).exp()
-    waiting = before[:, None, :] * (-time[:, :, None] * before[:, None, :]).exp()
-    less = (weight[:, :, None] * waiting * (few - poisson[:, :, None])).sum(dim=1)
-    return ((slow / (before + slow)) ** k - less).clamp(0, 1)
-
-
-def missed_race(q: torch.Tensor, before: torch.Tensor, k: int) -> torch.Tensor:
-    """Return the probability that k drafts without replacement are all at or behind each boundary.
-
-    Parameters
-    ----------
-    q : [B, n]
-        Draft distribution of tokens, best first.
-    before : [B, n + 1]
-        Its sums before each boundary.
-    k
-        Number of drafts.
-
-    Returns
-    -------
-    [B, n + 1]
-        One probability for each boundary, falling from 1 to 0.
+@dataclass(frozen=True)
+class Race:
+    """A batch of rows in n places: heavy tokens one by one, sums of powers of the light ones.
 
     Examples
     --------
     >>> q = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> before = torch.nn.functional.pad(q.cumsum(dim=1), (1, 0))
-    >>> missed_race(q, before, 3).round(decimals=4).tolist()
+    >>> race = Race.of(Heavy.of(q), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1))
+    >>> race.missed(3, 3).round(decimals=4).tolist()
     [[1.0, 0.0778, 0.0, 0.0, 0.0]]
     """
-    if by_loops(q):
-        best = _best_drafts(q, k)
-        return torch.nn.functional.pad(best.flip(1).cumsum(dim=1).flip(1), (0, 1)).clamp(0, 1)
-    step = max(1, ENTRIES // (NODES * q.shape[1]))
-    return torch.cat(
-        [_missed_rows(q[at : at + step], before[at : at + step], k) for at in range(0, max(len(q), 1), step)]
+
+    share: torch.Tensor
+    """[B, h] q of the heavy tokens over the sum of its row, best place first."""
+    token: torch.Tensor
+    """[B, h] the heavy tokens."""
+    place: torch.Tensor
+    """[B, h] their places, rising."""
+    unit: torch.Tensor
+    """[B, 1] q of the heaviest light token, over the sum of its row."""
+    behind: torch.Tensor
+    """[B, n + 1, MOMENTS] sums of (q/unit)^m over the light tokens at or behind each boundary."""
+
+    @classmethod
+    def of(cls, heavy: Heavy, place: torch.Tensor, light: torch.Tensor, q_sum: torch.Tensor) -> "Race":
+        """Return the race of heavy tokens at places [B, h] and light ones, in grains [MOMENTS, B, n]."""
+        place, order = place.sort(dim=1, stable=True)
+        behind = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1)).permute(1, 2, 0)
+        share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
+        return cls(share, token, place, heavy.unit / q_sum, behind.double() * GRAIN)
+
+    def slow(self, k: int) -> torch.Tensor:
+        """Return the mass [B, 1] of all tokens but the k - 1 heaviest."""
+        falling = self.share.sort(dim=1, descending=True).values
+        heaviest = torch.where(falling > 0, falling, self._heaviest_light())[:, : k - 1]
+        light = self.behind[:, 0, :1] * self.unit - (heaviest * (falling[:, : k - 1] == 0)).sum(dim=1, keepdim=True)
+        return light.clamp_min(0) + falling[:, k - 1 :].sum(dim=1, keepdim=True)
+
+    def _heaviest_light(self) -> torch.Tensor:
+        return torch.where(self.behind[:, 0, :1] > 0, self.unit, 0.0)
+
+    def too_faint(self, k: int) -> torch.Tensor:
+        """Return whether the tokens beside the k - 1 heaviest hold something, and less than the rule of sums can see.
+
+        [B, 1] bool.
+        """
+        slow = self.slow(k)
+        return (slow > 0) & (slow < LEAST)
+
+    def missed(self, k: int | torch.Tensor, most: int) -> torch.Tensor:
+        """Return the probability [B, n + 1] that k (or [B, 1]) drafts, at most `most`, are at or behind each boundary."""
+        batch, size, _ = self.behind.shape
+        boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
+        ahead = torch.searchsorted(self.place, boundary)
+        before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
+        outside = before + self.behind[:, :1, 0] * self.unit
+        if self._has_loops():
+            stop = self.share.shape[1] - ahead.flip(1)
+            walk, light = self.share.flip(1), self.behind.flip(1)
+            found = self._by_loops(walk, stop, False, light, outside.flip(1), self._each(k), most, most).flip(1)
+        else:
+            step = 1 if self.unit.device.type == "cpu" else max(1, ENTRIES // (NODES * size))
+            parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
+            found = torch.cat(
+                [self.rows(at)._missed(k if isinstance(k, int) else k[at], most, ahead[at], outside[at]) for at in parts]
+            )
+        before = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
+        return torch.where(before > 0, found, 1.0)
+
+    def _missed(self, k: int | torch.Tensor, most: int, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+        time, weight = self._times(k, most)
+        heavy = _polynomials(self.share[:, None, :], time[:, :, None], most)
+        reach, size = 1, self.share.shape[1]
+        while reach < size:  # products of all that lie at or behind each token, by doubling
+            heavy = _join(heavy, _shifted(heavy, reach))
+            reach *= 2
+        heavy = torch.cat([heavy, _one(heavy[..., :1])], dim=-1)
+        heavy = heavy.gather(-1, ahead[None, None, :, None, :].expand(2, most, -1, time.shape[1], -1))
+        return self._all_in(time, weight, k, self.behind, heavy, outside)
+
+    def mass(self, pool: "Pool") -> torch.Tensor:
+        """Return q [B, S] of each set."""
+        return (self.share[:, None, :] * pool.inside).sum(dim=2) + pool.light_inside[:, :, 0] * self.unit
+
+    def hit(self, pool: "Pool", r: int | torch.Tensor, most: int, wanted: torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, S] that one of r (or [B, 1]) further drafts is in a set, of `most` of the row.
+
+        wanted : [B] bool. Elsewhere any number is returned.
+        """
+        share, mass = self.share[:, None, :], self.mass(pool)
+        light = pool.light_rest[:, :, 0] * self.unit
+        others = (share * pool.rest).sum(dim=2) + light
+        one = mass / (mass + others).clamp_min(1e-300)
+        if isinstance(r, int) and r == 1:
+            return one
+        outside = mass + light
+        if self._has_loops():
+            walk = (share * pool.rest).flatten(1)
+            stop = torch.arange(1, pool.rest.shape[1] + 1).expand_as(mass) * share.shape[2]
+            count = torch.where(wanted[:, None], self._each(r), 0)
+            found = 1 - self._by_loops(walk, stop, True, pool.light_rest, outside, count, most - 1, most)
+        else:
+            r = r if isinstance(r, int) else r.clamp_min(1)
+            time, weight = self._times(r, most)
+            factors = _polynomials(share[:, None], time[:, :, None, None], most - 1)
+            factors = torch.where(pool.rest[:, None], factors, _one(factors))
+            while (size := factors.shape[-1]) > 1:
+                half = (size + 1) // 2
+                factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
+            found = 1 - self._all_in(time, weight, r, pool.light_rest, factors[..., 0], outside)
+        found = torch.where(mass > 0, found, 0.0)
+        return found if isinstance(r, int) else torch.where(r > 1, found, one)
+
+    def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
+                heavy: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:  # fmt: skip
+        """Pr[all in H] [B, S] for light [B, S, MOMENTS], heavy [2, K, B, N, S] (`_polynomials`), and outside [B, S],
+        the mass of all but the heavy tokens of the set."""
+        most = heavy.shape[1]
+        x = (time * self.unit)[:, :, None].expand(-1, -1, MOMENTS).cumprod(dim=2)
+        sums = torch.matmul(_series(most, x.device) * x[:, :, None, :], light.transpose(1, 2)[:, None])
+        rates = sums[:, :, most - 1 :] / time[:, :, None, None]
+        product = [torch.exp(-time[:, :, None] * outside[:, None, :])]
+        for n in range(1, most):
+            terms = [(-1) ** (j - 1) * product[n - j] * sums[:, :, j - 1] for j in range(1, n + 1)]
+            product.append(sum(terms[1:], terms[0]) / n)
+        rung, ringing = heavy
+        rate = [
+            sum(((-1) ** i * rates[:, :, i] * rung[m - i] for i in range(m + 1)), ringing[m]) for m in range(most)
+        ]
+
+        def density(k: int) -> torch.Tensor:
+            return sum((rate[m] * product[k - 1 - m] for m in range(1, k)), rate[0] * product[k - 1])
+
+        if isinstance(k, int):
+            found = density(k)
+        else:
+            found = sum(torch.where((k == n)[:, :, None], density(n), 0.0) for n in range(1, most + 1))
+        return (weight[:, :, None] * found).sum(dim=1).clamp(0, 1)
+
+    def _times(self, k: int | torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Times [B, N] and their weights, for k (or [B, 1]) of the `most` drafts of a row."""
+        first, last = self._span(k, most)
+        nodes = NODES
+        if last.device.type == "cpu":
+            nodes = int(((last - first).max() / STEP).ceil()) + 1
+        step = (last - first) / (nodes - 1)
+        time = (first + step * torch.arange(nodes, device=last.device)).exp()
+        return time, time * step
+
+    def _span(self, k: int | torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logarithms [B, 1] of the first time and of the last."""
+        first, late = _ends(most, self.unit.device)[:, k]
+        last = late - self.slow(most).nan_to_num(1.0).clamp_min(LEAST).log()
+        return first.expand_as(last), last
+
+    def rows(self, at: slice | torch.Tensor) -> "Race":
+        """Return some of the rows."""
+        return Race(self.share[at], self.token[at], self.place[at], self.unit[at], self.behind[at])
+
+    def _each(self, k: int | torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(k, device=self.unit.device).expand(len(self.unit), 1)
+
+    def _has_loops(self) -> bool:
+        return self.unit.device.type == "cpu" and self.share.shape[1] >= SHORT and has_numba()
+
+    def _by_loops(self, heavy: torch.Tensor, stop: torch.Tensor, anew: bool, light: torch.Tensor,
+                  outside: torch.Tensor, k: torch.Tensor, terms: int, most: int) -> torch.Tensor:  # fmt: skip
+        """`race_loops.all_in` of up to `terms` drafts, of `most` of the row."""
+        out = torch.zeros_like(outside)
+        span = torch.cat(self._span(k, most), dim=1)
+        given = (heavy, stop, light, outside, span, k, self.unit, _series(terms, out.device))
+        walk, at, *rest = (a.contiguous().numpy() for a in given)
+        race_loops.all_in(walk, at, anew, *rest, STEP, out.numpy())
+        return out
+
+
+@dataclass(frozen=True)
+class Pool:
+    """S sets of each row, and the other tokens that can still be drafted.
+
+    Examples
+    --------
+    >>> both = torch.tensor([[[True, False]]])
+    >>> Pool(both, ~both, torch.zeros(1, 1, MOMENTS), torch.zeros(1, 1, MOMENTS)).rest.tolist()
+    [[[False, True]]]
+    """
+
+    inside: torch.Tensor
+    """[B, S, h] bool: the heavy tokens of the set."""
+    rest: torch.Tensor
+    """[B, S, h] bool: those of the others."""
+    light_inside: torch.Tensor
+    """[B, S, MOMENTS] sums of powers of the light tokens of the set."""
+    light_rest: torch.Tensor
+    """[B, S, MOMENTS] those of the others."""
+
+
+@cache
+def _ends(most: int, device: torch.device) -> torch.Tensor:
+    """Logarithms of the first time, in units of the row's mass, and of the last, in those of the slowest clock: [2, k]
+    for k = 0..`most` drafts."""
+    early, late = [0.0], [0.0]
+    for k in range(1, most + 1):
+        early.append((log(TAIL) + lgamma(k + 1)) / k)
+        end = k + 1.0
+        while (k - 1) * log(end) - end - lgamma(k) - log1p(-(k - 1) / end) > log(TAIL):
+            end *= 1.1
+        late.append(log(end))
+    return torch.tensor([early, late], dtype=torch.float64, device=device)
+
+
+@cache
+def _series(most: int, device: torch.device) -> torch.Tensor:
+    """Coefficients [2 most - 1, MOMENTS] of x, x^2, ... in w^j, j = 1..most - 1, and in x w^j, j = 0..most - 1."""
+    stirling = [[1] + [0] * most]
+    for _ in range(MOMENTS):
+        last = stirling[-1]
+        stirling.append([0, *(j * last[j] + last[j - 1] for j in range(1, most + 1))])
+    w = [[factorial(j) * stirling[m][j] / factorial(m) for m in range(MOMENTS + 1)] for j in range(most)]
+    return torch.tensor([row[1:] for row in w[1:]] + [row[:-1] for row in w], dtype=torch.float64, device=device)
+
+
+def _polynomials(q: torch.Tensor, time: torch.Tensor, most: int) -> torch.Tensor:
+    """[2, most, ...] coefficients up to z^(most - 1): of one token, and of q e^{-x} that it rings now."""
+    still = (-q * time).exp()
+    nothing = torch.zeros_like(still)
+    rung = [still, -torch.expm1(-q * time)][:most]
+    return torch.stack(
+        [torch.stack([*rung, *[nothing] * (most - len(rung))]), torch.stack([q * still, *[nothing] * (most - 1)])]
     )
 
 
-def _missed_rows(q: torch.Tensor, before: torch.Tensor, k: int) -> torch.Tensor:
-    time, _, _ = _times(q, k)
-    behind, reach = _tokens(q, time, k), 1
-    while reach < q.shape[1]:  # products of all that lie at or behind each token, by doubling
-        ahead = [torch.nn.functional.pad(each[:, :, reach:], (0, reach)) for each in behind]
-        ahead[0][:, :, q.shape[1] - reach :] = 1
-        behind, reach = _join(behind, ahead), 2 * reach
-    few = sum(behind[1:], behind[0])
-    found = _missed(before, torch.nn.functional.pad(few, (0, 1), value=1.0), q, k)
-    count = (q > 0).flip(1).cumsum(dim=1).flip(1)  # fewer tokens than drafts cannot hold them all
-    possible = torch.nn.functional.pad(count >= k, (0, 1), value=False)
-    return torch.where(before > 0, torch.where(possible, found, 0.0), 1.0)
+def _one(like: torch.Tensor) -> torch.Tensor:
+    one = torch.zeros_like(like)
+    one[0, 0] = 1
+    return one
 
 
-def _best_drafts(q: torch.Tensor, k: int) -> torch.Tensor:
-    """The distribution [B, n] of the best draft, row by row by numba."""
-    out = torch.zeros_like(q)
-    for row, found in zip(q, out, strict=True):
-        there = row > 0
-        if bool(there.any()):
-            found[there] = torch.from_numpy(POLICY.best_draft(row[there].numpy(), k))
+def _shifted(a: torch.Tensor, by: int) -> torch.Tensor:
+    """Each entry's `by`-th neighbour, and 1 behind the last."""
+    return torch.cat([a[..., by:], _one(a[..., :by])], dim=-1)
+
+
+def _join(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The product of two sets, cut behind the power that both are cut at, and the rate at which one of it rings."""
+    out = torch.zeros_like(a)
+    most = a.shape[1]
+    for i in range(most):
+        out[:, i:] += a[:1, i : i + 1] * b[:, : most - i]
+        out[1, i:] += a[1, i] * b[0, : most - i]
     return out
-
-
-def hit_race(pool: torch.Tensor, inside: torch.Tensor, r: int) -> torch.Tensor:
-    """Return the probability that one of r further drafts is in a set.
-
-    Parameters
-    ----------
-    pool : [B, n]
-        q, and 0 at tokens that are gone; of any sum.
-    inside : [B, n]
-        bool: the set.
-    r
-        Number of drafts.
-
-    Returns
-    -------
-    [B]
-        0 where the set holds nothing.
-
-    Examples
-    --------
-    >>> pool = torch.tensor([[0.0, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> hit_race(pool, torch.tensor([[True, True, False, False]]), 1).round(decimals=3).tolist()
-    [0.5]
-    """
-    set_mass = torch.where(inside, pool, 0.0).sum(dim=1, keepdim=True)
-    rest = torch.where(inside, 0.0, pool)
-    if r == 1:
-        return (set_mass / (set_mass + rest.sum(dim=1, keepdim=True)).clamp_min(1e-300))[:, 0]
-    if by_loops(pool):
-        return torch.where(inside, _best_drafts(pool, r), 0.0).sum(dim=1)
-    step = max(1, ENTRIES // (NODES * pool.shape[1]))
-    parts = [slice(at, at + step) for at in range(0, max(len(pool), 1), step)]
-    return torch.cat([_hit(pool[at], rest[at], set_mass[at], r) for at in parts])
-
-
-def _hit(pool: torch.Tensor, rest: torch.Tensor, set_mass: torch.Tensor, r: int) -> torch.Tensor:
-    pool = torch.where(pool.sum(dim=1, keepdim=True) > 0, pool, 1.0)
-    time, _, _ = _times(pool, r)
-    all_of = _tokens(rest, time, r)
-    while (size := all_of[0].shape[2]) > 1:
-        half = (size + 1) // 2
-        others = [torch.nn.functional.pad(each[:, :, half:], (0, 2 * half - size)) for each in all_of]
-        if size % 2:
-            others[0][:, :, -1] = 1
-        all_of = _join([each[:, :, :half] for each in all_of], others)
-    found = 1 - _missed(set_mass, sum(all_of[1:], all_of[0]), pool, r)[:, 0]
-    sure = (rest > 0).sum(dim=1) < r
-    return torch.where(set_mass[:, 0] > 0, torch.where(sure, 1.0, found), 0.0)
-
-
-def hand_over(
-    q: torch.Tensor, place: torch.Tensor, first: torch.Tensor, end: torch.Tensor, there: torch.Tensor
-) -> torch.Tensor:
-    """Compute the probability that each draft is chosen from the best block: the walk of `samplers.BorderWor`.
-
-    Parameters
-    ----------
-    q : [B, n]
-        Draft distribution of tokens, best first.
-    place : [B, k]
-        Places of the drafts in the order drawn.
-    first, end : [B]
-        The best block that was hit.
-    there : [B, k]
-        Which slots hold a draft.
-
-    Returns
-    -------
-    [B, k]
-        Rows sum to 1.
-
-    Examples
-    --------
-    >>> q, at = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64), torch.tensor([0])
-    >>> place = torch.tensor([[2, 0, 1]])
-    >>> hand_over(q, place, at, at + 1, place >= 0).tolist()
-    [[0.0, 1.0, 0.0]]
-    """
-    k, index = place.shape[1], torch.arange(q.shape[1], device=q.device)
-    new = there & ~(place[:, :, None] == place[:, None, :]).tril(-1).any(dim=2)
-    inside = new & (place >= first[:, None]) & (place < end[:, None])
-    better, block = index < first[:, None], (index >= first[:, None]) & (index < end[:, None])
-    pool, left, chosen = q, torch.ones_like(q[:, 0]), []
-    for j in range(k):
-        own = place[:, j : j + 1]
-        without = torch.where(new[:, j : j + 1], pool.scatter(1, own, 0.0), pool)
-        more = torch.zeros_like(left)
-        if j + 1 < k:
-            theta = _theta(pool, without, better, block, k - 1 - j)
-            more = torch.where(inside[:, j + 1 :].any(dim=1), theta, 0.0)
-        rest = torch.where(inside[:, j], left * more, left)
-        chosen.append(left - rest)
-        left, pool = rest, without
-    return torch.stack(chosen, dim=1)
-
-
-def _theta(
-    pool: torch.Tensor, without: torch.Tensor, better: torch.Tensor, block: torch.Tensor, r: int
-) -> torch.Tensor:
-    """The probability [B] to hand over at a draft of the block, r drafts before the end (samplers/border/selection)."""
-    masses = torch.where(block, pool, 0.0)
-    heaviest = pool.scatter(1, masses.argmax(dim=1, keepdim=True), 0.0)
-    hit = hit_race(without, better, r)
-    spread = (hit_race(heaviest, better, r) - hit).clamp_min(0)
-    missed = hit_race(without, better | block, r) - hit
-    others = torch.where(block, without, 0.0).sum(dim=1) / masses.sum(dim=1).clamp_min(1e-300)
-    return torch.where(missed > 0, others * spread / missed.clamp_min(1e-300), 0.0).clamp(0, 1)

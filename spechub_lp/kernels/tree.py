@@ -12,9 +12,8 @@ For a chain it is block verification (Sun et al., arXiv 2403.10444).
 from typing import NamedTuple
 
 from spechub_lp._util.extras import extra
-from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border
-from spechub_lp.kernels.node import MOST_PAIRED, NOTHING, floats, holds_mass
+from spechub_lp.kernels.node import NOTHING, floats, holds_mass
 
 with extra("torch", "the kernels"):
     import torch
@@ -69,7 +68,7 @@ def verify_tree(
     depth
         The longest path; known to the caller, so that nothing waits for the device.
     replaced
-        Whether siblings were drawn with replacement; without, k is at most 2.
+        Whether siblings were drawn with replacement.
     sort
         As `node.verify`.
 
@@ -78,11 +77,6 @@ def verify_tree(
     Walked
         B rows.
 
-    Raises
-    ------
-    SpecHubError
-        k is too large for drafts without replacement.
-
     Examples
     --------
     >>> p, u = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
@@ -90,8 +84,6 @@ def verify_tree(
     tensor([[2, 1]])
     """
     k = child.shape[2]
-    if not replaced and k > MOST_PAIRED:
-        raise SpecHubError(f"k = {k} children without replacement; the tree kernel takes {MOST_PAIRED} at most")
     batch = torch.arange(p.shape[0], device=p.device)
     node, level = torch.zeros_like(batch), u[:, 0].double()
     weight = torch.ones_like(level)
@@ -101,7 +93,7 @@ def verify_tree(
         good = good & here.good
         x = token.gather(1, here.kids.clamp_min(0)).clamp_min(0)
         uniforms = u.gather(1, here.kids.clamp_min(0)).double()
-        share = border.choose(here.prepared, x, level, replaced=replaced, there=here.kids >= 0)
+        share = border.choose(here.prepared, x, level, replaced=replaced, count=here.count)
         uniform = uniforms[:, :1].clamp_max(1 - 2.0**-53) * share.sum(dim=1, keepdim=True)
         slot = (share.cumsum(dim=1) <= uniform).sum(dim=1, keepdim=True).clamp_max(k - 1)
         left = here.prepared.left
@@ -150,6 +142,8 @@ class _Here(NamedTuple):
     prepared: border.Prepared
     kids: torch.Tensor
     """[B, k] its children, -1 where there are fewer."""
+    count: torch.Tensor
+    """[B, 1] how many."""
     inner: torch.Tensor
     """[B] whether it has one."""
     good: torch.Tensor
@@ -167,8 +161,10 @@ def _at(
     target = floats(p[batch, node])
     draft = torch.where(inner[:, None], q[batch, node].to(target.dtype), target)
     left = torch.where(inner, weight, 1.0)
-    prepared = border.prepare(target, draft, count.clamp_min(1), replaced=replaced, weight=left, sort=sort)
-    return _Here(prepared, kids, inner, holds_mass(target) & holds_mass(draft))
+    prepared = border.prepare(
+        target, draft, count.clamp_min(1), replaced=replaced, weight=left, sort=sort, most=kids.shape[1]
+    )
+    return _Here(prepared, kids, count, inner, holds_mass(target) & holds_mass(draft))
 
 
 def children(parent: torch.Tensor, k: int) -> torch.Tensor:

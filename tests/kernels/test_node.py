@@ -11,7 +11,7 @@ from every import own_pairs
 from spechub_lp import cut, draw, samplers
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
-from spechub_lp.kernels import border, classes, mixture
+from spechub_lp.kernels import border, classes, mixture, race
 from spechub_lp.kernels.node import KERNELS, verify
 from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.border.merge_tree import merge
@@ -83,8 +83,6 @@ def chosen(
 def test_the_chosen_draft_has_the_distribution_that_it_is_verified_against(
     name: str, k: int, sort: bool, dtype: torch.dtype
 ) -> None:
-    if k > 2 and name == "border_wor" and not sort:
-        pytest.skip("no kernel: the exact sampler verifies")
     rng, sampler = np.random.default_rng(k), samplers.by_name(name, k)
     for kind in range(4):
         target, draft = (torch.from_numpy(a)[None].to(dtype) for a in rows(rng, 4, kind))
@@ -97,6 +95,19 @@ def test_the_chosen_draft_has_the_distribution_that_it_is_verified_against(
         assert not sort or accepted == pytest.approx(optimum, abs=1e-9)
 
 
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize("k", [3, 4])
+def test_light_drafts_have_the_distribution_that_they_are_verified_against(
+    k: int, sort: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tuple of few tokens, half of which are made light: what that leaves out is 1e-5 of a probability here."""
+    monkeypatch.setattr(race, "HEAVY", 3)
+    rng, tokens = np.random.default_rng(3), 6
+    p, q = (torch.from_numpy(rng.dirichlet([4.0] * tokens))[None] for _ in range(2))
+    found, b = chosen(samplers.by_name("border_wor", k), p, q, sort)
+    assert found == pytest.approx(b, abs=1e-5)
+
+
 @pytest.mark.parametrize(("name", "k"), [("border", 2), *(("border_wor", k) for k in (2, 3, 4))])
 @pytest.mark.parametrize("light", [1e-7, 1e-20])
 def test_tokens_that_are_hardly_drafted_keep_the_distribution(name: str, k: int, light: float) -> None:
@@ -107,21 +118,6 @@ def test_tokens_that_are_hardly_drafted_keep_the_distribution(name: str, k: int,
     assert found == pytest.approx(b, abs=1e-10)
     x, u = torch.zeros(1, k, dtype=torch.int64), torch.tensor([[0.5, 1.0, 0.5]])
     assert 0 <= int(verify(name, p, q / q.sum(), x, u).tokens) < q.shape[1]
-
-
-def test_the_loops_of_the_race_are_its_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(10)
-    p, q = (torch.from_numpy(rng.dirichlet([0.3] * 60, 6)) for _ in range(2))
-    q[0, :20] = 0
-    q[1, 5] = 50
-    q = q / q.sum(dim=1, keepdim=True)
-    sampler, u = samplers.by_name("border_wor", 3), torch.from_numpy(rng.random((6, 6)))
-    x = drafted(sampler.drafts, q, u[:, :3])
-    loops, choice = border.prepare(p, q, 3, replaced=False), verify(sampler, p, q, x, u[:, 3:])
-    monkeypatch.setattr(classes, "has_numba", lambda: False)
-    plain = border.prepare(p, q, 3, replaced=False)
-    assert torch.allclose(plain.mixture.hit, loops.mixture.hit, rtol=0, atol=1e-12)
-    assert torch.equal(verify(sampler, p, q, x, u[:, 3:]).tokens, choice.tokens)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -182,20 +178,20 @@ def test_draws_go_through_the_kernels_where_the_uniforms_are_theirs(sampler: sam
         draw(sampler, p.numpy(), q.numpy(), u.numpy())
 
 
-@pytest.mark.parametrize(("name", "least"), [("border", 0.999), ("border_wor", 0.999)])
+@pytest.mark.parametrize("name", ["border", "border_wor"])
 @pytest.mark.parametrize("spread", [0.3, 1.5])
-def test_classes_lose_little_at_full_vocabulary(name: str, least: float, spread: float) -> None:
+def test_classes_lose_little_at_full_vocabulary(name: str, spread: float) -> None:
     rng = np.random.default_rng(5)
     logits = rng.standard_normal((4, 3000)) * 3
     p, q = (
         torch.from_numpy(np.exp(a)) for a in (logits / spread, (logits + rng.standard_normal(logits.shape)) / spread)
     )
     p, q = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
-    for k in (2, 4) if name == "border" else (2,):
+    for k in (2, 4):
         prepared = border.prepare(p, q, k, replaced=name == "border", sort=False)
         b = prepared.b(torch.arange(3000).expand(4, -1))
         optimum = cut(p, q, k, samplers.by_name(name).drafts).alpha
-        assert bool((torch.minimum(p, b).sum(1) >= least * optimum).all())
+        assert bool((torch.minimum(p, b).sum(1) >= 0.999 * optimum).all())
         assert b.sum(1).numpy() == pytest.approx(1, abs=1e-9)
 
 
@@ -206,19 +202,20 @@ def test_nothing_waits_for_the_device(name: str, sort: bool) -> None:
     p, q, u = (torch.rand(3, width, device="meta") for width in (600, 600, 3))
     out = verify(name, p, q, torch.zeros(3, 2, dtype=torch.int64, device="meta"), u, sort=sort)
     assert (tuple(out.tokens.shape), out.tokens.device.type) == ((3,), "meta")
-    if name == "border_wor" and sort:
+    if name == "border_wor":
         more = verify(name, p, q, torch.zeros(3, 4, dtype=torch.int64, device="meta"), u, sort=sort)
         assert more.tokens.device.type == "meta"
     with pytest.raises(RuntimeError, match="meta"):
         out.tokens[0].item()
 
 
-@pytest.mark.parametrize("name", ["border", "border_wor", *OWN])
+@pytest.mark.parametrize(("name", "k"), [("border", 2), ("border_wor", 2), ("border_wor", 3), *((n, 2) for n in OWN)])
 @pytest.mark.parametrize("sort", [True, False])
-def test_a_row_of_nan_is_marked_and_spoils_no_other(name: str, sort: bool) -> None:
+@pytest.mark.parametrize("tokens", [40, 100])
+def test_a_row_of_nan_is_marked_and_spoils_no_other(name: str, k: int, sort: bool, tokens: int) -> None:
     rng = np.random.default_rng(6)
-    p, q = (torch.from_numpy(rng.dirichlet([1.0] * 40, 3)).float() for _ in range(2))
-    x, u = torch.tensor([[3, 5]]).expand(3, 2), torch.from_numpy(rng.random((3, 3)))
+    p, q = (torch.from_numpy(rng.dirichlet([1.0] * tokens, 3)).float() for _ in range(2))
+    x, u = torch.tensor([[3, 5, 6][:k]]).expand(3, k), torch.from_numpy(rng.random((3, 3)))
     whole = verify(name, p, q, x, u, sort=sort)
     for spoilt in range(2):
         pair = [p.clone(), q.clone()]
@@ -230,17 +227,17 @@ def test_a_row_of_nan_is_marked_and_spoils_no_other(name: str, sort: bool) -> No
             assert torch.equal(out.slots[row], whole.slots[row])
 
 
-@pytest.mark.parametrize("name", ["border", "border_wor"])
+@pytest.mark.parametrize(("name", "k"), [("border", 2), ("border_wor", 2), ("border_wor", 3)])
 @pytest.mark.parametrize("sort", [True, False])
-def test_a_row_does_not_depend_on_its_company(name: str, sort: bool) -> None:
+def test_a_row_does_not_depend_on_its_company(name: str, k: int, sort: bool) -> None:
     rng = np.random.default_rng(7)
     p, q = (torch.from_numpy(rng.dirichlet([0.3] * 900, 32)).float() for _ in range(2))
-    u = torch.from_numpy(rng.random((32, 5)))
-    x = drafted(samplers.by_name(name).drafts, q, u[:, :2])
-    whole = verify(name, p, q, x, u[:, 2:], sort=sort)
+    u = torch.from_numpy(rng.random((32, k + 3)))
+    x = drafted(samplers.by_name(name, k).drafts, q, u[:, :k])
+    whole = verify(name, p, q, x, u[:, k:], sort=sort)
     for b in range(32):
         one = slice(b, b + 1)
-        alone = verify(name, p[one], q[one], x[one], u[one, 2:], sort=sort)
+        alone = verify(name, p[one], q[one], x[one], u[one, k:], sort=sort)
         assert torch.equal(alone.tokens[0], whole.tokens[b])
         assert torch.equal(alone.slots[0], whole.slots[b])
 

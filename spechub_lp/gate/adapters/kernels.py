@@ -13,7 +13,7 @@ from spechub_lp import samplers
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.adapters.sglang_tree import depth_of
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
-from spechub_lp.kernels.node import KERNELS, MOST_PAIRED, verify
+from spechub_lp.kernels.node import KERNELS, verify
 from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.trees.shape import children_of
@@ -194,6 +194,6 @@ def engine(variant: str = "", drafts: str = "iid", k: int = 2) -> NodeKernel | T
         raise SpecHubError("name a rule: kernels/border, kernels/border_wor, kernels/rrs, ...")
     sort = False if variant.endswith("_classes") else None
     sampler = samplers.by_name(name, k)
-    if type(sampler) not in KERNELS or not (KERNELS[type(sampler)] or k <= MOST_PAIRED):
+    if type(sampler) not in KERNELS:
         return NodeKernel(name, k, sort)
     return TreeKernel(k, KERNELS[type(sampler)], sort)

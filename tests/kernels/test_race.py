@@ -1,0 +1,82 @@
+"""The race of three and more drafts without replacement, with light tokens known by sums of their powers alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from spechub_lp.drafts import WithoutReplacement
+from spechub_lp.kernels import border, race
+from spechub_lp.kernels.hand_over import hand_over
+from spechub_lp.kernels.race import Heavy, Race
+from spechub_lp.samplers.border import preparation
+from spechub_lp.samplers.border.selection import Row
+
+SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70)]
+
+
+def race_of(q: torch.Tensor) -> Race:
+    """Rows whose tokens are places in their own order."""
+    heavy = Heavy.of(q)
+    return Race.of(heavy, heavy.token, heavy.powers(q), q.sum(dim=1, keepdim=True))
+
+
+def rows(spread: float, tokens: int, batch: int = 3) -> torch.Tensor:
+    """q [B, tokens], from a few tokens that hold nearly all to all alike."""
+    q = torch.from_numpy(np.random.default_rng(1).dirichlet([spread] * tokens, batch)).clamp_min(1e-300)
+    return q / q.sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize("k", [3, 5])
+@pytest.mark.parametrize(("spread", "tokens"), SPREADS)
+def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
+    spread: float, tokens: int, k: int, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    q = rows(spread, tokens)
+    monkeypatch.setattr(race, "has_numba", lambda: loops)
+    found = race_of(q).missed(k, k).numpy()
+    for row, missed in zip(q.numpy(), found, strict=True):
+        best = WithoutReplacement().best_draft(row, k)
+        exact = np.concatenate([best[::-1].cumsum()[::-1], [0.0]])
+        assert missed == pytest.approx(exact, abs=2e-10, rel=0)
+
+
+def test_rows_with_fewer_drafts_than_the_batch_allows() -> None:
+    q = rows(1.0, 100)
+    mixed = race_of(q).missed(torch.tensor([[3], [5], [4]]), 5)
+    for b, k in enumerate((3, 5, 4)):
+        assert mixed[b].numpy() == pytest.approx(race_of(q).missed(k, k)[b].numpy(), abs=2e-10, rel=0)
+
+
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize(("spread", "tokens"), [(0.3, 60), (0.3, 300), (5.0, 300)])
+def test_the_walk_hands_over_as_the_exact_sampler_does(
+    spread: float, tokens: int, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drafts in one block of the exact sampler's tree, heavy and light, at that block's level."""
+    monkeypatch.setattr(race, "has_numba", lambda: loops)
+    rng, k, compared = np.random.default_rng(2), 4, 0
+    for q in rows(spread, tokens):
+        p = torch.from_numpy(rng.dirichlet([spread] * tokens))
+        exact = preparation.prepare(WithoutReplacement(), p.numpy()[None], q.numpy()[None], k)
+        row, tree = Row(exact.trees[0]), exact.trees[0]
+        prepared = border.prepare(p[None], q[None], k, replaced=False, sort=True)
+        order = torch.argsort(torch.from_numpy(np.asarray(exact.rank))[0])
+        for node in rng.choice(np.flatnonzero(tree.end - tree.first >= k), 6):
+            first, end = int(tree.first[node]), int(tree.end[node])
+            ranks = rng.choice(np.arange(first, end), k, replace=False, p=None)
+            heavy = int(np.argmax(tree.q[first:end])) + first
+            ranks = np.where(np.arange(k) == 1, heavy, ranks) if heavy not in ranks else ranks
+            gone: frozenset[int] = frozenset()
+            left, walked = 1.0, []
+            for j, y in enumerate(ranks[:-1].tolist()):
+                theta = float(row.theta(y, gone, k - 1 - j, np.asarray([first]), np.asarray([end]))[0])
+                walked.append(left * (1 - theta))
+                left, gone = left * theta, gone | {y}
+            x, edges = order[ranks][None], (torch.tensor([first]), torch.tensor([end]))
+            heaviest = prepared.tokens(prepared.heaviest(*edges, k))
+            assert prepared.race is not None
+            found = hand_over(prepared.race, prepared.tokens(x), heaviest, *edges, k)
+            assert found[0].numpy() == pytest.approx([*walked, left], abs=1e-7)
+            compared += walked[0] < 1 - 1e-4
+    assert compared
