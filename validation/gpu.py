@@ -27,7 +27,8 @@ from spechub_lp.kernels.vllm import rejection_sample
 from spechub_lp.sampling import draw_drafts
 
 HERE = Path(__file__).parent
-RULES = [("border", 2), ("border", 4), ("border_wor", 2), ("rrs", 2), ("rrsw", 2), ("kseq", 2), ("spechub", 2)]
+RULES = [("border", 2), ("border", 4), *(("border_wor", k) for k in (2, 3, 4))]
+RULES += [("rrs", 2), ("rrsw", 2), ("kseq", 2), ("spechub", 2)]
 
 
 def same_as_the_cpu(device: str, vocabulary: int, batch: int) -> int:
@@ -67,7 +68,7 @@ def trees_that_differ(device: str, vocabulary: int, batch: int) -> int:
         u, last = torch.from_numpy(rng.random((batch, nodes))), torch.from_numpy(rng.random(batch))
         width = max(parents.count(node) for node in range(nodes))
         given = (p, q, children(torch.tensor(parents).expand(batch, nodes), width), token, u, last)
-        for replaced in (True, False)[: 2 if width <= 2 else 1]:  # without replacement a node has two children at most
+        for replaced in (True, False):
             here = verify_tree(*given, depth=4, replaced=replaced)
             there = verify_tree(*(a.to(device) for a in given), depth=4, replaced=replaced)
             wrong += int((here.tokens != there.tokens.cpu()).any(dim=1).sum())
@@ -161,7 +162,7 @@ def captured(device: str, rows: int) -> None:
     which = np.linspace(0, store.document.shape[0] - 1, rows).astype(int)
     for t in (0.3, 0.6, 1.0, 1.5, 2.0):
         p, q = (torch.as_tensor(np.asarray(a), dtype=torch.float64) for a in store.batch(which, t))
-        for name, k in (("border", 2), ("border", 4), ("border", 8), ("border_wor", 2)):
+        for name, k in (("border", 2), ("border", 4), ("border", 8), *(("border_wor", k) for k in (2, 3, 4))):
             best = cut(p, q, k, samplers.by_name(name, k).drafts).alpha
             made = border.prepare(p.to(device), q.to(device), k, replaced=name == "border", sort=False)
             b = made.b(torch.arange(p.shape[1], device=device).expand(p.shape[0], -1)).cpu()

@@ -79,7 +79,8 @@ class Prepared:
     def rows(self, at: torch.Tensor) -> "Prepared":
         """Return the rows at indices [m]."""
         table = self.mixture
-        assert self.heavy is not None and self.race is not None
+        assert self.heavy is not None
+        assert self.race is not None
         return Prepared(
             self.p[at],
             self.q[at],
@@ -94,7 +95,9 @@ class Prepared:
     def tokens(self, x: torch.Tensor) -> Tokens:
         """Return what the race of three and more drafts asks of tokens x [B, m]."""
         assert self.heavy is not None
-        return Tokens(x, self.chance(x), self.place(x), self.heavy.powers(self.q.gather(1, x)).permute(1, 2, 0).double() * GRAIN)
+        return Tokens(
+            x, self.chance(x), self.place(x), self.heavy.powers(self.q.gather(1, x)).permute(1, 2, 0).double() * GRAIN
+        )
 
     def heaviest(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
         """Return the m likeliest drafts [B, m] of the blocks [first, end)."""
@@ -156,7 +159,7 @@ def prepare(
     """
     most = k if isinstance(k, int) else most
     hub = None if replaced else q.max(dim=1, keepdim=True)
-    first = _first(p, k) if hub is None else _first_of_rest(q, hub.values, most)
+    first = _first(p, k) if hub is None else _first_of_rest(hub.values if most <= 2 else _heaviest(q, most - 1), most)
     heavy = Heavy.of(q) if most > 2 and not replaced else None
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     rank, sums = _sorted(p, q, not replaced, heavy) if sort else (None, class_sums(p, q, first, not replaced, heavy))
@@ -193,9 +196,13 @@ def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
     return torch.log2(k.float()).ceil()
 
 
-def _first_of_rest(q: torch.Tensor, hub: torch.Tensor, most: int) -> torch.Tensor:
+def _heaviest(q: torch.Tensor, m: int) -> torch.Tensor:
+    """The sum [B, 1] of the m likeliest tokens."""
+    return q.topk(min(m, q.shape[1]), dim=1).values.sum(dim=1, keepdim=True)
+
+
+def _first_of_rest(heaviest: torch.Tensor, most: int) -> torch.Tensor:
     """The same without replacement: beside the k - 1 heaviest tokens there is `left`, and b/q is at most k / left."""
-    heaviest = hub if most <= 2 else q.topk(min(most - 1, q.shape[1]), dim=1).values.sum(dim=1, keepdim=True)
     left = (1 - heaviest.float()).clamp_min(2.0**-23)
     return (127 + (most - 1).bit_length() - (left.view(torch.int32) >> 23)).float()
 

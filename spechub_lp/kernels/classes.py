@@ -147,7 +147,7 @@ class ClassSums:
     odds_q: torch.Tensor | None
     """[B, n] sum of q^2 / (1 - q) over tokens with q <= 1/2; None unless asked for."""
     light: torch.Tensor | None
-    """[MOMENTS, B, n] sums of powers of the light tokens, in grains of their own (`race.Heavy`); None unless asked for."""
+    """[MOMENTS, B, n] sums of powers of the light tokens, in grains of their own; None unless asked for."""
     p_sum: torch.Tensor
     """[B, 1] sum of the whole row p."""
     q_sum: torch.Tensor

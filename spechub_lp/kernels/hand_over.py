@@ -1,12 +1,12 @@
 """Which of three and more drafts without replacement is chosen from the best block: the walk of `samplers.BorderWor`.
 
-    go through the drafts in the order drawn; those worse than the block G only leave the pool
-    at a draft y of G, with r draws to come: keep y, unless a later draft is in G too and a coin of probability theta
-    falls; then go on with the pool without y and the block G \\ y
+go through the drafts in the order drawn; those worse than the block G only leave the pool
+at a draft y of G, with r draws to come: keep y, unless a later draft is in G too and a coin of probability theta
+falls; then go on with the pool and the block without y
 
-    theta(y) = (1 - q(y) / q(G)) (max over x in G of P(x) - P(y)) / R(y)
-    P(x) = Pr[a better block is hit in r draws from the pool without x]
-    R(y) = Pr[none is hit, and G \\ y is, in r draws from the pool without y]
+theta(y) = (1 - q(y) / q(G)) (max over x in G of P(x) - P(y)) / R(y)
+P(x) = Pr[a better block is hit in r draws from the pool without x]
+R(y) = Pr[none is hit, and another token of G is, in r draws from the pool without y]
 """
 
 from typing import NamedTuple
@@ -95,9 +95,7 @@ def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, en
     drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :]).any(dim=2)
     block = (heaviest.place >= first[:, None]) & (heaviest.place < end[:, None])
     top = (~drawn & block).int().argmax(dim=1, keepdim=True)
-    both = Tokens(
-        *(torch.cat([a, b.gather(1, _like(top, b))], dim=1) for a, b in zip(drafts, heaviest, strict=True))
-    )
+    both = Tokens(*(torch.cat([a, b.gather(1, _like(top, b))], dim=1) for a, b in zip(drafts, heaviest, strict=True)))
     k = gone.shape[1]
     slot = torch.arange(k + 1, device=gone.device)
     gone = torch.nn.functional.pad(gone, (0, 1))

@@ -56,8 +56,8 @@ def verify(
     Parameters
     ----------
     rule
-        A sampler or its name. `border`, `border_bucketed` and `border_wor` run as kernels; the verdict of any other rule
-        is its own.
+        A sampler or its name. `border`, `border_bucketed` and `border_wor` run as kernels, and every other rule by its
+        own verdict.
     p, q : [B, V]
         Target and draft distributions, float64, float32, float16 or bfloat16.
     drafts : [B, k]

@@ -3,7 +3,7 @@
 Successive sampling is a race (theory/border): token i rings at a time of distribution Exp(q_i), and the first k rings
 are the drafts. All k are in the set H if H rings k times before any of the others, of mass a:
 
-    Pr[all in H] = int e^{-a s} r(s) ds,    r(s) = sum over i in H of q_i e^{-q_i s} Pr[k - 1 of H \\ i have rung by s],
+    Pr[all in H] = int e^{-a s} r(s) ds,    r(s) = sum over i in H of q_i e^{-q_i s} Pr[k - 1 others of H rang by s],
 
 by the trapezoidal rule in log s, whose error is that of `drafts._best_draft`: below 1e-10 of the result with NODES
 nodes, while the tokens beside the k - 1 heaviest hold LEAST of the row.
@@ -27,7 +27,7 @@ with extra("torch", "the kernels"):
     import torch
 
 NODES, STEP = 120, 0.26
-"""A device takes NODES times of every row; a CPU as many as keep STEP in log s."""
+"""A device takes NODES times of every row; a CPU, where rows are not short, as many as keep STEP in log s."""
 LEAST = 2.0**-26
 """Of a row's mass, that the tokens beside the k - 1 heaviest must hold: b/q is up to 1 over it, and sums of q are whole
 multiples of 2^-60."""
@@ -127,7 +127,7 @@ class Race:
         return (slow > 0) & (slow < LEAST)
 
     def missed(self, k: int | torch.Tensor, most: int) -> torch.Tensor:
-        """Return the probability [B, n + 1] that k (or [B, 1]) drafts, at most `most`, are at or behind each boundary."""
+        """Return the probability [B, n + 1] that k (or [B, 1]) drafts, at most `most`, are behind each boundary."""
         batch, size, _ = self.behind.shape
         boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
         ahead = torch.searchsorted(self.place, boundary)
@@ -138,10 +138,13 @@ class Race:
             walk, light = self.share.flip(1), self.behind.flip(1)
             found = self._by_loops(walk, stop, False, light, outside.flip(1), self._each(k), most, most).flip(1)
         else:
-            step = 1 if self.unit.device.type == "cpu" else max(1, ENTRIES // (NODES * size))
+            step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
             parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
             found = torch.cat(
-                [self.rows(at)._missed(k if isinstance(k, int) else k[at], most, ahead[at], outside[at]) for at in parts]
+                [
+                    self.rows(at)._missed(k if isinstance(k, int) else k[at], most, ahead[at], outside[at])
+                    for at in parts
+                ]
             )
         before = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
         return torch.where(before > 0, found, 1.0)
@@ -192,8 +195,10 @@ class Race:
 
     def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
                 heavy: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:  # fmt: skip
-        """Pr[all in H] [B, S] for light [B, S, MOMENTS], heavy [2, K, B, N, S] (`_polynomials`), and outside [B, S],
-        the mass of all but the heavy tokens of the set."""
+        """Pr[all in H] [B, S] for light [B, S, MOMENTS] and heavy [2, K, B, N, S] (`_polynomials`) tokens of each set.
+
+        outside : [B, S] the mass of all but the heavy tokens of the set.
+        """
         most = heavy.shape[1]
         x = (time * self.unit)[:, :, None].expand(-1, -1, MOMENTS).cumprod(dim=2)
         sums = torch.matmul(_series(most, x.device) * x[:, :, None, :], light.transpose(1, 2)[:, None])
@@ -203,24 +208,23 @@ class Race:
             terms = [(-1) ** (j - 1) * product[n - j] * sums[:, :, j - 1] for j in range(1, n + 1)]
             product.append(sum(terms[1:], terms[0]) / n)
         rung, ringing = heavy
-        rate = [
-            sum(((-1) ** i * rates[:, :, i] * rung[m - i] for i in range(m + 1)), ringing[m]) for m in range(most)
-        ]
+        rate = [sum(((-1) ** i * rates[:, :, i] * rung[m - i] for i in range(m + 1)), ringing[m]) for m in range(most)]
 
         def density(k: int) -> torch.Tensor:
-            return sum((rate[m] * product[k - 1 - m] for m in range(1, k)), rate[0] * product[k - 1])
+            return torch.stack([rate[m] * product[k - 1 - m] for m in range(k)]).sum(dim=0)
 
         if isinstance(k, int):
             found = density(k)
         else:
-            found = sum(torch.where((k == n)[:, :, None], density(n), 0.0) for n in range(1, most + 1))
+            each = [torch.where((k == n)[:, :, None], density(n), 0.0) for n in range(1, most + 1)]
+            found = torch.stack(each).sum(dim=0)
         return (weight[:, :, None] * found).sum(dim=1).clamp(0, 1)
 
     def _times(self, k: int | torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Times [B, N] and their weights, for k (or [B, 1]) of the `most` drafts of a row."""
         first, last = self._span(k, most)
         nodes = NODES
-        if last.device.type == "cpu":
+        if self._alone():
             nodes = int(((last - first).max() / STEP).ceil()) + 1
         step = (last - first) / (nodes - 1)
         time = (first + step * torch.arange(nodes, device=last.device)).exp()
@@ -239,14 +243,19 @@ class Race:
     def _each(self, k: int | torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(k, device=self.unit.device).expand(len(self.unit), 1)
 
+    def _alone(self) -> bool:
+        """Whether each row is worked on by itself, with its own number of times."""
+        return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
+
     def _has_loops(self) -> bool:
-        return self.unit.device.type == "cpu" and self.share.shape[1] >= SHORT and has_numba()
+        return self._alone() and has_numba()
 
     def _by_loops(self, heavy: torch.Tensor, stop: torch.Tensor, anew: bool, light: torch.Tensor,
                   outside: torch.Tensor, k: torch.Tensor, terms: int, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `terms` drafts, of `most` of the row."""
         out = torch.zeros_like(outside)
         span = torch.cat(self._span(k, most), dim=1)
+        heavy = torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1])))  # by its length loops are compiled
         given = (heavy, stop, light, outside, span, k, self.unit, _series(terms, out.device))
         walk, at, *rest = (a.contiguous().numpy() for a in given)
         race_loops.all_in(walk, at, anew, *rest, STEP, out.numpy())
@@ -276,8 +285,10 @@ class Pool:
 
 @cache
 def _ends(most: int, device: torch.device) -> torch.Tensor:
-    """Logarithms of the first time, in units of the row's mass, and of the last, in those of the slowest clock: [2, k]
-    for k = 0..`most` drafts."""
+    """Logarithms of the first time, in units of the row's mass, and of the last, in those of the slowest clock.
+
+    [2, most + 1]: for k = 0..`most` drafts.
+    """
     early, late = [0.0], [0.0]
     for k in range(1, most + 1):
         early.append((log(TAIL) + lgamma(k + 1)) / k)

@@ -93,7 +93,7 @@ def verify_tree(
         good = good & here.good
         x = token.gather(1, here.kids.clamp_min(0)).clamp_min(0)
         uniforms = u.gather(1, here.kids.clamp_min(0)).double()
-        share = border.choose(here.prepared, x, level, replaced=replaced, count=here.count)
+        share = border.choose(here.prepared, x, level, replaced=replaced, count=here.siblings)
         uniform = uniforms[:, :1].clamp_max(1 - 2.0**-53) * share.sum(dim=1, keepdim=True)
         slot = (share.cumsum(dim=1) <= uniform).sum(dim=1, keepdim=True).clamp_max(k - 1)
         left = here.prepared.left
@@ -142,7 +142,7 @@ class _Here(NamedTuple):
     prepared: border.Prepared
     kids: torch.Tensor
     """[B, k] its children, -1 where there are fewer."""
-    count: torch.Tensor
+    siblings: torch.Tensor
     """[B, 1] how many."""
     inner: torch.Tensor
     """[B] whether it has one."""

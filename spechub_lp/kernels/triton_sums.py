@@ -25,7 +25,7 @@ def _hub_kernel(q, heads, width, stride, real: tl.constexpr, size: tl.constexpr)
 
 @jit
 def _hub_start(code):  # type: ignore[no-untyped-def]
-    """Where the classes begin without replacement (`border._first_of_hub`)."""
+    """Where the classes begin without replacement (`border._first_of_rest` of two drafts)."""
     left = tl.maximum(1 - code.to(tl.int32).to(tl.float32, bitcast=True), 2.0**-23)
     return 255 - (left.to(tl.int32, bitcast=True) >> 23)
 

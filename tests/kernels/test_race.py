@@ -36,7 +36,7 @@ def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
     monkeypatch.setattr(race, "has_numba", lambda: loops)
     found = race_of(q).missed(k, k).numpy()
     for row, missed in zip(q.numpy(), found, strict=True):
-        best = WithoutReplacement().best_draft(row, k)
+        best = np.asarray(WithoutReplacement().best_draft(row, k))
         exact = np.concatenate([best[::-1].cumsum()[::-1], [0.0]])
         assert missed == pytest.approx(exact, abs=2e-10, rel=0)
 

@@ -11,14 +11,14 @@ from spechub_lp.kernels.streams import uniforms
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.sampling import draw_drafts
 
-V, DEPTH = 3, 2
+V, DEPTH = 4, 2
 
 
 @pytest.mark.parametrize("sort", [True, False])
-@pytest.mark.parametrize(("replaced", "branching"), [(True, (2, 2)), (False, (2, 1)), (True, (1, 1))])
+@pytest.mark.parametrize(("replaced", "branching"), [(True, (2, 2)), (False, (2, 1)), (False, (3, 2)), (True, (1, 1))])
 def test_what_comes_next_has_the_targets_distribution(replaced: bool, branching: tuple[int, int], sort: bool) -> None:
     """Lossless: given that a prefix was accepted, the token behind it is the target's (theory/trees, section 2)."""
-    rng, n = np.random.default_rng(sum(branching)), 6_000
+    rng, n = np.random.default_rng(sum(branching)), 6_000 if replaced else 3_000
     contexts = [(), *product(range(V), repeat=1), *product(range(V), repeat=2)]
     target, draft = ({c: torch.from_numpy(rng.dirichlet([1.0] * V)) for c in contexts} for _ in range(2))
     shape = [-1] + [0] * branching[0] + [parent for parent in range(1, branching[0] + 1) for _ in range(branching[1])]
@@ -41,7 +41,11 @@ def test_what_comes_next_has_the_targets_distribution(replaced: bool, branching:
             tokens[:, kids] = torch.as_tensor(
                 draw_drafts(policy, q[:, node], torch.from_numpy(rng.random((n, len(kids)))))
             )
-    u, last, child = torch.from_numpy(rng.random((n, len(shape)))), torch.from_numpy(rng.random(n)), children(parent, 2)
+    u, last, child = (
+        torch.from_numpy(rng.random((n, len(shape)))),
+        torch.from_numpy(rng.random(n)),
+        children(parent, max(2, *branching)),
+    )
     out = verify_tree(p, q, child, tokens, u, last, depth=DEPTH, replaced=replaced, sort=sort)
     for context in contexts:
         here = out.n > len(context)
@@ -93,6 +97,7 @@ def test_streams_are_even_and_do_not_repeat() -> None:
 def test_nothing_waits_for_the_device() -> None:
     """Tensors without numbers: whatever asks for one raises."""
     p, u = torch.rand(2, 4, 30, device="meta"), torch.rand(2, 4, device="meta")
-    child = children(torch.zeros(2, 4, dtype=torch.int64, device="meta"), 2)
-    out = verify_tree(p, p, child, u.long(), u, u[:, 0], depth=2, replaced=False)
-    assert (tuple(out.tokens.shape), out.tokens.device.type) == ((2, 3), "meta")
+    for k in (2, 3):
+        child = children(torch.zeros(2, 4, dtype=torch.int64, device="meta"), k)
+        out = verify_tree(p, p, child, u.long(), u, u[:, 0], depth=2, replaced=False)
+        assert (tuple(out.tokens.shape), out.tokens.device.type) == ((2, 3), "meta")

@@ -111,7 +111,7 @@ def test_class_sums_are_those_of_plain_torch(pairs: bool, dtype: torch.dtype) ->
             q[row] = (q[row].double() * (1 - hub)).to(dtype)
             q[row, 5] = hub
     start = 128
-    first = border._first_of_hub(q.to(short).max(dim=1, keepdim=True).values) if pairs else torch.full((3, 1), 1.0)
+    first = border._first_of_rest(q.to(short).max(dim=1, keepdim=True).values, 2) if pairs else torch.full((3, 1), 1.0)
     plain = classes.class_sums(p.to(short), q.to(short), first, pairs=pairs)
     columns, kind = 3 if pairs else 2, {"real": tl.float64 if dtype == torch.float64 else tl.float32}
     given = [a.to(DEVICE) for a in (p, q)]

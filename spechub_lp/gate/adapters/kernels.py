@@ -1,8 +1,8 @@
 """Our own kernels as engines, by the protocol of explicit noise: `kernels/border`, `kernels/border_wor`, ...
 
 `kernels/rrs` and the like are one node; `kernels/border` and `kernels/border_wor` are whole trees too, by Border's path
-and block verification (without replacement up to two drafts). `_classes` at the end of a name puts the tokens into
-classes, as the kernels do for a whole vocabulary: `kernels/border_classes`.
+and block verification. `_classes` at the end of a name puts the tokens into classes, as the kernels do for a whole
+vocabulary: `kernels/border_classes`.
 """
 
 from dataclasses import replace
