@@ -27,7 +27,7 @@ with extra("torch", "the kernels"):
     import torch
 
 NODES, STEP = 120, 0.26
-"""A device takes NODES times of every row; a CPU, where rows are not short, as many as keep STEP in log s."""
+"""A device takes NODES times of every row; a CPU, in rows that are not short, as many as keep STEP in log s."""
 LEAST = 2.0**-26
 """Of a row's mass, that the tokens beside the k - 1 heaviest must hold: b/q is up to 1 over it, and sums of q are whole
 multiples of 2^-60."""
@@ -245,10 +245,10 @@ class Race:
 
     def _alone(self) -> bool:
         """Whether each row is worked on by itself, with its own number of times."""
-        return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
+        return self._has_loops() or (self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT)
 
     def _has_loops(self) -> bool:
-        return self._alone() and has_numba()
+        return self.unit.device.type == "cpu" and has_numba()
 
     def _by_loops(self, heavy: torch.Tensor, stop: torch.Tensor, anew: bool, light: torch.Tensor,
                   outside: torch.Tensor, k: torch.Tensor, terms: int, most: int) -> torch.Tensor:  # fmt: skip

@@ -24,7 +24,7 @@ from spechub_lp.kernels.node import verify
 from spechub_lp.sampling import draw_drafts
 
 FULL = [("rrs", 2), ("rrsw", 2), ("spechub", 2), ("kseq", 2), ("border", 2), ("border", 4), ("border", 8)]
-FULL.append(("border_wor", 2))
+FULL += [("border_wor", k) for k in (2, 3, 4)]
 FILTERED = [("rrsw", 2), ("border", 2), ("border", 4), *(("border_wor", k) for k in (2, 3, 4))]
 
 
