@@ -85,7 +85,7 @@ def test_the_chosen_draft_has_the_distribution_that_it_is_verified_against(
 ) -> None:
     rng, sampler = np.random.default_rng(k), samplers.by_name(name, k)
     for kind in range(4):
-        target, draft = (torch.from_numpy(a)[None].to(dtype) for a in rows(rng, 4, kind))
+        target, draft = (torch.from_numpy(a)[None].to(dtype) for a in rows(rng, max(4, k + 1), kind))
         p, q = (np.asarray(a[0].double() / a.double().sum()) for a in (target, draft))
         found, b = chosen(sampler, target, draft, sort)
         assert found == pytest.approx(b, abs=1e-12)
