@@ -92,7 +92,7 @@ def at_temperature(rows: Rows, which: np.ndarray, t: float, k: int) -> dict[str,
         "T": t,
         "chosen": [dict(zip(("threshold", "power"), pair, strict=True)) for pair in chosen],
         "greedy drafts at": float(np.mean([best[n, 0] >= chosen[half[n]][0] for n in range(len(which))])),
-        **{name: {what: tally.mean((name, what)) for what in shown} for name in columns},
+        **{name: {what: list(tally.mean((name, what)) or ())[:3] for what in shown} for name in columns},
     }
 
 

@@ -3,18 +3,20 @@
 A pair of rows at V = 49,152 takes 200 kB in float16, and 320 of them do not belong in git. Kept are
 
 1. the `keep` tokens with the largest p + q: their ids and both log-probabilities at T = 1, in steps of 2^-11;
-2. for p and for q, the log-mass of all other tokens, the rest, and the largest log-probability among them;
-3. what the rest looks like: how many of the other tokens have which pair of log-probabilities, in a histogram whose
-   cells are STEP wide in both, and where in each step its tokens lie on average.
+2. for p and for q, the log-mass of all other tokens, the rest;
+3. what the rest looks like: the other tokens in GROUPS of similar p/q and similar p q, and for each group how many
+   tokens it has and where its p and its q lie in the mean.
 
 A distribution is rebuilt as the kept probabilities, scaled to 1 - rest, and the rest spread over the other tokens: each
-has the average of its step, scaled to the rest. Which token is in which cell is not stored: the more likely cells go to
+has the mean of its group, scaled to the rest. Which token is in which group is not stored: the more likely groups go to
 the tokens that are more likely in the mean of all rows. Acceptances and optima depend on the pairs (p, q) of a row
-and not on the names of its tokens, so they lose the width of a cell alone. So p and q stay two different distributions
+and not on the names of its tokens, so they lose the width of a group alone. So p and q stay two different distributions
 on all V tokens, and each sums to 1.
 
-A temperature is applied to the rebuilt distribution: p^(1/T), normalized; it rescales the cells. The manifest says how
-large the errors of acceptances were measured against complete rows.
+A temperature is applied to the rebuilt distribution: p^(1/T), normalized. The higher it is, the more mass is in the
+rest; so the groups have equal shares of p^WEIGHT + q^WEIGHT, and keep the sums of their p^MEAN and q^MEAN. What rules
+accept goes by the sign of p - g q, so p/q is cut the finest. The manifest says how large the errors of acceptances were
+measured against complete rows.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +49,23 @@ Index = int | slice | NDArray[np.integer]
 LEAST_LOG = -1e6
 """Below any log-probability of a model: float32 logits differ by a few thousand at most."""
 LARGEST_ROWS = 4 << 30
-"""Bytes of compact rows, which are held in memory whole; the shipped ones have 3.9 MB."""
-STEP = 0.25
-"""Width of a cell, in natural logarithms of probabilities."""
+"""Bytes of compact rows, which are held in memory whole; the shipped ones have 4.0 MB."""
 FINE = 2**11
 """The kept log-probabilities are multiples of 1/FINE, down to -32."""
-DEEPEST = 255
-"""The last cell below the largest log-probability; whatever is less likely is counted there."""
+DEEP = 2**10
+"""Those of groups are multiples of 1/DEEP, down to 64 below the row's likeliest group."""
+GROUPS = (96, 16)
+"""Groups of a row: parts by p/q, and parts of each by p q."""
+WEIGHT = 0.6
+"""Groups share p^WEIGHT + q^WEIGHT: more groups for likely tokens, but not as many more as their mass at T = 1 asks."""
+MEAN = 0.5
+"""Groups keep the mean of p^MEAN and q^MEAN, which is their mass at T = 2."""
 SHAPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ids": (("N", "K"), ("uint16",)),
     "kept": (("2", "N", "K"), ("uint16",)),
     "rest": (("2", "N"), ("float64",)),
-    "cap": (("2", "N"), ("float64",)),
-    "cells": (("N",), ("uint16", "int32")),
-    "cell": (("2", "C"), ("uint8",)),
-    "count": (("C",), ("uint16",)),
-    "within": (("2", "N", "256"), ("uint8",)),
+    "group": (("2", "N", "G"), ("uint16",)),
+    "count": (("N", "G"), ("uint16",)),
     "order": (("V",), ("uint16",)),
     "tokens": (("tokens",), ("uint16",)),
     "document": (("N",), ("uint8", "uint16", "int32")),
@@ -92,16 +94,10 @@ class Rows:
     """[2, N, K] their log-probabilities at T = 1, times -FINE."""
     rest: Floats
     """[2, N] log-mass of the other tokens."""
-    cap: Floats
-    """[2, N] the largest log-probability among the other tokens."""
-    cells: NDArray[np.uint16]
-    """[N] cells of each row's histogram of the other tokens; C is their sum."""
-    cell: NDArray[np.uint8]
-    """[2, C] how many steps the cells lie below the largest log-probability, the rows one after the other."""
+    group: NDArray[np.uint16]
+    """[2, N, G] the log-probabilities of groups of the other tokens, times -DEEP, from the row's likeliest group on."""
     count: NDArray[np.uint16]
-    """[C] tokens in each cell."""
-    within: NDArray[np.uint8]
-    """[2, N, 256] how far below the upper end of each step its tokens lie on average, in 256ths of a step."""
+    """[N, G] tokens in each group; 0 for groups that the row does not have."""
     order: NDArray[np.uint16]
     """[V] the tokens, those that are more likely in the mean of all rows first."""
     tokens: NDArray[np.uint16]
@@ -149,11 +145,6 @@ class Rows:
         distribution = np.exp(log - log.max(axis=1, keepdims=True))
         return np.asarray(distribution / distribution.sum(axis=1, keepdims=True))
 
-    @cached_property
-    def _ends(self) -> NDArray[np.integer]:
-        """[N + 1] where the cells of each row begin and end."""
-        return np.concatenate([[0], np.cumsum(self.cells, dtype=int)])
-
     def _log(self, model: int, rows: NDArray[np.integer]) -> Floats:
         """[B, V] one model's rebuilt log-probabilities."""
         log = np.empty((len(rows), self.vocabulary))
@@ -165,21 +156,18 @@ class Rows:
         return log
 
     def _others(self, ids: NDArray[np.integer]) -> NDArray[np.integer]:
-        """[V - K] the tokens that are not kept, in the order of the cells."""
+        """[V - K] the tokens that are not kept, in the order of the groups."""
         other = np.ones(self.vocabulary, dtype=bool)
         other[ids] = False
         return np.asarray(self.order[other[self.order]])
 
     def _tail(self, model: int, row: int) -> Floats:
         """[V - K] log-probabilities of the tokens that are not kept."""
-        its = slice(*self._ends[row : row + 2])
-        steps = np.arange(DEEPEST + 1) + self.within[model, row] / 256
-        at = np.repeat(self.cell[model, its], self.count[its])
-        log: Floats = self.cap[model, row] - steps[at] * self.manifest.get("step", STEP)
+        log: Floats = np.repeat(self.group[model, row].astype(float) / -DEEP, self.count[row])
         return np.asarray(log + self.rest[model, row] - _log_sum(log))
 
 
-def pack(target: Floats, draft: Floats, keep: int, step: float = STEP) -> Tensors:
+def pack(target: Floats, draft: Floats, keep: int, groups: tuple[int, int] = GROUPS) -> Tensors:
     """Make the tensors `ids` to `order` of `Rows` from finite logits.
 
     Parameters
@@ -188,8 +176,8 @@ def pack(target: Floats, draft: Floats, keep: int, step: float = STEP) -> Tensor
         Logits of the two models.
     keep
         How many tokens of each row are stored exactly.
-    step
-        Width of a cell of the others' histogram; another one than STEP must stand in the manifest.
+    groups
+        Into how many groups the others are put: by p/q, and each of these by p q.
 
     Returns
     -------
@@ -219,35 +207,43 @@ def pack(target: Floats, draft: Floats, keep: int, step: float = STEP) -> Tensor
     both = np.broadcast_to(ids, (2, n, keep))
     kept = np.take_along_axis(log, both, axis=2)
     order = np.argsort(-log.mean(axis=(0, 1)), kind="stable")
+    other = np.ones((n, v), dtype=bool)
+    np.put_along_axis(other, ids, False, axis=1)
+    made = [_groups(log[:, i, other[i]], *groups) for i in range(n)]
     np.put_along_axis(log, both, -np.inf, axis=2)
-    cap = log.max(axis=-1)
-    histograms = [_histogram(log[:, i], cap[:, i], step) for i in range(n)]
+    most = max(len(count) for _, count in made)
     return {
         "ids": ids.astype(np.uint16),
         "kept": np.minimum(np.rint(-FINE * kept), 2**16 - 1).astype(np.uint16),
         "rest": _log_sum(log)[..., 0],
-        "cap": cap,
-        "cells": np.asarray([len(count) for _, count, _ in histograms], dtype=np.uint16),
-        "cell": np.concatenate([cell for cell, _, _ in histograms], axis=1),
-        "count": np.concatenate([count for _, count, _ in histograms]),
-        "within": np.stack([within for _, _, within in histograms], axis=1),
+        "group": np.stack([np.pad(group, ((0, 0), (0, most - group.shape[1]))) for group, _ in made], axis=1),
+        "count": np.stack([np.pad(count, (0, most - len(count))) for _, count in made]),
         "order": order.astype(np.uint16),
     }
 
 
-def _histogram(log: Floats, cap: Floats, step: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """`cell` [2, C], `count` [C] and `within` [2, 256] of the pairs of finite log-probabilities [2, V]."""
-    depth = np.minimum((cap[:, None] - log[:, np.isfinite(log[0])]) / step, DEEPEST)
-    steps = depth.astype(int)
-    codes, count = np.unique(steps[0] * (DEEPEST + 1) + steps[1], return_counts=True)
-    cell = np.stack(np.divmod(codes, DEEPEST + 1))
-    likely = np.argsort(-np.exp(cap[:, None] - cell * step).sum(axis=0), kind="stable")
-    within = [
-        np.bincount(at, d - at, DEEPEST + 1) / np.maximum(np.bincount(at, minlength=DEEPEST + 1), 1)
-        for at, d in zip(steps, depth, strict=True)
-    ]
-    fine = np.minimum(256 * np.stack(within), 255)
-    return cell[:, likely].astype(np.uint8), count[likely].astype(np.uint16), fine.astype(np.uint8)
+def _groups(log: Floats, by_ratio: int, by_product: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """`group` [2, G] and `count` [G] of pairs of log-probabilities [2, V], the likeliest group first."""
+    log = np.maximum(log - log.max(axis=1, keepdims=True), -(2**16) / DEEP)
+    weight = np.exp(WEIGHT * log - _log_sum(WEIGHT * log)).sum(axis=0)
+    part = _equal_parts(weight, log[0] - log[1], by_ratio)
+    for its in [np.flatnonzero(part == ratio) for ratio in range(by_ratio)]:
+        part[its] = part[its] * by_product + _equal_parts(weight[its], log[:, its].sum(axis=0), by_product)
+    _, part, count = np.unique(part, return_inverse=True, return_counts=True)
+    mean = np.stack([np.log(np.bincount(part, np.exp(MEAN * each)) / count) / MEAN for each in log])
+    mean -= mean.max(axis=1, keepdims=True)
+    likely = np.argsort(-np.exp(mean).sum(axis=0), kind="stable")
+    group = np.minimum(np.rint(-DEEP * mean[:, likely]), 2**16 - 1)
+    return group.astype(np.uint16), count[likely].astype(np.uint16)
+
+
+def _equal_parts(weight: Floats, key: Floats, parts: int) -> NDArray[np.integer]:
+    """[n] the part of each of n tokens, when they are cut along `key` into parts of equal weight."""
+    order = np.argsort(key, kind="stable")
+    ends = np.cumsum(weight[order])
+    part = np.empty(len(key), dtype=int)
+    part[order] = np.minimum((ends - weight[order] / 2) / ends[-1:] * parts, parts - 1)
+    return part
 
 
 def save(path: str | Path, tensors: Tensors, manifest: Mapping[str, Any]) -> None:
@@ -382,6 +378,8 @@ def load_rows(path: str | Path) -> Rows:
 
 def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
     """What is wrong with the tensors of compact rows beside their manifest, or None."""
+    if "within" in tensors and "group" not in tensors:
+        return "the tokens that are not kept are in a histogram, a form that is no longer read, not in groups"
     if missing := sorted(SHAPES.keys() - tensors.keys()):
         return f"the tensor {missing[0]!r} is missing"
     sizes: dict[str, int] = {"2": 2}
@@ -404,31 +402,20 @@ def _fault(tensors: Tensors, manifest: dict[str, Any]) -> str | None:
     ids = np.sort(tensors["ids"], axis=1)
     if sizes["N"] < 1 or not 0 < sizes["K"] < sizes["V"] or ids.max() >= sizes["V"] or (np.diff(ids) == 0).any():
         return f"the kept ids are not {sizes['K']} different tokens below V = {sizes['V']:,} in each of the rows"
-    rest, cap = tensors["rest"], tensors["cap"]
-    if np.exp(rest).max() >= 1 or min(rest.min(), cap.min()) < LEAST_LOG or cap.max() > 0:
-        return f"rest and cap are not logarithms of probabilities between {LEAST_LOG:g} and 0"
-    if fault := _cells_fault(tensors, sizes):
-        return fault
+    rest = tensors["rest"]
+    if np.exp(rest).max() >= 1 or rest.min() < LEAST_LOG:
+        return f"rest has no logarithms of probabilities between {LEAST_LOG:g} and 0"
+    others, found = sizes["V"] - sizes["K"], tensors["count"].sum(axis=1, dtype=int)
+    if (found != others).any():
+        row = int((found != others).argmax())
+        return f"count gives row {row} {found[row]:,} tokens; needed are the {others:,} not kept"
+    if not np.array_equal(np.sort(tensors["order"]), np.arange(sizes["V"])):
+        return f"order does not name each token below V = {sizes['V']:,} once"
     if fault := places_fault(tensors["document"], tensors["index"], documents):
         return fault
     lengths = [entry["tokens"] for entry in documents if "tokens" in entry]
     if lengths and len(lengths) == len(documents) and sum(lengths) != len(tensors["tokens"]):
         return f"the documents have {sum(lengths):,} tokens together, and {len(tensors['tokens']):,} are stored"
-    return None
-
-
-def _cells_fault(tensors: Tensors, sizes: Mapping[str, int]) -> str | None:
-    """What is wrong with the histograms, or None."""
-    cells, count = tensors["cells"].astype(int), tensors["count"].astype(int)
-    if cells.min() < 1 or cells.sum() != sizes["C"]:
-        return f"cells has {cells.sum():,} cells together, at least one of each row is needed, and C = {sizes['C']:,}"
-    others = sizes["V"] - sizes["K"]
-    found = np.add.reduceat(count, np.concatenate([[0], cells.cumsum()[:-1]]))
-    if count.min() < 1 or (found != others).any():
-        row = int((found != others).argmax())
-        return f"count gives row {row} {found[row]:,} tokens; needed are the {others:,} not kept, and no count of 0"
-    if not np.array_equal(np.sort(tensors["order"]), np.arange(sizes["V"])):
-        return f"order does not name each token below V = {sizes['V']:,} once"
     return None
 
 
