@@ -64,7 +64,7 @@ def read_shards(folder: Path, which: np.ndarray) -> Any:
 
 
 def write_compact(folder: Path, distributions: Distributions) -> None:
-    tensors = store.pack(distributions["target"].astype(float), distributions["draft"].astype(float), 1536, 16)
+    tensors = store.pack(distributions["target"].astype(float), distributions["draft"].astype(float), 1536)
     index = np.arange(len(distributions["target"]), dtype=np.uint16)
     documents = [{"name": "text_1", "domain": "text"}]
     store.save(
