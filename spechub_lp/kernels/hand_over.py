@@ -68,9 +68,10 @@ def hand_over(
     Examples
     --------
     >>> from spechub_lp.kernels.border import choose, prepare
-    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]))
-    >>> choose(prepare(p, q, 3, replaced=False), torch.tensor([[1, 2, 0]]), torch.tensor([0.5]), replaced=False)
-    tensor([[0.0000, 1.0000, 0.0000]], dtype=torch.float64)
+    >>> p, q = (torch.tensor([row], dtype=torch.float64) for row in ([0.1, 0.1, 0.1, 0.7], [0.5, 0.2, 0.2, 0.1]))
+    >>> drafts, level = torch.tensor([[1, 2, 0]]), torch.tensor([0.5])
+    >>> choose(prepare(p, q, 3, replaced=False), drafts, level, replaced=False).round(decimals=3).tolist()
+    [[0.886, 0.098, 0.016]]
     """
     token, k = drafts.token, drafts.token.shape[1]
     there = torch.arange(k, device=token.device) < count

@@ -14,11 +14,43 @@ from spechub_lp._array.jit import compiled
 @compiled
 def all_in(heavy: Any, stop: Any, anew: bool, light: Any, outside: Any, span: Any, k: Any, unit: Any, series: Any,
            step: float, out: Any) -> None:  # fmt: skip
-    """Fill out [B, S] with the probability that all k [B, 1] drafts are in each set; nothing where k is 0.
+    """Fill in the probability that all drafts are in each set.
 
-    heavy [B, m]: q in the order of the walk; stop [B, S]: how many of them have joined; anew: whether each set begins
-    without; light [B, S, MOMENTS]: sums of powers; outside [B, S]: q of all but the set's heavy tokens; span [B, 2]:
-    logarithms of the first and the last time; series [2 most - 1, MOMENTS] (`race._series`).
+    Parameters
+    ----------
+    heavy : [B, m]
+        q of the heavy tokens in the order of the walk.
+    stop : [B, S]
+        How many of them have joined the set.
+    anew
+        Whether each set begins without the tokens of the last one.
+    light : [B, S, MOMENTS]
+        Sums of powers of the set's light tokens.
+    outside : [B, S]
+        q of all tokens but the set's heavy ones.
+    span : [B, 2]
+        Logarithms of the first and the last time.
+    k : [B, 1]
+        Number of drafts; a row with 0 is left as it is.
+    unit : [B, 1]
+        q of the heaviest light token.
+    series : [2 most - 1, MOMENTS]
+        Coefficients, for up to `most` drafts (`race._series`).
+    step
+        Of the logarithm of time.
+    out : [B, S]
+        Where the results go.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spechub_lp.kernels.race import MOMENTS, _series
+    >>> q, light, out = np.array([[0.4, 0.3, 0.2, 0.1]]), np.zeros((1, 1, MOMENTS)), np.zeros((1, 1))
+    >>> one, series = np.ones((1, 1)), _series(1, torch.device("cpu")).numpy()
+    >>> stop, k = np.array([[2]]), np.array([[1]])
+    >>> all_in(q, stop, False, light, one * 0.3, np.array([[-33.0, 5.0]]), k, one, series, 0.26, out)
+    >>> out.round(6).tolist()  # one draft is one of the first two tokens
+    [[0.7]]
     """
     batch, sets, moments = light.shape
     most = (len(series) + 1) // 2
