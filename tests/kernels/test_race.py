@@ -7,6 +7,7 @@ import torch
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.kernels import border, race
 from spechub_lp.kernels.hand_over import hand_over
+from spechub_lp.kernels.node import verify
 from spechub_lp.kernels.race import Heavy, Race
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.selection import Row
@@ -80,3 +81,35 @@ def test_the_walk_hands_over_as_the_exact_sampler_does(
             assert found[0].numpy() == pytest.approx([*walked, left], abs=1e-7)
             compared += walked[0] < 1 - 1e-4
     assert compared
+
+
+HUB = [1 - 1e-9, *([1e-9 / 99] * 99)]
+DEGENERATE = [
+    ([1.0], [1.0]),
+    ([0.5, 0.5], [1.0, 0.0]),
+    ([1.0, 0.0], [0.0, 1.0]),
+    ([0.3, 0.3, 0.4], [0.3, 0.3, 0.4]),
+    ([0.0, 0.0, 1.0], [0.5, 0.5, 0.0]),
+    ([1e-300, 1 - 1e-9, 1e-9], [1 - 1e-9, 1e-9, 1e-300]),
+    ([0.01] * 100, [0.01] * 100),
+    ([0.01] * 100, [1.0, *([0.0] * 99)]),
+    ([*([0.0] * 99), 1.0], [0.01] * 100),
+    ([0.01] * 100, HUB),
+]
+"""One token, fewer tokens than drafts, disjoint supports, p = q, one-hots, ties, a hub that leaves next to nothing."""
+
+
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize("k", [3, 4])
+@pytest.mark.parametrize(("p", "q"), DEGENERATE, ids=range(len(DEGENERATE)))
+def test_degenerate_rows_give_tokens_of_the_target(
+    p: list[float], q: list[float], k: int, sort: bool, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race, "has_numba", lambda: loops)
+    can = [token for token, mass in enumerate(q) if mass > 0]
+    x = torch.tensor([[*can, *can[:1] * k][:k]])
+    target, draft = (torch.tensor([row], dtype=torch.float64) for row in (p, q))
+    for u in ((0.0, 0.0, 0.0), (0.5, 0.3, 0.7), (1.0, 1.0, 1.0)):
+        out = verify("border_wor", target, draft, x, torch.tensor([u], dtype=torch.float64), sort=sort)
+        assert p[int(out.tokens)] > 0
