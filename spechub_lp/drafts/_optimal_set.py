@@ -59,7 +59,9 @@ def prefix(p: Array, q: Array, k: int, replaced: bool) -> Cut:
     def before(a: Array) -> Array:
         return sums.running(xp.take_along_axis(a, order, axis=-1))
 
-    value = before(target) - inside([before(piece) for piece in pieces])
+    rising = xp.take_along_axis(ratio, order, axis=-1)
+    ends = xp.concat([rising[:, 1:] > rising[:, :-1], can[:, :1] | True], axis=-1)  # H takes all that tie with its last
+    value = xp.where(ends, before(target) - inside([before(piece) for piece in pieces]), zero(q))
     best, least = argmax(-value), xp.min(value, axis=-1)
     last = xp.take_along_axis(ratio, xp.take_along_axis(order, best[:, None], axis=-1), axis=-1)
     H = (ratio <= last) & can & (least < 0)[:, None]

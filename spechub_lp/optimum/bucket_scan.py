@@ -172,6 +172,8 @@ def _best(
             y = np.float64(q[i]) * up * more
             s[1] += np.int64(np.rint(y * WHOLE))
             s[2] += np.int64(np.rint(y * (x / (1 - x)) * WHOLE))
+        if place + 1 < count and ratio[near[place + 1]] == ratio[i]:
+            continue  # `_value` takes all that are as good as the last one
         y, z = s[1] * GRAIN, s[2] * GRAIN
         value = s[0] * GRAIN - (y**k if replaced else (part * y + t) * (part * (y + z)) - part * z + t * (y / others))
         if value < best:

@@ -9,12 +9,13 @@ import torch
 from hypothesis import given, settings
 from rows_of_all_kinds import random_distributions
 
-from spechub_lp import distributions, optimum
+from spechub_lp import acceptance, distributions, optimum
 from spechub_lp._array.rational import rational_row
 from spechub_lp.drafts._different import optimal_tokens
 from spechub_lp.errors import InvalidDistribution, SpecHubError
 from spechub_lp.optimum import bucket_scan
 from spechub_lp.optimum.full_vocabulary import cut
+from spechub_lp.samplers import by_name
 from spechub_lp.testing import strategies
 from spechub_lp.theorems.different_drafters import drafters
 from spechub_lp.typing import Distribution
@@ -98,6 +99,21 @@ def test_rows_of_logits_with_zeros_ties_and_subnormal_tails() -> None:
         assert abs(buckets.alpha - plain.alpha).max() < 1e-12
         flipped = cut(q, p, 2, drafts), cut(q, p, 2, drafts, sort=True)
         assert abs(flipped[0].alpha - flipped[1].alpha).max() < 1e-12
+
+
+@pytest.mark.parametrize(("drafts", "k"), [("iid", 2), ("iid", 3), ("without_replacement", 2)])
+@pytest.mark.parametrize("sort", [False, True])
+def test_ratios_that_tie_are_taken_together(drafts: str, k: int, sort: bool) -> None:
+    """A prefix that ended among tokens of one p/q was completed with the others, the hub too: alpha was up to 2."""
+    rng = np.random.default_rng(12)
+    z = np.float16(4 * rng.standard_normal((400, 60))).astype(float)
+    w = z + rng.choice([0, 0.5, -0.25, 1], z.shape)
+    p, q = (np.exp((a - a.max(axis=1, keepdims=True)) / 0.3) for a in (z, w))
+    p, q = (a / a.sum(axis=1, keepdims=True) for a in (p, q))
+    found = cut(p, q, k, drafts, sort=sort)
+    assert (found.alpha <= 1 + found.error).all()
+    accepted = acceptance(by_name("border" if drafts == "iid" else "border_wor", k), p, q).value
+    assert found.alpha == pytest.approx(accepted, abs=1e-11)
 
 
 @pytest.mark.parametrize("sort", [False, True])
