@@ -159,8 +159,11 @@ def prepare(
     """
     most = k if isinstance(k, int) else most
     hub = None if replaced else q.max(dim=1, keepdim=True)
-    first = _first(p, k) if hub is None else _first_of_rest(hub.values if most <= 2 else _heaviest(q, most - 1), most)
     heavy = Heavy.of(q) if most > 2 and not replaced else None
+    if hub is None:
+        first = _first(p, k)
+    else:
+        first = _first_of_rest(hub.values if heavy is None else heavy.heaviest(most - 1), most)
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     rank, sums = _sorted(p, q, not replaced, heavy) if sort else (None, class_sums(p, q, first, not replaced, heavy))
     missed, race = mixture.missed_iid(sums.q, k if replaced else 1), None
@@ -172,9 +175,9 @@ def prepare(
         )
         missed = torch.where(k > 1, pair, missed) if isinstance(k, torch.Tensor) else pair if k > 1 else missed
     if heavy is not None and sums.light is not None:
-        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.light, sums.q_sum)
-        raced = race.missed(k if isinstance(k, int) else k.clamp_min(3), most)
-        few = race.too_faint(most) if isinstance(k, int) else race.too_faint(most) | (k < 3)
+        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.light, sums.q_sum, most)
+        raced = race.missed(k if isinstance(k, int) else k.clamp_min(3))
+        few = race.too_faint() if isinstance(k, int) else race.too_faint() | (k < 3)
         missed = torch.where(few, missed, raced)
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
@@ -196,14 +199,9 @@ def _first(p: torch.Tensor, k: int | torch.Tensor) -> torch.Tensor:
     return torch.log2(k.float()).ceil()
 
 
-def _heaviest(q: torch.Tensor, m: int) -> torch.Tensor:
-    """The sum [B, 1] of the m likeliest tokens."""
-    return q.topk(min(m, q.shape[1]), dim=1).values.sum(dim=1, keepdim=True)
-
-
 def _first_of_rest(heaviest: torch.Tensor, most: int) -> torch.Tensor:
     """The same without replacement: beside the k - 1 heaviest tokens there is `left`, and b/q is at most k / left."""
-    left = (1 - heaviest.float()).clamp_min(2.0**-23)
+    left = (1 - heaviest.sum(dim=1, keepdim=True).float()).clamp_min(2.0**-23)
     return (127 + (most - 1).bit_length() - (left.view(torch.int32) >> 23)).float()
 
 
@@ -262,7 +260,7 @@ def choose(
     count = k if count is None else count
     there = torch.arange(k, device=x.device) < count
     if race is not None:
-        raced = ~race.too_faint(k) & (count > 2)
+        raced = ~race.too_faint() & (count > 2)
         there = there & (raced | (torch.arange(k, device=x.device) < 2))
     place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
     first, end = mixture.block_at(prepared.mixture, level, place.amin(dim=1))

@@ -104,7 +104,7 @@ def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, en
     pool = _pool(race, both, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
     mass = race.mass(pool)
     others = (mass[:, 2] - mass[:, 0]).clamp_min(0)
-    hit, hit_without_top, hit_or_block = race.hit(pool, count - 1 - j, k, wanted).unbind(dim=1)
+    hit, hit_without_top, hit_or_block = race.hit(pool, count - 1 - j, wanted).unbind(dim=1)
     spread, reached = (hit_without_top - hit).clamp_min(0), hit_or_block - hit
     share = others / (others + drafts.share[:, j]).clamp_min(1e-300)
     return torch.where(reached > 0, share * spread / reached.clamp_min(1e-300), 0.0).clamp(0, 1)

@@ -66,6 +66,10 @@ class Heavy:
         share = torch.where(top > unit, top, 0.0)[:, :HEAVY]
         return cls(share, token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
 
+    def heaviest(self, m: int) -> torch.Tensor:
+        """Return q [B, m] of the m likeliest tokens, falling; those beside the heavy ones weigh a unit."""
+        return torch.where(self.share > 0, self.share, self.unit)[:, :m]
+
     def rows(self, at: torch.Tensor) -> "Heavy":
         """Return the rows at indices [m]."""
         return Heavy(self.share[at], self.token[at], self.unit[at])
@@ -84,8 +88,8 @@ class Race:
     Examples
     --------
     >>> q = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> race = Race.of(Heavy.of(q), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1))
-    >>> race.missed(3, 3).round(decimals=4).tolist()
+    >>> race = Race.of(Heavy.of(q), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1), 3)
+    >>> race.missed(3).round(decimals=4).tolist()
     [[1.0, 0.0778, 0.0, 0.0, 0.0]]
     """
 
@@ -99,35 +103,31 @@ class Race:
     """[B, 1] q of the heaviest light token, over the sum of its row."""
     behind: torch.Tensor
     """[B, n + 1, MOMENTS] sums of (q/unit)^m over the light tokens at or behind each boundary."""
+    slow: torch.Tensor
+    """[B, 1] mass of all tokens but the `most` - 1 heaviest: the race's slowest rate."""
+    most: int
+    """The most drafts of a row."""
 
     @classmethod
-    def of(cls, heavy: Heavy, place: torch.Tensor, light: torch.Tensor, q_sum: torch.Tensor) -> "Race":
+    def of(cls, heavy: Heavy, place: torch.Tensor, light: torch.Tensor, q_sum: torch.Tensor, most: int) -> "Race":
         """Return the race of heavy tokens at places [B, h] and light ones, in grains [MOMENTS, B, n]."""
+        whole = light[0].sum(dim=1, keepdim=True).double() * GRAIN * heavy.unit
+        tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
+        slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
         behind = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1)).permute(1, 2, 0)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        return cls(share, token, place, heavy.unit / q_sum, behind.double() * GRAIN)
+        return cls(share, token, place, heavy.unit / q_sum, behind.double() * GRAIN, slow / q_sum, most)
 
-    def slow(self, k: int) -> torch.Tensor:
-        """Return the mass [B, 1] of all tokens but the k - 1 heaviest."""
-        falling = self.share.sort(dim=1, descending=True).values
-        heaviest = torch.where(falling > 0, falling, self._heaviest_light())[:, : k - 1]
-        light = self.behind[:, 0, :1] * self.unit - (heaviest * (falling[:, : k - 1] == 0)).sum(dim=1, keepdim=True)
-        return light.clamp_min(0) + falling[:, k - 1 :].sum(dim=1, keepdim=True)
-
-    def _heaviest_light(self) -> torch.Tensor:
-        return torch.where(self.behind[:, 0, :1] > 0, self.unit, 0.0)
-
-    def too_faint(self, k: int) -> torch.Tensor:
+    def too_faint(self) -> torch.Tensor:
         """Return whether the tokens beside the k - 1 heaviest hold something, and less than the rule of sums can see.
 
         [B, 1] bool.
         """
-        slow = self.slow(k)
-        return (slow > 0) & (slow < LEAST)
+        return (self.slow > 0) & (self.slow < LEAST)
 
-    def missed(self, k: int | torch.Tensor, most: int) -> torch.Tensor:
-        """Return the probability [B, n + 1] that k (or [B, 1]) drafts, at most `most`, are behind each boundary."""
+    def missed(self, k: int | torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, n + 1] that k (or [B, 1]) drafts are all at or behind each boundary."""
         batch, size, _ = self.behind.shape
         boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
         ahead = torch.searchsorted(self.place, boundary)
@@ -136,36 +136,33 @@ class Race:
         if self._has_loops():
             stop = self.share.shape[1] - ahead.flip(1)
             walk, light = self.share.flip(1), self.behind.flip(1)
-            found = self._by_loops(walk, stop, False, light, outside.flip(1), self._each(k), most, most).flip(1)
+            found = self._by_loops(walk, stop, False, light, outside.flip(1), self._each(k), self.most).flip(1)
         else:
             step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
             parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
             found = torch.cat(
-                [
-                    self.rows(at)._missed(k if isinstance(k, int) else k[at], most, ahead[at], outside[at])
-                    for at in parts
-                ]
+                [self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], outside[at]) for at in parts]
             )
         before = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
         return torch.where(before > 0, found, 1.0)
 
-    def _missed(self, k: int | torch.Tensor, most: int, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
-        time, weight = self._times(k, most)
-        heavy = _polynomials(self.share[:, None, :], time[:, :, None], most)
+    def _missed(self, k: int | torch.Tensor, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+        time, weight = self._times(k)
+        heavy = _polynomials(self.share[:, None, :], time[:, :, None], self.most)
         reach, size = 1, self.share.shape[1]
         while reach < size:  # products of all that lie at or behind each token, by doubling
             heavy = _join(heavy, _shifted(heavy, reach))
             reach *= 2
         heavy = torch.cat([heavy, _one(heavy[..., :1])], dim=-1)
-        heavy = heavy.gather(-1, ahead[None, None, :, None, :].expand(2, most, -1, time.shape[1], -1))
+        heavy = heavy.gather(-1, ahead[None, None, :, None, :].expand(2, self.most, -1, time.shape[1], -1))
         return self._all_in(time, weight, k, self.behind, heavy, outside)
 
     def mass(self, pool: "Pool") -> torch.Tensor:
         """Return q [B, S] of each set."""
         return (self.share[:, None, :] * pool.inside).sum(dim=2) + pool.light_inside[:, :, 0] * self.unit
 
-    def hit(self, pool: "Pool", r: int | torch.Tensor, most: int, wanted: torch.Tensor) -> torch.Tensor:
-        """Return the probability [B, S] that one of r (or [B, 1]) further drafts is in a set, of `most` of the row.
+    def hit(self, pool: "Pool", r: int | torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, S] that one of r (or [B, 1]) further drafts is in a set.
 
         wanted : [B] bool. Elsewhere any number is returned.
         """
@@ -180,11 +177,11 @@ class Race:
             walk = (share * pool.rest).flatten(1)
             stop = torch.arange(1, pool.rest.shape[1] + 1).expand_as(mass) * share.shape[2]
             count = torch.where(wanted[:, None], self._each(r), 0)
-            found = 1 - self._by_loops(walk, stop, True, pool.light_rest, outside, count, most - 1, most)
+            found = 1 - self._by_loops(walk, stop, True, pool.light_rest, outside, count, self.most - 1)
         else:
             r = r if isinstance(r, int) else r.clamp_min(1)
-            time, weight = self._times(r, most)
-            factors = _polynomials(share[:, None], time[:, :, None, None], most - 1)
+            time, weight = self._times(r)
+            factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
             factors = torch.where(pool.rest[:, None], factors, _one(factors))
             while (size := factors.shape[-1]) > 1:
                 half = (size + 1) // 2
@@ -220,9 +217,9 @@ class Race:
             found = torch.stack(each).sum(dim=0)
         return (weight[:, :, None] * found).sum(dim=1).clamp(0, 1)
 
-    def _times(self, k: int | torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Times [B, N] and their weights, for k (or [B, 1]) of the `most` drafts of a row."""
-        first, last = self._span(k, most)
+    def _times(self, k: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Times [B, N] and their weights, for k (or [B, 1]) drafts."""
+        first, last = self._span(k)
         nodes = NODES
         if self._alone():
             nodes = int(((last - first).max() / STEP).ceil()) + 1
@@ -230,15 +227,16 @@ class Race:
         time = (first + step * torch.arange(nodes, device=last.device)).exp()
         return time, time * step
 
-    def _span(self, k: int | torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _span(self, k: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logarithms [B, 1] of the first time and of the last."""
-        first, late = _ends(most, self.unit.device)[:, k]
-        last = late - self.slow(most).nan_to_num(1.0).clamp_min(LEAST).log()
+        first, late = _ends(self.most, self.unit.device)[:, k]
+        last = late - self.slow.nan_to_num(1.0).clamp_min(LEAST).log()
         return first.expand_as(last), last
 
     def rows(self, at: slice | torch.Tensor) -> "Race":
         """Return some of the rows."""
-        return Race(self.share[at], self.token[at], self.place[at], self.unit[at], self.behind[at])
+        share, token, place, unit = self.share[at], self.token[at], self.place[at], self.unit[at]
+        return Race(share, token, place, unit, self.behind[at], self.slow[at], self.most)
 
     def _each(self, k: int | torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(k, device=self.unit.device).expand(len(self.unit), 1)
@@ -251,12 +249,12 @@ class Race:
         return self.unit.device.type == "cpu" and has_numba()
 
     def _by_loops(self, heavy: torch.Tensor, stop: torch.Tensor, anew: bool, light: torch.Tensor,
-                  outside: torch.Tensor, k: torch.Tensor, terms: int, most: int) -> torch.Tensor:  # fmt: skip
-        """`race_loops.all_in` of up to `terms` drafts, of `most` of the row."""
+                  outside: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
+        """`race_loops.all_in` of up to `most` drafts."""
         out = torch.zeros_like(outside)
-        span = torch.cat(self._span(k, most), dim=1)
+        span = torch.cat(self._span(k), dim=1)
         heavy = torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1])))  # by its length loops are compiled
-        given = (heavy, stop, light, outside, span, k, self.unit, _series(terms, out.device))
+        given = (heavy, stop, light, outside, span, k, self.unit, _series(most, out.device))
         walk, at, *rest = (a.contiguous().numpy() for a in given)
         race_loops.all_in(walk, at, anew, *rest, STEP, out.numpy())
         return out

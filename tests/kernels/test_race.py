@@ -15,10 +15,10 @@ from spechub_lp.samplers.border.selection import Row
 SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70)]
 
 
-def race_of(q: torch.Tensor) -> Race:
+def race_of(q: torch.Tensor, most: int) -> Race:
     """Rows whose tokens are places in their own order."""
     heavy = Heavy.of(q)
-    return Race.of(heavy, heavy.token, heavy.powers(q), q.sum(dim=1, keepdim=True))
+    return Race.of(heavy, heavy.token, heavy.powers(q), q.sum(dim=1, keepdim=True), most)
 
 
 def rows(spread: float, tokens: int, batch: int = 3) -> torch.Tensor:
@@ -35,7 +35,7 @@ def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
 ) -> None:
     q = rows(spread, tokens)
     monkeypatch.setattr(race, "has_numba", lambda: loops)
-    found = race_of(q).missed(k, k).numpy()
+    found = race_of(q, k).missed(k).numpy()
     for row, missed in zip(q.numpy(), found, strict=True):
         best = np.asarray(WithoutReplacement().best_draft(row, k))
         exact = np.concatenate([best[::-1].cumsum()[::-1], [0.0]])
@@ -44,9 +44,9 @@ def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
 
 def test_rows_with_fewer_drafts_than_the_batch_allows() -> None:
     q = rows(1.0, 100)
-    mixed = race_of(q).missed(torch.tensor([[3], [5], [4]]), 5)
+    mixed = race_of(q, 5).missed(torch.tensor([[3], [5], [4]]))
     for b, k in enumerate((3, 5, 4)):
-        assert mixed[b].numpy() == pytest.approx(race_of(q).missed(k, k)[b].numpy(), abs=2e-10, rel=0)
+        assert mixed[b].numpy() == pytest.approx(race_of(q, k).missed(k)[b].numpy(), abs=2e-10, rel=0)
 
 
 @pytest.mark.parametrize("loops", [True, False])
