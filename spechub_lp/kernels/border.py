@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
-from spechub_lp.kernels.classes import WHOLE, ClassSums, class_of, class_sums, grain_sum, odds_times, slabs
+from spechub_lp.kernels.classes import WHOLE, class_of, class_sums, slabs
 from spechub_lp.kernels.hand_over import Tokens, hand_over
-from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy, Race
+from spechub_lp.kernels.race import GRAIN, Heavy, Race
 from spechub_lp.kernels.residual import residual_blocks, residual_draw
+from spechub_lp.kernels.sorted_places import sorted_places
 
 with extra("torch", "the kernels"):
     import torch
@@ -165,7 +166,8 @@ def prepare(
     else:
         first = _first_of_rest(hub.values if heavy is None else heavy.heaviest(most - 1), most)
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
-    rank, sums = _sorted(p, q, not replaced, heavy) if sort else (None, class_sums(p, q, first, not replaced, heavy))
+    pairs = not replaced
+    rank, sums = sorted_places(p, q, pairs, heavy) if sort else (None, class_sums(p, q, first, pairs, heavy))
     missed, race = mixture.missed_iid(sums.q, k if replaced else 1), None
     if sums.odds_q is not None and hub is not None:
         top, token = hub
@@ -203,18 +205,6 @@ def _first_of_rest(heaviest: torch.Tensor, most: int) -> torch.Tensor:
     """The same without replacement: beside the k - 1 heaviest tokens there is `left`, and b/q is at most k / left."""
     left = (1 - heaviest.sum(dim=1, keepdim=True).float()).clamp_min(2.0**-23)
     return (127 + (most - 1).bit_length() - (left.view(torch.int32) >> 23)).float()
-
-
-def _sorted(p: torch.Tensor, q: torch.Tensor, pairs: bool, heavy: Heavy | None) -> tuple[torch.Tensor, ClassSums]:
-    """Places and sums where every token is a place of its own; tokens that q cannot draft come last."""
-    target, draft = p.double(), q.double()
-    p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
-    order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
-    light = None if heavy is None else heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1))
-    draft = (draft / q_sum).gather(1, order)
-    target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, light, p_sum, q_sum)
 
 
 def choose(

@@ -13,7 +13,7 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.classes import WHOLE, grains
+from spechub_lp.kernels.classes import WHOLE, by_loops, grains
 
 with extra("torch", "the kernels"):
     import torch
@@ -132,6 +132,10 @@ def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
     [[1.0, 1.0, 1.0]]
     """
     n, inf = q.shape[1], torch.inf
+    if by_loops(q):
+        made = torch.empty(4, q.shape[0], n + 1, dtype=torch.float64)
+        _make_rows(*(a.contiguous().numpy() for a in (p, q, missed)), made.numpy())
+        return Mixture(made[0, :, :-1], made[1], made[2], made[3])
     target, before = sums_before(p), sums_before(q)
     hit = 1 - missed
     gain, cut = (target - hit).max(dim=1, keepdim=True)  # the first of equals
@@ -148,6 +152,43 @@ def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
     density = torch.where(boundary[:-1] < cut, torch.minimum(ratio, high), torch.maximum(ratio, low))
     density = torch.where(grains(q) > 0, density, 0.0)  # what holds less than a grain is as good as never drafted
     return Mixture(density, before, sums_before(density * q), hit)
+
+
+@compiled
+def _make_rows(p: Any, q: Any, missed: Any, out: Any) -> None:
+    """The same row by row: out [4, B, n + 1] density, cumulated q, cumulated b, and F."""
+    batch, n = q.shape
+    target, whole_before = np.zeros(n + 1), np.zeros(n + 1, dtype=np.int64)
+    for b in range(batch):
+        density, before, chosen, hit = out[0, b], out[1, b], out[2, b], out[3, b]
+        held = np.int64(0)
+        for j in range(n):
+            held += np.int64(np.rint(p[b, j] * WHOLE))
+            target[j + 1] = np.float64(held) / WHOLE
+            whole_before[j + 1] = whole_before[j] + np.int64(np.rint(q[b, j] * WHOLE))
+        gain, cut = 0.0, 0
+        for j in range(n + 1):
+            before[j] = np.float64(whole_before[j]) / WHOLE
+            hit[j] = 1 - missed[b, j]
+            if target[j] - hit[j] > gain:
+                gain, cut = target[j] - hit[j], j
+        spare = missed[b, cut] - (target[n] - target[cut])
+        high, low = -np.inf, np.inf
+        for j in range(cut + 1):
+            if before[j] > 0:
+                high = max(high, (target[j] - gain) / max(before[j], 1e-300))
+        for j in range(cut, n + 1):
+            behind = np.float64(whole_before[n] - whole_before[j]) / WHOLE
+            if behind > 0:
+                low = min(low, (target[n] - target[j] + spare) / max(behind, 1e-300))
+        held = np.int64(0)
+        chosen[0], density[n] = 0.0, 0.0
+        for j in range(n):
+            ratio = p[b, j] / max(q[b, j], 1e-300)
+            limited = min(ratio, high) if j < cut else max(ratio, low)
+            density[j] = limited if whole_before[j + 1] > whole_before[j] else 0.0
+            held += np.int64(np.rint(density[j] * q[b, j] * WHOLE))
+            chosen[j + 1] = np.float64(held) / WHOLE
 
 
 def block_at(mixture: Mixture, level: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -52,9 +52,10 @@ def residual_blocks(
     [[[1.0]], [[1.0]]]
     """
     table, scale = density.to(p.dtype), weight.to(p.dtype)
-    if place is None and by_loops(p):
+    if by_loops(p):
         out = torch.empty(2, p.shape[0], -(-p.shape[1] // BLOCK), dtype=torch.int64)
-        _block_rows(p.numpy(), q.numpy(), first.numpy(), table.numpy(), scale.numpy(), out.numpy())
+        given = [a.numpy() for a in (p, q, first if place is None else place, table, scale, out)]
+        (_block_rows if place is None else _block_rows_by_place)(*given)
         return out[0], out[1]
     sums, plain = [], []
     for at in slabs(p):
@@ -181,6 +182,17 @@ def _block_rows(p: Any, q: Any, first: Any, density: Any, weight: Any, out: Any)
                 left += np.int64(np.rint(over * WHOLE))
                 whole += np.int64(np.rint(np.float64(p[b, i]) * WHOLE))
             out[0, b, block], out[1, b, block] = left, whole
+
+
+@compiled
+def _block_rows_by_place(p: Any, q: Any, place: Any, density: Any, weight: Any, out: Any) -> None:
+    """The same where each token's place is known."""
+    for b in range(p.shape[0]):
+        out[:, b] = 0
+        for i in range(p.shape[1]):
+            over = max(np.float64(weight[b, 0] * p[b, i] - density[b, place[b, i]] * q[b, i]), 0.0)
+            out[0, b, i // BLOCK] += np.int64(np.rint(over * WHOLE))
+            out[1, b, i // BLOCK] += np.int64(np.rint(np.float64(p[b, i]) * WHOLE))
 
 
 def _by_block(weights: torch.Tensor) -> torch.Tensor:
