@@ -222,7 +222,7 @@ def _draw(sampler: Sampler, q: Array, u: Array, verify: Callable[[Array], Verdic
     verdict = verify(x)
     place = inverse_cdf(xp.concat([verdict.accept, verdict.residual], axis=1), u[:, -1])
     accepted = place < sampler.k
-    drafted = xp.take_along_axis(x, xp.where(accepted, place, 0)[:, None], axis=1)[:, 0]
+    drafted = pick(x, xp.where(accepted, place, 0))
     return Draw(xp.where(accepted, drafted, place - sampler.k), xp.where(accepted, place, -1), x)
 
 

@@ -65,7 +65,9 @@ def one(a: Array) -> Array:
     >>> float(one(np.ones((1, 2))))
     1.0
     """
-    return zero(a) + 1
+    if a.dtype == object and math.prod(a.shape):
+        return zero(a) + 1
+    return array_namespace(a).ones((), dtype=a.dtype, device=device(a))
 
 
 def some(a: Array) -> Array:
@@ -424,7 +426,7 @@ def pick(a: Array, x: Array) -> Array:
     >>> pick(np.array([[0.25, 0.75]]), np.array([1])).tolist()
     [0.75]
     """
-    return array_namespace(a).take_along_axis(a, x[:, None], axis=-1)[:, 0]
+    return a[array_namespace(a).arange(a.shape[0], device=device(a)), x]
 
 
 def is_token(a: Array, x: Array) -> Array:
