@@ -222,6 +222,6 @@ def _within(found: Estimate | None, key: Key) -> Estimate | None:
 def _student(freedom: int) -> float:
     """The 97.5 % point of Student's t."""
     with extra("evaluate", "a confidence interval"):
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-    return float(t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 0.975))

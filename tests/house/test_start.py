@@ -86,6 +86,16 @@ def test_the_gate_can_be_imported_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
+def test_the_checks_of_the_gate_load_no_statistics_of_scipy() -> None:
+    """Its import takes longer than that of all checks; what they need of it is in scipy.special."""
+    import_all = (
+        "import sys, pkgutil, importlib, spechub_lp.gate.checks as c\n"
+        "for m in pkgutil.walk_packages(c.__path__, c.__name__ + '.'): importlib.import_module(m.name)\n"
+        "assert 'scipy.special' in sys.modules and 'scipy.stats' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", import_all], timeout=120).returncode == 0
+
+
 def test_public_names_are_all_there_and_listed() -> None:
     everything: dict[str, Any] = {}
     exec("from spechub_lp import *", everything)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from spechub_lp import drafts as policies
 from spechub_lp.drafts import DraftPolicy
@@ -227,7 +227,7 @@ def _siblings(answer: Any, batch: TreeBatch) -> tuple[Kind, str] | None:
     if wrong:
         return Kind.IMPOSSIBLE_TOKEN, f"on {SIBLINGS} siblings it puts out {wrong[0]}; p has {last} and {other} only"
     count = sum(tokens[0] == last for tokens in answer)
-    if binomtest(count, len(answer)).pvalue < ALARM:
+    if 2 * bdtr(min(count, len(answer) - count), len(answer), 0.5) < ALARM:
         text = f"on {SIBLINGS} siblings token {last} comes out {count} times in {len(answer)}; its probability is 1/2"
         return Kind.BIAS, text
     return None

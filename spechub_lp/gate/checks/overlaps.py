@@ -6,6 +6,7 @@ whether a draft is accepted that has probability 1/2. On independent noise, two 
 half of these bits, however far their rows are shifted.
 """
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.gate.checks.batch_probes import answers
@@ -209,4 +210,4 @@ def _further(shift: int) -> str:
 @cache
 def _least(rows: int, probability: float, chance: float) -> int:
     """How many of so many independent rows agree with less than this chance."""
-    return int(binom.isf(chance, rows, probability)) + 1
+    return bisect(range(rows), -chance, key=lambda count: -bdtrc(count, rows, probability)) + 1

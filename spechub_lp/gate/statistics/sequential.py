@@ -9,6 +9,7 @@ looks and for whatever reason one stops. The gambler here predicts with the Kric
 import math
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 
@@ -239,9 +240,7 @@ def smallest_caught(n: int, outcomes: int, alpha: float, power: float = 0.99) ->
     """
     if n < 2:
         return 1.0
-    from scipy.stats import norm  # a second of import that only this formula needs
-
-    z = float(norm.ppf(power))
+    z = NormalDist().inv_cdf(power)
     need = math.log(1 / alpha) + (outcomes - 1) / 2 * math.log(n) + 1
     root = (z + math.sqrt(z * z + 2 * need)) / 2  # x = d sqrt(n) solves 2 x^2 - 2 z x = need
     return min(1.0, root / math.sqrt(n))

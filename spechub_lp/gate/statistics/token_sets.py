@@ -11,6 +11,7 @@ mass inside the sets only is not seen here, and no report claims that it would b
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -172,9 +173,7 @@ class Watch:
         """
         if not self.n.sum():
             return 1.0
-        from scipy.stats import norm  # a second of import that only this formula needs
-
-        z, line = float(norm.ppf(power)), math.log(1 / alpha) + math.log(len(ODDS))
+        z, line = NormalDist().inv_cdf(power), math.log(1 / alpha) + math.log(len(ODDS))
         worst, n = 0.0, self.n / self.n.sum()
         for place in range(len(self.names) - 1):
             chance = self.chance[:, place]
