@@ -12,6 +12,7 @@ from power.rules import by_cdf
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Settings, check_tree
 from spechub_lp.gate.checks.overlaps import check_overlaps
+from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Kind, Report
@@ -58,7 +59,8 @@ RIGHT: dict[str, Key] = {
 
 def looked_at(engine: Any, drafts: str = "iid", k: int = 1, seed: int = 0) -> tuple[Report, int]:
     report = Report("mine", "seeded", drafts, k)
-    return report, check_overlaps(TreeEngine(engine, 5), by_name(drafts), k, report, Settings(seed=seed))
+    with chosen("cpu"):
+        return report, check_overlaps(TreeEngine(engine, 5), by_name(drafts), k, report, Settings(seed=seed))
 
 
 @pytest.mark.parametrize("key", WRONG.values(), ids=WRONG)
