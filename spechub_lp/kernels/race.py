@@ -115,9 +115,14 @@ class Race:
         tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
         slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
-        behind = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1)).permute(1, 2, 0)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        return cls(share, token, place, heavy.unit / q_sum, behind.double() * GRAIN, slow / q_sum, most)
+        if light.device.type == "cpu" and has_numba():
+            behind = torch.empty(*light.shape[1:2], light.shape[2] + 1, MOMENTS, dtype=torch.float64)
+            race_loops.sums_behind(light.numpy(), GRAIN, behind.numpy())
+        else:
+            sums = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1))
+            behind = sums.permute(1, 2, 0).double() * GRAIN
+        return cls(share, token, place, heavy.unit / q_sum, behind, slow / q_sum, most)
 
     def too_faint(self) -> torch.Tensor:
         """Return whether the tokens beside the k - 1 heaviest hold something, and less than the rule of sums can see.
@@ -134,9 +139,9 @@ class Race:
         before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
         outside = before + self.behind[:, :1, 0] * self.unit
         if self._has_loops():
-            stop = self.share.shape[1] - ahead.flip(1)
-            walk, light = self.share.flip(1), self.behind.flip(1)
-            found = self._by_loops(walk, stop, False, light, outside.flip(1), self._each(k), self.most).flip(1)
+            mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
+            whole = mass[:, -1:].expand_as(mass)
+            found = self._by_loops(self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
         else:
             step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
             parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
@@ -175,9 +180,9 @@ class Race:
         outside = mass + light
         if self._has_loops():
             walk = (share * pool.rest).flatten(1)
-            stop = torch.arange(1, pool.rest.shape[1] + 1).expand_as(mass) * share.shape[2]
+            begin = torch.arange(pool.rest.shape[1]).expand_as(mass) * share.shape[2]
             count = torch.where(wanted[:, None], self._each(r), 0)
-            found = 1 - self._by_loops(walk, stop, True, pool.light_rest, outside, count, self.most - 1)
+            found = 1 - self._by_loops(walk, begin, True, pool.light_rest, mass, mass + others, count, self.most - 1)
         else:
             r = r if isinstance(r, int) else r.clamp_min(1)
             time, weight = self._times(r)
@@ -248,15 +253,15 @@ class Race:
     def _has_loops(self) -> bool:
         return self.unit.device.type == "cpu" and has_numba()
 
-    def _by_loops(self, heavy: torch.Tensor, stop: torch.Tensor, anew: bool, light: torch.Tensor,
-                  outside: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
+    def _by_loops(self, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor, others: torch.Tensor,
+                  whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
-        out = torch.zeros_like(outside)
+        out = torch.zeros_like(others)
         span = torch.cat(self._span(k), dim=1)
         heavy = torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1])))  # by its length loops are compiled
-        given = (heavy, stop, light, outside, span, k, self.unit, _series(most, out.device))
+        given = (heavy, begin, light, others, whole, span, k, self.unit, _series(most, out.device)[: most - 1])
         walk, at, *rest = (a.contiguous().numpy() for a in given)
-        race_loops.all_in(walk, at, anew, *rest, STEP, out.numpy())
+        race_loops.all_in(walk, at, anew, *rest, out.numpy())
         return out
 
 

@@ -1,7 +1,13 @@
-"""The integral of `race.Race` row by row on a CPU, for sets that are given as a walk.
+"""The race of `race.Race` row by row on a CPU, for sets that are given as a walk.
 
-Each set of a row is the last one and some heavy tokens more, or begins anew: so the tokens at or behind each boundary,
-worst place first, cost one multiplication a token.
+Successive sampling has drawn n tokens of the set H, and then one of the others, of mass a, with probability
+
+    a int e^{-m s} e_n(s) ds,    e_n = sum over n tokens of H of prod (e^{q s} - 1),    m the mass of all,
+
+so all k drafts are in H with probability 1 - a sum over n < k of these integrals: by the trapezoidal rule in log s. A
+heavy token that joins H changes e_n at each time. Light tokens do not: their part of e_n is a polynomial in x = unit s,
+whose coefficients are made of the sums of powers, and its integral is a sum over coefficients. So the tokens at or
+behind each boundary, worst place first, cost one loop over the times for a heavy token and none for a light one.
 """
 
 from typing import Any
@@ -10,113 +16,171 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 
+OCTAVE = 3
+"""Times to an octave, so that e^{q s} - 1 is that of an earlier time, squared: u (u + 2)."""
+HUB = 60.0
+"""A token with q s above it at the last time is multiplied in as e^{-q s} (1 + (e^{q s} - 1) z): it might overflow."""
+
 
 @compiled
-def all_in(heavy: Any, stop: Any, anew: bool, light: Any, outside: Any, span: Any, k: Any, unit: Any, series: Any,
-           step: float, out: Any) -> None:  # fmt: skip
+def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: Any, span: Any, k: Any, unit: Any,
+           series: Any, out: Any) -> None:  # fmt: skip
     """Fill in the probability that all drafts are in each set.
 
     Parameters
     ----------
     heavy : [B, m]
-        q of the heavy tokens in the order of the walk.
-    stop : [B, S]
-        How many of them have joined the set.
+        q of the heavy tokens; the walk is from the last to the first.
+    begin : [B, S]
+        Where the set's heavy tokens begin, rising; they end where those of the next set begin if `anew`, else with all.
     anew
-        Whether each set begins without the tokens of the last one.
+        Whether a set does not hold the heavy tokens of the next one.
     light : [B, S, MOMENTS]
         Sums of powers of the set's light tokens.
-    outside : [B, S]
-        q of all tokens but the set's heavy ones.
+    others : [B, S]
+        Mass of the tokens that are not in the set.
+    whole : [B, S]
+        Mass of all tokens; of each row the same, unless `anew`.
     span : [B, 2]
         Logarithms of the first and the last time.
     k : [B, 1]
         Number of drafts; a row with 0 is left as it is.
     unit : [B, 1]
         q of the heaviest light token.
-    series : [2 most - 1, MOMENTS]
-        Coefficients, for up to `most` drafts (`race._series`).
-    step
-        Of the logarithm of time.
+    series : [most - 1, MOMENTS]
+        Coefficients of x, x^2, ... in (e^x - 1)^j, j = 1, ..., for up to `most` drafts.
     out : [B, S]
         Where the results go.
 
     Examples
     --------
-    >>> import torch
-    >>> from spechub_lp.kernels.race import MOMENTS, _series
-    >>> q, light, out = np.array([[0.4, 0.3, 0.2, 0.1]]), np.zeros((1, 1, MOMENTS)), np.zeros((1, 1))
-    >>> one, series = np.ones((1, 1)), _series(1, torch.device("cpu")).numpy()
-    >>> stop, k = np.array([[2]]), np.array([[1]])
-    >>> all_in(q, stop, False, light, one * 0.3, np.array([[-33.0, 5.0]]), k, one, series, 0.26, out)
-    >>> out.round(6).tolist()  # one draft is one of the first two tokens
-    [[0.7]]
+    >>> q, light, out = np.array([[0.1, 0.2, 0.3, 0.4]]), np.zeros((1, 1, 6)), np.zeros((1, 1))
+    >>> one, begin, k = np.ones((1, 1)), np.array([[2]]), np.array([[2]])
+    >>> all_in(q, begin, False, light, one * 0.3, one, np.array([[-16.0, 5.0]]), k, one, np.zeros((1, 6)), out)
+    >>> out.round(6).tolist()  # 0.4 * 0.3 / 0.6 + 0.3 * 0.4 / 0.7
+    [[0.371429]]
     """
     batch, sets, moments = light.shape
-    most = (len(series) + 1) // 2
+    most = len(series) + 1
+    width = moments + most - 1
+    gap = np.log(2.0) / OCTAVE
+    power_sums, joint = np.zeros((most, width)), np.zeros((most, width))
+    integral, upto = np.zeros((most, width)), np.zeros((most, width))
     for b in range(batch):
-        if k[b, 0] < 1:
+        drafts = k[b, 0]
+        if drafts < 1:
             continue
-        nodes = int(np.ceil((span[b, 1] - span[b, 0]) / step)) + 1
-        gap = (span[b, 1] - span[b, 0]) / (nodes - 1)
+        nodes = int(np.ceil((span[b, 1] - span[b, 0]) / gap)) + 1
         time = np.exp(span[b, 0] + gap * np.arange(nodes))
-        terms = np.empty((len(series), moments, nodes))
-        power = np.ones(nodes)
-        for m in range(moments):
-            power *= time * unit[b, 0]
-            for j in range(len(series)):
-                terms[j, m] = series[j, m] * power
-                if j >= most - 1:
-                    terms[j, m] /= time
-        chance, rate, product = np.zeros((most, nodes)), np.zeros((most, nodes)), np.empty((most, nodes))
-        sums, ring, total = np.empty((len(series), nodes)), np.empty(nodes), np.empty(nodes)
-        chance[0] = 1
-        joined, mass = 0, -1.0
-        for s in range(sets):
-            if s and not anew and stop[b, s] == joined and (light[b, s] == light[b, s - 1]).all():
-                out[b, s] = out[b, s - 1]
+        weight, each, chance = np.empty((nodes, width)), np.empty(nodes), np.zeros((nodes, most))
+        short = np.zeros(most)
+        joined, plain, has_hub = heavy.shape[1], 0.0, False
+        for s in range(sets - 1, -1, -1):
+            fresh = anew or s == sets - 1
+            same_light = not fresh and light[b, s, 0] == light[b, s + 1, 0]
+            if same_light and begin[b, s] == joined:
+                out[b, s] = out[b, s + 1]
                 continue
-            if anew:
+            if fresh:
+                has_hub, plain = False, 0.0
                 chance[:] = 0
-                rate[:] = 0
-                chance[0] = 1
-            while joined < stop[b, s]:
+                chance[:, 0] = 1
+            renew, moved = fresh, fresh
+            while joined > begin[b, s]:
+                joined -= 1
                 q = heavy[b, joined]
-                joined += 1
-                for i in range(nodes if q > 0 else 0):
-                    kept, rung = np.exp(-q * time[i]), -np.expm1(-q * time[i])
-                    for j in range(most - 1, 0, -1):
-                        rate[j, i] = (rate[j, i] + q * chance[j, i]) * kept + rate[j - 1, i] * rung
-                        chance[j, i] = chance[j, i] * kept + chance[j - 1, i] * rung
-                    rate[0, i] = (rate[0, i] + q * chance[0, i]) * kept
-                    chance[0, i] *= kept
-            if outside[b, s] != mass:
-                mass = outside[b, s]
-                product[0] = np.exp(-mass * time) * time * gap
-            for j in range(len(series)):
-                first = light[b, s, 0]
-                for i in range(nodes):
-                    sums[j, i] = first * terms[j, 0, i]
-                for m in range(1, moments):
-                    y = light[b, s, m]
+                if not q > 0:
+                    continue
+                moved = True
+                if q * time[nodes - 1] > HUB:
+                    has_hub, renew = True, True
                     for i in range(nodes):
-                        sums[j, i] += y * terms[j, m, i]
-            for n in range(1, k[b, 0]):
+                        kept, rung = np.exp(-q * time[i]), -np.expm1(-q * time[i])
+                        for d in range(drafts - 1, 0, -1):
+                            chance[i, d] = chance[i, d] * kept + chance[i, d - 1] * rung
+                        chance[i, 0] *= kept
+                    continue
+                plain += q
+                for i in range(min(OCTAVE, nodes)):
+                    each[i] = np.expm1(q * time[i])
+                for i in range(OCTAVE, nodes):
+                    each[i] = each[i - OCTAVE] * (each[i - OCTAVE] + 2)
                 for i in range(nodes):
-                    product[n, i] = product[n - 1, i] * sums[0, i] / n
-                for j in range(2, n + 1):
-                    sign = (1.0 if j % 2 else -1.0) / n
-                    for i in range(nodes):
-                        product[n, i] += sign * product[n - j, i] * sums[j - 1, i]
-            for i in range(nodes):
-                total[i] = 0
-            for m in range(k[b, 0]):
+                    for d in range(drafts - 1, 0, -1):
+                        more = each[i] * chance[i, d - 1]
+                        chance[i, d] += more
+                        for m in range(width if d < drafts - 1 else 1):
+                            integral[d, m] += weight[i, m] * more
+            if renew:
+                mass = others[b, s] + light[b, s, 0] * unit[b, 0] + plain if has_hub else whole[b, s]
+                integral[:] = 0
                 for i in range(nodes):
-                    ring[i] = rate[m, i]
-                for j in range(m + 1):
-                    sign = -1.0 if j % 2 else 1.0
-                    for i in range(nodes):
-                        ring[i] += sign * sums[most - 1 + j, i] * chance[m - j, i]
+                    power = gap * time[i] * np.exp(-mass * time[i])
+                    for m in range(width):
+                        weight[i, m] = power
+                        for d in range(drafts):
+                            integral[d, m] += power * chance[i, d]
+                        power *= time[i] * unit[b, 0]
+            if fresh:
+                for n in range(drafts):
+                    short[n] = whole[b, s] ** -(n + 1.0)
                 for i in range(nodes):
-                    total[i] += ring[i] * product[k[b, 0] - 1 - m, i]
-            out[b, s] = min(max(total.sum(), 0.0), 1.0)
+                    power = gap * time[i] * np.exp(-whole[b, s] * time[i])
+                    for n in range(drafts):
+                        short[n] -= power
+                        power *= time[i] / (n + 1)
+            if moved:
+                upto[0] = integral[0]
+                for d in range(1, drafts - 1):
+                    for m in range(width):
+                        upto[d, m] = upto[d - 1, m] + integral[d, m]
+            if not same_light:
+                for j in range(1, drafts):
+                    for m in range(j, moments + 1):
+                        power_sums[j, m] = series[j - 1, m - 1] * light[b, s, m - 1]
+                for n in range(1, drafts):
+                    sign = (1.0 if n % 2 else -1.0) / n
+                    for m in range(n, width):
+                        joint[n, m] = sign * power_sums[n, m]
+                    for j in range(1, n):
+                        sign = (1.0 if j % 2 else -1.0) / n
+                        for low in range(j, min(moments + 1, width - n + j)):
+                            held = sign * power_sums[j, low]
+                            for m in range(n - j, width - low):
+                                joint[n, m + low] += held * joint[n - j, m]
+            total = 1 / whole[b, s]
+            for d in range(1, drafts):
+                total += integral[d, 0] + (whole[b, s] - others[b, s]) ** d * short[d]
+                for m in range(d, width if light[b, s, 0] > 0 else 0):
+                    total += joint[d, m] * upto[drafts - 1 - d, m]
+            out[b, s] = min(max(1 - others[b, s] * total, 0.0), 1.0)
+
+
+@compiled
+def sums_behind(light: Any, grain: float, out: Any) -> None:
+    """Sum what is at or behind each boundary.
+
+    Parameters
+    ----------
+    light : [MOMENTS, B, n]
+        int64, of each place.
+    grain
+        What 1 of it stands for.
+    out : [B, n + 1, MOMENTS]
+        Where the sums go.
+
+    Examples
+    --------
+    >>> out = np.zeros((1, 3, 1))
+    >>> sums_behind(np.array([[[2, 3]]]), 0.5, out)
+    >>> out[0, :, 0].tolist()
+    [2.5, 1.5, 0.0]
+    """
+    moments, batch, n = light.shape
+    for b in range(batch):
+        for m in range(moments):
+            held = np.int64(0)
+            out[b, n, m] = 0.0
+            for j in range(n - 1, -1, -1):
+                held += light[m, b, j]
+                out[b, j, m] = np.float64(held) * grain

@@ -11,7 +11,7 @@ import numpy as np
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels.classes import WHOLE, ClassSums, by_loops, grain_sum, odds_times
-from spechub_lp.kernels.race import MOMENTS, Heavy
+from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy
 
 with extra("torch", "the kernels"):
     import torch
@@ -46,27 +46,30 @@ def sorted_places(
     ([[2, 0, 1]], [[0.2, 0.3, 0.5]])
     """
     target, draft = p.double(), q.double()
-    light = None if heavy is None else heavy.powers(draft)
     if by_loops(p):
+        light = torch.zeros(MOMENTS if heavy is not None else 0, *p.shape, dtype=torch.int64)
+        unit = torch.ones(len(p), 1, dtype=torch.float64) if heavy is None else heavy.unit
         rank = torch.empty(p.shape, dtype=torch.int64)
         sums = torch.empty(2, *p.shape[:1], 1, dtype=torch.float64)
         held = torch.empty(2 + pairs, *p.shape, dtype=torch.float64)
-        _sort_rows(target.numpy(), draft.numpy(), rank.numpy(), sums.numpy(), held.numpy())
-        if light is not None:
-            light = torch.empty_like(light).scatter_(2, rank.expand_as(light), light)
-        return rank, ClassSums(held[0], held[1], held[2] if pairs else None, light, sums[0], sums[1])
+        _sort_rows(*(a.contiguous().numpy() for a in (target, draft, unit, rank, sums, held, light)))
+        odds_q = held[2] if pairs else None
+        return rank, ClassSums(held[0], held[1], odds_q, light if len(light) else None, sums[0], sums[1])
     p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
     order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
-    light = None if light is None else light.gather(2, order.expand(MOMENTS, -1, -1))
+    powers = None if heavy is None else heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1))
     draft = (draft / q_sum).gather(1, order)
     target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, light, p_sum, q_sum)
+    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, powers, p_sum, q_sum)
 
 
 @compiled
-def _sort_rows(p: Any, q: Any, rank: Any, sums: Any, held: Any) -> None:
-    """The same row by row: sums [2, B, 1] of p and q; held [2 or 3, B, V] p, q and q^2 / (1 - q) of each place."""
+def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, light: Any) -> None:
+    """The same row by row.
+
+    sums [2, B, 1] of p and q; held [2 or 3, B, V] p, q and q^2 / (1 - q) of each place; light [0 or MOMENTS, B, V].
+    """
     batch, size = p.shape
     ratio, sorted_ratio = np.empty(size), np.empty(size)
     code = ratio.view(np.int64)
@@ -84,7 +87,7 @@ def _sort_rows(p: Any, q: Any, rank: Any, sums: Any, held: Any) -> None:
         sums[0, b, 0], sums[1, b, 0] = p_sum, q_sum
         if p_whole == 0 or q_whole == 0:  # no distribution: its token will be marked
             p_sum, q_sum = np.float64(np.nan), np.float64(np.nan)
-        shift = 0
+        shift, over = 0, 1 / unit[b, 0]
         while (high - low) >> shift >= BUCKETS:
             shift += 1
         start = np.zeros(BUCKETS + 3, dtype=np.int64)
@@ -110,3 +113,9 @@ def _sort_rows(p: Any, q: Any, rank: Any, sums: Any, held: Any) -> None:
             held[1, b, place] = share
             if held.shape[0] > 2:
                 held[2, b, place] = 0.0 if share > 0.5 else share / max(1 - share, 0.5) * share
+            if len(light):
+                times = q[b, token] * over
+                power = times if times <= 1 else 0.0
+                for m in range(len(light)):
+                    light[m, b, place] = np.int64(np.rint(power / GRAIN))
+                    power *= times
