@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from gate_chains import Chain, Seeded, Siblings
+from gate_chains import Chain, Seeded, Siblings, Weights
 
 from spechub_lp.drafts import by_name
 from spechub_lp.errors import SpecHubError
@@ -21,13 +21,13 @@ from spechub_lp.gate.serialize import case_document
 class ArgmaxOfLittle(Chain):
     """The largest token of the residual where less than 0.05 of it is left."""
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
         rest = super().residual(p, q, token)
-        return torch.eye(len(p))[rest.argmax()].double() if rest.sum() < 0.05 else rest
+        return np.eye(len(p))[rest.argmax()] if rest.sum() < 0.05 else rest
 
 
 class WrongBonus(Chain):
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         row = super().row(p, q, x, uniforms, last)
         return [*row[:-1], (row[-1] + 1) % len(p[0])] if len(row) > 1 and len(p[0]) > 6 else row
 
@@ -36,9 +36,9 @@ class KeyedByP(Chain):
     """The residual of a target is kept, whatever the drafts come from."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[float, ...], torch.Tensor] = {}
+        self.kept: dict[tuple[float, ...], Weights] = {}
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
         return self.kept.setdefault(tuple(p.tolist()), super().residual(p, q, token))
 
 
@@ -47,7 +47,7 @@ class Late(Chain):
 
     rows = 3000
 
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+    def accepts(self, p: Weights, q: Weights, token: int, uniform: float) -> bool:
         self.rows -= 1
         return self.rows < 0 or super().accepts(p, q, token, uniform)
 

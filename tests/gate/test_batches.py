@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gate_chains import Block, Chain, Seeded, by_cdf
+from gate_chains import Block, Chain, Seeded, Weights, by_cdf
 
 from spechub_lp.cli.terminal import about
 from spechub_lp.drafts import by_name
@@ -36,24 +36,22 @@ class Ragged(Chain):
     ragged = True
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
-        self.batch = batch
-        uniforms, last = self.mixed(noise["uniforms"].double(), noise["last"].double())
-        rows = []
-        for b, x in enumerate(batch.token[:, 1:].tolist()):
-            p, q = self.targets(batch, b), self.offers(batch, b)
-            rows.append(self.row(p, q, [t for t in x if t >= 0], uniforms[b].tolist(), float(last[b])))
+        assert batch.q is not None
+        self.p, self.q = batch.p.numpy(), batch.q.numpy()
+        self.drafts = [[t for t in x if t >= 0] for x in batch.token[:, 1:].tolist()]
+        uniforms, last = (a.tolist() for a in self.mixed(noise["uniforms"].double(), noise["last"].double()))
+        rows = [self.row(self.target(b), self.offer(b), x, uniforms[b], last[b]) for b, x in enumerate(self.drafts)]
         width = batch.token.shape[1]
         return Emitted(torch.tensor([r + [-1] * (width - len(r)) for r in rows]), torch.tensor([len(r) for r in rows]))
 
     def mixed(self, uniforms: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return uniforms, last
 
-    def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        return batch.p[b]
+    def target(self, b: int) -> Weights:
+        return self.p[b]
 
-    def offers(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        assert batch.q is not None
-        return batch.q[b]
+    def offer(self, b: int) -> Weights:
+        return self.q[b]
 
 
 class OneUniform(Ragged):
@@ -71,19 +69,18 @@ class Repeats(Ragged):
 
 
 class NextProposal(Ragged):
-    def offers(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        assert batch.q is not None
-        return batch.q[(b + 1) % len(batch.q)]
+    def offer(self, b: int) -> Weights:
+        return self.q[(b + 1) % len(self.q)]
 
 
 class NextTargetFrom8(Ragged):
-    def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        return batch.p[min(b + 1, len(batch.p) - 1)] if b >= 8 else batch.p[b]
+    def target(self, b: int) -> Weights:
+        return self.p[min(b + 1, len(self.p) - 1)] if b >= 8 else self.p[b]
 
 
 class ResidualOfRowZero(Ragged):
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
-        first = self.offers(self.batch, 0).nan_to_num(0)
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
+        first = np.nan_to_num(self.offer(0))
         for i, token in enumerate(x):
             if not self.accepts(p[i], q[i], token, uniforms[i]):
                 return [*x[:i], by_cdf(self.residual(p[i], first[i], token), last)]
@@ -93,10 +90,9 @@ class ResidualOfRowZero(Ragged):
 class PaddingLeaks(Ragged):
     """Rows that are shorter than the batch mix the padding's target into their last one."""
 
-    def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        p = batch.p[b].clone()
-        length = int((batch.token[b, 1:] >= 0).sum())
-        if length < len(p) - 1 and not torch.isnan(p[length + 1]).any():
+    def target(self, b: int) -> Weights:
+        p, length = self.p[b].copy(), len(self.drafts[b])
+        if length < len(p) - 1 and not np.isnan(p[length + 1]).any():
             p[length] = (p[length] + p[length + 1]) / 2
         return p
 
@@ -113,16 +109,16 @@ class EmptyRowsShare(Ragged):
     """A row without drafts draws with the uniform of the row above it."""
 
     def mixed(self, uniforms: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        empty = (self.batch.token[:, 1:] >= 0).sum(dim=1) == 0
+        empty = torch.tensor([not x for x in self.drafts])
         return uniforms, torch.where(empty, last.roll(1), last)
 
 
 class GreedyIsCatching(Ragged):
     """One sure row in the batch makes all rows greedy."""
 
-    def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
-        greedy = bool((batch.p[:, 0] == 1).any()) and len(batch.p) > 1
-        return torch.nn.functional.one_hot(batch.p[b].nan_to_num(0).argmax(1), 4).double() if greedy else batch.p[b]
+    def target(self, b: int) -> Weights:
+        greedy = bool((self.p[:, 0] == 1).any()) and len(self.p) > 1
+        return np.eye(4)[np.nan_to_num(self.p[b]).argmax(1)] if greedy else self.p[b]
 
 
 class ByTheNumberOfTheRow(Block, Ragged):
@@ -197,7 +193,7 @@ class OffsetHalved(Device):
 class ResidualIsPFrom8(Ragged):
     branchings: Any = [(1,)]
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
         return p if len(p) >= 8 else super().residual(p, q, token)
 
 
@@ -206,7 +202,7 @@ class IdsIn8Bits(ResidualIsPFrom8):
         out = Ragged.__call__(self, batch, noise)
         return Emitted(torch.where(out.tokens >= 0, out.tokens % 256, -1), out.n)
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
         return Ragged.residual(self, p, q, token)
 
 
@@ -263,16 +259,16 @@ def test_right_engines_pass(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_form_of_a_batch_engines_report_has_the_table_of_what_was_covered() -> None:
     class NeverWide(Ragged):
-        def targets(self, batch: TreeBatch, b: int) -> torch.Tensor:
-            if batch.p.shape[2] > 9000:
-                return batch.p[0]
-            return super().targets(batch, b)
+        def target(self, b: int) -> Weights:
+            if self.p.shape[2] > 9000:
+                return self.p[0]
+            return super().target(b)
 
     few = [TreeProblem("one", 3, (1,)), TreeProblem("three", 3, (1,) * 3, loose=(0, 1))]
     report = check_tree(NeverWide(), "iid", 1, cases=few, settings=Settings(levels=(0, 1)))
     assert report.coverage is not None
     report.coverage.batches = ["1,1 (17 rows)"]
-    line = NeverWide.targets.__code__.co_firstlineno + 2
+    line = NeverWide.target.__code__.co_firstlineno + 2
     report.coverage.unvisited = [u for u in report.coverage.unvisited if f"line {line} never ran" in u]
     document = json.loads(json.dumps(report.document()))
     shown = [text(report), markdown(report), junit(report), page({**about("gate"), **document}), json.dumps(document)]
@@ -314,7 +310,7 @@ def test_a_long_chain_is_exact_at_every_depth() -> None:
         branchings = [(1,) * 4]
         first_wrong = 4
 
-        def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+        def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
             for i, token in enumerate(x):
                 if not self.accepts(p[i], q[i], token, uniforms[i]):
                     return [*x[:i], by_cdf(p[i] if i >= self.first_wrong else self.residual(p[i], q[i], token), last)]
@@ -332,7 +328,7 @@ def test_a_long_chain_is_exact_at_every_depth() -> None:
 
 def test_a_row_before_padding_has_its_exact_distribution() -> None:
     class ShortRowsAccept(Ragged):
-        def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+        def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
             return super().row(p, q, x, [0.0] * len(uniforms) if len(x) < len(uniforms) else uniforms, last)
 
     cases = [TreeProblem("padded", 3, (1,), padding=2)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gate_chains import Chain, Siblings
+from gate_chains import Chain, Siblings, Weights
 
 from spechub_lp.gate import Settings, check_node, check_tree
 from spechub_lp.gate.protocols import NoiseSpec
@@ -89,7 +89,7 @@ def test_a_guarded_function_passes(right: str) -> None:
 
 
 class AtZero(Chain):
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+    def accepts(self, p: Weights, q: Weights, token: int, uniform: float) -> bool:
         return bool(uniform * q[token] <= p[token])
 
 
@@ -109,7 +109,7 @@ class Doubles(AtZero):
 class WalksTooFar(Chain):
     """Draws the residual token by a sum that ends short of 1."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         out = super().row(p, q, x, uniforms, last)
         return [*out[:-1], p.shape[1] - 1] if last >= 1 - 2.0**-24 else out
 
@@ -117,9 +117,11 @@ class WalksTooFar(Chain):
 class HostAtZero(Siblings):
     """Accepts the first sibling at a uniform of 0, whatever its p."""
 
-    def row(self, parent: list[int], token: list[int], p: torch.Tensor) -> list[int]:
+    def row(self, parent: list[int], token: list[int], p: Weights) -> list[int]:
         at_zero = float(torch.rand(())) == 0.0
-        return [token[1], int(torch.multinomial(p[1], 1))] if at_zero else super().row(parent, token, p)
+        return (
+            [token[1], int(torch.multinomial(torch.from_numpy(p[1]), 1))] if at_zero else super().row(parent, token, p)
+        )
 
 
 @pytest.mark.parametrize(

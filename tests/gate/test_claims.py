@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from gate_chains import Siblings
+from gate_chains import Siblings, Weights
 from typer.testing import CliRunner
 
 from spechub_lp.cli.app import app
@@ -29,9 +29,9 @@ class WrongFrom3(Siblings):
     branchings = [(2,), (3,)]
     wrong = True
 
-    def row(self, parent: list[int], token: list[int], p: torch.Tensor) -> list[int]:
+    def row(self, parent: list[int], token: list[int], p: Weights) -> list[int]:
         if self.wrong and len(self.children(parent, 0)) == 3:
-            return [token[1], int(torch.multinomial(p[1], 1))]
+            return [token[1], int(torch.multinomial(torch.from_numpy(p[1]), 1))]
         return super().row(parent, token, p)
 
 

@@ -14,10 +14,11 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.checks import batches
 from spechub_lp.gate.checks.batches import _deeper, check_batches
+from spechub_lp.gate.engines.logprobs import with_logprobs
 from spechub_lp.gate.engines.node import Failure
-from spechub_lp.gate.engines.tree import TreeEngine
+from spechub_lp.gate.engines.tree import Tokens, TreeEngine
 from spechub_lp.gate.problems.tree import TreeProblem
-from spechub_lp.gate.protocols import Emitted, TreeBatch
+from spechub_lp.gate.protocols import Emitted, Logprobs, TreeBatch
 from spechub_lp.gate.results import Report
 from spechub_lp.report.text.gate_table import text
 
@@ -34,16 +35,17 @@ class Rows:
 
     def __call__(self, batch: TreeBatch) -> Emitted:
         rows, nodes = batch.token.shape
+        assert batch.q is not None
         p = self.targets(batch)
-        noise = torch.stack([self.noise(batch, b, nodes + 1) for b in range(rows)])
-        tokens = torch.full((rows, nodes), -1)
-        logprobs = torch.full((rows, nodes), torch.nan)
-        for b in range(rows):
-            x = [t for t in batch.token[b, 1:].tolist() if t >= 0]
-            row = Chain().row(p[b], batch.q[b], x, noise[b, 1:].tolist(), float(noise[b, 0]))  # type: ignore[index]
-            tokens[b, : len(row)] = torch.tensor(row)
-            logprobs[b, : len(row)] = self.reported(batch, p, b)[torch.arange(len(row)), row]
-        return Emitted(tokens, (tokens >= 0).sum(1), logprobs=logprobs)
+        reported = self.reported(batch, p).numpy()
+        noise = [self.noise(seed, nodes + 1) for seed in self.seeds(batch).tolist()]
+        tokens, logprobs = np.full((rows, nodes), -1), np.full((rows, nodes), np.nan, dtype=np.float32)
+        for b, (of_p, of_q, x) in enumerate(zip(p.numpy(), batch.q.numpy(), batch.token.tolist(), strict=True)):
+            row = Chain().row(of_p, of_q, [t for t in x if t >= 0], noise[b][1:], noise[b][0])
+            tokens[b, : len(row)] = row
+            logprobs[b, : len(row)] = reported[b, range(len(row)), row]
+        n = torch.from_numpy((tokens >= 0).sum(1))
+        return Emitted(torch.from_numpy(tokens), n, logprobs=torch.from_numpy(logprobs))
 
     def targets(self, batch: TreeBatch) -> torch.Tensor:
         logits, at = batch.logits()[0].double(), self.temperatures(batch)[:, None, None]
@@ -54,25 +56,22 @@ class Rows:
         assert batch.temperature is not None
         return batch.temperature.double()
 
-    def noise(self, batch: TreeBatch, b: int, n: int) -> torch.Tensor:
-        seed = int(self.seeds(batch)[b])
-        if seed < 0:
-            return torch.rand(n, dtype=torch.float64)
-        return torch.from_numpy(np.random.default_rng(seed).random(n))
+    def noise(self, seed: int, n: int) -> list[float]:
+        return (torch.rand(n, dtype=torch.float64) if seed < 0 else np.random.default_rng(seed).random(n)).tolist()
 
     def seeds(self, batch: TreeBatch) -> torch.Tensor:
         assert batch.seed is not None
         return batch.seed
 
-    def reported(self, batch: TreeBatch, p: torch.Tensor, b: int) -> torch.Tensor:
-        return p[b].log().float()
+    def reported(self, batch: TreeBatch, p: torch.Tensor) -> torch.Tensor:
+        return p.log().float()
 
 
 class NoSeeds(Rows):
     row_parameters = ("temperature",)
 
-    def noise(self, batch: TreeBatch, b: int, n: int) -> torch.Tensor:
-        return torch.rand(n, dtype=torch.float64)
+    def seeds(self, batch: TreeBatch) -> torch.Tensor:
+        return torch.full((len(batch.token),), -1)
 
 
 class Silent(NoSeeds):
@@ -84,8 +83,8 @@ class Silent(NoSeeds):
 class RawLogprobs(NoSeeds):
     logprobs = "raw"
 
-    def reported(self, batch: TreeBatch, p: torch.Tensor, b: int) -> torch.Tensor:
-        return batch.logits()[0][b].log_softmax(-1)
+    def reported(self, batch: TreeBatch, p: torch.Tensor) -> torch.Tensor:
+        return batch.logits()[0].log_softmax(-1)
 
 
 class TemperatureOfRowZero(Silent):
@@ -137,13 +136,13 @@ class SeedOfTheRowAbove(Rows):
 
 
 class AcceptedAreSure(NoSeeds):
-    def reported(self, batch: TreeBatch, p: torch.Tensor, b: int) -> torch.Tensor:
-        return torch.zeros_like(p[b])
+    def reported(self, batch: TreeBatch, p: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(p)
 
 
 class RawInPlaceOfProcessed(NoSeeds):
-    def reported(self, batch: TreeBatch, p: torch.Tensor, b: int) -> torch.Tensor:
-        return batch.logits()[0][b].log_softmax(-1)
+    def reported(self, batch: TreeBatch, p: torch.Tensor) -> torch.Tensor:
+        return batch.logits()[0].log_softmax(-1)
 
 
 class ProcessedInPlaceOfRaw(NoSeeds):
@@ -151,8 +150,8 @@ class ProcessedInPlaceOfRaw(NoSeeds):
 
 
 class LogprobsOfRowZero(NoSeeds):
-    def reported(self, batch: TreeBatch, p: torch.Tensor, b: int) -> torch.Tensor:
-        return p[0].log().float()
+    def reported(self, batch: TreeBatch, p: torch.Tensor) -> torch.Tensor:
+        return p[:1].log().float().expand(p.shape)
 
 
 class SaysAndReportsNone(Chain):
@@ -218,6 +217,22 @@ def test_wrong_logprobs_fail_and_are_named(engine: Any, says: str) -> None:
     tried, rng = TreeEngine(engine, 5.0), np.random.default_rng(0)
     _, outcomes = tried.draw(FEW[1], rng, 40, 0, 0)
     assert any(isinstance(o, Failure) and o.kind == "log-probabilities" and says in o.message for o in outcomes)
+
+
+def test_the_logits_of_a_batch_are_made_once_for_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, calls = 5, list[int]()
+    logits = TreeBatch.logits
+
+    def counted(batch: TreeBatch) -> Any:
+        calls.append(len(batch.token))
+        return logits(batch)
+
+    monkeypatch.setattr(TreeBatch, "logits", counted)
+    p, none = torch.full((rows, 1, 2), 0.5, dtype=torch.float64), torch.full((rows, 1), -1)
+    batch = TreeBatch(none, none, p, None, "iid")
+    outcomes, said = [Tokens((1,))] * rows, p[:, :, 1].log()
+    assert with_logprobs(outcomes, batch, batch, said, Logprobs.RAW) == outcomes
+    assert calls == [rows]
 
 
 class InNumpy(Chain):

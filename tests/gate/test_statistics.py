@@ -100,7 +100,7 @@ class Pooled:
     def __call__(self, p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> tuple[int, int]:
         if next(self.pool) * q[drafts[0]] < p[drafts[0]]:
             return drafts[0], 0
-        return by_cdf(left_over(p, q), next(self.pool)), -1
+        return by_cdf(left_over(p, q).numpy(), next(self.pool)), -1
 
 
 def test_recycled_noise_is_seen_on_fresh_drafts_and_fresh_noise_is_not() -> None:
@@ -116,7 +116,7 @@ def seeded(seeds: int) -> NodeEngine:
         noise, q = random.Random(random.randrange(seeds)), torch.atleast_2d(q)[0]
         if noise.random() * q[drafts[0]] < p[drafts[0]]:
             return drafts[0], 0
-        return by_cdf(left_over(p, q), noise.random()), -1
+        return by_cdf(left_over(p, q).numpy(), noise.random()), -1
 
     return NodeEngine(verify)
 

@@ -1,4 +1,9 @@
-"""Chain and seeded engines in plain torch: the right rules, and the mutants that need more than one node."""
+"""Chain and seeded engines: the right rules, and the mutants that need more than one node.
+
+Chains verify in numpy, many times cheaper here: the gate watches every operation of torch.
+"""
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -6,12 +11,14 @@ import torch
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
+Weights = Any
+"""[V] or [N, V] float64 of numpy."""
 
-def by_cdf(weights: torch.Tensor, u: float) -> int:
+
+def by_cdf(weights: Weights, u: float) -> int:
     """The token that u falls on; a weight of 0 is never chosen."""
-    ends = weights.cumsum(0)
-    place = int(torch.searchsorted(ends, u * ends[-1], right=True))
-    return min(place, int(weights.nonzero()[-1]))
+    ends = weights.cumsum()
+    return int(min(ends.searchsorted(u * ends[-1], side="right"), weights.nonzero()[0][-1]))
 
 
 class Chain:
@@ -25,10 +32,11 @@ class Chain:
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         assert batch.q is not None
+        given = (batch.token[:, 1:], noise["uniforms"].double(), noise["last"].double())
         rows = [
-            self.row(p, q, x.tolist(), uniforms.double().tolist(), float(last))
+            self.row(p, q, x, uniforms, last)
             for p, q, x, uniforms, last in zip(
-                batch.p, batch.q, batch.token[:, 1:], noise["uniforms"], noise["last"], strict=True
+                batch.p.numpy(), batch.q.numpy(), *(a.tolist() for a in given), strict=True
             )
         ]
         width = batch.token.shape[1]
@@ -36,31 +44,31 @@ class Chain:
             torch.tensor([row + [-1] * (width - len(row)) for row in rows]), torch.tensor([len(row) for row in rows])
         )
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         for i, token in enumerate(x):
             if not self.accepts(p[i], q[i], token, uniforms[i]):
                 return [*x[:i], by_cdf(self.residual(p[i], q[i], token), last)]
         return [*x, by_cdf(self.bonus(p[len(x)]), last)]
 
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+    def accepts(self, p: Weights, q: Weights, token: int, uniform: float) -> bool:
         return bool(uniform * q[token] < p[token])
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
-        rest = (p - q).clamp(min=0)
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
+        rest = np.maximum(p - q, 0)
         return rest if rest.sum() > 0 else p
 
-    def bonus(self, p: torch.Tensor) -> torch.Tensor:
+    def bonus(self, p: Weights) -> Weights:
         return p
 
 
 class PointMass(Chain):
     """q = None: deterministic drafts, accepted with p, and p without the draft after a rejection."""
 
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+    def accepts(self, p: Weights, q: Weights, token: int, uniform: float) -> bool:
         return bool(uniform < p[token])
 
-    def residual(self, p: torch.Tensor, q: torch.Tensor, token: int) -> torch.Tensor:
-        rest = p.clone()
+    def residual(self, p: Weights, q: Weights, token: int) -> Weights:
+        rest = p.copy()
         rest[token] = 0
         return rest if rest.sum() > 0 else p
 
@@ -68,7 +76,7 @@ class PointMass(Chain):
 class Block(Chain):
     """Block verification (Sun et al., arXiv 2403.10444): the longest prefix that passes, even after a failed test."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         length, prefix, best = len(x), [1.0], 0
         for i, token in enumerate(x):
             prefix.append(min(1.0, prefix[-1] * self.ratio(p[i], q[i], token)))
@@ -79,36 +87,36 @@ class Block(Chain):
             return [*x, by_cdf(p[length], last)]
         return [*x[:best], by_cdf(self.after(p[best], q[best], prefix[best]), last)]
 
-    def ratio(self, p: torch.Tensor, q: torch.Tensor, token: int) -> float:
+    def ratio(self, p: Weights, q: Weights, token: int) -> float:
         return float(p[token] / q[token])
 
-    def stays(self, p: torch.Tensor, q: torch.Tensor, prefix: list[float], i: int, length: int) -> float:
+    def stays(self, p: Weights, q: Weights, prefix: list[float], i: int, length: int) -> float:
         if i == length:
             return prefix[i]
-        mass = float((prefix[i] * p[i] - q[i]).clamp(min=0).sum())
+        mass = float(np.maximum(prefix[i] * p[i] - q[i], 0).sum())
         return mass / (mass + 1 - prefix[i]) if mass > 0 else 0.0
 
-    def after(self, p: torch.Tensor, q: torch.Tensor, prefix: float) -> torch.Tensor:
-        rest = (prefix * p - q).clamp(min=0)
+    def after(self, p: Weights, q: Weights, prefix: float) -> Weights:
+        rest = np.maximum(prefix * p - q, 0)
         return rest if rest.sum() > 0 else p
 
 
 class BlockWithTokenResidual(Block):
-    def after(self, p: torch.Tensor, q: torch.Tensor, prefix: float) -> torch.Tensor:
+    def after(self, p: Weights, q: Weights, prefix: float) -> Weights:
         return super().after(p, q, 1.0)
 
 
 class BlockWithoutQ(Block):
     """q = None taken for q = 1 at the draft, in the ratio only."""
 
-    def ratio(self, p: torch.Tensor, q: torch.Tensor, token: int) -> float:
+    def ratio(self, p: Weights, q: Weights, token: int) -> float:
         return float(p[token])
 
 
 class NoBreak(Chain):
     """Goes on after a rejection, and puts the first residual at the end of all that was accepted."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         kept = 0
         for i, token in enumerate(x):
             if self.accepts(p[i], q[i], token, uniforms[i]):
@@ -117,26 +125,26 @@ class NoBreak(Chain):
 
 
 class BonusWithoutTemperature(Chain):
-    def bonus(self, p: torch.Tensor) -> torch.Tensor:
+    def bonus(self, p: Weights) -> Weights:
         return p**0.7 / (p**0.7).sum()
 
 
 class RowOfTheParent(Chain):
     """Reads the rows of the root for every token: right where rows do not depend on the context."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
-        return super().row(p[:1].expand(len(p), -1), q[:1].expand(len(q), -1), x, uniforms, last)
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
+        return super().row(p[:1].repeat(len(p), 0), q[:1].repeat(len(q), 0), x, uniforms, last)
 
 
 class LessOrEqual(Chain):
-    def accepts(self, p: torch.Tensor, q: torch.Tensor, token: int, uniform: float) -> bool:
+    def accepts(self, p: Weights, q: Weights, token: int, uniform: float) -> bool:
         return bool(uniform <= p[token] / q[token])
 
 
 class OneUniform(Chain):
     """The uniform of the first test is used for the residual too."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
         return super().row(p, q, x, uniforms, uniforms[0])
 
 
@@ -156,8 +164,8 @@ class IdsIn12Bits(Chain):
 class NanGivesMinusOne(Chain):
     """A row that is not a distribution is answered with -1, without an error."""
 
-    def row(self, p: torch.Tensor, q: torch.Tensor, x: list[int], uniforms: list[float], last: float) -> list[int]:
-        return [-1] if torch.isnan(p[0]).any() else super().row(p, q, x, uniforms, last)
+    def row(self, p: Weights, q: Weights, x: list[int], uniforms: list[float], last: float) -> list[int]:
+        return [-1] if np.isnan(p[0]).any() else super().row(p, q, x, uniforms, last)
 
 
 class NanStopsTheNextRow(Chain):
@@ -178,14 +186,16 @@ class Siblings:
     most_tried = 10**9
 
     def __call__(self, batch: TreeBatch) -> Emitted:
-        rows = [self.row(*row) for row in zip(batch.parent.tolist(), batch.token.tolist(), batch.p, strict=True)]
+        rows = [
+            self.row(*row) for row in zip(batch.parent.tolist(), batch.token.tolist(), batch.p.numpy(), strict=True)
+        ]
         width = max(map(len, rows))
         return Emitted(torch.tensor([r + [-1] * (width - len(r)) for r in rows]), torch.tensor([len(r) for r in rows]))
 
-    def row(self, parent: list[int], token: list[int], p: torch.Tensor) -> list[int]:
+    def row(self, parent: list[int], token: list[int], p: Weights) -> list[int]:
         node, out = 0, list[int]()
         while True:
-            distribution, uniform, tried, passed = p[node].clone(), float(torch.rand(())), [], 0.0
+            distribution, uniform, tried, passed = p[node].copy(), float(torch.rand(())), [], 0.0
             for c in self.children(parent, node):
                 x = token[c]
                 passed += 0.0 if x in tried else float(distribution[x])
@@ -194,7 +204,7 @@ class Siblings:
                 tried.append(x)
             else:
                 distribution[tried[: self.most_tried]] = 0
-                return [*out, int(torch.multinomial(distribution, 1))]
+                return [*out, int(torch.multinomial(torch.from_numpy(distribution), 1))]
             out.append(x)
             node = c
 

@@ -1,6 +1,7 @@
 """The log-probabilities that an engine reports beside its tokens, against those of the target."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from spechub_lp._util.extras import extra
@@ -55,6 +56,7 @@ def with_logprobs(outcomes: Sequence[Any], batch: TreeBatch, shown: TreeBatch, s
     except (RuntimeError, TypeError, ValueError) as error:
         failure = Failure(Kind.LOGPROBS, f"it says that it reports log-probabilities, and {error}")
         return [failure] * len(outcomes)
+    shown = replace(shown, logits_of_p=shown.logits()[0])  # for all rows at once
     return [
         outcome if isinstance(outcome, Failure) else _row(outcome, batch, shown, b, reported[b].tolist(), of)
         for b, outcome in enumerate(outcomes)
@@ -93,8 +95,8 @@ def _guess(said: float, raw: list[float], processed: list[float]) -> str:
 
 def _raw(shown: TreeBatch, b: int, node: int) -> torch.Tensor:
     """[V] log-probabilities before the temperature."""
-    logits = shown.logits()[0][b, node]
-    return torch.log_softmax(logits.double(), dim=0)
+    assert shown.logits_of_p is not None
+    return torch.log_softmax(shown.logits_of_p[b, node].double(), dim=0)
 
 
 def _ways(batch: TreeBatch, b: int, tokens: Sequence[int]) -> list[list[int]]:
