@@ -8,6 +8,7 @@ from every import own_pairs
 from hypothesis import given
 
 from spechub_lp import exact, optimum, samplers
+from spechub_lp._array.rational import rational_row
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.testing.strategies import pairs
 from spechub_lp.theorems.instances import BOUNDARY
@@ -23,11 +24,17 @@ DEGENERATE = [
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
 @given(pq=pairs())
-def test_every_rule_is_lossless_with_its_own_drafts(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
-    coupling = exact(sampler, *pq)
+def test_every_rule_is_lossless_with_its_own_drafts_beats_no_optimum_and_accepts_as_its_closed_form_says(
+    sampler: Sampler, pq: tuple[Distribution, Distribution]
+) -> None:
+    coupling = exact(sampler, *pq)  # dear: three properties of one coupling
     assert coupling.is_lossless, coupling.output_distribution
     assert coupling.output_distribution == pq[0]
     assert all(type(v) is F for v in (coupling.acceptance, coupling.membership, coupling.distance, *coupling.mass))
+    assert coupling.acceptance <= coupling.membership <= optimum(*pq, sampler.k, sampler.drafts).alpha
+    if sampler.drafts == type(sampler)(k=sampler.k).drafts:
+        closed = sampler.acceptance(rational_row(pq[0]), rational_row(pq[1]))
+        assert closed is None or closed[0] == coupling.acceptance
 
 
 @pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
@@ -36,28 +43,11 @@ def test_degenerate_distributions(sampler: Sampler, p: Distribution, q: Distribu
     assert exact(sampler, p, q).is_lossless
 
 
-@pytest.mark.parametrize("sampler", own_pairs(2, 3))
-@given(pq=pairs())
-def test_no_rule_beats_the_optimum_of_its_drafts(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
-    coupling = exact(sampler, *pq)
-    assert coupling.acceptance <= coupling.membership <= optimum(*pq, sampler.k, sampler.drafts).alpha
-
-
 @pytest.mark.parametrize("name", ["spechub", "greedy_hubs", "lp_table", "two_step"])
 @given(pq=pairs())
 def test_optimal_rules_reach_the_optimum(name: str, pq: tuple[Distribution, Distribution]) -> None:
     sampler = samplers.by_name(name)
     assert exact(sampler, *pq).acceptance == optimum(*pq, 2, sampler.drafts).alpha
-
-
-@pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
-@given(pq=pairs())
-def test_closed_forms_of_acceptance(sampler: Sampler, pq: tuple[Distribution, Distribution]) -> None:
-    from spechub_lp._array.rational import rational_row
-
-    if sampler.drafts == type(sampler)(k=sampler.k).drafts:
-        closed = sampler.acceptance(rational_row(pq[0]), rational_row(pq[1]))
-        assert closed is None or closed[0] == exact(sampler, *pq).acceptance
 
 
 @given(pq=pairs())
