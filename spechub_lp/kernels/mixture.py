@@ -100,6 +100,10 @@ def missed_pair(q: torch.Tensor, odds_q: torch.Tensor, top: torch.Tensor, top_pl
     >>> missed_pair(q, q * q / (1 - q), none, none.long()).round(decimals=3).tolist()
     [[1.0, 0.167, 0.0, 0.0]]
     """
+    if by_loops(q):
+        missed = torch.empty(q.shape[0], q.shape[1] + 1, dtype=torch.float64)
+        _pair_rows(*(a.contiguous().numpy() for a in (q, odds_q, top, top_place, missed)))
+        return missed
     places = torch.arange(q.shape[1] + 1, device=q.device)
     has_top = (places <= top_place) & (top > 0)
     light = _behind(q - torch.where(places[:-1] == top_place, top, 0.0))
@@ -108,6 +112,25 @@ def missed_pair(q: torch.Tensor, odds_q: torch.Tensor, top: torch.Tensor, top_pl
     first_light = light * whole - _behind(odds_q) * (1 - whole)
     first_top = torch.where(has_top, torch.where(others > 0, top * light / others.clamp_min(1e-300), 1.0), 0.0)
     return (first_light + first_top).clamp(0, 1)
+
+
+@compiled
+def _pair_rows(q: Any, odds_q: Any, top: Any, top_place: Any, out: Any) -> None:
+    """The same row by row."""
+    batch, n = q.shape
+    behind, odds = np.zeros(n + 1), np.zeros(n + 1)
+    for b in range(batch):
+        held, held_odds = np.int64(0), np.int64(0)
+        for j in range(n - 1, -1, -1):
+            held += np.int64(np.rint((q[b, j] - (top[b, 0] if j == top_place[b, 0] else 0.0)) * WHOLE))
+            held_odds += np.int64(np.rint(odds_q[b, j] * WHOLE))
+            behind[j], odds[j] = np.float64(held) / WHOLE, np.float64(held_odds) / WHOLE
+        for j in range(n + 1):
+            light, hub = behind[j], top[b, 0] if j <= top_place[b, 0] else 0.0
+            both = light * (light + hub) - odds[j] * (1 - (light + hub))
+            if hub > 0:
+                both += hub * light / max(behind[0], 1e-300) if behind[0] > 0 else 1.0
+            out[b, j] = min(max(both, 0.0), 1.0)
 
 
 def make(p: torch.Tensor, q: torch.Tensor, missed: torch.Tensor) -> Mixture:
