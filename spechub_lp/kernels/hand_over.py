@@ -77,22 +77,25 @@ def hand_over(
     there = torch.arange(k, device=token.device) < count
     new = there & ~(token[:, :, None] == token[:, None, :]).tril(-1).any(dim=2)
     inside = new & (drafts.place >= first[:, None]) & (drafts.place < end[:, None])
-    left, chosen = torch.ones_like(race.unit[:, 0]), []
-    for j in range(k):
-        theta = torch.zeros_like(left)
-        if j + 1 < k:
-            gone = new & (torch.arange(k, device=token.device) < j)
-            either = inside[:, j] & inside[:, j + 1 :].any(dim=1)
-            theta = torch.where(either, _theta(race, drafts, heaviest, first, end, gone, j, count, either), 0.0)
-        rest = torch.where(inside[:, j], left * theta, left)
-        chosen.append(left - rest)
-        left = rest
-    return torch.stack(chosen, dim=1)
+    if k == 1:
+        return inside.double()
+    later = inside[:, 1:].flip(1).cumsum(dim=1).flip(1) > 0
+    either = inside[:, :-1] & later
+    each_step = torch.arange(len(token) * (k - 1), device=token.device)
+    row, step = each_step // (k - 1), each_step % (k - 1)
+    gone = new[row] & (torch.arange(k, device=token.device) < step[:, None])
+    draws = (count[row] if isinstance(count, torch.Tensor) else count) - 1 - step[:, None]
+    these, tops = (Tokens(*(a[row] for a in each)) for each in (drafts, heaviest))
+    edges = first[row], end[row]
+    theta = _theta(race.rows(row), these, tops, *edges, gone, step[:, None], draws, either.flatten())
+    theta = torch.nn.functional.pad(torch.where(either, theta.view_as(either), 0.0), (0, 1))
+    left = torch.where(inside, theta, 1.0).cumprod(dim=1)
+    return torch.nn.functional.pad(left[:, :-1], (1, 0), value=1.0) - left
 
 
 def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor, gone: torch.Tensor,
-           j: int, count: torch.Tensor | int, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
-    """The probability [B] to hand over at draft j, where `gone` [B, k] drafts have left the pool."""
+           step: torch.Tensor, draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    """The probability [B] to hand over at draft `step` [B, 1], where `gone` [B, k] drafts have left the pool."""
     drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :]).any(dim=2)
     block = (heaviest.place >= first[:, None]) & (heaviest.place < end[:, None])
     top = (~drawn & block).int().argmax(dim=1, keepdim=True)
@@ -100,13 +103,13 @@ def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, en
     k = gone.shape[1]
     slot = torch.arange(k + 1, device=gone.device)
     gone = torch.nn.functional.pad(gone, (0, 1))
-    without, without_top = gone | (slot == j), gone | (slot == k)
+    without, without_top = gone | (slot == step), gone | (slot == k)
     pool = _pool(race, both, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
     mass = race.mass(pool)
     others = (mass[:, 2] - mass[:, 0]).clamp_min(0)
-    hit, hit_without_top, hit_or_block = race.hit(pool, count - 1 - j, wanted).unbind(dim=1)
+    hit, hit_without_top, hit_or_block = race.hit(pool, draws, wanted).unbind(dim=1)
     spread, reached = (hit_without_top - hit).clamp_min(0), hit_or_block - hit
-    share = others / (others + drafts.share[:, j]).clamp_min(1e-300)
+    share = others / (others + drafts.share.gather(1, step)[:, 0]).clamp_min(1e-300)
     return torch.where(reached > 0, share * spread / reached.clamp_min(1e-300), 0.0).clamp(0, 1)
 
 

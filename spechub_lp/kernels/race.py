@@ -166,8 +166,8 @@ class Race:
         """Return q [B, S] of each set."""
         return (self.share[:, None, :] * pool.inside).sum(dim=2) + pool.light_inside[:, :, 0] * self.unit
 
-    def hit(self, pool: "Pool", r: int | torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Return the probability [B, S] that one of r (or [B, 1]) further drafts is in a set.
+    def hit(self, pool: "Pool", r: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, S] that one of r [B, 1] further drafts is in a set.
 
         wanted : [B] bool. Elsewhere any number is returned.
         """
@@ -175,25 +175,20 @@ class Race:
         light = pool.light_rest[:, :, 0] * self.unit
         others = (share * pool.rest).sum(dim=2) + light
         one = mass / (mass + others).clamp_min(1e-300)
-        if isinstance(r, int) and r == 1:
-            return one
-        outside = mass + light
         if self._has_loops():
             walk = (share * pool.rest).flatten(1)
             begin = torch.arange(pool.rest.shape[1]).expand_as(mass) * share.shape[2]
-            count = torch.where(wanted[:, None], self._each(r), 0)
+            count = torch.where(wanted[:, None] & (r > 1), r, 0)
             found = 1 - self._by_loops(walk, begin, True, pool.light_rest, mass, mass + others, count, self.most - 1)
         else:
-            r = r if isinstance(r, int) else r.clamp_min(1)
-            time, weight = self._times(r)
+            time, weight = self._times(r.clamp_min(1))
             factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
             factors = torch.where(pool.rest[:, None], factors, _one(factors))
             while (size := factors.shape[-1]) > 1:
                 half = (size + 1) // 2
                 factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
-            found = 1 - self._all_in(time, weight, r, pool.light_rest, factors[..., 0], outside)
-        found = torch.where(mass > 0, found, 0.0)
-        return found if isinstance(r, int) else torch.where(r > 1, found, one)
+            found = 1 - self._all_in(time, weight, r.clamp_min(1), pool.light_rest, factors[..., 0], mass + light)
+        return torch.where(r > 1, torch.where(mass > 0, found, 0.0), one)
 
     def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
                 heavy: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:  # fmt: skip
