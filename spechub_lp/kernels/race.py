@@ -243,7 +243,7 @@ class Race:
 
     def _alone(self) -> bool:
         """Whether each row is worked on by itself, with its own number of times."""
-        return self._has_loops() or (self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT)
+        return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
 
     def _has_loops(self) -> bool:
         return self.unit.device.type == "cpu" and has_numba()
