@@ -15,7 +15,7 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import MOST_TUPLES, Instance, enumerate_drafts
 from spechub_lp.optimum.solve import shared_optimum
 from spechub_lp.theorems.instances import BOUNDARY
-from spechub_lp.typing import Array
+from spechub_lp.typing import Array, NumpyArray
 
 ULP = 2.0**-52
 ROUNDING = 1e-4
@@ -55,9 +55,14 @@ class Problem:
         return len(self.p)
 
     @cached_property
+    def given(self) -> tuple[NumpyArray, NumpyArray]:
+        """p [V] and q [V], or q [k, V] for product drafts, in float64: an engine gets copies."""
+        return np.asarray(self.p, dtype=float), np.asarray(self.q, dtype=float)
+
+    @cached_property
     def target(self) -> Array:
         """[V] the distribution that the output must have: p over its exact sum."""
-        p = np.asarray(self.p)
+        p = self.given[0]
         found: Array = p / p.sum()
         return found
 
