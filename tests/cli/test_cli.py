@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_each
 from known import known
 from rich.console import Console
 from typer.testing import CliRunner
@@ -140,9 +141,8 @@ def test_audit_small(tmp_path: Path) -> None:
     assert isinstance(record["acceptance"], str)
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    said = [
         (["solve", "--p", "1/2,1/4", "--q", "1/2,1/2"], "error: p sums to 3/4, not 1"),
         (["solve", "--p", "1", "--q", "1", "--drafts", "idd"], "Did you mean 'iid'?"),
         (["sample", "--sampler", "rss", "--p", "1", "--q", "1"], "error: unknown sampler 'rss'. Did you mean 'rrs'?"),
@@ -150,27 +150,22 @@ def test_audit_small(tmp_path: Path) -> None:
         (["check-certificate", "no-such-file.json"], "error: cannot read no-such-file.json"),
         (["solve", "--p", "1", "--q", "1", "--json", "no/such/folder/x.json"], "error: cannot write"),
         (["audit", "--captured", "no.safetensors"], "no.safetensors"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str, tmp_path: Path) -> None:
-    done = run(*args, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    ]
+    for (_, done), (_, message) in zip(run_each((args for args, _ in said), tmp_path), said, strict=True):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_usage_errors_are_exit_code_2() -> None:
-    for args in (["solve"], ["nonsense"], ["solve", "--p", "1", "--q", "1", "--k", "0"]):
-        assert run(*args).returncode == 2
+    for args, done in run_each([["solve"], ["nonsense"], ["solve", "--p", "1", "--q", "1", "--k", "0"]]):
+        assert done.returncode == 2, args
 
 
 def test_help_has_an_example() -> None:
-    for command in ("schema", *schemas.DOCUMENTS):
-        done = run(command, "--help")
-        assert done.returncode == 0
-        assert "Example: spechub-lp" in done.stdout
+    for args, done in run_each([command, "--help"] for command in ("schema", *schemas.DOCUMENTS)):
+        assert done.returncode == 0, args
+        assert "Example: spechub-lp" in done.stdout, args
 
 
 def test_the_list_of_commands_cuts_no_sentence_short() -> None:
@@ -180,7 +175,7 @@ def test_the_list_of_commands_cuts_no_sentence_short() -> None:
 
 
 def test_bad_values_are_named_in_one_line() -> None:
-    for args, message in [
+    said = [
         (["slove"], "error: no such command 'slove'. Did you mean 'solve'? (see "),
         (["solve"], "error: missing option '--p' (see "),
         (["solve", "--p", "1", "--q", "1", "--k", "0"], "error: invalid value '0' for '--k': "),
@@ -197,8 +192,8 @@ def test_bad_values_are_named_in_one_line() -> None:
         (["gate", "x:y", "--budget", "soon"], "error: --budget 'soon' is neither seconds"),
         (["gate", "x:y", "--level", "one"], "error: invalid value 'one' for '--level'"),
         (["schema", "slove"], "Did you mean 'solve'?"),
-    ]:
-        done = run(*args)
+    ]
+    for (_, done), (_, message) in zip(run_each(args for args, _ in said), said, strict=True):
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert message in done.stderr
 
@@ -210,7 +205,7 @@ def test_folders_and_broken_files_in_the_place_of_files(tmp_path: Path) -> None:
     (tmp_path / "rows.safetensors").write_text("")
     (tmp_path / "rows.json").write_text("")
     one = ("--p", "1", "--q", "1")
-    for args, message in [
+    said = [
         (["check-certificate", "folder"], "error: cannot read folder: Is a directory"),
         (["check-certificate", "empty.json"], "error: empty.json is not JSON: "),
         (
@@ -223,8 +218,8 @@ def test_folders_and_broken_files_in_the_place_of_files(tmp_path: Path) -> None:
         (["evaluate", "folder"], "folder has no manifest.json; give the --out folder of `spechub-lp capture`"),
         (["gate", "x:y", "--baseline", "folder"], "error: cannot read folder: Is a directory"),
         (["gate", "x:y", "--json", "folder"], "error: cannot write folder: it is a folder; name a file"),
-    ]:
-        done = run(*args, cwd=tmp_path)
+    ]
+    for (_, done), (_, message) in zip(run_each((args for args, _ in said), tmp_path), said, strict=True):
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert message in done.stderr
 
