@@ -34,7 +34,7 @@ def audit(
 ) -> None:
     """Audit every sampler: lossless, exactly, and how good. Beside it the certified optimum, and the theorems.
 
-    Example: spechub-lp audit --instances 40 --positions 10 --rows 16 --json audit.json
+    Example: spechub-lp audit --instances 8 --positions 2 --rows 4 --json audit.json
     """
     if not (instances or positions or rows is None or rows):
         raise SpecHubError("--instances 0, --positions 0 and --rows 0 leave nothing to audit")
