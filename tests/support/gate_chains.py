@@ -3,15 +3,14 @@
 Chains verify in numpy, many times cheaper here: the gate watches every operation of torch.
 """
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from spechub_lp.gate.problems.tree import TreeProblem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
 
-Weights = Any
+Weights = npt.NDArray[np.float64]
 """[V] or [N, V] float64 of numpy."""
 
 
@@ -126,7 +125,8 @@ class NoBreak(Chain):
 
 class BonusWithoutTemperature(Chain):
     def bonus(self, p: Weights) -> Weights:
-        return p**0.7 / (p**0.7).sum()
+        hot: Weights = p**0.7 / (p**0.7).sum()
+        return hot
 
 
 class RowOfTheParent(Chain):
