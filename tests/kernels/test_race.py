@@ -42,6 +42,21 @@ def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
         assert missed == pytest.approx(exact, abs=2e-10, rel=0)
 
 
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize("left", [1e-3, 1e-4, 1e-6])
+@pytest.mark.parametrize("at", [0, 40])
+def test_beside_a_hub_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
+    at: int, left: float, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub rings long before the race is over, and what it makes of the others must not overflow."""
+    monkeypatch.setattr(race, "has_numba", lambda: loops)
+    q = rows(1.0, 80, batch=1) * left
+    q[0, at] = 1 - (q.sum() - q[0, at])
+    best = np.asarray(WithoutReplacement().best_draft(q[0].numpy(), 3))
+    exact = np.concatenate([best[::-1].cumsum()[::-1], [0.0]])
+    assert race_of(q, 3).missed(3)[0].numpy() == pytest.approx(exact, abs=2e-10, rel=0)
+
+
 def test_rows_with_fewer_drafts_than_the_batch_allows() -> None:
     q = rows(1.0, 100)
     mixed = race_of(q, 5).missed(torch.tensor([[3], [5], [4]]))
