@@ -168,23 +168,24 @@ def prepare(
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
     pairs = not replaced
     rank, sums = sorted_places(p, q, pairs, heavy) if sort else (None, class_sums(p, q, first, pairs, heavy))
-    race, few, missed = None, None, None
-    if heavy is not None and sums.light is not None:
+
+    def missed_in_closed_form() -> torch.Tensor:
+        alone = mixture.missed_iid(sums.q, k if replaced else 1)
+        if sums.odds_q is None or hub is None:
+            return alone
+        share = hub.values.double() / sums.q_sum
+        top = torch.where(share > 0.5, share, 0.0)
+        pair = mixture.missed_pair(sums.q, sums.odds_q, top, _place(p, q, hub.indices, rank, first))
+        return torch.where(k > 1, pair, alone) if isinstance(k, torch.Tensor) else pair if k > 1 else alone
+
+    if heavy is None or sums.light is None:
+        race, missed = None, missed_in_closed_form()
+    else:
         race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.light, sums.q_sum, most)
         few = race.too_faint() if isinstance(k, int) else race.too_faint() | (k < 3)
-    if few is None or few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host
-        missed = mixture.missed_iid(sums.q, k if replaced else 1)
-        if sums.odds_q is not None and hub is not None:
-            top, token = hub
-            share = top.double() / sums.q_sum
-            pair = mixture.missed_pair(
-                sums.q, sums.odds_q, torch.where(share > 0.5, share, 0.0), _place(p, q, token, rank, first)
-            )
-            missed = torch.where(k > 1, pair, missed) if isinstance(k, torch.Tensor) else pair if k > 1 else missed
-    if race is not None and few is not None:
-        raced = race.missed(k if isinstance(k, int) else k.clamp_min(3))
-        missed = raced if missed is None else torch.where(few, missed, raced)
-    assert missed is not None
+        missed = race.missed(k if isinstance(k, int) else k.clamp_min(3))
+        if few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host
+            missed = torch.where(few, missed_in_closed_form(), missed)
     left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
     made = mixture.make(left * sums.p, sums.q, missed)
     scale = torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1)

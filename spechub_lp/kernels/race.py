@@ -116,7 +116,7 @@ class Race:
         slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        if light.device.type == "cpu" and has_numba():
+        if _in_loops(light):
             behind = torch.empty(*light.shape[1:2], light.shape[2] + 1, MOMENTS, dtype=torch.float64)
             race_loops.sums_behind(light.numpy(), GRAIN, behind.numpy())
         else:
@@ -137,19 +137,18 @@ class Race:
         boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
         ahead = torch.searchsorted(self.place, boundary)
         before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
-        outside = before + self.behind[:, :1, 0] * self.unit
-        if self._has_loops():
-            mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
+        mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
+        if _in_loops(self.unit):
             whole = mass[:, -1:].expand_as(mass)
             found = self._by_loops(self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
         else:
+            outside = before + self.behind[:, :1, 0] * self.unit
             step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
             parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
             found = torch.cat(
                 [self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], outside[at]) for at in parts]
             )
-        before = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
-        return torch.where(before > 0, found, 1.0)
+        return torch.where(mass > 0, found, 1.0)
 
     def _missed(self, k: int | torch.Tensor, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
         time, weight = self._times(k)
@@ -175,7 +174,7 @@ class Race:
         light = pool.light_rest[:, :, 0] * self.unit
         others = (share * pool.rest).sum(dim=2) + light
         one = mass / (mass + others).clamp_min(1e-300)
-        if self._has_loops():
+        if _in_loops(self.unit):
             walk = (share * pool.rest).flatten(1)
             begin = torch.arange(pool.rest.shape[1]).expand_as(mass) * share.shape[2]
             count = torch.where(wanted[:, None] & (r > 1), r, 0)
@@ -245,9 +244,6 @@ class Race:
         """Whether each row is worked on by itself, with its own number of times."""
         return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
 
-    def _has_loops(self) -> bool:
-        return self.unit.device.type == "cpu" and has_numba()
-
     def _by_loops(self, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor, others: torch.Tensor,
                   whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
@@ -298,6 +294,11 @@ def _ends(most: int, device: torch.device) -> torch.Tensor:
 
 
 @cache
+def _in_loops(a: torch.Tensor) -> bool:
+    """Whether numba's loops work on it."""
+    return a.device.type == "cpu" and has_numba()
+
+
 def _series(most: int, device: torch.device) -> torch.Tensor:
     """Coefficients [2 most - 1, MOMENTS] of x, x^2, ... in w^j, j = 1..most - 1, and in x w^j, j = 0..most - 1."""
     stirling = [[1] + [0] * most]
