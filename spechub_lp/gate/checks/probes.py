@@ -179,7 +179,7 @@ def _drawn(problem: Problem, rng: np.random.Generator) -> tuple[int, ...]:
     """One tuple of drafts from the policy."""
     x = np.zeros((1, 0), dtype=np.int64)
     for _ in range(problem.k):
-        distribution = np.asarray(problem.drafts.draft(np.asarray([problem.q]), x, problem.k)[0], dtype=np.float64)
+        distribution = np.asarray(problem.drafts.draft(problem.given[1][None], x, problem.k)[0], dtype=np.float64)
         x = np.concatenate([x, [[rng.choice(len(distribution), p=distribution / distribution.sum())]]], axis=1)
     return tuple(x[0].tolist())
 

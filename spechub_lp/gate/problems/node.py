@@ -69,7 +69,7 @@ class Problem:
     @cached_property
     def drafted(self) -> Array:
         """[V] the draft distribution; of the first draft where each has its own."""
-        return np.asarray(self.q[0] if self.drafts.different_drafters else self.q)
+        return self.given[1][0] if self.drafts.different_drafters else self.given[1]
 
     @cached_property
     def tuples(self) -> tuple[tuple[int, ...], ...]:

@@ -91,7 +91,7 @@ def kinds(problems: Sequence[Problem]) -> dict[str, int]:
 
 
 def _distance(problem: Problem) -> float:
-    return float(np.maximum(np.asarray(problem.p) - problem.drafted, 0).sum())
+    return float(np.maximum(problem.given[0] - problem.drafted, 0).sum())
 
 
 WEIGHTS = np.asarray([3.0 if name in ("near", "gain") else 1.0 for name in RELATIONS])
@@ -117,7 +117,7 @@ def features(problem: Problem) -> dict[str, str]:
     >>> features(problem)["tokens at the top of p"]
     '2'
     """
-    p, q, away = np.asarray(problem.p), problem.drafted, _distance(problem)
+    p, q, away = problem.given[0], problem.drafted, _distance(problem)
     gains = int((p > q).sum())
     ratio = float((p[q > 0] / q[q > 0]).max())
     top = int((p == p.max()).sum())
@@ -270,7 +270,7 @@ class Search:
         if not same:
             return None
         problem = same[int(self.rng.integers(len(same)))]
-        return np.asarray(problem.p) if self.rng.random() < 0.5 else problem.drafted
+        return problem.given[0] if self.rng.random() < 0.5 else problem.drafted
 
 
 def _rolled(q: Array, inside: Array, j: int) -> Array:

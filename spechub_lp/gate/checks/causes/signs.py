@@ -50,7 +50,7 @@ def _accept(found: NodeDistribution) -> str | None:
     problem = found.problem
     if problem.drafts.different_drafters:
         return None
-    p, q = problem.target, np.asarray(problem.q)
+    p, q = problem.target, problem.given[1]
     first = [(x, a) for x, a in zip(problem.tuples, found.coupling.accept[:, 0], strict=True) if q[x[0]] > 0]
     ratios = [(a, min(1.0, p[x[0]] / q[x[0]])) for x, a in first]
     if all(a > 1 - NEAR for a, _ in ratios) and any(r < 1 - 1e-3 for _, r in ratios):
@@ -73,7 +73,7 @@ def _residual(found: NodeDistribution) -> str | None:
     problem = found.problem
     if problem.drafts.different_drafters:
         return None
-    p, q = problem.target, np.asarray(problem.q)
+    p, q = problem.target, problem.given[1]
     right = np.maximum(p - q, 0)
     wrong = {
         P_ITSELF: p,
