@@ -118,10 +118,9 @@ class HostAtZero(Siblings):
     """Accepts the first sibling at a uniform of 0, whatever its p."""
 
     def row(self, parent: list[int], token: list[int], p: Weights) -> list[int]:
-        at_zero = float(torch.rand(())) == 0.0
-        return (
-            [token[1], int(torch.multinomial(torch.from_numpy(p[1]), 1))] if at_zero else super().row(parent, token, p)
-        )
+        if float(torch.rand(())) == 0.0:
+            return [token[1], int(torch.multinomial(torch.from_numpy(p[1]), 1))]
+        return super().row(parent, token, p)
 
 
 @pytest.mark.parametrize(
