@@ -160,7 +160,7 @@ def prepare(
     """
     most = k if isinstance(k, int) else most
     hub = None if replaced else q.max(dim=1, keepdim=True)
-    heavy = Heavy.of(q) if most > 2 and not replaced else None
+    heavy = Heavy.of(q, most) if most > 2 and not replaced else None
     if hub is None:
         first = _first(p, k)
     else:

@@ -8,8 +8,8 @@ are the drafts. All k are in the set H if H rings k times before any of the othe
 by the trapezoidal rule in log s, whose error is that of `drafts._best_draft`: below 1e-10 of the result with NODES
 nodes, while the tokens beside the k - 1 heaviest hold LEAST of the row.
 
-The number of H that have rung by s has the generating function prod e^{-x} (1 + w z), x = q s, w = e^x - 1. The HEAVY
-likeliest tokens are multiplied one by one. The others are light: their product is e^{-sum x} exp(sum_j (-1)^{j+1} z^j/j
+The number of H that have rung by s has the generating function prod e^{-x} (1 + w z), x = q s, w = e^x - 1. The
+likeliest tokens, HEAVY at most, are multiplied one by one. The others are light: their product is e^{-sum x} exp(sum_j (-1)^{j+1} z^j/j
 sum w^j), and w^j = j! sum_m S(m, j) x^m / m!, with S the Stirling numbers of the second kind. So MOMENTS sums of powers
 of q are all that is asked of a set, be it of ten tokens or of fifty thousand. What is left out begins with x^7 / 7!. No
 heavy token is lighter than a light one, so the race is over, for HEAVY = 64, before x is large enough to matter.
@@ -22,6 +22,7 @@ from math import factorial, lgamma, log, log1p
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import race_loops
+from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
     import torch
@@ -32,7 +33,10 @@ LEAST = 2.0**-26
 """Of a row's mass, that the tokens beside the k - 1 heaviest must hold: b/q is up to 1 over it, and sums of q are whole
 multiples of 2^-60."""
 TAIL = 1e-14
-HEAVY, MOMENTS = 64, 6
+HEAVY = 64
+LIGHT = 1 / 96
+"""Of the likeliest tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy:
+the sums of powers then leave out no more than in rows of equal tokens."""
 GRAIN = 2.0**-42
 """Powers of q are summed as whole multiples of this, in units of the heaviest light token's: integer sums have no
 order."""
@@ -46,7 +50,7 @@ class Heavy:
 
     Examples
     --------
-    >>> Heavy.of(torch.tensor([[0.5, 0.125, 0.375]])).share.tolist()
+    >>> Heavy.of(torch.tensor([[0.5, 0.125, 0.375]]), 3).share.tolist()
     [[0.5, 0.375, 0.125]]
     """
 
@@ -58,11 +62,16 @@ class Heavy:
     """[B, 1] q of the heaviest light token; next to nothing where there is none."""
 
     @classmethod
-    def of(cls, q: torch.Tensor) -> "Heavy":
-        """Return the tokens of q [B, V] that are heavier than the one after the first HEAVY."""
+    def of(cls, q: torch.Tensor, most: int) -> "Heavy":
+        """Return the tokens of q [B, V] that the race of up to `most` drafts cannot take for light.
+
+        They are the first HEAVY, or fewer where all the others are below LIGHT.
+        """
         top, token = q.topk(min(HEAVY + 1, q.shape[1]), dim=1)
         top = top.double()
-        unit = top[:, HEAVY:] if q.shape[1] > HEAVY else torch.zeros_like(top[:, :1])
+        known = top[:, most - 1 :].sum(dim=1, keepdim=True)
+        last = (top > LIGHT * known).sum(dim=1, keepdim=True).clamp(most - 1, HEAVY)
+        unit = torch.nn.functional.pad(top, (0, max(0, HEAVY + 1 - top.shape[1]))).gather(1, last)
         share = torch.where(top > unit, top, 0.0)[:, :HEAVY]
         return cls(share, token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
 
@@ -88,7 +97,7 @@ class Race:
     Examples
     --------
     >>> q = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> race = Race.of(Heavy.of(q), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1), 3)
+    >>> race = Race.of(Heavy.of(q, 3), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1), 3)
     >>> race.missed(3).round(decimals=4).tolist()
     [[1.0, 0.0778, 0.0, 0.0, 0.0]]
     """

@@ -16,6 +16,8 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 
+MOMENTS = 6
+"""Sums of powers that are known of light tokens; of n of them, the terms x^n, ..., x^(n + MOMENTS - 1) are kept."""
 OCTAVE = 3
 """Times to an octave, so that e^{q s} - 1 is that of an earlier time, squared: u (u + 2)."""
 HUB = 60.0
@@ -60,11 +62,12 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
     >>> out.round(6).tolist()  # 0.4 * 0.3 / 0.6 + 0.3 * 0.4 / 0.7
     [[0.371429]]
     """
-    batch, sets, moments = light.shape
+    batch, sets, _ = light.shape
     most = len(series) + 1
-    width = moments + most - 1
+    width = MOMENTS + most - 1
+    terms = width if most > 4 else MOMENTS
     gap = np.log(2.0) / OCTAVE
-    power_sums, joint = np.zeros((most, width)), np.zeros((most, width))
+    power_sums, joint = np.zeros((most, MOMENTS)), np.zeros((most, width))
     integral, upto = np.zeros((most, width)), np.zeros((most, width))
     for b in range(batch):
         drafts = k[b, 0]
@@ -136,23 +139,34 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                         upto[d, m] = upto[d - 1, m] + integral[d, m]
             if not same_light:
                 for j in range(1, drafts):
-                    for m in range(j, moments + 1):
-                        power_sums[j, m] = series[j - 1, m - 1] * light[b, s, m - 1]
+                    for m in range(MOMENTS - j + 1):
+                        power_sums[j, m] = series[j - 1, j - 1 + m] * light[b, s, j - 1 + m]
                 for n in range(1, drafts):
-                    sign = (1.0 if n % 2 else -1.0) / n
-                    for m in range(n, width):
-                        joint[n, m] = sign * power_sums[n, m]
+                    for m in range(MOMENTS):  # a constant number: these loops are unrolled
+                        joint[n, m] = power_sums[n, m] if n % 2 else -power_sums[n, m]
                     for j in range(1, n):
-                        sign = (1.0 if j % 2 else -1.0) / n
-                        for low in range(j, min(moments + 1, width - n + j)):
-                            held = sign * power_sums[j, low]
-                            for m in range(n - j, width - low):
-                                joint[n, m + low] += held * joint[n - j, m]
-            total = 1 / whole[b, s]
+                        for m in range(MOMENTS):
+                            both = 0.0
+                            for low in range(m + 1):
+                                both += power_sums[j, low] * joint[n - j, m - low]
+                            joint[n, m] += both if j % 2 else -both
+                    for m in range(MOMENTS):
+                        joint[n, m] /= n
+                    for m in range(MOMENTS, terms):
+                        both = 0.0
+                        for j in range(1, n):
+                            for low in range(MOMENTS):
+                                both += (power_sums[j, low] if j % 2 else -power_sums[j, low]) * joint[n - j, m - low]
+                        joint[n, m] = both / n
+            total, inside, power = 1 / whole[b, s], whole[b, s] - others[b, s], 1.0
             for d in range(1, drafts):
-                total += integral[d, 0] + (whole[b, s] - others[b, s]) ** d * short[d]
-                for m in range(d, width if light[b, s, 0] > 0 else 0):
-                    total += joint[d, m] * upto[drafts - 1 - d, m]
+                power *= inside
+                total += integral[d, 0] + power * short[d]
+                if light[b, s, 0] > 0:
+                    for m in range(MOMENTS):
+                        total += joint[d, m] * upto[drafts - 1 - d, d + m]
+                    for m in range(MOMENTS, terms - d):
+                        total += joint[d, m] * upto[drafts - 1 - d, d + m]
             out[b, s] = min(max(1 - others[b, s] * total, 0.0), 1.0)
 
 

@@ -17,7 +17,7 @@ SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70)]
 
 def race_of(q: torch.Tensor, most: int) -> Race:
     """Rows whose tokens are places in their own order."""
-    heavy = Heavy.of(q)
+    heavy = Heavy.of(q, most)
     return Race.of(heavy, heavy.token, heavy.powers(q), q.sum(dim=1, keepdim=True), most)
 
 
