@@ -14,7 +14,8 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy
+from spechub_lp.kernels.race import GRAIN, Heavy
+from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
     import torch

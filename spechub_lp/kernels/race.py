@@ -9,10 +9,11 @@ by the trapezoidal rule in log s, whose error is that of `drafts._best_draft`: b
 nodes, while the tokens beside the k - 1 heaviest hold LEAST of the row.
 
 The number of H that have rung by s has the generating function prod e^{-x} (1 + w z), x = q s, w = e^x - 1. The
-likeliest tokens, HEAVY at most, are multiplied one by one. The others are light: their product is e^{-sum x} exp(sum_j (-1)^{j+1} z^j/j
-sum w^j), and w^j = j! sum_m S(m, j) x^m / m!, with S the Stirling numbers of the second kind. So MOMENTS sums of powers
-of q are all that is asked of a set, be it of ten tokens or of fifty thousand. What is left out begins with x^7 / 7!. No
-heavy token is lighter than a light one, so the race is over, for HEAVY = 64, before x is large enough to matter.
+likeliest tokens, HEAVY at most, are multiplied one by one. The others are light: their product is
+e^{-sum x} exp(sum_j (-1)^{j+1} z^j/j sum w^j), and w^j = j! sum_m S(m, j) x^m / m!, with S the Stirling numbers of the
+second kind. So MOMENTS sums of powers of q are all that is asked of a set, be it of ten tokens or of fifty thousand.
+What is left out begins with x^7 / 7!. No heavy token is lighter than a light one, so the race is over, for HEAVY = 64,
+before x is large enough to matter.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,8 @@ import numpy as np
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels.classes import WHOLE, ClassSums, by_loops, grain_sum, odds_times
-from spechub_lp.kernels.race import GRAIN, MOMENTS, Heavy
+from spechub_lp.kernels.race import GRAIN, Heavy
+from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
     import torch
