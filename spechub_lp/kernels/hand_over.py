@@ -12,7 +12,9 @@ R(y) = Pr[none is hit, and another token of G is, in r draws from the pool witho
 from typing import NamedTuple
 
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.race import Pool, Race
+from spechub_lp.kernels.hand_over_loops import list_sets
+from spechub_lp.kernels.race import Pool, Race, long_enough
+from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
     import torch
@@ -81,36 +83,72 @@ def hand_over(
         return inside.double()
     later = inside[:, 1:].flip(1).cumsum(dim=1).flip(1) > 0
     either = inside[:, :-1] & later
-    each_step = torch.arange(len(token) * (k - 1), device=token.device)
-    row, step = each_step // (k - 1), each_step % (k - 1)
-    gone = new[row] & (torch.arange(k, device=token.device) < step[:, None])
-    draws = (count[row] if isinstance(count, torch.Tensor) else count) - 1 - step[:, None]
-    these, tops = (Tokens(*(a[row] for a in each)) for each in (drafts, heaviest))
-    edges = first[row], end[row]
-    theta = _theta(race.rows(row), these, tops, *edges, gone, step[:, None], draws, either.flatten())
-    theta = torch.nn.functional.pad(torch.where(either, theta.view_as(either), 0.0), (0, 1))
+    draws = (count if isinstance(count, torch.Tensor) else torch.full_like(token[:, :1], count)) - 1
+    draws = draws - torch.arange(k - 1, device=token.device)
+    ask = _theta_by_loops if race.in_loops else _theta
+    theta = torch.nn.functional.pad(ask(race, drafts, heaviest, first, end, new, draws, either), (0, 1))
     left = torch.where(inside, theta, 1.0).cumprod(dim=1)
     return torch.nn.functional.pad(left[:, :-1], (1, 0), value=1.0) - left
 
 
-def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor, gone: torch.Tensor,
-           step: torch.Tensor, draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
-    """The probability [B] to hand over at draft `step` [B, 1], where `gone` [B, k] drafts have left the pool."""
-    drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :]).any(dim=2)
+def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor,
+           draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    """The probability [B, k - 1] to hand over at each `wanted` draft, with so many `draws` to come."""
+    batch, k = new.shape
+    each_step = torch.arange(batch * (k - 1), device=new.device)
+    row, step = each_step // (k - 1), each_step[:, None] % (k - 1)
+    slot = torch.arange(k + 1, device=new.device)
+    gone = torch.nn.functional.pad(new[row], (0, 1)) & (slot < step)
+    drafts, heaviest = (Tokens(*(a[row] for a in each)) for each in (drafts, heaviest))
+    race, first, end = race.rows(row), first[row], end[row]
+    drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :-1]).any(dim=2)
     block = (heaviest.place >= first[:, None]) & (heaviest.place < end[:, None])
     top = (~drawn & block).int().argmax(dim=1, keepdim=True)
     both = Tokens(*(torch.cat([a, b.gather(1, _like(top, b))], dim=1) for a, b in zip(drafts, heaviest, strict=True)))
-    k = gone.shape[1]
-    slot = torch.arange(k + 1, device=gone.device)
-    gone = torch.nn.functional.pad(gone, (0, 1))
     without, without_top = gone | (slot == step), gone | (slot == k)
     pool = _pool(race, both, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
-    mass = race.mass(pool)
+    hit = race.hit(pool, draws.reshape(-1, 1), wanted.flatten())
+    theta = _ratio(race.mass(pool), hit, drafts.share.gather(1, step)[:, 0])
+    return torch.where(wanted, theta.view_as(wanted), 0.0)
+
+
+def _theta_by_loops(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor,
+                    new: torch.Tensor, draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    """The same, by the loops of numba."""
+    both = Tokens(*(torch.cat(each, dim=1) for each in zip(drafts, heaviest, strict=True)))
+    steps, size = wanted.numel(), race.token.shape[1]
+    step = torch.empty(steps, 2, dtype=torch.int64)
+    walk, light, mass, rest = (
+        torch.empty(steps, *shape, dtype=torch.float64) for shape in ((3 * size,), (3, MOMENTS), (3,), (3,))
+    )
+    given = (
+        race.token,
+        race.place,
+        race.behind,
+        race.unit,
+        both.token,
+        both.place,
+        both.power,
+        first,
+        end,
+        new,
+        wanted,
+    )
+    n = list_sets(long_enough(race.share), *(a.numpy() for a in (*given, step, walk, light, mass, rest)))
+    row, slot = step[:n].unbind(dim=1)
+    theta = torch.zeros_like(wanted, dtype=torch.float64)
+    if n:
+        hit = race.hit_by_loops(row, draws[row, slot][:, None], walk[:n], light[:n], mass[:n], rest[:n])
+        theta[row, slot] = _ratio(mass[:n], hit, drafts.share[row, slot])
+    return theta
+
+
+def _ratio(mass: torch.Tensor, hit: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """theta [N] of q [N, 3] of the three sets, the probability [N, 3] to hit them, and q [N] of the draft."""
     others = (mass[:, 2] - mass[:, 0]).clamp_min(0)
-    hit, hit_without_top, hit_or_block = race.hit(pool, draws, wanted).unbind(dim=1)
-    spread, reached = (hit_without_top - hit).clamp_min(0), hit_or_block - hit
-    share = others / (others + drafts.share.gather(1, step)[:, 0]).clamp_min(1e-300)
-    return torch.where(reached > 0, share * spread / reached.clamp_min(1e-300), 0.0).clamp(0, 1)
+    spread, reached = (hit[:, 1] - hit[:, 0]).clamp_min(0), hit[:, 2] - hit[:, 0]
+    weight = others / (others + share).clamp_min(1e-300)
+    return torch.where(reached > 0, weight * spread / reached.clamp_min(1e-300), 0.0).clamp(0, 1)
 
 
 def _pool(race: Race, tokens: Tokens, gone: torch.Tensor, boundary: torch.Tensor) -> Pool:

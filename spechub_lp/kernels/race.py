@@ -19,6 +19,7 @@ before x is large enough to matter.
 from dataclasses import dataclass
 from functools import cache
 from math import factorial, lgamma, log, log1p
+from typing import Any
 
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
@@ -148,9 +149,9 @@ class Race:
         ahead = torch.searchsorted(self.place, boundary)
         before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
         mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
-        if _in_loops(self.unit):
-            whole = mass[:, -1:].expand_as(mass)
-            found = self._by_loops(self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
+        if self.in_loops:
+            whole, row = mass[:, -1:].expand_as(mass), torch.arange(batch)
+            found = self._by_loops(row, self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
         else:
             outside = before + self.behind[:, :1, 0] * self.unit
             step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
@@ -182,22 +183,30 @@ class Race:
         """
         share, mass = self.share[:, None, :], self.mass(pool)
         light = pool.light_rest[:, :, 0] * self.unit
-        others = (share * pool.rest).sum(dim=2) + light
-        one = mass / (mass + others).clamp_min(1e-300)
-        if _in_loops(self.unit):
-            walk = (share * pool.rest).flatten(1)
-            begin = torch.arange(pool.rest.shape[1]).expand_as(mass) * share.shape[2]
-            count = torch.where(wanted[:, None] & (r > 1), r, 0)
-            found = 1 - self._by_loops(walk, begin, True, pool.light_rest, mass, mass + others, count, self.most - 1)
-        else:
-            time, weight = self._times(r.clamp_min(1))
-            factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
-            factors = torch.where(pool.rest[:, None], factors, _one(factors))
-            while (size := factors.shape[-1]) > 1:
-                half = (size + 1) // 2
-                factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
-            found = 1 - self._all_in(time, weight, r.clamp_min(1), pool.light_rest, factors[..., 0], mass + light)
-        return torch.where(r > 1, torch.where(mass > 0, found, 0.0), one)
+        rest = (share * pool.rest).sum(dim=2) + light
+        if self.in_loops:
+            row, few = torch.arange(len(mass)), torch.where(wanted[:, None], r, 1)
+            return self.hit_by_loops(row, few, (share * pool.rest).flatten(1), pool.light_rest, mass, rest)
+        time, weight = self._times(r.clamp_min(1))
+        factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
+        factors = torch.where(pool.rest[:, None], factors, _one(factors))
+        while (size := factors.shape[-1]) > 1:
+            half = (size + 1) // 2
+            factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
+        missed = self._all_in(time, weight, r.clamp_min(1), pool.light_rest, factors[..., 0], mass + light)
+        return _hit(mass, rest, r, missed)
+
+    def hit_by_loops(self, row: torch.Tensor, r: torch.Tensor, walk: torch.Tensor, light: torch.Tensor,
+                     mass: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:  # fmt: skip
+        """Return the probability [N, S] that one of r [N, 1] further drafts of row [N] is in a set of q mass [N, S].
+
+        walk [N, S h] heavy and light [N, S, MOMENTS] tokens of the others, of q rest [N, S].
+        """
+        begin = torch.arange(mass.shape[1]).expand_as(mass) * self.token.shape[1]
+        count = torch.where(r > 1, r, 0)
+        return _hit(
+            mass, rest, r, self._by_loops(row, walk, begin, True, light, mass, mass + rest, count, self.most - 1)
+        )
 
     def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
                 heavy: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:  # fmt: skip
@@ -239,8 +248,12 @@ class Race:
     def _span(self, k: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logarithms [B, 1] of the first time and of the last."""
         first, late = _ends(self.most, self.unit.device)[:, k]
-        last = late - self.slow.nan_to_num(1.0).clamp_min(LEAST).log()
+        last = late - self._slowest()
         return first.expand_as(last), last
+
+    def _slowest(self) -> torch.Tensor:
+        """Logarithm [B, 1] of the slowest rate."""
+        return self.slow.nan_to_num(1.0).clamp_min(LEAST).log()
 
     def rows(self, at: slice | torch.Tensor) -> "Race":
         """Return some of the rows."""
@@ -254,15 +267,20 @@ class Race:
         """Whether each row is worked on by itself, with its own number of times."""
         return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
 
-    def _by_loops(self, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor, others: torch.Tensor,
-                  whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
+    @property
+    def in_loops(self) -> bool:
+        """Whether numba's loops work on it."""
+        return _in_loops(self.unit)
+
+    def _by_loops(self, row: torch.Tensor, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor,
+                  others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
         out = torch.zeros_like(others)
-        span = torch.cat(self._span(k), dim=1)
-        heavy = torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1])))  # by its length loops are compiled
-        given = (heavy, begin, light, others, whole, span, k, self.unit, _series(most, out.device)[: most - 1])
-        walk, at, *rest = (a.contiguous().numpy() for a in given)
-        race_loops.all_in(walk, at, anew, *rest, out.numpy())
+        first, late = _ends(self.most, out.device)[:, k]
+        span = torch.cat([first, late - self._slowest()[row]], dim=1)
+        given = (begin, light, others, whole, span, k, self.unit[row], _series(most, out.device)[: most - 1])
+        at, *rest = (a.contiguous().numpy() for a in given)
+        race_loops.all_in(long_enough(heavy), at, anew, *rest, out.numpy())
         return out
 
 
@@ -303,12 +321,38 @@ def _ends(most: int, device: torch.device) -> torch.Tensor:
     return torch.tensor([early, late], dtype=torch.float64, device=device)
 
 
-@cache
 def _in_loops(a: torch.Tensor) -> bool:
     """Whether numba's loops work on it."""
     return a.device.type == "cpu" and has_numba()
 
 
+def long_enough(heavy: torch.Tensor) -> Any:
+    """Return heavy tokens as an array of as many columns as it takes for loops to be compiled.
+
+    Parameters
+    ----------
+    heavy : [B, m]
+        q of heavy tokens.
+
+    Returns
+    -------
+    [B, m or more]
+        With zeros behind them.
+
+    Examples
+    --------
+    >>> long_enough(torch.ones(1, 3)).shape == (1, SHORT)
+    True
+    """
+    return torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1]))).contiguous().numpy()
+
+
+def _hit(mass: torch.Tensor, rest: torch.Tensor, r: torch.Tensor, missed: torch.Tensor) -> torch.Tensor:
+    one = mass / (mass + rest).clamp_min(1e-300)
+    return torch.where(r > 1, torch.where(mass > 0, 1 - missed, 0.0), one)
+
+
+@cache
 def _series(most: int, device: torch.device) -> torch.Tensor:
     """Coefficients [2 most - 1, MOMENTS] of x, x^2, ... in w^j, j = 1..most - 1, and in x w^j, j = 0..most - 1."""
     stirling = [[1] + [0] * most]

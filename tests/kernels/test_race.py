@@ -1,5 +1,7 @@
 """The race of three and more drafts without replacement, with light tokens known by sums of their powers alone."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +98,13 @@ def test_the_walk_hands_over_as_the_exact_sampler_does(
             assert found[0].numpy() == pytest.approx([*walked, left], abs=1e-7)
             compared += walked[0] < 1 - 1e-4
     assert compared
+
+
+def test_a_batch_is_not_kept_when_it_is_verified() -> None:
+    race = race_of(rows(1.0, 60), 3)
+    kept = [weakref.ref(a) for a in (race.behind, race.unit, race.missed(3))]
+    del race
+    assert not any(a() is not None for a in kept)
 
 
 HUB = [1 - 1e-9, *([1e-9 / 99] * 99)]
