@@ -17,7 +17,7 @@ import numpy as np
 from spechub_lp._array.jit import compiled
 
 MOMENTS = 6
-"""Sums of powers that are known of light tokens; of n of them, the terms x^n, ..., x^(n + MOMENTS - 1) are kept."""
+"""Sums of powers that are known of light tokens."""
 OCTAVE = 3
 """Times to an octave, so that e^{q s} - 1 is that of an earlier time, squared: u (u + 2)."""
 HUB = 60.0
@@ -65,29 +65,50 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
     batch, sets, _ = light.shape
     most = len(series) + 1
     width = MOMENTS + most - 1
-    terms = width if most > 4 else MOMENTS
     gap = np.log(2.0) / OCTAVE
-    power_sums, joint = np.zeros((most, MOMENTS)), np.zeros((most, width))
-    integral, upto = np.zeros((most, width)), np.zeros((most, width))
+    power_sums, joint = np.zeros((most, width, sets)), np.zeros((most, width, sets))
+    integral, upto, total = np.zeros((most, width)), np.zeros((most, width)), np.zeros(sets)
     for b in range(batch):
         drafts = k[b, 0]
         if drafts < 1:
             continue
         nodes = int(np.ceil((span[b, 1] - span[b, 0]) / gap)) + 1
         time = np.exp(span[b, 0] + gap * np.arange(nodes))
-        weight, each, chance = np.empty((nodes, width)), np.empty(nodes), np.zeros((nodes, most))
+        weight, each, more, chance = np.empty((nodes, width)), np.empty(nodes), np.empty(nodes), np.zeros((most, nodes))
         short = np.zeros(most)
+        for j in range(1, drafts):
+            for m in range(j, MOMENTS + 1):
+                for s in range(sets):
+                    power_sums[j, m, s] = series[j - 1, m - 1] * max(light[b, s, m - 1], 0.0)
+        for n in range(1, drafts):
+            over = 1.0 / n
+            for m in range(n, width):  # all sets at once, so that these loops are vectors
+                for s in range(sets):
+                    joint[n, m, s] = power_sums[n, m, s] if n % 2 else -power_sums[n, m, s]
+                for j in range(1, n):
+                    for low in range(j, min(MOMENTS, m - n + j) + 1):
+                        if j % 2:
+                            for s in range(sets):
+                                joint[n, m, s] += power_sums[j, low, s] * joint[n - j, m - low, s]
+                        else:
+                            for s in range(sets):
+                                joint[n, m, s] -= power_sums[j, low, s] * joint[n - j, m - low, s]
+                for s in range(sets):
+                    joint[n, m, s] *= over
         joined, plain, has_hub = heavy.shape[1], 0.0, False
-        for s in range(sets - 1, -1, -1):
-            fresh = anew or s == sets - 1
-            same_light = not fresh and light[b, s, 0] == light[b, s + 1, 0]
-            if same_light and begin[b, s] == joined:
-                out[b, s] = out[b, s + 1]
-                continue
+        s = sets - 1
+        while s >= 0:
+            low, last, fresh = s, begin[b, s], anew or s == sets - 1
+            while low > 0 and not anew:  # down to the next heavy token
+                while last > begin[b, low - 1] and not heavy[b, last - 1] > 0:
+                    last -= 1
+                if last > begin[b, low - 1]:
+                    break
+                low -= 1
             if fresh:
                 has_hub, plain = False, 0.0
                 chance[:] = 0
-                chance[:, 0] = 1
+                chance[0] = 1
             renew, moved = fresh, fresh
             while joined > begin[b, s]:
                 joined -= 1
@@ -100,20 +121,25 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                     for i in range(nodes):
                         kept, rung = np.exp(-q * time[i]), -np.expm1(-q * time[i])
                         for d in range(drafts - 1, 0, -1):
-                            chance[i, d] = chance[i, d] * kept + chance[i, d - 1] * rung
-                        chance[i, 0] *= kept
+                            chance[d, i] = chance[d, i] * kept + chance[d - 1, i] * rung
+                        chance[0, i] *= kept
                     continue
                 plain += q
                 for i in range(min(OCTAVE, nodes)):
                     each[i] = np.expm1(q * time[i])
                 for i in range(OCTAVE, nodes):
                     each[i] = each[i - OCTAVE] * (each[i - OCTAVE] + 2)
-                for i in range(nodes):
-                    for d in range(drafts - 1, 0, -1):
-                        more = each[i] * chance[i, d - 1]
-                        chance[i, d] += more
-                        for m in range(width if d < drafts - 1 else 1):
-                            integral[d, m] += weight[i, m] * more
+                for d in range(drafts - 1, 0, -1):
+                    for i in range(nodes):
+                        more[i] = each[i] * chance[d - 1, i]
+                        chance[d, i] += more[i]
+                    if not renew and d < drafts - 1:
+                        for i in range(nodes):
+                            for m in range(width):
+                                integral[d, m] += weight[i, m] * more[i]
+                    elif not renew:
+                        for i in range(nodes):
+                            integral[d, 0] += weight[i, 0] * more[i]
             if renew:
                 mass = others[b, s] + light[b, s, 0] * unit[b, 0] + plain if has_hub else whole[b, s]
                 integral[:] = 0
@@ -122,7 +148,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                     for m in range(width):
                         weight[i, m] = power
                         for d in range(drafts):
-                            integral[d, m] += power * chance[i, d]
+                            integral[d, m] += power * chance[d, i]
                         power *= time[i] * unit[b, 0]
             if fresh:
                 for n in range(drafts):
@@ -137,37 +163,18 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                 for d in range(1, drafts - 1):
                     for m in range(width):
                         upto[d, m] = upto[d - 1, m] + integral[d, m]
-            if not same_light:
-                for j in range(1, drafts):
-                    for m in range(MOMENTS - j + 1):
-                        power_sums[j, m] = series[j - 1, j - 1 + m] * light[b, s, j - 1 + m]
-                for n in range(1, drafts):
-                    for m in range(MOMENTS):  # a constant number: these loops are unrolled
-                        joint[n, m] = power_sums[n, m] if n % 2 else -power_sums[n, m]
-                    for j in range(1, n):
-                        for m in range(MOMENTS):
-                            both = 0.0
-                            for low in range(m + 1):
-                                both += power_sums[j, low] * joint[n - j, m - low]
-                            joint[n, m] += both if j % 2 else -both
-                    for m in range(MOMENTS):
-                        joint[n, m] /= n
-                    for m in range(MOMENTS, terms):
-                        both = 0.0
-                        for j in range(1, n):
-                            for low in range(MOMENTS):
-                                both += (power_sums[j, low] if j % 2 else -power_sums[j, low]) * joint[n - j, m - low]
-                        joint[n, m] = both / n
-            total, inside, power = 1 / whole[b, s], whole[b, s] - others[b, s], 1.0
+            for j in range(low, s + 1):
+                total[j], power = 1 / whole[b, s], 1.0
+                for d in range(1, drafts):
+                    power *= whole[b, s] - others[b, j]
+                    total[j] += integral[d, 0] + power * short[d]
             for d in range(1, drafts):
-                power *= inside
-                total += integral[d, 0] + power * short[d]
-                if light[b, s, 0] > 0:
-                    for m in range(MOMENTS):
-                        total += joint[d, m] * upto[drafts - 1 - d, d + m]
-                    for m in range(MOMENTS, terms - d):
-                        total += joint[d, m] * upto[drafts - 1 - d, d + m]
-            out[b, s] = min(max(1 - others[b, s] * total, 0.0), 1.0)
+                for m in range(d, width):
+                    for j in range(low, s + 1):
+                        total[j] += joint[d, m, j] * upto[drafts - 1 - d, m]
+            for j in range(low, s + 1):
+                out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0)
+            s = low - 1
 
 
 @compiled
