@@ -96,12 +96,25 @@ class Prepared:
     def tokens(self, x: torch.Tensor) -> Tokens:
         """Return what the race of three and more drafts asks of tokens x [B, m]."""
         assert self.heavy is not None
-        return Tokens(
-            x, self.chance(x), self.place(x), self.heavy.powers(self.q.gather(1, x)).permute(1, 2, 0).double() * GRAIN
-        )
+        q = self.q.gather(1, x).double()
+        return Tokens(x, q * self.scale[:, 1:], self.place(x), self.heavy.powers(q).permute(1, 2, 0).double() * GRAIN)
 
     def heaviest(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
-        """Return the m likeliest drafts [B, m] of the blocks [first, end)."""
+        """Return the m likeliest drafts [B, m] of the blocks [first, end), or any where a block has fewer."""
+        race, m = self.race, min(m, self.q.shape[1])
+        if race is None or m > race.token.shape[1] or self.q.device.type != "cpu":
+            return self._scanned(first, end, m)
+        inside = (race.place >= first[:, None]) & (race.place < end[:, None])  # of the row's likeliest tokens
+        top = torch.where(inside, self.q.gather(1, race.token), -1.0).topk(m, dim=1).indices
+        token = race.token.gather(1, top)
+        wanted = torch.where(end > first, m, 0) if self.rank is None else (end - first).clamp_max(m)
+        lacking = (inside.sum(dim=1) < wanted).nonzero()[:, 0]  # to look at them costs nothing on the host
+        if len(lacking):
+            token[lacking] = self.rows(lacking)._scanned(first[lacking], end[lacking], m)
+        return token
+
+    def _scanned(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
+        """The same, of the whole row."""
         tops, tokens = [], []
         for at in slabs(self.q):
             place = class_of(self.p[:, at], self.q[:, at], self.first) if self.rank is None else self.rank[:, at]
@@ -109,7 +122,7 @@ class Prepared:
             top, token = torch.where(inside, self.q[:, at], -1.0).topk(min(m, inside.shape[1]), dim=1)
             tops.append(top)
             tokens.append(token + (at.start or 0))
-        best = torch.cat(tops, dim=1).topk(min(m, self.q.shape[1]), dim=1).indices
+        best = torch.cat(tops, dim=1).topk(m, dim=1).indices
         return torch.cat(tokens, dim=1).gather(1, best)
 
     @property
@@ -178,10 +191,10 @@ def prepare(
         pair = mixture.missed_pair(sums.q, sums.odds_q, top, _place(p, q, hub.indices, rank, first))
         return torch.where(k > 1, pair, alone) if isinstance(k, torch.Tensor) else pair if k > 1 else alone
 
-    if heavy is None or sums.light is None:
+    if heavy is None or sums.behind is None:
         race, missed = None, missed_in_closed_form()
     else:
-        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.light, sums.q_sum, most)
+        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.behind, sums.q_sum, most)
         few = race.too_faint() if isinstance(k, int) else race.too_faint() | (k < 3)
         missed = race.missed(k if isinstance(k, int) else k.clamp_min(3))
         if few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host
@@ -276,16 +289,20 @@ def choose(
     several = raced & (inside.sum(dim=1, keepdim=True) > 1)
     if x.device.type != "cpu":
         return torch.where(several, _walk(prepared, x, first, end, count), share)
-    rows = several.nonzero()[:, 0]  # to look at them costs nothing on the host
-    if len(rows):
-        left = count[rows] if isinstance(count, torch.Tensor) else count
-        share[rows] = _walk(prepared.rows(rows), x[rows], first[rows], end[rows], left)
+    if not bool(several.any()):  # to look at it costs nothing on the host
+        return share
+    if race.in_loops:
+        end = torch.where(several[:, 0], end, first)  # the other rows ask for nothing
+        return torch.where(several, _walk(prepared, x, first, end, torch.where(several, count, 0)), share)
+    rows = several.nonzero()[:, 0]
+    left = count[rows] if isinstance(count, torch.Tensor) else count
+    share[rows] = _walk(prepared.rows(rows), x[rows], first[rows], end[rows], left)
     return share
 
 
 def _walk(
     prepared: Prepared, x: torch.Tensor, first: torch.Tensor, end: torch.Tensor, count: torch.Tensor | int
 ) -> torch.Tensor:
-    heaviest = prepared.tokens(prepared.heaviest(first, end, x.shape[1]))
+    tokens = prepared.tokens(torch.cat([x, prepared.heaviest(first, end, x.shape[1])], dim=1))
     assert prepared.race is not None
-    return hand_over(prepared.race, prepared.tokens(x), heaviest, first, end, count)
+    return hand_over(prepared.race, tokens, x.shape[1], first, end, count)

@@ -14,6 +14,7 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
+from spechub_lp.kernels import race_loops
 from spechub_lp.kernels.race import GRAIN, Heavy
 from spechub_lp.kernels.race_loops import MOMENTS
 
@@ -147,8 +148,8 @@ class ClassSums:
     """[B, n] q, over the sum of the row."""
     odds_q: torch.Tensor | None
     """[B, n] sum of q^2 / (1 - q) over tokens with q <= 1/2; None unless asked for."""
-    light: torch.Tensor | None
-    """[MOMENTS, B, n] sums of powers of the light tokens, in grains of their own; None unless asked for."""
+    behind: torch.Tensor | None
+    """[B, n + 1, MOMENTS] sums of powers of the light tokens behind each boundary; None unless asked for."""
     p_sum: torch.Tensor
     """[B, 1] sum of the whole row p."""
     q_sum: torch.Tensor
@@ -206,8 +207,34 @@ def class_sums(
     p_sum = (tables[0].sum(dim=1, keepdim=True) + undrafted).double()
     q_sum = tables[1].sum(dim=1, keepdim=True).double()
     found = tables[:3].double()
-    odds_q, light = found[2] / WHOLE if pairs else None, None if heavy is None else tables[3:]
-    return ClassSums(found[0] / p_sum, found[1] / q_sum, odds_q, light, p_sum / WHOLE, q_sum / WHOLE)
+    odds_q, behind = found[2] / WHOLE if pairs else None, None if heavy is None else sums_behind(tables[3:])
+    return ClassSums(found[0] / p_sum, found[1] / q_sum, odds_q, behind, p_sum / WHOLE, q_sum / WHOLE)
+
+
+def sums_behind(light: torch.Tensor) -> torch.Tensor:
+    """Sum powers of light tokens behind each boundary.
+
+    Parameters
+    ----------
+    light : [MOMENTS, B, n]
+        (q/unit)^m of each place, in grains, int64.
+
+    Returns
+    -------
+    [B, n + 1, MOMENTS]
+        The sums of the places at or behind each boundary.
+
+    Examples
+    --------
+    >>> (sums_behind(torch.tensor([[[2, 3]]])) / GRAIN).flatten().tolist()
+    [5.0, 3.0, 0.0]
+    """
+    if light.device.type == "cpu" and has_numba():
+        behind = torch.empty(*light.shape[1:2], light.shape[2] + 1, len(light), dtype=torch.float64)
+        race_loops.sums_behind(light.contiguous().numpy(), GRAIN, behind.numpy())
+        return behind
+    sums = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1))
+    return sums.permute(1, 2, 0).double() * GRAIN
 
 
 def odds_times(share: torch.Tensor) -> torch.Tensor:

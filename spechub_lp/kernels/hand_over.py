@@ -41,8 +41,8 @@ class Tokens(NamedTuple):
 
 def hand_over(
     race: Race,
-    drafts: Tokens,
-    heaviest: Tokens,
+    tokens: Tokens,
+    k: int,
     first: torch.Tensor,
     end: torch.Tensor,
     count: torch.Tensor | int,
@@ -53,10 +53,11 @@ def hand_over(
     ----------
     race
         B rows.
-    drafts
-        [B, k] in the order drawn.
-    heaviest
-        [B, m] the heaviest tokens of the block, falling, k of them or all; then any others.
+    tokens
+        [B, k + m] the drafts in the order drawn; the heaviest tokens of the block, falling, k of them or all; then any
+        others.
+    k
+        Slots of drafts.
     first, end : [B]
         The best block that was hit.
     count : int or [B, 1]
@@ -75,10 +76,10 @@ def hand_over(
     >>> choose(prepare(p, q, 3, replaced=False), drafts, level, replaced=False).round(decimals=3).tolist()
     [[0.886, 0.098, 0.016]]
     """
-    token, k = drafts.token, drafts.token.shape[1]
+    token, place = tokens.token[:, :k], tokens.place[:, :k]
     there = torch.arange(k, device=token.device) < count
     new = there & ~(token[:, :, None] == token[:, None, :]).tril(-1).any(dim=2)
-    inside = new & (drafts.place >= first[:, None]) & (drafts.place < end[:, None])
+    inside = new & (place >= first[:, None]) & (place < end[:, None])
     if k == 1:
         return inside.double()
     later = inside[:, 1:].flip(1).cumsum(dim=1).flip(1) > 0
@@ -86,20 +87,20 @@ def hand_over(
     draws = (count if isinstance(count, torch.Tensor) else torch.full_like(token[:, :1], count)) - 1
     draws = draws - torch.arange(k - 1, device=token.device)
     ask = _theta_by_loops if race.in_loops else _theta
-    theta = torch.nn.functional.pad(ask(race, drafts, heaviest, first, end, new, draws, either), (0, 1))
+    theta = torch.nn.functional.pad(ask(race, tokens, first, end, new, draws, either), (0, 1))
     left = torch.where(inside, theta, 1.0).cumprod(dim=1)
     return torch.nn.functional.pad(left[:, :-1], (1, 0), value=1.0) - left
 
 
-def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor,
-           draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+def _theta(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor, draws: torch.Tensor,
+           wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
     """The probability [B, k - 1] to hand over at each `wanted` draft, with so many `draws` to come."""
     batch, k = new.shape
     each_step = torch.arange(batch * (k - 1), device=new.device)
     row, step = each_step // (k - 1), each_step[:, None] % (k - 1)
     slot = torch.arange(k + 1, device=new.device)
     gone = torch.nn.functional.pad(new[row], (0, 1)) & (slot < step)
-    drafts, heaviest = (Tokens(*(a[row] for a in each)) for each in (drafts, heaviest))
+    drafts, heaviest = (Tokens(*(a[row, at] for a in tokens)) for at in (slice(k), slice(k, None)))
     race, first, end = race.rows(row), first[row], end[row]
     drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :-1]).any(dim=2)
     block = (heaviest.place >= first[:, None]) & (heaviest.place < end[:, None])
@@ -112,34 +113,24 @@ def _theta(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, en
     return torch.where(wanted, theta.view_as(wanted), 0.0)
 
 
-def _theta_by_loops(race: Race, drafts: Tokens, heaviest: Tokens, first: torch.Tensor, end: torch.Tensor,
-                    new: torch.Tensor, draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+def _theta_by_loops(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor,
+                    draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
     """The same, by the loops of numba."""
-    both = Tokens(*(torch.cat(each, dim=1) for each in zip(drafts, heaviest, strict=True)))
     steps, size = wanted.numel(), race.token.shape[1]
     step = torch.empty(steps, 2, dtype=torch.int64)
     walk, light, mass, rest = (
         torch.empty(steps, *shape, dtype=torch.float64) for shape in ((3 * size,), (3, MOMENTS), (3,), (3,))
     )
-    given = (
-        race.token,
-        race.place,
-        race.behind,
-        race.unit,
-        both.token,
-        both.place,
-        both.power,
-        first,
-        end,
-        new,
-        wanted,
+    given = (race.token, race.place, race.behind, race.unit, tokens.token, tokens.place, tokens.power, first, end)
+    made = (step, walk, light, mass, rest)
+    n = list_sets(
+        long_enough(race.share), *(a.contiguous().numpy() for a in (*given, new, wanted)), *(a.numpy() for a in made)
     )
-    n = list_sets(long_enough(race.share), *(a.numpy() for a in (*given, step, walk, light, mass, rest)))
     row, slot = step[:n].unbind(dim=1)
     theta = torch.zeros_like(wanted, dtype=torch.float64)
     if n:
         hit = race.hit_by_loops(row, draws[row, slot][:, None], walk[:n], light[:n], mass[:n], rest[:n])
-        theta[row, slot] = _ratio(mass[:n], hit, drafts.share[row, slot])
+        theta[row, slot] = _ratio(mass[:n], hit, tokens.share[row, slot])
     return theta
 
 

@@ -99,7 +99,7 @@ class Race:
     Examples
     --------
     >>> q = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> race = Race.of(Heavy.of(q, 3), torch.arange(4)[None], torch.zeros(MOMENTS, 1, 4), torch.ones(1, 1), 3)
+    >>> race = Race.of(Heavy.of(q, 3), torch.arange(4)[None], torch.zeros(1, 5, MOMENTS), torch.ones(1, 1), 3)
     >>> race.missed(3).round(decimals=4).tolist()
     [[1.0, 0.0778, 0.0, 0.0, 0.0]]
     """
@@ -120,19 +120,13 @@ class Race:
     """The most drafts of a row."""
 
     @classmethod
-    def of(cls, heavy: Heavy, place: torch.Tensor, light: torch.Tensor, q_sum: torch.Tensor, most: int) -> "Race":
-        """Return the race of heavy tokens at places [B, h] and light ones, in grains [MOMENTS, B, n]."""
-        whole = light[0].sum(dim=1, keepdim=True).double() * GRAIN * heavy.unit
+    def of(cls, heavy: Heavy, place: torch.Tensor, behind: torch.Tensor, q_sum: torch.Tensor, most: int) -> "Race":
+        """Return the race of heavy tokens at places [B, h] and light ones behind each boundary [B, n + 1, MOMENTS]."""
+        whole = behind[:, 0, :1] * heavy.unit
         tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
         slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        if _in_loops(light):
-            behind = torch.empty(*light.shape[1:2], light.shape[2] + 1, MOMENTS, dtype=torch.float64)
-            race_loops.sums_behind(light.numpy(), GRAIN, behind.numpy())
-        else:
-            sums = torch.nn.functional.pad(light.flip(2).cumsum(dim=2).flip(2), (0, 1))
-            behind = sums.permute(1, 2, 0).double() * GRAIN
         return cls(share, token, place, heavy.unit / q_sum, behind, slow / q_sum, most)
 
     def too_faint(self) -> torch.Tensor:
@@ -145,14 +139,18 @@ class Race:
     def missed(self, k: int | torch.Tensor) -> torch.Tensor:
         """Return the probability [B, n + 1] that k (or [B, 1]) drafts are all at or behind each boundary."""
         batch, size, _ = self.behind.shape
-        boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
-        ahead = torch.searchsorted(self.place, boundary)
-        before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
-        mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
         if self.in_loops:
-            whole, row = mass[:, -1:].expand_as(mass), torch.arange(batch)
+            ahead = torch.empty(batch, size, dtype=torch.int64)
+            mass = torch.empty(batch, size, dtype=torch.float64)
+            given = (self.place, self.behind, self.unit, ahead, mass)
+            race_loops.boundaries(long_enough(self.share), *(a.contiguous().numpy() for a in given))
+            whole, row = mass[:, -1:], torch.arange(batch)
             found = self._by_loops(row, self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
         else:
+            boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
+            ahead = torch.searchsorted(self.place, boundary)
+            before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
+            mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
             outside = before + self.behind[:, :1, 0] * self.unit
             step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
             parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]

@@ -41,7 +41,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
         Sums of powers of the set's light tokens.
     others : [B, S]
         Mass of the tokens that are not in the set.
-    whole : [B, S]
+    whole : [B, S] or [B, 1]
         Mass of all tokens; of each row the same, unless `anew`.
     span : [B, 2]
         Logarithms of the first and the last time.
@@ -98,6 +98,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
         joined, plain, has_hub = heavy.shape[1], 0.0, False
         s = sets - 1
         while s >= 0:
+            all_mass = whole[b, min(s, whole.shape[1] - 1)]
             low, last, fresh = s, begin[b, s], anew or s == sets - 1
             while low > 0 and not anew:  # down to the next heavy token
                 while last > begin[b, low - 1] and not heavy[b, last - 1] > 0:
@@ -141,7 +142,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                         for i in range(nodes):
                             integral[d, 0] += weight[i, 0] * more[i]
             if renew:
-                mass = others[b, s] + light[b, s, 0] * unit[b, 0] + plain if has_hub else whole[b, s]
+                mass = others[b, s] + light[b, s, 0] * unit[b, 0] + plain if has_hub else all_mass
                 integral[:] = 0
                 for i in range(nodes):
                     power = gap * time[i] * np.exp(-mass * time[i])
@@ -152,9 +153,9 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                         power *= time[i] * unit[b, 0]
             if fresh:
                 for n in range(drafts):
-                    short[n] = whole[b, s] ** -(n + 1.0)
+                    short[n] = all_mass ** -(n + 1.0)
                 for i in range(nodes):
-                    power = gap * time[i] * np.exp(-whole[b, s] * time[i])
+                    power = gap * time[i] * np.exp(-all_mass * time[i])
                     for n in range(drafts):
                         short[n] -= power
                         power *= time[i] / (n + 1)
@@ -164,9 +165,9 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                     for m in range(width):
                         upto[d, m] = upto[d - 1, m] + integral[d, m]
             for j in range(low, s + 1):
-                total[j], power = 1 / whole[b, s], 1.0
+                total[j], power = 1 / all_mass, 1.0
                 for d in range(1, drafts):
-                    power *= whole[b, s] - others[b, j]
+                    power *= all_mass - others[b, j]
                     total[j] += integral[d, 0] + power * short[d]
             for d in range(1, drafts):
                 for m in range(d, width):
@@ -175,6 +176,41 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
             for j in range(low, s + 1):
                 out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0)
             s = low - 1
+
+
+@compiled
+def boundaries(heavy: Any, place: Any, behind: Any, unit: Any, begin: Any, mass: Any) -> None:
+    """Find the heavy tokens and the mass ahead of each boundary.
+
+    Parameters
+    ----------
+    heavy : [B, h or more]
+        q of the heavy tokens.
+    place : [B, h]
+        Their places, rising.
+    behind : [B, n + 1, MOMENTS]
+        Sums of powers of the light tokens at or behind each boundary.
+    unit : [B, 1]
+        q of the heaviest light token.
+    begin : [B, n + 1]
+        Where the number of heavy tokens ahead goes.
+    mass : [B, n + 1]
+        Where q of the tokens ahead goes.
+
+    Examples
+    --------
+    >>> behind, begin, mass = np.array([[[2.0], [1.0], [0.0]]]), np.zeros((1, 3), int), np.zeros((1, 3))
+    >>> boundaries(np.array([[0.5]]), np.array([[0]]), behind, np.array([[0.25]]), begin, mass)
+    >>> begin.tolist(), mass.tolist()
+    ([[0, 1, 1]], [[0.0, 0.75, 1.0]])
+    """
+    for b in range(len(begin)):
+        before, n = 0.0, 0
+        for j in range(begin.shape[1]):
+            while n < place.shape[1] and place[b, n] < j:
+                before += heavy[b, n]
+                n += 1
+            begin[b, j], mass[b, j] = n, before + (behind[b, 0, 0] - behind[b, j, 0]) * unit[b, 0]
 
 
 @compiled

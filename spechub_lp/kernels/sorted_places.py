@@ -10,7 +10,7 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.classes import WHOLE, ClassSums, by_loops, grain_sum, odds_times
+from spechub_lp.kernels.classes import WHOLE, ClassSums, by_loops, grain_sum, odds_times, sums_behind
 from spechub_lp.kernels.race import GRAIN, Heavy
 from spechub_lp.kernels.race_loops import MOMENTS
 
@@ -48,32 +48,36 @@ def sorted_places(
     """
     target, draft = p.double(), q.double()
     if by_loops(p):
-        light = torch.zeros(MOMENTS if heavy is not None else 0, *p.shape, dtype=torch.int64)
+        moments = 0 if heavy is None else MOMENTS
+        behind = torch.empty(len(p), p.shape[1] + 1, moments, dtype=torch.float64)
         unit = torch.ones(len(p), 1, dtype=torch.float64) if heavy is None else heavy.unit
         rank = torch.empty(p.shape, dtype=torch.int64)
         sums = torch.empty(2, *p.shape[:1], 1, dtype=torch.float64)
         held = torch.empty(2 + pairs, *p.shape, dtype=torch.float64)
-        _sort_rows(*(a.contiguous().numpy() for a in (target, draft, unit, rank, sums, held, light)))
+        _sort_rows(*(a.contiguous().numpy() for a in (target, draft, unit, rank, sums, held, behind)))
         odds_q = held[2] if pairs else None
-        return rank, ClassSums(held[0], held[1], odds_q, light if len(light) else None, sums[0], sums[1])
+        return rank, ClassSums(held[0], held[1], odds_q, behind if moments else None, sums[0], sums[1])
     p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
     order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
     powers = None if heavy is None else heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1))
+    light = None if powers is None else sums_behind(powers)
     draft = (draft / q_sum).gather(1, order)
     target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, powers, p_sum, q_sum)
+    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, light, p_sum, q_sum)
 
 
 @compiled
-def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, light: Any) -> None:
+def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, behind: Any) -> None:
     """The same row by row.
 
-    sums [2, B, 1] of p and q; held [2 or 3, B, V] p, q and q^2 / (1 - q) of each place; light [0 or MOMENTS, B, V].
+    sums [2, B, 1] of p and q; held [2 or 3, B, V] p, q and q^2 / (1 - q) of each place; behind [B, V + 1,
+    0 or MOMENTS] the light tokens at or behind each boundary.
     """
     batch, size = p.shape
     ratio, sorted_ratio = np.empty(size), np.empty(size)
     code = ratio.view(np.int64)
+    light = np.zeros(behind.shape[2], dtype=np.int64)
     bucket, order = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     for b in range(batch):
         p_whole, q_whole = np.int64(0), np.int64(0)
@@ -114,9 +118,11 @@ def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, light
             held[1, b, place] = share
             if held.shape[0] > 2:
                 held[2, b, place] = 0.0 if share > 0.5 else share / max(1 - share, 0.5) * share
-            if len(light):
-                times = q[b, token] * over
-                power = times if times <= 1 else 0.0
-                for m in range(len(light)):
-                    light[m, b, place] = np.int64(np.rint(power / GRAIN))
-                    power *= times
+        light[:], behind[b, size] = 0, 0.0
+        for place in range(size - 1 if len(light) else -1, -1, -1):
+            times = q[b, order[place]] * over
+            power = times if times <= 1 else 0.0
+            for m in range(len(light)):
+                light[m] += np.int64(np.rint(power / GRAIN))
+                behind[b, place, m] = np.float64(light[m]) * GRAIN
+                power *= times

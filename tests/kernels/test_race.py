@@ -8,6 +8,7 @@ import torch
 
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.kernels import border, race
+from spechub_lp.kernels.classes import sums_behind
 from spechub_lp.kernels.hand_over import hand_over
 from spechub_lp.kernels.node import verify
 from spechub_lp.kernels.race import Heavy, Race
@@ -20,7 +21,7 @@ SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70)]
 def race_of(q: torch.Tensor, most: int) -> Race:
     """Rows whose tokens are places in their own order."""
     heavy = Heavy.of(q, most)
-    return Race.of(heavy, heavy.token, heavy.powers(q), q.sum(dim=1, keepdim=True), most)
+    return Race.of(heavy, heavy.token, sums_behind(heavy.powers(q)), q.sum(dim=1, keepdim=True), most)
 
 
 def rows(spread: float, tokens: int, batch: int = 3) -> torch.Tensor:
@@ -92,9 +93,9 @@ def test_the_walk_hands_over_as_the_exact_sampler_does(
                 walked.append(left * (1 - theta))
                 left, gone = left * theta, gone | {y}
             x, edges = order[ranks][None], (torch.tensor([first]), torch.tensor([end]))
-            heaviest = prepared.tokens(prepared.heaviest(*edges, k))
+            drafted = prepared.tokens(torch.cat([x, prepared.heaviest(*edges, k)], dim=1))
             assert prepared.race is not None
-            found = hand_over(prepared.race, prepared.tokens(x), heaviest, *edges, k)
+            found = hand_over(prepared.race, drafted, k, *edges, k)
             assert found[0].numpy() == pytest.approx([*walked, left], abs=1e-7)
             compared += walked[0] < 1 - 1e-4
     assert compared
