@@ -14,6 +14,7 @@ from spechub_lp.kernels.node import verify
 from spechub_lp.kernels.race import Heavy, Race
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.selection import Row
+from spechub_lp.sampling import draw_drafts
 
 SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70)]
 
@@ -99,6 +100,44 @@ def test_the_walk_hands_over_as_the_exact_sampler_does(
             assert found[0].numpy() == pytest.approx([*walked, left], abs=1e-7)
             compared += walked[0] < 1 - 1e-4
     assert compared
+
+
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize(("spread", "tokens"), [(0.05, 200), (1.0, 60), (1.0, 200)])
+def test_loops_choose_as_whole_row_operations_do(
+    spread: float, tokens: int, sort: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, k, batch = np.random.default_rng(3), 4, 50
+    q, p = rows(spread, tokens, batch), torch.from_numpy(rng.dirichlet([spread] * tokens, batch))
+    x = torch.as_tensor(draw_drafts(WithoutReplacement(), q, torch.from_numpy(rng.random((batch, k)))))
+    x[::7, k - 2] = x[::7, 0]  # as where there are fewer tokens than drafts
+    level, count = torch.from_numpy(rng.random(batch)), torch.from_numpy(rng.integers(1, k + 1, (batch, 1)))
+    prepared, found = border.prepare(p, q, k, replaced=False, sort=sort), []
+    for loops in (True, False):
+        monkeypatch.setattr(race, "has_numba", lambda loops=loops: loops)
+        found += [border.choose(prepared, x, level, replaced=False, count=n) for n in (k, count)]
+    for ours, whole in zip(found[:2], found[2:], strict=True):
+        assert ours.numpy() == pytest.approx(whole.numpy(), abs=1e-7, rel=0)
+    assert int(((found[0] > 1e-3) & (found[0] < 1 - 1e-3)).any(dim=1).sum()) > 1
+
+
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize(("spread", "tokens"), [(0.3, 60), (0.3, 300), (5.0, 300)])
+def test_the_heaviest_tokens_of_a_block_are_those_of_the_whole_row(spread: float, tokens: int, sort: bool) -> None:
+    rng, k = np.random.default_rng(4), 4
+    q, p = rows(spread, tokens, 40), torch.from_numpy(rng.dirichlet([spread] * tokens, 40))
+    prepared = border.prepare(p, q, k, replaced=False, sort=sort)
+    assert prepared.race is not None
+    places = prepared.race.behind.shape[1] - 1
+    first = torch.from_numpy(rng.integers(0, places, 40))
+    end = torch.minimum(first + torch.from_numpy(rng.choice([0, 1, 2, 5, 50, places], 40)), torch.tensor(places))
+    found = prepared.heaviest(first, end, k)
+    place = prepared.place(torch.arange(tokens).expand(40, -1))
+    for b in range(40):
+        inside = (place[b] >= first[b]) & (place[b] < end[b])
+        best = torch.where(inside, q[b], -1.0).sort(descending=True).values[:k]
+        best = best[best >= 0]
+        assert torch.equal(torch.where(inside[found[b]], q[b, found[b]], -1.0)[: len(best)], best)
 
 
 def test_a_batch_is_not_kept_when_it_is_verified() -> None:
