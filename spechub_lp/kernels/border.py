@@ -99,31 +99,29 @@ class Prepared:
         q = self.q.gather(1, x).double()
         return Tokens(x, q * self.scale[:, 1:], self.place(x), self.heavy.powers(q).permute(1, 2, 0).double() * GRAIN)
 
-    def heaviest(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
-        """Return the m likeliest drafts [B, m] of the blocks [first, end), or any where a block has fewer."""
-        race, m = self.race, min(m, self.q.shape[1])
-        if race is None or m > race.token.shape[1] or self.q.device.type != "cpu":
-            return self._scanned(first, end, m)
+    def heaviest(self, first: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        """Return the likeliest draft [B, 1] of the blocks [first, end); any token of one that is empty."""
+        race = self.race
+        if race is None or self.q.device.type != "cpu":
+            return self._scanned(first, end)
         inside = (race.place >= first[:, None]) & (race.place < end[:, None])  # of the row's likeliest tokens
-        top = torch.where(inside, self.q.gather(1, race.token), -1.0).topk(m, dim=1).indices
-        token = race.token.gather(1, top)
-        wanted = torch.where(end > first, m, 0) if self.rank is None else (end - first).clamp_max(m)
-        lacking = (inside.sum(dim=1) < wanted).nonzero()[:, 0]  # to look at them costs nothing on the host
+        q = torch.where(inside, self.q.gather(1, race.token), -1.0)
+        token = race.token.gather(1, q.argmax(dim=1, keepdim=True))
+        lacking = ((end > first) & ~inside.any(dim=1)).nonzero()[:, 0]  # to look at them costs nothing on the host
         if len(lacking):
-            token[lacking] = self.rows(lacking)._scanned(first[lacking], end[lacking], m)
+            token[lacking] = self.rows(lacking)._scanned(first[lacking], end[lacking])
         return token
 
-    def _scanned(self, first: torch.Tensor, end: torch.Tensor, m: int) -> torch.Tensor:
+    def _scanned(self, first: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
         """The same, of the whole row."""
         tops, tokens = [], []
         for at in slabs(self.q):
             place = class_of(self.p[:, at], self.q[:, at], self.first) if self.rank is None else self.rank[:, at]
             inside = (place >= first[:, None]) & (place < end[:, None])
-            top, token = torch.where(inside, self.q[:, at], -1.0).topk(min(m, inside.shape[1]), dim=1)
+            top, token = torch.where(inside, self.q[:, at], -1.0).max(dim=1, keepdim=True)
             tops.append(top)
             tokens.append(token + (at.start or 0))
-        best = torch.cat(tops, dim=1).topk(m, dim=1).indices
-        return torch.cat(tokens, dim=1).gather(1, best)
+        return torch.cat(tokens, dim=1).gather(1, torch.cat(tops, dim=1).argmax(dim=1, keepdim=True))
 
     @property
     def left(self) -> torch.Tensor:
@@ -303,6 +301,6 @@ def choose(
 def _walk(
     prepared: Prepared, x: torch.Tensor, first: torch.Tensor, end: torch.Tensor, count: torch.Tensor | int
 ) -> torch.Tensor:
-    tokens = prepared.tokens(torch.cat([x, prepared.heaviest(first, end, x.shape[1])], dim=1))
+    tokens = prepared.tokens(torch.cat([x, prepared.heaviest(first, end)], dim=1))
     assert prepared.race is not None
     return hand_over(prepared.race, tokens, x.shape[1], first, end, count)

@@ -7,6 +7,8 @@ falls; then go on with the pool and the block without y
 theta(y) = (1 - q(y) / q(G)) (max over x in G of P(x) - P(y)) / R(y)
 P(x) = Pr[a better block is hit in r draws from the pool without x]
 R(y) = Pr[none is hit, and another token of G is, in r draws from the pool without y]
+
+P is largest at the heaviest token of G, which is never handed over: where the walk goes on, it has not been drafted.
 """
 
 from typing import NamedTuple
@@ -54,8 +56,7 @@ def hand_over(
     race
         B rows.
     tokens
-        [B, k + m] the drafts in the order drawn; the heaviest tokens of the block, falling, k of them or all; then any
-        others.
+        [B, k + 1] the drafts in the order drawn, and the heaviest token of the block.
     k
         Slots of drafts.
     first, end : [B]
@@ -100,16 +101,12 @@ def _theta(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, n
     row, step = each_step // (k - 1), each_step[:, None] % (k - 1)
     slot = torch.arange(k + 1, device=new.device)
     gone = torch.nn.functional.pad(new[row], (0, 1)) & (slot < step)
-    drafts, heaviest = (Tokens(*(a[row, at] for a in tokens)) for at in (slice(k), slice(k, None)))
+    tokens = Tokens(*(a[row] for a in tokens))
     race, first, end = race.rows(row), first[row], end[row]
-    drawn = ((heaviest.token[:, :, None] == drafts.token[:, None, :]) & gone[:, None, :-1]).any(dim=2)
-    block = (heaviest.place >= first[:, None]) & (heaviest.place < end[:, None])
-    top = (~drawn & block).int().argmax(dim=1, keepdim=True)
-    both = Tokens(*(torch.cat([a, b.gather(1, _like(top, b))], dim=1) for a, b in zip(drafts, heaviest, strict=True)))
     without, without_top = gone | (slot == step), gone | (slot == k)
-    pool = _pool(race, both, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
+    pool = _pool(race, tokens, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
     hit = race.hit(pool, draws.reshape(-1, 1), wanted.flatten())
-    theta = _ratio(race.mass(pool), hit, drafts.share.gather(1, step)[:, 0])
+    theta = _ratio(race.mass(pool), hit, tokens.share.gather(1, step)[:, 0])
     return torch.where(wanted, theta.view_as(wanted), 0.0)
 
 

@@ -15,8 +15,8 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
     """List the drafts that may be handed over, with three sets of what can still be drafted, and what is beside them.
 
     The sets are the better blocks, without the draft; the same, without the heaviest token of the block; and the better
-    blocks with the block, without the draft. Nothing is handed over where no block is better, or where the draft is the
-    heaviest token.
+    blocks with the block, without the draft. Nothing is handed over where no block is better, and the heaviest token
+    ends the walk.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
         Sums of powers of the light tokens at or behind each boundary.
     unit : [B, 1]
         q of the heaviest light token.
-    token, place : [B, m]
-        The k drafts in the order drawn, then the heaviest tokens of the block, falling; and their places.
-    power : [B, m, MOMENTS]
+    token, place : [B, k + 1]
+        The drafts in the order drawn, then the heaviest token of the block; and their places.
+    power : [B, k + 1, MOMENTS]
         Powers of q/unit of those that are light.
     first, end : [B]
         The block.
@@ -77,34 +77,30 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
         for j in range(k - 1 if first[b] > 0 else 0):
             if not new[b, j]:
                 continue
+            if token[b, k] == token[b, j]:
+                break
             if wanted[b, j]:
-                top = k
-                while (
-                    place[b, top] < first[b] or place[b, top] >= end[b] or among(token[b, top], token[b], gone[:left])
-                ):
-                    top += 1
-                if token[b, top] != token[b, j]:
-                    step[n, 0], step[n, 1] = b, j
-                    for s in range(3):
-                        gone[left] = top if s == 1 else j
-                        boundary = end[b] if s == 2 else first[b]
-                        ahead = behind[b, 0, 0] - behind[b, boundary, 0]
-                        for m in range(MOMENTS):
-                            light[n, s, m] = behind[b, boundary, m]
-                        for slot in gone[: left + 1]:
-                            if place[b, slot] < boundary:
-                                ahead -= power[b, slot, 0]
-                            else:
-                                for m in range(MOMENTS):
-                                    light[n, s, m] -= power[b, slot, m]
-                        mass[n, s], rest[n, s] = ahead * unit[b, 0], light[n, s, 0] * unit[b, 0]
-                        for h in range(size):
-                            q = 0.0 if among(heavy_token[b, h], token[b], gone[: left + 1]) else heavy[b, h]
-                            better = heavy_place[b, h] < boundary
-                            mass[n, s] += q if better else 0.0
-                            walk[n, s * size + h] = 0.0 if better else q
-                            rest[n, s] += walk[n, s * size + h]
-                    n += 1
+                step[n, 0], step[n, 1] = b, j
+                for s in range(3):
+                    gone[left] = k if s == 1 else j
+                    boundary = end[b] if s == 2 else first[b]
+                    ahead = behind[b, 0, 0] - behind[b, boundary, 0]
+                    for m in range(MOMENTS):
+                        light[n, s, m] = behind[b, boundary, m]
+                    for slot in gone[: left + 1]:
+                        if place[b, slot] < boundary:
+                            ahead -= power[b, slot, 0]
+                        else:
+                            for m in range(MOMENTS):
+                                light[n, s, m] -= power[b, slot, m]
+                    mass[n, s], rest[n, s] = ahead * unit[b, 0], light[n, s, 0] * unit[b, 0]
+                    for h in range(size):
+                        q = 0.0 if among(heavy_token[b, h], token[b], gone[: left + 1]) else heavy[b, h]
+                        better = heavy_place[b, h] < boundary
+                        mass[n, s] += q if better else 0.0
+                        walk[n, s * size + h] = 0.0 if better else q
+                        rest[n, s] += walk[n, s * size + h]
+                n += 1
             gone[left] = j
             left += 1
     return n
