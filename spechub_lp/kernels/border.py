@@ -274,14 +274,8 @@ def choose(
     earliest = (inside & (inside.cumsum(dim=1) == 1)).double()
     if replaced or k == 1:
         return earliest
-    own, better = (prepared.mixture.q.gather(1, at[:, None]) for at in (end, first))
-    odds = better / (own - better).clamp_min(1e-300)
-    chance = prepared.chance(x)
-    x_first, x_second = chance[:, :1], chance[:, 1:2]
-    keep = (1 - x_second + odds * (x_first - x_second)) / (2 - x_first - x_second).clamp_min(1e-300)
-    keep = keep.clamp(0, 1)
-    pair = torch.nn.functional.pad(torch.cat([keep, 1 - keep], dim=1), (0, k - 2))
-    share = torch.where(inside[:, :2].all(dim=1, keepdim=True), pair, earliest)
+    by_race = race is not None and x.device.type == "cpu" and bool(raced.all())  # to look at it costs nothing there
+    share = earliest if by_race else _pair(prepared, x, first, end, inside, earliest)
     if race is None:
         return share
     several = raced & (inside.sum(dim=1, keepdim=True) > 1)
@@ -296,6 +290,18 @@ def choose(
     left = count[rows] if isinstance(count, torch.Tensor) else count
     share[rows] = _walk(prepared.rows(rows), x[rows], first[rows], end[rows], left)
     return share
+
+
+def _pair(prepared: Prepared, x: torch.Tensor, first: torch.Tensor, end: torch.Tensor, inside: torch.Tensor,
+          earliest: torch.Tensor) -> torch.Tensor:  # fmt: skip
+    """The probability [B, k] that each draft is chosen, where only the first two are looked at."""
+    own, better = (prepared.mixture.q.gather(1, at[:, None]) for at in (end, first))
+    odds = better / (own - better).clamp_min(1e-300)
+    x_first, x_second = prepared.chance(x[:, :2]).split(1, dim=1)
+    keep = (1 - x_second + odds * (x_first - x_second)) / (2 - x_first - x_second).clamp_min(1e-300)
+    keep = keep.clamp(0, 1)
+    pair = torch.nn.functional.pad(torch.cat([keep, 1 - keep], dim=1), (0, x.shape[1] - 2))
+    return torch.where(inside[:, :2].all(dim=1, keepdim=True), pair, earliest)
 
 
 def _walk(
