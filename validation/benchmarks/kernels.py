@@ -1,6 +1,6 @@
 """Kernels for one node beside the least that any sampler does, a softmax and a multinomial, and beside RRSw.
 
-    python validation/benchmarks/kernels.py [--quick] [--device cpu] [--repeats 7] [--threads 1] [--json growth.json]
+    python validation/benchmarks/kernels.py [--quick] [--filtered] [--device cpu] [--repeats 7] [--threads 1] [--json growth.json]
 
 Every number is a ratio of medians of one run: rules and peers take turns in each repeat. "full" rows are worked on as
 they are; "filtered" rows have 512 tokens, as an engine has after top-k or top-p, and their peer is RRSw on the same
@@ -101,6 +101,7 @@ def held(vocabulary: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two sizes")
+    parser.add_argument("--filtered", action="store_true", help="rows of 512 tokens alone")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
@@ -120,10 +121,12 @@ def main() -> None:
 
     print(f"{device}, {chosen.threads} thread(s), float32, medians of {repeats}")
     print("full: time over softmax + multinomial; filtered: over RRSw")
-    for batch, vocabulary in shapes[:3:2] if chosen.quick else shapes:
+    for batch, vocabulary in () if chosen.filtered else shapes[:3:2] if chosen.quick else shapes:
         show("full", batch, vocabulary, ratios(FULL, batch, vocabulary, device, repeats, "draw"))
     for batch in (1, 64) if chosen.quick else (1, 4, 16, 64):
         show("filtered", batch, 512, ratios(FILTERED, batch, 512, device, repeats, "rrsw"))
+    if chosen.filtered:
+        return
     for vocabulary in (49_152,) if chosen.quick else (49_152, 151_936):
         print(f"cut over a sort, B = 4, V = {vocabulary:,}: {cut_over_sort(4, vocabulary, device, repeats):.2f}")
         if device == "cpu":
