@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spechub_lp._array.jit import has_numba
-from spechub_lp.kernels import border, classes, mixture
+from spechub_lp.kernels import border, classes, mixture, race
 from spechub_lp.kernels.node import verify
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.samplers import by_name
@@ -72,20 +72,18 @@ def _pair(kind: str, rng: np.random.Generator, width: int, dtype: torch.dtype) -
 
 
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Turn the loops over sorted rows off, or on again."""
+def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Turn the loops over sorted rows off, or on again; and those of the race, which round in another order."""
 
-    def turn(off: bool) -> None:
-        for module in (classes, mixture):
+    def turn(off: bool, race_too: bool = False) -> None:
+        for module in (classes, mixture, race)[: 3 if race_too else 2]:
             monkeypatch.setattr(module, "has_numba", (lambda: False) if off else has_numba)
 
     return turn
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_loops_over_sorted_rows_give_the_tokens_of_whole_row_operations(
-    kind: str, plain: Callable[[bool], None]
-) -> None:
+def test_loops_over_sorted_rows_give_the_tokens_of_whole_row_operations(kind: str, plain: Callable[..., None]) -> None:
     rng = np.random.default_rng(1)
     for width, dtype in WIDTHS:
         p, q = _pair(kind, rng, width, dtype)
@@ -95,16 +93,14 @@ def test_loops_over_sorted_rows_give_the_tokens_of_whole_row_operations(
             drafts = torch.as_tensor(draw_drafts(rule.drafts, law, torch.from_numpy(rng.random((5, k)))))
             u, found = torch.from_numpy(rng.random((5, 3))), []
             for off in (False, True):
-                plain(off)
+                plain(off, race_too=True)
                 found.append(verify(rule, p, q, drafts, u, sort=True))
             for ours, whole in zip(*found, strict=True):
                 assert torch.equal(ours, whole)
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_loops_over_sorted_rows_make_the_mixture_of_whole_row_operations(
-    kind: str, plain: Callable[[bool], None]
-) -> None:
+def test_loops_over_sorted_rows_make_the_mixture_of_whole_row_operations(kind: str, plain: Callable[..., None]) -> None:
     rng = np.random.default_rng(2)
     counts, weight = torch.tensor([[1], [2], [3], [3], [2]]), torch.from_numpy(rng.random(5))
     good = torch.tensor([0, 2, 4])  # the others hold a NaN where one is asked for
@@ -127,7 +123,7 @@ def test_loops_over_sorted_rows_make_the_mixture_of_whole_row_operations(
 
 @pytest.mark.parametrize("replaced", [True, False])
 def test_loops_over_sorted_rows_give_the_trees_of_whole_row_operations(
-    replaced: bool, plain: Callable[[bool], None]
+    replaced: bool, plain: Callable[..., None]
 ) -> None:
     rng, child = np.random.default_rng(3), children(torch.tensor([[-1, 0, 0, 0, 1, 1]] * 5), 3)
     p, q = (torch.from_numpy(rng.dirichlet([0.3] * 300, (5, 6))) for _ in range(2))

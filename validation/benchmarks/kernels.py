@@ -1,6 +1,7 @@
 """Kernels for one node beside the least that any sampler does, a softmax and a multinomial, and beside RRSw.
 
-    python validation/benchmarks/kernels.py [--quick] [--filtered] [--device cpu] [--repeats 7] [--threads 1] [--json growth.json]
+    python validation/benchmarks/kernels.py [--quick] [--filtered] [--device cpu] [--repeats 7] [--threads 1]
+        [--json growth.json]
 
 Every number is a ratio of medians of one run: rules and peers take turns in each repeat. "full" rows are worked on as
 they are; "filtered" rows have 512 tokens, as an engine has after top-k or top-p, and their peer is RRSw on the same
