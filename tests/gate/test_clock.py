@@ -1,5 +1,6 @@
 """The clock of budgets: one place, so that what a busy machine takes away need not count."""
 
+import os
 import re
 import time
 
@@ -11,9 +12,9 @@ from typer.testing import CliRunner
 from spechub_lp.cli.app import app
 from spechub_lp.drafts import by_name
 from spechub_lp.errors import UnknownName
-from spechub_lp.gate import Settings, check_node, problems
+from spechub_lp.gate import Settings, check_node, clock, problems
 from spechub_lp.gate.checks.batches import check_batches
-from spechub_lp.gate.clock import CLOCKS, chosen, now
+from spechub_lp.gate.clock import CLOCKS, COARSE, chosen, now, now_exactly
 from spechub_lp.gate.engines import node
 from spechub_lp.gate.engines.node import Hang, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine
@@ -44,6 +45,34 @@ def test_checks_read_no_other_clock() -> None:
     for folder in ("checks", "search", "problems"):
         for path in (ROOT / "spechub_lp" / "gate" / folder).glob("*.py"):
             assert not re.search(r"\b(monotonic|perf_counter|process_time|time\.time)\(", path.read_text()), path.name
+
+
+def busy(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_cpu_time_moves_and_a_single_call_can_be_timed() -> None:
+    with chosen("cpu"):
+        start, exactly = now(), now_exactly()
+        busy(0.002)
+        assert now_exactly() - exactly >= 0.002
+        busy(2 * COARSE)
+        assert now() - start >= 2 * COARSE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_cpu_time_of_a_fork_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline that a fork takes from its parent's CPU time would never come."""
+    monkeypatch.setattr(clock, "COARSE", 60)
+    busy(0.1)
+    with chosen("cpu"):
+        now_exactly()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if now() < 0.1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def forever() -> None:

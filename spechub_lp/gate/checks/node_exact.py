@@ -8,7 +8,7 @@ from typing import Any
 from spechub_lp.gate.checks.causes.signs import explain
 from spechub_lp.gate.checks.measured import NodeDistribution
 from spechub_lp.gate.checks.policy import MOST_CALLS, NEVER, TOLERANCE, Look, Seen, impossible_leaves, second_look
-from spechub_lp.gate.clock import now
+from spechub_lp.gate.clock import now, now_exactly
 from spechub_lp.gate.engines.node import Emitted1, Failure, Hung, NodeEngine
 from spechub_lp.gate.noise.choice_sequence import DrawKind, Uncontrolled
 from spechub_lp.gate.noise.interception import Generators
@@ -217,9 +217,9 @@ def seconds_of(engine: NodeEngine, problem: Problem) -> float:
     """
     taken: list[float] = []
     while len(taken) < TIMED and sum(taken) < TIMED * SLOW:
-        start = now()
+        start = now_exactly()
         calls = list(engine.several(problem, problem.tuples[:1] * engine.together))
-        taken.append((now() - start) / len(calls))
+        taken.append((now_exactly() - start) / len(calls))
     return min(taken)
 
 
