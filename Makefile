@@ -48,7 +48,7 @@ fast: $(READY)
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 slow: $(READY)
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m slow
+	$(BIN)/pytest -q -n 2 -m slow
 
 validate: $(READY)
 	$(BIN)/python validation/run.py

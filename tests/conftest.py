@@ -3,7 +3,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,6 +37,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: give its parameters ids")
+
+
+SHARE_A_FIXTURE = ("test_docs.py", "test_json.py", "test_html.py", "test_paper.py")
+"""Files whose tests share what takes a minute to make: the site, documents of every command, the paper."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Slow tests that share something go to one worker: those of a file above, and those of one notebook."""
+    if config.getoption("markexpr") != "slow":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, name = nodeid.partition("::")
+            if file.endswith("/test_notebooks.py"):
+                return file + name.partition("[")[2]
+            return file if file.endswith(SHARE_A_FIXTURE) else nodeid
+
+    return Together(config, log)
 
 
 @pytest.fixture

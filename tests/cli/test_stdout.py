@@ -55,14 +55,9 @@ if __name__ == "__main__":
 ENGINE = (
     NOISE
     + """
-import torch
-
-def biased(p, q, drafts):
+def outside(p, q, drafts):
     noise()
-    x = drafts[0]
-    if torch.rand(()) * q[x] < p[x]:
-        return x, 0
-    return int(torch.multinomial(p, 1)), -1
+    return len(p), -1
 """
 )
 
@@ -110,10 +105,10 @@ def test_documents_of_commands_with_workers_parse(noisy: Callable[..., str], job
 
 @pytest.mark.slow
 def test_documents_of_the_gate_parse_whatever_the_engine_prints(noisy: Callable[..., str]) -> None:
-    gate = ("gate", "noisy_engine:biased", "--k", 1, "--level", 0, "--level", 1)
+    gate = ("gate", "noisy_engine:outside", "--k", 1, "--level", 0)
     assert json.loads(noisy(*gate, "--json", "-", code=1))["status"] == "biased"
     assert ET.fromstring(noisy(*gate, "--junit", "-", code=1)).get("errors") == "0"
-    assert noisy(*gate, "--markdown", "-", code=1).startswith("### FAIL (bias)")
+    assert noisy(*gate, "--markdown", "-", code=1).startswith("### FAIL (illegal token)")
     assert json.loads(noisy(*gate, "--case", "-", code=1))["case"]
     assert noisy(*gate, "--html", "-", code=1).rstrip().endswith("</html>")
 

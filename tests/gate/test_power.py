@@ -72,7 +72,7 @@ def verdict(name: str, seconds: float) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAILED)
 def test_a_wrong_engine_fails(name: str) -> None:
-    report = verdict(name, seconds=60)
+    report = verdict(name, seconds=20)
     assert report.exit_code == 1, text(report)
 
 

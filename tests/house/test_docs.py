@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.xdist_group("site")  # one worker makes what these tests share
-
 
 LOOKED_AT = (
     "docs/index.html",

@@ -34,8 +34,6 @@ from spechub_lp.report.html.page import page, write_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.xdist_group("html")  # one worker makes what these tests share
-
 
 HOSTILE = '<script>alert(1)</script>"><img src=http://example.org/x onerror=alert(2)> $\\frac{'
 KINDS = ("audit", "audit failed", "gate", "gate rejected", "evaluate")

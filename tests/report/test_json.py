@@ -24,8 +24,6 @@ from spechub_lp.gate.serialize import compare, read_case, read_report
 from spechub_lp.report import schemas
 from spechub_lp.report.html.page import page
 
-pytestmark = pytest.mark.xdist_group("json")  # one worker makes what these tests share
-
 PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
 COMMANDS = [line.split() for line in re.findall(r"`spechub-lp ([^`]*--json \w+\.json)` \|", PAGE)]
 """A command for each kind of document, as the page has it."""

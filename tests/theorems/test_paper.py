@@ -10,8 +10,6 @@ from places import ROOT
 from theory.paper import assemble, values
 from theory.proved import HERE, PROVED, printed
 
-pytestmark = pytest.mark.xdist_group("paper")  # one worker makes what these tests share
-
 MADE_BY_OTHER_CODE = ("validation/results/report.md", "validation/README.md", "docs/trees.md")
 """Pages with the same numbers, from the same files of results."""
 SOURCES = ("smollm2", "austen")
