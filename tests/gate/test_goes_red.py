@@ -40,7 +40,7 @@ def test_rejects(mutant: Mutant) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine", "drafts", "k"), CONTROLS, ids=[c[0] for c in CONTROLS])
 def test_passes(name: str, engine: Any, drafts: str, k: int) -> None:
-    report = check_node(engine, drafts, k, name=name, settings=SHORT)
+    report = check_node(engine, drafts, k, name=name, settings=SHORT, cases=problems(drafts, k)[::2])
     assert report.status == "pass", text(report)
     assert report.smallest_caught <= 0.05
 
