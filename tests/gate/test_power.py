@@ -18,15 +18,16 @@ from spechub_lp.report.text.gate_table import text
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
 OF_BATCHES = ("batch", "chain", "tree", "stream", "held-out batch")
-FAILED = (
-    "tie_of_p",
-    "argmax_below_0_05",
-    "from_8",
-    "KeyedByP",
-    "watches_its_watcher",
-    "NextProposal",
-    "OneHostUniform",
-)
+FAILED = {
+    "tie_of_p": 60,
+    "argmax_below_0_05": 60,
+    "from_8": 60,
+    "KeyedByP": 60,
+    "watches_its_watcher": 20,
+    "NextProposal": 20,
+    "OneHostUniform": 20,
+}
+"""Seconds that are enough; real noise is looked at for a share of them."""
 PASSED = ("one_draft", "CacheOfBoth", "Chain")
 
 
@@ -70,14 +71,14 @@ def verdict(name: str, seconds: float) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAILED)
-def test_a_wrong_engine_fails(name: str) -> None:
-    report = verdict(name, seconds=20)
+@pytest.mark.parametrize(("name", "seconds"), FAILED.items(), ids=FAILED)
+def test_a_wrong_engine_fails(name: str, seconds: float) -> None:
+    report = verdict(name, seconds)
     assert report.exit_code == 1, text(report)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PASSED)
 def test_a_right_engine_does_not_fail(name: str) -> None:
-    report = verdict(name, seconds=10)
+    report = verdict(name, seconds=5)
     assert report.exit_code in (0, 3), text(report)
