@@ -62,8 +62,8 @@ engines: .venv-engines/.ready
 .venv-engines/.ready: engines.txt $(LOCK) Makefile
 	$(PYTHON) -m venv .venv-engines
 	$(ENGINES_PIP) install --no-compile --no-deps -r engines.txt
+	$(ENGINES_PIP) install --no-compile -c $(LOCK) $(GATE_NEEDS) $(TORCH_NEEDS)
 	grep '^torch==' $(LOCK) | $(ENGINES_PIP) install --no-compile --retries 2 --extra-index-url $(TORCH_INDEX) -c $(LOCK) -r /dev/stdin
-	$(ENGINES_PIP) install --no-compile -c $(LOCK) $(GATE_NEEDS)
 	touch $@
 
 # llama.cpp through the gate of whole engines. Its package lies apart, so that no other command finds it.
