@@ -258,7 +258,7 @@ def test_it_shows_its_answer_and_pictures(notebook: Path) -> None:
 
 @pytest.fixture
 def gated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same text with the same settings is gated once, on two problems, and real noise is looked at for seconds only."""
+    """The same text with the same settings is gated once, on two problems, and looks at real noise for seconds."""
     check, kept = source.check_source, dict[str, source.Checked]()
 
     def once(text: str, problems: Any, settings: Settings) -> source.Checked:
