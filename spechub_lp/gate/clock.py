@@ -12,7 +12,7 @@ COARSE = 0.01
 """Seconds of wall time in which CPU time is read once: on a busy machine a reading may cost as much as a call."""
 
 
-class CpuTime:
+class _CpuTime:
     """The CPU time of this process, at most COARSE seconds of wall time old."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class CpuTime:
         self._seconds = self._read_at = float("-inf")
 
 
-CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": CpuTime()}
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": _CpuTime()}
 """Each gives seconds. "cpu" stands still while an engine sleeps or waits for another process."""
 
 _current: ContextVar[Callable[[], float]] = ContextVar("clock", default=time.monotonic)
@@ -71,7 +71,7 @@ def now_exactly() -> float:
     True
     """
     clock = _current.get()
-    return clock.anew() if isinstance(clock, CpuTime) else clock()
+    return clock.anew() if isinstance(clock, _CpuTime) else clock()
 
 
 def wall() -> float:
