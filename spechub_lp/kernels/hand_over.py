@@ -105,8 +105,8 @@ def _theta(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, n
     race, first, end = race.rows(row), first[row], end[row]
     without, without_top = gone | (slot == step), gone | (slot == k)
     pool = _pool(race, tokens, torch.stack([without, without_top, without], dim=1), torch.stack([first, first, end], 1))
-    hit = race.hit(pool, draws.reshape(-1, 1), wanted.flatten())
-    theta = _ratio(race.mass(pool), hit, tokens.share.gather(1, step)[:, 0])
+    mass = race.mass(pool)
+    theta = _ratio(mass, race.hit(pool, mass, draws.reshape(-1, 1)), tokens.share.gather(1, step)[:, 0])
     return torch.where(wanted, theta.view_as(wanted), 0.0)
 
 

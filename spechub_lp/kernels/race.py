@@ -174,17 +174,10 @@ class Race:
         """Return q [B, S] of each set."""
         return (self.share[:, None, :] * pool.inside).sum(dim=2) + pool.light_inside[:, :, 0] * self.unit
 
-    def hit(self, pool: "Pool", r: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Return the probability [B, S] that one of r [B, 1] further drafts is in a set.
-
-        wanted : [B] bool. Elsewhere any number is returned.
-        """
-        share, mass = self.share[:, None, :], self.mass(pool)
-        light = pool.light_rest[:, :, 0] * self.unit
+    def hit(self, pool: "Pool", mass: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+        """Return the probability [B, S] that one of r [B, 1] further drafts is in a set of q mass [B, S]."""
+        share, light = self.share[:, None, :], pool.light_rest[:, :, 0] * self.unit
         rest = (share * pool.rest).sum(dim=2) + light
-        if self.in_loops:
-            row, few = torch.arange(len(mass)), torch.where(wanted[:, None], r, 1)
-            return self.hit_by_loops(row, few, (share * pool.rest).flatten(1), pool.light_rest, mass, rest)
         time, weight = self._times(r.clamp_min(1))
         factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
         factors = torch.where(pool.rest[:, None], factors, _one(factors))
@@ -196,15 +189,14 @@ class Race:
 
     def hit_by_loops(self, row: torch.Tensor, r: torch.Tensor, walk: torch.Tensor, light: torch.Tensor,
                      mass: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:  # fmt: skip
-        """Return the probability [N, S] that one of r [N, 1] further drafts of row [N] is in a set of q mass [N, S].
+        """Return the same [N, S], by the loops of numba, for r [N, 1] further drafts of rows [N] and mass [N, S].
 
         walk [N, S h] heavy and light [N, S, MOMENTS] tokens of the others, of q rest [N, S].
         """
         begin = torch.arange(mass.shape[1]).expand_as(mass) * self.token.shape[1]
         count = torch.where(r > 1, r, 0)
-        return _hit(
-            mass, rest, r, self._by_loops(row, walk, begin, True, light, mass, mass + rest, count, self.most - 1)
-        )
+        missed = self._by_loops(row, walk, begin, True, light, mass, mass + rest, count, self.most - 1)
+        return _hit(mass, rest, r, missed)
 
     def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
                 heavy: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:  # fmt: skip
@@ -243,15 +235,11 @@ class Race:
         time = (first + step * torch.arange(nodes, device=last.device)).exp()
         return time, time * step
 
-    def _span(self, k: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logarithms [B, 1] of the first time and of the last."""
+    def _span(self, k: int | torch.Tensor, row: Any = slice(None)) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logarithms [N, 1] of the first time and of the last, of some rows."""
         first, late = _ends(self.most, self.unit.device)[:, k]
-        last = late - self._slowest()
+        last = late - self.slow[row].nan_to_num(1.0).clamp_min(LEAST).log()
         return first.expand_as(last), last
-
-    def _slowest(self) -> torch.Tensor:
-        """Logarithm [B, 1] of the slowest rate."""
-        return self.slow.nan_to_num(1.0).clamp_min(LEAST).log()
 
     def rows(self, at: slice | torch.Tensor) -> "Race":
         """Return some of the rows."""
@@ -268,14 +256,13 @@ class Race:
     @property
     def in_loops(self) -> bool:
         """Whether numba's loops work on it."""
-        return _in_loops(self.unit)
+        return self.unit.device.type == "cpu" and has_numba()
 
     def _by_loops(self, row: torch.Tensor, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor,
                   others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
         out = torch.zeros_like(others)
-        first, late = _ends(self.most, out.device)[:, k]
-        span = torch.cat([first, late - self._slowest()[row]], dim=1)
+        span = torch.cat(self._span(k, row), dim=1)
         given = (begin, light, others, whole, span, k, self.unit[row], _series(most, out.device)[: most - 1])
         at, *rest = (a.contiguous().numpy() for a in given)
         race_loops.all_in(long_enough(heavy), at, anew, *rest, out.numpy())
@@ -317,11 +304,6 @@ def _ends(most: int, device: torch.device) -> torch.Tensor:
             end *= 1.1
         late.append(log(end))
     return torch.tensor([early, late], dtype=torch.float64, device=device)
-
-
-def _in_loops(a: torch.Tensor) -> bool:
-    """Whether numba's loops work on it."""
-    return a.device.type == "cpu" and has_numba()
 
 
 def long_enough(heavy: torch.Tensor) -> Any:

@@ -60,11 +60,10 @@ def sorted_places(
     p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
     order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
-    powers = None if heavy is None else heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1))
-    light = None if powers is None else sums_behind(powers)
+    powers_behind = None if heavy is None else sums_behind(heavy.powers(draft).gather(2, order.expand(MOMENTS, -1, -1)))
     draft = (draft / q_sum).gather(1, order)
     target = torch.where(draft > 0, (target / p_sum).gather(1, order), 0.0)
-    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, light, p_sum, q_sum)
+    return rank, ClassSums(target, draft, odds_times(draft) if pairs else None, powers_behind, p_sum, q_sum)
 
 
 @compiled

@@ -121,7 +121,7 @@ class TreeEngine:
         specs: tuple[NoiseSpec, ...] = self.watcher.watched(self.engine.noise)(handed(batch, self.declared.arrays))
         return specs
 
-    def _noise_of(self, problem: Drafted) -> tuple[NoiseSpec, ...]:
+    def noise_of(self, problem: Drafted) -> tuple[NoiseSpec, ...]:
         """What one call takes on this problem, asked where it is another than the last time."""
         if self._asked is None or self._asked[0] is not problem:
             self._asked = problem, self.noise(problem.batch([0]))
@@ -149,7 +149,7 @@ class TreeEngine:
 
     def _uniform(self, problem: Drafted, calls: Sequence[Call]) -> list[Run]:
         trees = [key for key, _, _ in calls]
-        specs = self._noise_of(problem)
+        specs = self.noise_of(problem)
         sequences = [ChoiceSequence(prefix, rule) for _, prefix, rule in calls]
         noise = {spec.name: torch.stack([read_noise(spec, each) for each in sequences]) for spec in specs}
         outcomes = self._call(problem, trees, lambda batch: self.call(batch, noise))
@@ -186,7 +186,7 @@ class TreeEngine:
         if self.protocol is ProtocolName.SEEDED:
             return self._call(problem, trees, lambda batch: self.call(batch, seed=seed, offset=step))
         if self.protocol is ProtocolName.UNIFORM:
-            given = {spec.name: noise(spec) for spec in self._noise_of(problem)}
+            given = {spec.name: noise(spec) for spec in self.noise_of(problem)}
             return self._call(problem, trees, lambda batch: self.call(batch, given))
         return self._call(problem, trees, lambda batch: self.call(batch))
 
