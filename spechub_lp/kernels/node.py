@@ -9,6 +9,7 @@ from spechub_lp import samplers
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border
+from spechub_lp.kernels.arguments import FLOATS, WHOLE, fit
 from spechub_lp.kernels.device import by_triton
 from spechub_lp.kernels.residual import plain_draw
 from spechub_lp.samplers.base import Sampler
@@ -43,7 +44,7 @@ class Verified(NamedTuple):
 
 
 def verify(
-    rule: str | Sampler,
+    rule: str | Sampler | type[Sampler],
     p: torch.Tensor,
     q: torch.Tensor,
     drafts: torch.Tensor,
@@ -56,12 +57,12 @@ def verify(
     Parameters
     ----------
     rule
-        A sampler or its name. `border`, `border_bucketed` and `border_wor` run as kernels, and every other rule by its
-        own verdict.
+        A sampler, its class or its name. `border`, `border_bucketed` and `border_wor` run as kernels, and every other
+        rule by its own verdict.
     p, q : [B, V]
         Target and draft distributions, float64, float32, float16 or bfloat16.
     drafts : [B, k]
-        Token ids in the order drawn.
+        Token ids in the order drawn, of any integer dtype; k is the rule's.
     u : [B, 3] or [B, 2]
         Uniforms in [0, 1]: the level of Border's mixture (no other rule looks at it), the verdict, and the token
         after a rejection. With two, the last is made of what the verdict left of its own.
@@ -76,7 +77,8 @@ def verify(
     Raises
     ------
     SpecHubError
-        Shapes do not fit. Entries are not looked at: that would wait for the device.
+        Kinds, shapes or devices do not fit, or the rule is one for another number of drafts. Entries are not looked
+        at: that would wait for the device.
 
     Examples
     --------
@@ -84,8 +86,17 @@ def verify(
     >>> verify("border", p, q, torch.tensor([[2, 1]]), torch.tensor([[0.1, 0.5, 0.5]]))
     Verified(tokens=tensor([1]), slots=tensor([1]))
     """
-    sampler = samplers.by_name(rule, drafts.shape[1]) if isinstance(rule, str) else rule
     _fit(p, q, drafts, u)
+    k = drafts.shape[1]
+    sampler = samplers.by_name(rule) if isinstance(rule, Sampler) else samplers.by_name(rule, k)
+    if sampler.k != k:
+        raise SpecHubError(
+            f"drafts has shape {tuple(drafts.shape)}; {sampler.name} with k = {sampler.k} needs [B, {sampler.k}]"
+        )
+    if not p.shape[0]:
+        none = torch.zeros(0, dtype=torch.int64, device=p.device)
+        return Verified(none, none)
+    drafts = drafts.long()
     if by_triton(p):
         found = _by_triton(sampler, p, q, drafts, u, sort)
         if found is not None:
@@ -191,9 +202,10 @@ def _verdict(sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor
 
 
 def _fit(p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor) -> None:
-    if p.ndim != 2 or p.shape != q.shape:
-        raise SpecHubError(f"p has shape {tuple(p.shape)} and q {tuple(q.shape)}; a batch of nodes has [B, V] of each")
-    if x.ndim != 2 or x.shape[0] != p.shape[0] or not x.shape[1]:
-        raise SpecHubError(f"drafts have shape {tuple(x.shape)}; with p of shape {tuple(p.shape)} it is [B, k]")
-    if u.ndim != 2 or u.shape[0] != p.shape[0] or u.shape[1] not in (2, 3):
+    fit(p=(p, FLOATS, "BV"), q=(q, FLOATS, "BV"), drafts=(x, WHOLE, "Bk"), u=(u, FLOATS, "B."))
+    if not (p.shape[1] and x.shape[1]):
+        raise SpecHubError(
+            f"p has shape {tuple(p.shape)} and drafts {tuple(x.shape)}; at least one token and one draft"
+        )
+    if u.shape[1] not in (2, 3):
         raise SpecHubError(f"u has shape {tuple(u.shape)}; with p of shape {tuple(p.shape)} it is [B, 3] or [B, 2]")

@@ -6,8 +6,10 @@ row that holds a NaN, or no distribution, gets accept_token_num = -1, and nothin
 
 from typing import Any
 
+from spechub_lp import distributions
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
+from spechub_lp.kernels.arguments import FLOATS, WHOLE, fit
 from spechub_lp.kernels.tree import Walked, children, verify_tree
 
 with extra("torch", "the kernels"):
@@ -65,7 +67,7 @@ def chain_speculative_sampling_triton(
     Raises
     ------
     SpecHubError
-        A threshold is not 1.
+        A threshold is not 1, or kinds, shapes or devices do not fit.
 
     Examples
     --------
@@ -80,12 +82,25 @@ def chain_speculative_sampling_triton(
     """
     del retrive_next_token, retrive_next_sibling, deterministic, block_verification
     _lossless(threshold_single, threshold_acc)
+    fit(
+        candidates=(candidates, WHOLE, "BD"), retrive_index=(retrive_index, WHOLE, "BD"),
+        predicts=(predicts, WHOLE, "."),
+        accept_index=(accept_index, WHOLE, "BD"), accept_token_num=(accept_token_num, WHOLE, "B"),
+        uniform_samples=(uniform_samples, FLOATS, "BD"),
+        uniform_samples_for_final_sampling=(uniform_samples_for_final_sampling, FLOATS, "B"),
+        target_probs=(target_probs, FLOATS, "BDV"), draft_probs=(draft_probs, FLOATS, "B.V"),
+    )  # fmt: skip
     slots = candidates.shape[1]
+    if draft_probs.shape[1] not in (slots - 1, slots):
+        raise SpecHubError(
+            f"draft_probs has shape {tuple(draft_probs.shape)}; with candidates of shape "
+            f"{tuple(candidates.shape)} it is [B, {slots - 1}, V]"
+        )
     index = torch.arange(slots, device=candidates.device).expand_as(candidates)
     child = children(index - 1, 1)
     uniforms = torch.nn.functional.pad(uniform_samples[:, :-1], (1, 0))  # the uniform of slot s tests draft s + 1
     out = verify_tree(
-        target_probs, torch.nn.functional.pad(draft_probs, (0, 0, 0, 1)), child, candidates.long(), uniforms,
+        target_probs, torch.nn.functional.pad(draft_probs, (0, 0, 0, 1))[:, :slots], child, candidates.long(), uniforms,
         uniform_samples_for_final_sampling, depth=slots - 1,
     )  # fmt: skip
     _write(out, predicts, accept_index, accept_token_num, retrive_index)
@@ -141,12 +156,12 @@ def tree_speculative_sampling_border(
     most_children
         The most children of a node.
     replaced
-        Whether siblings were drawn with replacement; without, most_children is at most 2.
+        Whether siblings were drawn with replacement.
 
     Raises
     ------
     SpecHubError
-        A threshold is not 1, or there are too many children without replacement.
+        A threshold is not 1, most_children is below 1, or kinds, shapes or devices do not fit.
 
     Examples
     --------
@@ -161,8 +176,17 @@ def tree_speculative_sampling_border(
     """
     del deterministic
     _lossless(threshold_single, threshold_acc)
+    fit(
+        candidates=(candidates, WHOLE, "BN"), retrive_index=(retrive_index, WHOLE, "BN"),
+        predicts=(predicts, WHOLE, "."),
+        accept_index=(accept_index, WHOLE, "B."), accept_token_num=(accept_token_num, WHOLE, "B"),
+        retrive_next_token=(retrive_next_token, WHOLE, "BN"), retrive_next_sibling=(retrive_next_sibling, WHOLE, "BN"),
+        uniform_samples=(uniform_samples, FLOATS, "BN"),
+        uniform_samples_for_final_sampling=(uniform_samples_for_final_sampling, FLOATS, "B"),
+        target_probs=(target_probs, FLOATS, "BNV"), draft_probs=(draft_probs, FLOATS, "BNV"),
+    )  # fmt: skip
     siblings = [retrive_next_token.long()]
-    for _ in range(most_children - 1):
+    for _ in range(distributions.count(most_children, "most_children") - 1):
         before = siblings[-1]
         siblings.append(torch.where(before >= 0, retrive_next_sibling.long().gather(1, before.clamp_min(0)), -1))
     out = verify_tree(

@@ -1,6 +1,9 @@
 """Uniforms that are a function of (seed, offset, place): a row's numbers do not depend on its company in the batch."""
 
+from spechub_lp import distributions
 from spechub_lp._util.extras import extra
+from spechub_lp.errors import SpecHubError
+from spechub_lp.kernels.arguments import WHOLE, fit
 
 with extra("torch", "the kernels"):
     import torch
@@ -16,9 +19,9 @@ def uniforms(seed: torch.Tensor, offset: torch.Tensor | int, count: int) -> torc
     Parameters
     ----------
     seed : [B]
-        int64, one a row.
+        Whole numbers, one a row; any integer dtype is read as int64.
     offset : [B] or int
-        int64, for example the position of the token; no two calls should share one.
+        Whole numbers likewise, for example the position of the token; no two calls should share one.
     count
         Numbers a row.
 
@@ -27,14 +30,25 @@ def uniforms(seed: torch.Tensor, offset: torch.Tensor | int, count: int) -> torc
     [B, count]
         float64.
 
+    Raises
+    ------
+    SpecHubError
+        seed or offset are no whole numbers, their shapes do not fit, or count is negative.
+
     Examples
     --------
     >>> alone, two = uniforms(torch.tensor([7]), 3, 2), uniforms(torch.tensor([5, 7]), 3, 2)
     >>> torch.equal(alone[0], two[1])
     True
     """
-    stream = _mixed(_mixed(seed.long()) + torch.as_tensor(offset, device=seed.device) * STEP)
-    place = torch.arange(1, count + 1, device=seed.device) * STEP
+    fit(seed=(seed, WHOLE, "B"))
+    try:
+        at = torch.as_tensor(offset, device=seed.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SpecHubError(f"offset = {offset!r:.60} is no int64 and no tensor of them: {error}") from None
+    fit(seed=(seed, WHOLE, "B"), offset=(at, WHOLE, "B" if at.ndim else ""))
+    stream = _mixed(_mixed(seed.long()) + at.long() * STEP)
+    place = torch.arange(1, distributions.count(count, "count", least=0) + 1, device=seed.device) * STEP
     return ((_mixed(stream[:, None] + place) >> 11) & (2**53 - 1)).double() * 2.0**-53
 
 

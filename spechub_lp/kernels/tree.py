@@ -11,8 +11,11 @@ For a chain it is block verification (Sun et al., arXiv 2403.10444).
 
 from typing import NamedTuple
 
+from spechub_lp import distributions
 from spechub_lp._util.extras import extra
+from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border
+from spechub_lp.kernels.arguments import FLOATS, WHOLE, fit
 from spechub_lp.kernels.node import NOTHING, floats, holds_mass
 
 with extra("torch", "the kernels"):
@@ -77,12 +80,32 @@ def verify_tree(
     Walked
         B rows.
 
+    Raises
+    ------
+    SpecHubError
+        Kinds, shapes or devices do not fit. Entries are not looked at: that would wait for the device.
+
     Examples
     --------
     >>> p, u = torch.full((1, 2, 3), 1 / 3), torch.full((1, 2), 0.5)
     >>> verify_tree(p, p, children(torch.tensor([[-1, 0]]), 1), torch.tensor([[-1, 2]]), u, u[:, 0], depth=1).tokens
     tensor([[2, 1]])
     """
+    fit(
+        p=(p, FLOATS, "BNV"), q=(q, FLOATS, "BNV"), child=(child, WHOLE, "BNk"), token=(token, WHOLE, "BN"),
+        u=(u, FLOATS, "BN"), last=(last, FLOATS, "B"),
+    )  # fmt: skip
+    if not all((*p.shape[1:], *child.shape[2:])):
+        raise SpecHubError(
+            f"p has shape {tuple(p.shape)} and child {tuple(child.shape)}; at least one node, one token and "
+            "one place for a child"
+        )
+    depth = distributions.count(depth, "depth", least=0)
+    if not p.shape[0]:
+        return Walked(
+            *(torch.zeros(size, dtype=torch.int64, device=p.device) for size in ((0, depth + 1), 0, (0, depth)))
+        )
+    child, token = child.long(), token.long()
     k = child.shape[2]
     batch = torch.arange(p.shape[0], device=p.device)
     node, level = torch.zeros_like(batch), u[:, 0].double()
@@ -180,14 +203,20 @@ def children(parent: torch.Tensor, k: int) -> torch.Tensor:
     Returns
     -------
     [B, N, k]
-        Nodes, -1 where there are fewer.
+        Nodes, -1 where there are fewer. Children behind the first k are left out.
+
+    Raises
+    ------
+    SpecHubError
+        parent is no tensor [B, N] of whole numbers, or k is below 1.
 
     Examples
     --------
     >>> children(torch.tensor([[-1, 0, 0, 1]]), 2).tolist()
     [[[1, 2], [3, -1], [-1, -1], [-1, -1]]]
     """
-    size = parent.shape[1]
+    fit(parent=(parent, WHOLE, "BN"))
+    parent, k, size = parent.long(), distributions.count(k), parent.shape[1]
     index = torch.arange(size, device=parent.device)
     same = (parent[:, :, None] == parent[:, None, :]) & (index[None, :] < index[:, None])
     slot = same.sum(dim=2)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from spechub_lp._util.extras import extra
+from spechub_lp.errors import SpecHubError
+from spechub_lp.kernels.arguments import FLOATS, WHOLE, fit
 from spechub_lp.kernels.streams import uniforms
 from spechub_lp.kernels.tree import children, verify_tree
 
@@ -54,6 +56,12 @@ def rejection_sample(
     [B, max_spec_len + 1]
         int32 tokens, then -1; -1 throughout where a row holds a NaN.
 
+    Raises
+    ------
+    SpecHubError
+        Kinds, shapes or devices do not fit, num_draft_tokens are not T in all or more than max_spec_len, or a
+        temperature is missing.
+
     Examples
     --------
     >>> from types import SimpleNamespace
@@ -62,7 +70,19 @@ def rejection_sample(
     >>> rejection_sample(drafts, [1], 1, end, q, logits, bonus, SimpleNamespace(all_random=True)).tolist()  # p = q
     [[1, 2]]
     """
-    batch, (total, width), to = len(num_draft_tokens), target_logits.shape, target_logits.device
+    drafted_from = {} if draft_probs is None else {"draft_probs": (draft_probs, FLOATS, "TV")}
+    fit(
+        target_logits=(target_logits, FLOATS, "TV"), draft_token_ids=(draft_token_ids, WHOLE, "T"), **drafted_from,
+        cu_num_draft_tokens=(cu_num_draft_tokens, WHOLE, "B"), bonus_token_ids=(bonus_token_ids, WHOLE, "B1"),
+        **({} if seed is None else {"seed": (seed, WHOLE, "B")}),
+    )  # fmt: skip
+    batch, (total, width), to = len(cu_num_draft_tokens), target_logits.shape, target_logits.device
+    counts = num_draft_tokens
+    if len(counts) != batch or sum(counts) != total or max(counts, default=0) > max_spec_len:
+        raise SpecHubError(
+            f"num_draft_tokens = {list(counts)!r:.60}; they are {batch} numbers, {total} in all as draft_token_ids "
+            f"are, and at most max_spec_len = {max_spec_len} each"
+        )
     ends = cu_num_draft_tokens.long()
     sizes = torch.diff(ends, prepend=ends.new_zeros(1))
     step = torch.arange(max_spec_len + 1, device=to)
@@ -92,5 +112,9 @@ def _target(logits: torch.Tensor, metadata: Any, sizes: torch.Tensor) -> torch.T
     sure = torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(p.dtype)
     if getattr(metadata, "all_greedy", False):
         return sure
-    greedy = torch.repeat_interleave(metadata.temperature == 0, sizes, output_size=len(logits))
+    temperature = getattr(metadata, "temperature", None)
+    if temperature is None:
+        raise SpecHubError("sampling_metadata has no temperature [B]; give it, all_random or all_greedy")
+    fit(cu_num_draft_tokens=(sizes, WHOLE, "B"), temperature=(temperature, FLOATS, "B"))
+    greedy = torch.repeat_interleave(temperature == 0, sizes, output_size=len(logits))
     return torch.where(greedy[:, None], sure, p)
