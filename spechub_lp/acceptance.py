@@ -57,6 +57,8 @@ class Acceptance(Tabular):
     def mean(self) -> tuple[float, float]:
         """The mean of the rows, and the standard error that it has from the draws."""
         n = len(self.value)
+        if not n:
+            raise SpecHubError("no rows have no mean; p and q need at least one row")
         return float(self.value.mean()), math.sqrt(float((self.error**2).sum())) / n
 
 
@@ -80,7 +82,7 @@ def acceptance(
     draws
         Draft tuples to draw for a row that has too many; at least 2.
     seed
-        Of the draws.
+        Of the draws, at least 0.
 
     Returns
     -------
@@ -113,9 +115,9 @@ def acceptance(
     pairs = [(p[b % p.shape[0]], q[b % q.shape[0]]) for b in range(n)]
     if p.shape[-1] ** sampler.k <= MOST_ENUMERATED:
         return Acceptance(np.array([reference(sampler, *pair).acceptance for pair in pairs]), np.zeros(n), 0)
-    if draws < 2:
+    if distributions.count(draws, "draws", least=0) < 2:
         raise SpecHubError(f"draws = {draws}; an error needs at least 2 drawn tuples")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(distributions.count(seed, "seed", least=0))
     drawn = np.array([_drawn(sampler, *pair, rng.random((draws, sampler.k))) for pair in pairs]).reshape(n, draws)
     return Acceptance(drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(draws), draws)
 

@@ -361,4 +361,4 @@ def _in_floats(
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) or len(str(value)) > 12 else str(value)
+    return f"{float(value):.4f}" if isinstance(value, float) or len(str(value)) > 12 else str(value)

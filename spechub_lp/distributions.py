@@ -559,6 +559,8 @@ def _from_text(text: str) -> Fraction:
         raise ValueError("it is no fraction and no decimal number")
     if abs(int(match[1] or 0)) > LARGEST_EXPONENT:
         raise ValueError(f"its exponent is beyond {LARGEST_EXPONENT:,}")
+    if "/" in text and not int(text.partition("/")[2]):
+        raise ValueError("it divides by 0")
     return Fraction(text)
 
 

@@ -8,7 +8,7 @@ from spechub_lp import distributions
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.exact import float_pair
-from spechub_lp.samplers.base import Sampler
+from spechub_lp.samplers import Sampler, by_name
 from spechub_lp.sampling import MEMORY, Draw, draw_in_slices, inputs
 
 with extra("torch", "drawing with torch"):
@@ -16,14 +16,21 @@ with extra("torch", "drawing with torch"):
 
 
 def draw(
-    sampler: Sampler, p: Any, q: Any, u: Any, *, device: Any = None, dtype: Any = None, memory: int = MEMORY
+    sampler: str | Sampler | type[Sampler],
+    p: Any,
+    q: Any,
+    u: Any,
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    memory: int = MEMORY,
 ) -> Draw:
     """Draw from explicit uniforms, as `spechub_lp.draw` does, on a device, in a dtype, in slices of the batch.
 
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p, q : [V] or [B, V]
         Distributions (q [B, k, V] for product drafts, or [k, V] beside one p): tensors, or arrays and lists that
         torch.as_tensor takes.
@@ -50,18 +57,21 @@ def draw(
     >>> draw(samplers.RRS(), [0.5, 0.5], [0.25, 0.75], [[0.1, 0.9, 0.5]], dtype=torch.float32).tokens
     tensor([0])
     """
+    sampler = by_name(sampler)
     p, q = _tensor(p, "p", device, dtype), _tensor(q, "q", device, dtype)
     p, q, u = inputs(sampler, p, q, _tensor(u, "u", p.device))
     return draw_in_slices(sampler, p, q, u, distributions.count(memory, "memory"))
 
 
-def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any) -> Draw:
+def sample(
+    sampler: str | Sampler | type[Sampler], p: Any, q: Any, *, generator: torch.Generator | None = None, **where: Any
+) -> Draw:
     """Draw one output for each row of p and q with torch's own uniforms.
 
     Parameters
     ----------
     sampler
-        A verification rule with its drafts.
+        A verification rule with its drafts; or its name or class, with its own two drafts.
     p, q : [V] or [B, V]
         Distributions, as `draw` takes them.
     generator
@@ -85,6 +95,7 @@ def sample(sampler: Sampler, p: Any, q: Any, *, generator: torch.Generator | Non
     >>> sample(samplers.RRS(), [0.0, 1.0], [0.5, 0.5], generator=torch.Generator().manual_seed(0)).tokens
     tensor([1])
     """
+    sampler = by_name(sampler)
     p, q = (_tensor(a, name, where.get("device"), where.get("dtype")) for a, name in ((p, "p"), (q, "q")))
     batch = distributions.batch(**dict(zip("pq", float_pair(sampler, p, q), strict=True)))
     try:

@@ -129,3 +129,13 @@ def test_pictures_show_every_row_and_are_written(tmp_path: Path) -> None:
 
 def _rows() -> tuple[list[float], list[float]]:
     return [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]
+
+
+def test_results_of_floats_have_a_word_and_a_table() -> None:
+    """Rationals of floats are long: they are shown rounded, on every version of Python."""
+    p, q = [0.6, 0.3, 0.1], [0.2, 0.3, 0.5]
+    found = compare(p, q, samplers="border")
+    for result in (found, optimum(p, q), exact("rrs", p, q), cut(p, q), acceptance("rrs", p, q)):
+        assert "\n" not in repr(result)
+        assert result.table()
+    assert repr(found) == "Comparison(1 sampler, k=2, V=3, best: border with iid drafts, 0.7600)"

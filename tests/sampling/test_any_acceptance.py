@@ -1,12 +1,14 @@
 """The acceptance of any rule with any drafts: equal to the enumerated one, and within its error where it is drawn."""
 
+import re
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from spechub_lp import SpecHubError, acceptance, cut, reference, samplers
+from spechub_lp import SpecHubError, acceptance, compare, cut, reference, samplers, sweep
 from spechub_lp.samplers import Sampler
 
 ROWS = np.random.default_rng(7).dirichlet(np.ones(6) / 2, size=(2, 3))
@@ -50,3 +52,21 @@ def test_too_few_draws_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_ENUMERATED", 1)
     with pytest.raises(SpecHubError, match="draws = 1; an error needs at least 2"):
         acceptance(UNMATCHED, ROWS[0], ROWS[1], draws=1)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"draws": "8"}, {"draws": 1}, {"draws": 2.5}, {"seed": -1}, {"seed": 0.5}, {"seed": "a"}], ids=str
+)
+def test_odd_draws_and_seeds_are_named(monkeypatch: pytest.MonkeyPatch, odd: dict[str, Any]) -> None:
+    monkeypatch.setattr(module, "MOST_ENUMERATED", 0)
+    ((name, value),) = odd.items()
+    with pytest.raises(SpecHubError, match=re.escape(f"{name} = {value!r}")):
+        acceptance(UNMATCHED, *ROWS, **odd)
+
+
+def test_no_rows_have_no_mean() -> None:
+    none = acceptance("rrs", ROWS[0][:0], ROWS[1][:0])
+    assert none.value.shape == (0,)
+    for ask in (lambda: none.mean, lambda: compare(ROWS[0][:0], ROWS[1][:0]), lambda: sweep(ROWS[0][:0], ROWS[1][:0])):
+        with pytest.raises(SpecHubError, match="at least one row"):
+            ask()

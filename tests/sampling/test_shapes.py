@@ -8,7 +8,7 @@ import pytest
 import torch
 from every import every_pair
 
-from spechub_lp import draw, exact, optimum, reference, samplers, sampling_torch
+from spechub_lp import acceptance, draw, exact, optimum, reference, samplers, sampling_torch
 from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 
@@ -161,3 +161,15 @@ def test_the_distribution_of_one_pair() -> None:
 def test_endless_work_for_a_number_of_drafts_is_an_error(name: str) -> None:
     with pytest.raises(SpecHubError, match=r"1,?000,?000,?000"):
         samplers.by_name(name, 10**9).acceptance(np.full((1, 3), 1 / 3), np.full((1, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("sampler", ["rrs", samplers.RRS])
+def test_every_face_takes_a_name_or_a_class(sampler: Any) -> None:
+    rule, u = samplers.RRS(), np.array([[0.1, 0.9, 0.5]])
+    for face in FACES:
+        assert face(sampler, P, Q, u) == face(rule, P, Q, u)
+    made = [torch.Generator().manual_seed(0) for _ in range(2)]
+    drawn, wanted = (sampling_torch.sample(s, P, Q, generator=g) for s, g in zip((sampler, rule), made, strict=True))
+    assert drawn == wanted
+    for measure in (exact, reference, acceptance):
+        assert measure(sampler, P, Q) == measure(rule, P, Q)
