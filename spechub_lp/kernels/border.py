@@ -6,12 +6,13 @@ p/q within a class of 1/64 octave). Both are lossless for the same reason: the d
 known, and the draft is verified against b.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
 from spechub_lp.kernels.classes import WHOLE, class_of, class_sums, slabs
+from spechub_lp.kernels.faint import raise_others
 from spechub_lp.kernels.hand_over import Tokens, hand_over
 from spechub_lp.kernels.race import GRAIN, Heavy, Race
 from spechub_lp.kernels.residual import residual_blocks, residual_draw
@@ -171,6 +172,7 @@ def prepare(
     """
     most = k if isinstance(k, int) else most
     hub = None if replaced else q.max(dim=1, keepdim=True)
+    q, raised = (q, False) if hub is None else raise_others(q, k, hub.values)
     heavy = Heavy.of(q, most) if most > 2 and not replaced else None
     if hub is None:
         first = _first(p, k)
@@ -193,7 +195,8 @@ def prepare(
         race, missed = None, missed_in_closed_form()
     else:
         race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.behind, sums.q_sum, most)
-        few = race.too_faint() if isinstance(k, int) else race.too_faint() | (k < 3)
+        race = replace(race, paired=race.paired | raised)
+        few = race.paired if isinstance(k, int) else race.paired | (k < 3)
         missed = race.missed(k if isinstance(k, int) else k.clamp_min(3))
         if few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host
             missed = torch.where(few, missed_in_closed_form(), missed)
@@ -266,7 +269,7 @@ def choose(
     count = k if count is None else count
     there = torch.arange(k, device=x.device) < count
     if race is not None:
-        raced = ~race.too_faint() & (count > 2)
+        raced = ~race.paired & (count > 2)
         there = there & (raced | (torch.arange(k, device=x.device) < 2))
     place = torch.where(there, place, prepared.mixture.density.shape[1] - 1)
     first, end = mixture.block_at(prepared.mixture, level, place.amin(dim=1))

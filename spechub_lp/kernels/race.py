@@ -116,6 +116,9 @@ class Race:
     """[B, n + 1, MOMENTS] sums of (q/unit)^m over the light tokens at or behind each boundary."""
     slow: torch.Tensor
     """[B, 1] mass of all tokens but the `most` - 1 heaviest: the race's slowest rate."""
+    paired: torch.Tensor
+    """[B, 1] bool: rows whose first two drafts alone are verified, because those tokens hold something, and less than
+    the rule of sums can see."""
     most: int
     """The most drafts of a row."""
 
@@ -127,14 +130,8 @@ class Race:
         slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        return cls(share, token, place, heavy.unit / q_sum, behind, slow / q_sum, most)
-
-    def too_faint(self) -> torch.Tensor:
-        """Return whether the tokens beside the k - 1 heaviest hold something, and less than the rule of sums can see.
-
-        [B, 1] bool.
-        """
-        return (self.slow > 0) & (self.slow < LEAST)
+        slow = slow / q_sum
+        return cls(share, token, place, heavy.unit / q_sum, behind, slow, (slow > 0) & (slow < LEAST), most)
 
     def missed(self, k: int | torch.Tensor) -> torch.Tensor:
         """Return the probability [B, n + 1] that k (or [B, 1]) drafts are all at or behind each boundary."""
@@ -244,7 +241,7 @@ class Race:
     def rows(self, at: slice | torch.Tensor) -> "Race":
         """Return some of the rows."""
         share, token, place, unit = self.share[at], self.token[at], self.place[at], self.unit[at]
-        return Race(share, token, place, unit, self.behind[at], self.slow[at], self.most)
+        return Race(share, token, place, unit, self.behind[at], self.slow[at], self.paired[at], self.most)
 
     def _each(self, k: int | torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(k, device=self.unit.device).expand(len(self.unit), 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import classes
+from spechub_lp.kernels.faint import raise_others
 from spechub_lp.kernels.triton_pieces import (
     BLOCK,
     CLASSES,
@@ -321,6 +322,8 @@ def verify(
     real = tl.float64 if p.dtype == torch.float64 else tl.float32
     short = torch.float64 if p.dtype == torch.float64 else torch.float32
     new: dict[str, Any] = {"device": p.device}
+    if not replaced:
+        q, _ = raise_others(q, k, q.amax(dim=1, keepdim=True))
     pairs, columns, count = not replaced, 2 if replaced else 3, width if sort else classes.CLASSES
     blocks, start = -(-width // classes.BLOCK), 127 + (k - 1).bit_length()
     # what is not used stands as a place holder

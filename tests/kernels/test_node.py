@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from every import own_pairs
+from every_choice import chosen
 
 from spechub_lp import cut, draw, samplers
 from spechub_lp.drafts import DraftPolicy
@@ -14,7 +15,6 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.kernels import border, classes, mixture, race
 from spechub_lp.kernels.node import KERNELS, verify
 from spechub_lp.kernels.residual import plain_draw
-from spechub_lp.samplers.border.merge_tree import merge
 from spechub_lp.sampling import draw_drafts, inverse_cdf
 from spechub_lp.typing import FloatArray
 
@@ -34,47 +34,9 @@ def rows(rng: np.random.Generator, tokens: int, kind: int) -> tuple[FloatArray, 
     return p / p.sum(), q / q.sum()
 
 
-def tuples(sampler: samplers.Sampler, q: FloatArray) -> tuple[torch.Tensor, FloatArray]:
-    """Every tuple of drafts [n, k] and its probability [n]."""
-    x = np.asarray(list(product(range(len(q)), repeat=sampler.k)))
-    mass = np.ones(len(x))
-    for j in range(sampler.k):
-        each = sampler.drafts.draft(np.broadcast_to(q, (len(x), len(q))), x[:, :j], sampler.k)
-        mass *= np.take_along_axis(np.asarray(each), x[:, j : j + 1], 1)[:, 0]
-    return torch.from_numpy(x[mass > 0]), mass[mass > 0]
-
-
 def drafted(policy: DraftPolicy, q: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """Drafts [B, k] for uniforms u [B, k]."""
     return torch.as_tensor(draw_drafts(policy, q, u))
-
-
-def levels_of(prepared: border.Prepared) -> tuple[FloatArray, FloatArray]:
-    """Middles and lengths of the levels between which the blocks change, from the exact face's merge tree."""
-    table = prepared.mixture
-    q, hit = (np.diff(a[0].numpy()) for a in (table.q, table.hit))
-    there = q > 0
-    tree = merge(q[there], hit[there], table.density[0].numpy()[there])
-    ends = np.unique([0.0, 1.0, *tree.merge_level])
-    return (ends[1:] + ends[:-1]) / 2, np.diff(ends)
-
-
-def chosen(
-    sampler: samplers.Sampler, target: torch.Tensor, draft: torch.Tensor, sort: bool
-) -> tuple[FloatArray, FloatArray]:
-    """The distribution of the chosen draft, summed over levels and tuples, and the b that it is verified against."""
-    replaced, k = KERNELS[type(sampler)], sampler.k
-    prepared = border.prepare(target, draft, k, replaced=replaced, sort=sort)
-    middles, lengths = levels_of(prepared)
-    x, mass = tuples(sampler, np.asarray(draft[0].double() / draft.double().sum()))
-    size = len(x) * len(middles)
-    many = border.prepare(target.expand(size, -1), draft.expand(size, -1), k, replaced=replaced, sort=sort)
-    drafts = x.repeat(len(middles), 1)
-    level = torch.from_numpy(np.repeat(middles, len(x)))
-    share = border.choose(many, drafts, level, replaced=replaced).numpy()
-    found = np.zeros(target.shape[1])
-    np.add.at(found, drafts.numpy(), share * (np.repeat(lengths, len(x)) * np.tile(mass, len(middles)))[:, None])
-    return found, prepared.b(torch.arange(target.shape[1])[None])[0].numpy()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -117,6 +79,49 @@ def test_tokens_that_are_hardly_drafted_keep_the_distribution(name: str, k: int,
     assert found == pytest.approx(b, abs=1e-10)
     x, u = torch.zeros(1, k, dtype=torch.int64), torch.tensor([[0.5, 1.0, 0.5]])
     assert 0 <= int(verify(name, p, q / q.sum(), x, u).tokens) < q.shape[1]
+
+
+@pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("others", [1e-3, 1e-6, 1e-8, 1e-17, 1e-35, 1e-300])
+def test_beside_a_hub_tokens_that_hold_next_to_nothing_are_drafted_as_often_as_the_policy_says(
+    others: float, k: int, dtype: torch.dtype, sort: bool
+) -> None:
+    """As in rows of low temperature: the second of two drafts is nearly always one of the others."""
+    rng = np.random.default_rng(k)
+    p, light = rng.dirichlet([1.0] * 5), others * rng.dirichlet([1.0] * 4)
+    q = np.insert(light, 2, 1 - light.sum())
+    target, draft = (torch.from_numpy(a)[None].to(dtype) for a in (p, q))
+    found, b = chosen(samplers.by_name("border_wor", k), target, draft, sort)
+    assert found == pytest.approx(b, abs=1e-8)
+    assert b.sum() == pytest.approx(1, abs=1e-8)
+    if sort and k == 2:
+        p, q = (np.asarray(a.double() / a.double().sum()) for a in (target, draft))
+        assert np.minimum(p[0], b).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-8)
+
+
+@pytest.mark.parametrize("name", ["border", "border_wor", *OWN[:2]])
+@pytest.mark.parametrize("tokens", [6, 60, 1500])
+def test_one_draft_is_accepted_as_by_rejection(name: str, tokens: int) -> None:
+    rng = np.random.default_rng(tokens)
+    p, q = (torch.from_numpy(rng.dirichlet([0.3] * tokens, 40)) for _ in range(2))
+    u = torch.from_numpy(rng.random((40, 4)))
+    x = drafted(samplers.by_name(name, 1).drafts, q, u[:, :1])
+    out = verify(name, p, q, x, u[:, 1:])
+    taken = u[:, 2:3] < torch.minimum(torch.ones_like(x), p.gather(1, x) / q.gather(1, x))
+    assert torch.equal(out.slots >= 0, taken[:, 0])
+    assert torch.equal(out.tokens[taken[:, 0]], x[taken])
+    assert bool((p > q).gather(1, out.tokens[:, None])[~taken].all())
+
+
+def test_a_row_with_one_draft_is_not_raised_beside_its_hub() -> None:
+    q = torch.tensor([[1.0, 2e-9, 1e-9]] * 2, dtype=torch.float64)
+    p = torch.tensor([[0.2, 0.5, 0.3]] * 2, dtype=torch.float64)
+    made, tokens = border.prepare(p, q, torch.tensor([[1], [2]]), replaced=False), torch.arange(3).expand(2, -1)
+    one, two = (border.prepare(p[:1], q[:1], k, replaced=False).b(tokens[:1])[0] for k in (1, 2))
+    assert torch.equal(made.b(tokens), torch.stack([one, two]))
+    assert one.numpy() == pytest.approx(q[0].numpy() / q[0].numpy().sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

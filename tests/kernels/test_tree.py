@@ -62,6 +62,24 @@ def test_what_comes_next_has_the_targets_distribution(replaced: bool, branching:
     assert torch.equal(verify_tree(*given, depth=DEPTH, replaced=replaced, sort=sort).tokens[0], out.tokens[7])
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+@pytest.mark.parametrize("tokens", [40, 300, 1500])
+def test_chains_get_the_same_tokens_by_classes_and_by_sorted_rows(tokens: int, replaced: bool) -> None:
+    """One draft a node: it is accepted with min(1, w p/q) whatever place it has."""
+    rng, n = np.random.default_rng(tokens), 30
+    p, q = (torch.from_numpy(rng.dirichlet([0.5] * tokens, (n, 3))) for _ in range(2))
+    token = torch.from_numpy(rng.integers(0, tokens, (n, 3)))
+    child = children(torch.tensor([[-1, 0, 1]]).expand(n, -1), 1)
+    u, last = torch.from_numpy(rng.random((n, 3))), torch.from_numpy(rng.random(n))
+    out, other = (
+        verify_tree(p, q, child, token, u, last, depth=2, replaced=replaced, sort=sort) for sort in (True, False)
+    )
+    assert {1, 2} <= set(out.n.tolist())
+    taken = torch.arange(2) < (out.n - 1)[:, None]
+    assert torch.equal(out.tokens[:, :2][taken], token[:, 1:][taken])
+    assert torch.equal(out.tokens, other.tokens)
+
+
 def test_ragged_rows_and_rows_of_nan() -> None:
     parent = torch.tensor([[-1, 0, 1], [-1, 0, -1], [-1, -1, -1]])
     token = torch.tensor([[-1, 1, 2], [-1, 1, -1], [-1, -1, -1]])

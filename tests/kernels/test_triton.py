@@ -47,7 +47,10 @@ print(*sorted(made))
 
 
 def rows(width: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows [B, V]: one where q cannot draft a third, one with a hub, one with p = q, one that is sure, one of NaN."""
+    """Rows [B, V]: one where q cannot draft a third, one with a hub, one with p = q, one that is sure, one of NaN.
+
+    And one with a hub beside which the others hold next to nothing.
+    """
     rng = np.random.default_rng(width)
     p, q = (torch.from_numpy(rng.dirichlet([0.3] * width, batch)) for _ in range(2))
     q[0, : width // 3] = 0
@@ -58,6 +61,8 @@ def rows(width: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     q[2] = p[2]
     q[3] = torch.nn.functional.one_hot(torch.tensor(7), width)
     p[4, 5] = torch.nan
+    q[5] *= 1e-17
+    q[5, 11] = 1
     return p, q / q.sum(dim=1, keepdim=True)
 
 

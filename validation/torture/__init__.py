@@ -20,6 +20,7 @@ ATTACKS = (
     "cuts",
     "closed_forms",
     "draws",
+    "kernels",
     "inputs",
     "readings",
     "outputs",
