@@ -488,7 +488,8 @@ def from_logits(logits: Any, temperature: float = 1.0, top_k: int | None = None,
     bad = _numpy(~xp.isfinite(top[..., 0]) | xp.any(xp.isnan(a), axis=-1))
     if bad.any():
         row = [int(i) for i in np.argwhere(bad)[0]]
-        raise InvalidDistribution(f"row {row} of the logits has a NaN, a +inf, or no finite entry at all")
+        where = f"row {row} of the logits has" if row else "the logits have"
+        raise InvalidDistribution(f"{where} a NaN, a +inf, or no finite entry at all")
     if top_k is not None and top_k < a.shape[-1]:
         a = xp.where(a >= xp.sort(a, axis=-1)[..., -top_k : a.shape[-1] - top_k + 1], a, -xp.inf)
     weights = _boltzmann(a, top, temperature)

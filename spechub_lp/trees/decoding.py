@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from spechub_lp.distributions import count
+from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.trees.drafted import Drafted, Model, Tokens
-from spechub_lp.trees.shape import Shape
+from spechub_lp.trees.shape import Shape, checked
 from spechub_lp.typing import Array
 
 
@@ -143,6 +145,11 @@ def exact_call(model: Model, shape: Shape, rule: Any, context: Tokens = ()) -> C
     Call
         Every end of the call and its probability.
 
+    Raises
+    ------
+    SpecHubError
+        shape is no Shape, or rule has no `policy` or no `outcomes`.
+
     Examples
     --------
     >>> from spechub_lp.trees import NodeByNode, chain, tabular
@@ -151,6 +158,7 @@ def exact_call(model: Model, shape: Shape, rule: Any, context: Tokens = ()) -> C
     >>> call.value, call.is_lossless
     (mpq(10,9), True)
     """
+    _fit(shape, rule)
     call = Call(model, context)
     for mass, tree in every_drafted(model, context, shape, rule):
         for outcome in rule.outcomes(tree):
@@ -225,6 +233,7 @@ def loop_distribution(model: Model, shape: Shape, rule: Any, length: int, contex
     >>> loop == target_distribution(model, 2)
     True
     """
+    length = count(length, "length", least=0)
     distribution: dict[Tokens, Any] = {}
     for step, mass in step_distribution(model, context, shape, rule).items():
         head = step[:length]
@@ -260,7 +269,7 @@ def target_distribution(model: Model, length: int, context: Tokens = ()) -> dict
     >>> {tokens: str(mass) for tokens, mass in target_distribution(model, 2).items()}
     {(0, 0): '1/9', (0, 1): '2/9', (1, 0): '2/9', (1, 1): '4/9'}
     """
-    if not length:
+    if not count(length, "length", least=0):
         return {(): 1}
     distribution: dict[Tokens, Any] = {}
     for token, mass in enumerate(model(context)[0]):
@@ -289,6 +298,15 @@ def tokens_per_call(distribution: Mapping[Tokens, Any]) -> Any:
     1.75
     """
     return sum(len(tokens) * mass for tokens, mass in distribution.items())
+
+
+def _fit(shape: Any, rule: Any) -> None:
+    checked(shape)
+    if isinstance(rule, type) or not all(callable(getattr(rule, name, None)) for name in ("policy", "outcomes")):
+        raise SpecHubError(
+            f"rule = {rule!r:.60} is no verifier of trees; it needs policy(k) and outcomes(tree), such as BorderPath() "
+            "or NodeByNode('rrsw')"
+        )
 
 
 _Node = tuple[int, Array, Array, list[Any]]

@@ -13,13 +13,13 @@ from spechub_lp._array.equality import equal_fields
 from spechub_lp.certificate import TREE_FORMAT, rational_text, shown
 from spechub_lp.coupling import plain
 from spechub_lp.drafts import DraftPolicy
-from spechub_lp.errors import SolverError, SpecHubError, UnknownName
+from spechub_lp.errors import SolverError, UnknownName
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.trees import path_sets, simplex
 from spechub_lp.trees.drafted import Drafted, Model, Outcome, Tokens, tabular
 from spechub_lp.trees.path_sets import PathSet
 from spechub_lp.trees.program import TreeProgram
-from spechub_lp.trees.shape import Shape
+from spechub_lp.trees.shape import Shape, checked
 from spechub_lp.typing import NumpyArray
 
 METHODS = ("highs", "simplex")
@@ -209,8 +209,7 @@ def tree_optimum(
     """
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    if not isinstance(shape, Shape):
-        raise SpecHubError(f"shape = {shape!r:.60} is no Shape; use trees.full(k, depth) or trees.chain(depth)")
+    checked(shape)
     policy, exact = policies.by_name(drafts), tabular(model, normalize)
     sets = path_sets.distribution(exact, shape, policy)
     program = TreeProgram.build(exact, sets)

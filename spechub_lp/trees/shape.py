@@ -76,6 +76,34 @@ def children_of(parents: Sequence[int]) -> list[list[int]]:
     return children
 
 
+def checked(shape: Any) -> Shape:
+    """Return a shape as it is.
+
+    Parameters
+    ----------
+    shape
+        What was given for a Shape.
+
+    Returns
+    -------
+    Shape
+        The same.
+
+    Raises
+    ------
+    SpecHubError
+        It is something else.
+
+    Examples
+    --------
+    >>> checked(Shape())
+    Shape(children=())
+    """
+    if not isinstance(shape, Shape):
+        raise SpecHubError(f"shape = {shape!r:.60} is no Shape; use trees.full(k, depth) or trees.chain(depth)")
+    return shape
+
+
 def levels(*branching: int) -> Shape:
     """Return the shape whose nodes have branching[0] children at the root, branching[1] a level deeper, and so on.
 
@@ -140,7 +168,7 @@ def full(branching: int, depth: int) -> Shape:
     >>> full(2, 3).size
     14
     """
-    return levels(*[branching] * depth)
+    return levels(*[branching] * count(depth, "depth", least=0))
 
 
 def chain(depth: int) -> Shape:

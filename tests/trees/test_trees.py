@@ -2,6 +2,7 @@
 rule."""
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -17,14 +18,15 @@ from spechub_lp.errors import SpecHubError
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.trees.decoding import (
     every_drafted,
+    exact_call,
     loop_distribution,
     step_distribution,
     target_distribution,
     tokens_per_call,
 )
-from spechub_lp.trees.drafted import Drafted, Outcome, pick
+from spechub_lp.trees.drafted import Drafted, Outcome, pick, tabular
 from spechub_lp.trees.node_by_node import NodeByNode
-from spechub_lp.trees.path import Block
+from spechub_lp.trees.path import Block, BorderPath
 from spechub_lp.trees.shape import Shape, best_shape, chain, full
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
@@ -191,3 +193,44 @@ def test_bad_use_is_rejected() -> None:
         [NodeByNode("rrs").draw(tree, [u]) for u in np.linspace(0, 1, 50)]
     assert pick(np.array([0.0, 1.0, 0.0]), 0.0) == 1
     assert pick(np.array([0.0, 1.0, 0.0]), 1.0) == 1
+
+
+NAIVE = NodeByNode("naive")
+
+
+@pytest.mark.parametrize(
+    ("shape", "rule", "said"),
+    [
+        ("2,1", NAIVE, "is no Shape"),
+        (None, NAIVE, "is no Shape"),
+        ([2, 1], NAIVE, "is no Shape"),
+        (chain(1), "naive", "verifier of trees"),
+        (chain(1), BorderPath, "verifier of trees"),
+        (chain(1), None, "verifier of trees"),
+    ],
+    ids=str,
+)
+def test_no_shape_and_no_verifier_are_named(shape: Any, rule: Any, said: str) -> None:
+    model = tabular(lambda _: (["1/3", "2/3"], ["2/3", "1/3"]))
+    for ask in (
+        lambda: exact_call(model, shape, rule),
+        lambda: step_distribution(model, (), shape, rule),
+        lambda: loop_distribution(model, shape, rule, 2),
+    ):
+        with pytest.raises(SpecHubError, match=said):
+            ask()
+
+
+@pytest.mark.parametrize("length", [-1, 1.5, "2", None])
+def test_lengths_and_depths_are_whole_numbers(length: Any) -> None:
+    model = tabular(lambda _: (["1/3", "2/3"], ["2/3", "1/3"]))
+    for ask in (
+        lambda: loop_distribution(model, chain(1), NAIVE, length),
+        lambda: target_distribution(model, length),
+        lambda: full(2, length),
+        lambda: chain(length),
+    ):
+        with pytest.raises(
+            SpecHubError, match=re.escape(f"= {length!r}" if isinstance(length, str) else f"= {length}")
+        ):
+            ask()
