@@ -60,10 +60,11 @@ def raise_others(q: torch.Tensor, k: int | torch.Tensor, hub: torch.Tensor) -> t
 
 def _octaves(q: torch.Tensor, k: int | torch.Tensor, hub: torch.Tensor) -> torch.Tensor:
     """By how many octaves the others of each row are raised: [B, 1]."""
-    count = torch.as_tensor(k, device=q.device)
+    # a number stays one: as a tensor it would be copied to the device
+    least = torch.where(k > 2, LEAST, RAISED) if isinstance(k, torch.Tensor) else LEAST if k > 2 else RAISED
     others = torch.where(q < hub, q, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64)
     held = torch.frexp(others).exponent
-    faint = (others > 0) & (count > 1) & (held <= torch.where(count > 2, LEAST, RAISED))
+    faint = (others > 0) & (held <= least) & (k > 1)
     return torch.where(faint, RAISED - held, 0).long()
 
 
