@@ -84,7 +84,7 @@ def test_tokens_that_are_hardly_drafted_keep_the_distribution(name: str, k: int,
 @pytest.mark.parametrize("sort", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("k", [2, 3, 4])
-@pytest.mark.parametrize("others", [1e-3, 1e-6, 1e-8, 1e-17, 1e-35, 1e-300])
+@pytest.mark.parametrize("others", [1e-3, 1e-7, 1e-8, 1e-17, 1e-35, 1e-300])
 def test_beside_a_hub_tokens_that_hold_next_to_nothing_are_drafted_as_often_as_the_policy_says(
     others: float, k: int, dtype: torch.dtype, sort: bool
 ) -> None:
@@ -96,9 +96,9 @@ def test_beside_a_hub_tokens_that_hold_next_to_nothing_are_drafted_as_often_as_t
     found, b = chosen(samplers.by_name("border_wor", k), target, draft, sort)
     assert found == pytest.approx(b, abs=1e-8)
     assert b.sum() == pytest.approx(1, abs=1e-8)
-    if sort and k == 2:
+    if sort and (k == 2 or others >= 1e-7):
         p, q = (np.asarray(a.double() / a.double().sum()) for a in (target, draft))
-        assert np.minimum(p[0], b).sum() == pytest.approx(cut(p, q, 2, "without_replacement").alpha[0], abs=1e-8)
+        assert np.minimum(p[0], b).sum() == pytest.approx(cut(p, q, k, "without_replacement").alpha[0], abs=1e-8)
 
 
 @pytest.mark.parametrize("name", ["border", "border_wor", *OWN[:2]])
