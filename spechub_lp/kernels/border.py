@@ -6,7 +6,7 @@ p/q within a class of 1/64 octave). Both are lossless for the same reason: the d
 known, and the draft is verified against b.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
@@ -194,8 +194,7 @@ def prepare(
     if heavy is None or sums.behind is None:
         race, missed = None, missed_in_closed_form()
     else:
-        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.behind, sums.q_sum, most)
-        race = replace(race, paired=race.paired | raised)
+        race = Race.of(heavy, _place(p, q, heavy.token, rank, first), sums.behind, sums.q_sum, most, raised)
         few = race.paired if isinstance(k, int) else race.paired | (k < 3)
         missed = race.missed(k if isinstance(k, int) else k.clamp_min(3))
         if few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host

@@ -190,7 +190,7 @@ def class_sums(
     loops = by_loops(p)
     whole = grain_sum(q).double() / WHOLE if pairs and not loops else None
     if loops:
-        unit = first if heavy is None else heavy.unit
+        unit = torch.ones_like(first) if heavy is None else heavy.unit
         _sum_rows(p.numpy(), q.numpy(), first.numpy(), unit.numpy(), tables.numpy(), undrafted.numpy())
     for at in () if loops else slabs(p):
         target, draft = p[:, at], q[:, at]
@@ -287,7 +287,7 @@ def _sum_rows(p: Any, q: Any, first: Any, unit: Any, tables: Any, undrafted: Any
     for b in range(p.shape[0]):
         bits = 6 - (1 if first[b, 0] > 3 else 0) - (1 if first[b, 0] > 11 else 0)
         top = ((127 + int(first[b, 0])) << bits) - 1
-        whole = np.int64(0)
+        whole, over = np.int64(0), 1 / np.float64(unit[b, 0])
         for i in range(p.shape[1]):
             ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else 0
             if tables.shape[0] > 2:
@@ -306,7 +306,7 @@ def _sum_rows(p: Any, q: Any, first: Any, unit: Any, tables: Any, undrafted: Any
                 if share <= 0.5:
                     tables[2, b, at] += np.int64(np.rint(share / (1 - share) * share * WHOLE))
             if tables.shape[0] > 3:
-                share = np.float64(q[b, i]) * (1 / np.float64(unit[b, 0]))
+                share = np.float64(q[b, i]) * over
                 power = share if share <= 1 else 0.0
                 for m in range(3, tables.shape[0]):
                     held = np.int64(np.rint(power / GRAIN))

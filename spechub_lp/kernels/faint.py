@@ -7,13 +7,15 @@ the chosen draft keeps its distribution up to the square of what they hold then.
 """
 
 from spechub_lp._util.extras import extra
+from spechub_lp.kernels.race import LEAST
 
 with extra("torch", "the kernels"):
     import torch
 
-RAISED, LEAST = -20, -26
-"""Octaves to which the others are raised, and below which they are where there are three drafts or more: then the first
-two are verified as a pair."""
+OCTAVE = -20
+RAISED = 2.0**OCTAVE
+"""What the others hold afterwards, at most. Where there are three drafts or more they are raised only from below
+`race.LEAST`: then the first two drafts are verified as a pair."""
 NEARLY = 0.8
 """A hub below it leaves more than that, in every row whose sum is taken for 1."""
 
@@ -63,9 +65,8 @@ def _octaves(q: torch.Tensor, k: int | torch.Tensor, hub: torch.Tensor) -> torch
     # a number stays one: as a tensor it would be copied to the device
     least = torch.where(k > 2, LEAST, RAISED) if isinstance(k, torch.Tensor) else LEAST if k > 2 else RAISED
     others = torch.where(q < hub, q, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64)
-    held = torch.frexp(others).exponent
-    faint = (others > 0) & (held <= least) & (k > 1)
-    return torch.where(faint, RAISED - held, 0).long()
+    faint = (others > 0) & (others < least) & (k > 1)
+    return torch.where(faint, OCTAVE - torch.frexp(others).exponent, 0).long()
 
 
 def _raised(q: torch.Tensor, octaves: torch.Tensor, hub: torch.Tensor) -> torch.Tensor:

@@ -123,15 +123,20 @@ class Race:
     """The most drafts of a row."""
 
     @classmethod
-    def of(cls, heavy: Heavy, place: torch.Tensor, behind: torch.Tensor, q_sum: torch.Tensor, most: int) -> "Race":
-        """Return the race of heavy tokens at places [B, h] and light ones behind each boundary [B, n + 1, MOMENTS]."""
+    def of(cls, heavy: Heavy, place: torch.Tensor, behind: torch.Tensor, q_sum: torch.Tensor, most: int,
+           raised: torch.Tensor | bool = False) -> "Race":  # fmt: skip
+        """Return the race of heavy tokens at places [B, h] and light ones behind each boundary [B, n + 1, MOMENTS].
+
+        raised : [B, 1] rows of `faint.raise_others`.
+        """
         whole = behind[:, 0, :1] * heavy.unit
         tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
         slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
         place, order = place.sort(dim=1, stable=True)
         share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
         slow = slow / q_sum
-        return cls(share, token, place, heavy.unit / q_sum, behind, slow, (slow > 0) & (slow < LEAST), most)
+        paired = (slow > 0) & (slow < LEAST) | raised
+        return cls(share, token, place, heavy.unit / q_sum, behind, slow, paired, most)
 
     def missed(self, k: int | torch.Tensor) -> torch.Tensor:
         """Return the probability [B, n + 1] that k (or [B, 1]) drafts are all at or behind each boundary."""

@@ -12,7 +12,7 @@ from spechub_lp.distributions import count
 from spechub_lp.errors import SpecHubError
 from spechub_lp.instance import enumerate_drafts
 from spechub_lp.trees.drafted import Drafted, Model, Tokens
-from spechub_lp.trees.shape import Shape, checked
+from spechub_lp.trees.shape import Shape, check_shape
 from spechub_lp.typing import Array
 
 
@@ -301,7 +301,7 @@ def tokens_per_call(distribution: Mapping[Tokens, Any]) -> Any:
 
 
 def _fit(shape: Any, rule: Any) -> None:
-    checked(shape)
+    check_shape(shape)
     if isinstance(rule, type) or not all(callable(getattr(rule, name, None)) for name in ("policy", "outcomes")):
         raise SpecHubError(
             f"rule = {rule!r:.60} is no verifier of trees; it needs policy(k) and outcomes(tree), such as BorderPath() "

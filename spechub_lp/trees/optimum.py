@@ -19,7 +19,7 @@ from spechub_lp.trees import path_sets, simplex
 from spechub_lp.trees.drafted import Drafted, Model, Outcome, Tokens, tabular
 from spechub_lp.trees.path_sets import PathSet
 from spechub_lp.trees.program import TreeProgram
-from spechub_lp.trees.shape import Shape, checked
+from spechub_lp.trees.shape import Shape, check_shape
 from spechub_lp.typing import NumpyArray
 
 METHODS = ("highs", "simplex")
@@ -209,7 +209,7 @@ def tree_optimum(
     """
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    checked(shape)
+    check_shape(shape)
     policy, exact = policies.by_name(drafts), tabular(model, normalize)
     sets = path_sets.distribution(exact, shape, policy)
     program = TreeProgram.build(exact, sets)

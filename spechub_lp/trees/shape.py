@@ -76,18 +76,13 @@ def children_of(parents: Sequence[int]) -> list[list[int]]:
     return children
 
 
-def checked(shape: Any) -> Shape:
-    """Return a shape as it is.
+def check_shape(shape: Any) -> None:
+    """Check that something is a shape.
 
     Parameters
     ----------
     shape
         What was given for a Shape.
-
-    Returns
-    -------
-    Shape
-        The same.
 
     Raises
     ------
@@ -96,12 +91,10 @@ def checked(shape: Any) -> Shape:
 
     Examples
     --------
-    >>> checked(Shape())
-    Shape(children=())
+    >>> check_shape(Shape())
     """
     if not isinstance(shape, Shape):
         raise SpecHubError(f"shape = {shape!r:.60} is no Shape; use trees.full(k, depth) or trees.chain(depth)")
-    return shape
 
 
 def levels(*branching: int) -> Shape:

@@ -60,6 +60,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
          "temperature": torch.tensor([1.0, 0.0, 1.0])},
     ),
 }  # fmt: skip
+UNSEEDED: dict[str, Any] = {name: a for name, a in FUNCTIONS["vllm"][1].items() if name not in ("seed", "temperature")}
 ARGUMENTS = [(function, name) for function, (_, given) in FUNCTIONS.items() for name in given]
 
 
@@ -130,9 +131,7 @@ def test_trees_of_no_rows_and_no_requests() -> None:
     given = FUNCTIONS["verify_tree"][1]
     out = verify_tree(**{name: a[:0] for name, a in given.items()}, depth=1)
     assert [tuple(a.shape) for a in out] == [(0, 2), (0,), (0, 1)]
-    none: dict[str, Any] = {
-        name: a[:0] for name, a in FUNCTIONS["vllm"][1].items() if name not in ("seed", "temperature")
-    }
+    none: dict[str, Any] = {name: a[:0] for name, a in UNSEEDED.items()}
     metadata = SimpleNamespace(all_random=True)
     tokens = rejection_sample(num_draft_tokens=[], max_spec_len=1, sampling_metadata=metadata, **none)
     assert tuple(tokens.shape) == (0, 2)
@@ -158,13 +157,11 @@ def test_a_class_is_a_rule_for_the_drafts_given() -> None:
 
 @pytest.mark.parametrize("change", [{"num_draft_tokens": [1, 1]}, {"num_draft_tokens": [1, 1, 2]}, {"max_spec_len": 0}])
 def test_counts_of_vllm_that_do_not_fit(change: dict[str, Any]) -> None:
-    given: dict[str, Any] = {name: a for name, a in FUNCTIONS["vllm"][1].items() if name not in ("seed", "temperature")}
     counts: dict[str, Any] = {"num_draft_tokens": [1] * B, "max_spec_len": 1} | change
     with pytest.raises(SpecHubError, match="num_draft_tokens"):
-        rejection_sample(**counts, **given, sampling_metadata=SimpleNamespace(all_random=True))
+        rejection_sample(**counts, **UNSEEDED, sampling_metadata=SimpleNamespace(all_random=True))
 
 
 def test_a_temperature_that_is_missing() -> None:
-    given: dict[str, Any] = {name: a for name, a in FUNCTIONS["vllm"][1].items() if name not in ("seed", "temperature")}
     with pytest.raises(SpecHubError, match="temperature"):
-        rejection_sample(num_draft_tokens=[1] * B, max_spec_len=1, sampling_metadata=None, **given)
+        rejection_sample(num_draft_tokens=[1] * B, max_spec_len=1, sampling_metadata=None, **UNSEEDED)
