@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from spechub_lp.gate.adapters.mcsd import MCSD
 from spechub_lp.gate.adapters.sglang_tree import SGLangTree, links
 from spechub_lp.gate.adapters.tensorrt_llm import TensorRTTree
 from spechub_lp.gate.adapters.vllm_v2 import VLLM2
+from spechub_lp.gate.problems.batches import UnlikeRows
 from spechub_lp.gate.problems.tree import SHIFT, TreeProblem
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Report
@@ -428,3 +430,14 @@ def test_our_kernels_of_one_node_are_tried_with_their_own_drafts_and_with_all_no
     accepted = one.n == 2
     assert bool((one.tokens[accepted, :1] == drafted[accepted]).any(dim=1).all())
     assert kernels.own_drafts(name.partition("/")[2]) == spechub.own_drafts("rrsw") == "without_replacement"
+
+
+@pytest.mark.parametrize("name", ["border", "border_wor"])
+def test_our_tree_kernels_take_a_batch_in_which_nothing_was_drafted(name: str) -> None:
+    engine, rows = kernels.engine(name), UnlikeRows((2, 1), by_name(kernels.own_drafts(name)), 40, ragged=True)
+    rows.redraw(np.random.default_rng(0))
+    bare = np.flatnonzero(rows.lengths == 0)
+    batch = rows.batch(bare.tolist())
+    noise = {spec.name: torch.full((len(bare), *spec.shape), 0.5, dtype=spec.dtype) for spec in engine.noise(batch)}
+    assert len(bare) > 1
+    assert engine(batch, noise).n.tolist() == [1] * len(bare)

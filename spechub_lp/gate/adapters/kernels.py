@@ -101,7 +101,7 @@ class TreeKernel:
 
     def __call__(self, batch: TreeBatch, noise: dict[str, torch.Tensor]) -> Emitted:
         assert batch.q is not None
-        most = max(len(each) for row in batch.parent.tolist() for each in children_of(row))
+        most = max(1, *(len(each) for row in batch.parent.tolist() for each in children_of(row)))
         child = children(batch.parent, most)
         depth = depth_of(batch)
         out = verify_tree(
