@@ -1,5 +1,6 @@
 """Regions of a uniform too narrow for the first search: a right engine that has them passes, a wrong one fails."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from node_rules import Answer
 from spechub_lp.gate import Settings, check_node, check_tree, problems
 from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.protocols import Emitted, NoiseSpec, TreeBatch
-from spechub_lp.gate.search.thresholds import LEAST_RANDOM, MOST_RANDOM, Explorer
+from spechub_lp.gate.search.thresholds import LEAST_RANDOM, MOST_RANDOM, Explorer, OutOfTime
 from spechub_lp.report.text.gate_table import text
 from spechub_lp.samplers import by_name
 
@@ -90,6 +91,26 @@ def test_no_rejection_when_the_time_ends_before_the_second_look(monkeypatch: pyt
     report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES, settings=LEVEL_1)
     assert report.status == "inconclusive", text(report)
     assert "give it more time" in report.inconclusive[0]
+
+
+def test_no_rejection_when_the_time_ends_within_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Border's kernel was failed so for a region of .0006 that the search had missed."""
+    explained = iter([Counter[Any]()] * 3)
+
+    def confirm(self: Explorer, *args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(self, "_missed", missed)
+        return plain(self, *args, **kwargs)
+
+    def missed(*_: Any) -> Counter[Any]:
+        for none in explained:
+            return none
+        raise OutOfTime("the budget ended")
+
+    plain = Explorer.confirm
+    monkeypatch.setattr(Explorer, "confirm", confirm)
+    report = check_node(lambda p, q, drafts: naive(p, q, drafts, lowered), "iid", 1, cases=CASES[:1], settings=LEVEL_1)
+    assert list(explained) == []
+    assert report.status == "inconclusive", text(report)
 
 
 def test_an_engine_that_has_failed_is_called_less_often_for_what_else_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

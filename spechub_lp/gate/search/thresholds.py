@@ -386,8 +386,7 @@ class Explorer:
                     missed = self._missed(roots, np.concatenate(inputs), rng).total()
                     made += AT_ONCE
             except OutOfTime:
-                if made < LEAST_RANDOM:
-                    return None
+                return None
             if not missed:
                 return distributions, roots, 0.0 if made >= needed else math.log(1 / FALSE_ALARM) / made
         return None
