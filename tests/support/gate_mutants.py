@@ -138,6 +138,19 @@ def residual_clamped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Ans
     return _by_cdf(rest / rest.sum().clamp(min=1e-3)), -1
 
 
+def little_is_taken_for_more(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
+    """What the first of two drafts without replacement leaves of q is taken for 1e-8 at least."""
+    x, y = drafts
+    if uniform() * q[x] < p[x]:
+        return x, 0
+    residual, rest = node_rules.left_over(p, q), q.clone()
+    rest[x] = 0
+    rest = rest / rest.sum().clamp(min=1e-8)
+    if uniform() * rest[y] < residual[y]:
+        return y, 1
+    return draw(node_rules.left_over(residual, rest)), -1
+
+
 def raw_q(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
     """The drafts come from a processed q; the verifier divides by the raw one, which is 0.8 of it."""
     return rrs(p, 0.8 * q, drafts)
@@ -349,6 +362,14 @@ MUTANTS = (
     Mutant("token -1 on an empty residual", minus_one_on_empty_residual, 0, "illegal token", "-1"),
     Mutant("iid rule, drafts without replacement", rrs, 1, "bias", drafts="without_replacement"),
     Mutant("rule without replacement, iid drafts", rrsw, 1, "bias"),
+    Mutant(
+        "what is left of q taken for 1e-8",
+        little_is_taken_for_more,
+        1,
+        "bias",
+        "an epsilon",
+        drafts="without_replacement",
+    ),
     Mutant("duplicates skipped, residual not updated", duplicates_skipped, 1, "bias"),
     Mutant("iid rule on top-k drafts", rrs, 1, "bias", drafts="top_k"),
     Mutant("target-only counts duplicates twice", duplicates_counted_twice, 1, "bias"),

@@ -1,7 +1,8 @@
 """Searched problems, and what is kept from call to call, for engines of batches: at the root of their trees."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import SpecHubError
@@ -13,7 +14,7 @@ from spechub_lp.gate.coverage.numbers import numbers
 from spechub_lp.gate.engines.root import RootEngine, root_engine
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.noise.interception import Generators
-from spechub_lp.gate.problems.node import Problem, problems
+from spechub_lp.gate.problems.node import Problem, beside_a_hub, named_by_claim, problems
 from spechub_lp.gate.problems.searched import Search
 from spechub_lp.gate.results import Finding, Kind, Level, Report
 from spechub_lp.gate.settings import Settings
@@ -91,13 +92,16 @@ class AtRoot:
         same = [policy for policy, _ in self.claims if not policy.different_drafters]
         if self.engine is None or not same or not wanted or not self.settings.searched:
             return
-        self.planned = self.settings.searched
-        if getattr(self.tried.engine, "slow", False):
-            text = f"{self.settings.searched} searched problems: the engine says that it is slow"
-            self.report.findings.append(Finding(Level.EXACT, Kind.LEFT_OUT, text, proof=False))
-            return
         claims = list(dict.fromkeys((policy, shape[0]) for policy, shape in self.claims if policy in same))
         claims = [(policy, k) for policy, k in claims if k in self.engine.shapes]
+        hubs = [problem for claim in claims for problem in beside_a_hub(*claim)]
+        hubs = list(map(named_by_claim, hubs)) if len(claims) > 1 else hubs
+        self.planned = self.settings.searched + len(hubs)
+        if getattr(self.tried.engine, "slow", False):
+            beside = f" and {len(hubs)} beside a hub" if hubs else ""
+            text = f"{self.settings.searched} searched problems{beside}: the engine says that it is slow"
+            self.report.findings.append(Finding(Level.EXACT, Kind.LEFT_OUT, text, proof=False))
+            return
         seen = self.tried.watcher.seen.values()
         search = Search(claims, self.settings.seed, numbers(each.routine for each in seen), float32=True)
         stop = now() + SHARE * self.settings.seconds
@@ -106,10 +110,11 @@ class AtRoot:
             looked = Exact(self.engine, self.report, self.settings, stop)
             looked.seconds = seconds_of(self.engine, todo[0])
             looked.generators = Generators()
-            self.done = search_exactly(looked, search, self.tried.watcher, self.settings.searched)
+            self.done = search_exactly(looked, search, self.tried.watcher, self.settings.searched, hubs)
         if not self.report.proved and {Level.DRAWS, Level.STREAM} & wanted:
-            drawn = iter(self.done.drawn) if exact else search.all_drafts(self.settings.searched)
-            alpha = self.settings.false_alarm / (8 * self.settings.searched)
+            whole = (replace(problem, explored=None) for problem in hubs)
+            drawn = iter(self.done.drawn) if exact else chain(whole, search.all_drafts(self.settings.searched))
+            alpha = self.settings.false_alarm / (8 * self.planned)
             self.done.drawn = search_by_draws(self.engine, drawn, self.report, alpha, self.settings.seed, stop)
         if not self.report.proved and {Level.DRAWS, Level.STREAM} & wanted:
             check_memory(self.engine, todo, self.report, self.settings, exact=exact)

@@ -1,7 +1,7 @@
 """The search for a problem on which a plain function fails, and for the smallest one like it."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,7 +52,9 @@ class Searched:
     """Problems that were planned and not reached."""
 
 
-def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int) -> Searched:
+def search_exactly(
+    exact: Exact, search: Search, watcher: Watcher, planned: int, first: Sequence[Problem] = ()
+) -> Searched:
     """Look for a problem with a wrong exact distribution; the first failure is shrunk, and ends the search.
 
     Parameters
@@ -65,6 +67,8 @@ def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int)
         Of the engine's code, whose open lines guide the choice.
     planned
         How many problems.
+    first
+        Problems to look at before those, and beside them.
 
     Returns
     -------
@@ -81,12 +85,12 @@ def search_exactly(exact: Exact, search: Search, watcher: Watcher, planned: int)
     4
     """
     report, done = exact.report, Searched()
-    for turn in range(planned):
+    for turn in range(-len(first), planned):
         left = exact.deadline - now()
         if left < 0:
             done.left += planned - turn
             break
-        problem = search.next(watcher.open_lines().__contains__)
+        problem = first[turn] if turn < 0 else search.next(watcher.open_lines().__contains__)
         if cost(problem) * exact.seconds > LARGEST_SHARE * left:
             done.left += 1
             continue

@@ -1,5 +1,6 @@
 """What an engine is tested on: single nodes with narrow, hard distributions, and small trees of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,6 +22,11 @@ ULP = 2.0**-52
 ROUNDING = 1e-4
 """How far the sum of a saved distribution may be from 1. Entries rounded to float32 are off by 2^-24 of themselves
 each, and so is their sum, up to what float32 lost while the engine's softmax summed them."""
+
+LEAVES = {"1e-9": 2.0**-30, "1e-17": 2.0**-57}
+"""What the tokens beside a hub hold of q, and how reports say it."""
+SHARES = (104858, 629146, 314572)
+"""What each of them has of that, in 2^-20: no round numbers, which a coarse grid would hold, and exact in float32."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +282,52 @@ def problems(drafts: str | DraftPolicy = "iid", k: int = 2, *, seed: int = 0, ra
         rows.append((f"random {n}", _random(rng, width), _random(rng, width)))
     made = [Problem(name, p, _drafters(policy, q, k, n), k, policy) for n, (name, p, q) in enumerate(rows)]
     policy.check(np.asarray([made[0].q]), k)
+    return made + beside_a_hub(policy, k)
+
+
+def beside_a_hub(policy: DraftPolicy, k: int) -> list[Problem]:
+    """Return problems whose q leaves next to nothing beside its most likely token, where the second draft is of that.
+
+    So it is at low temperature, and q(y)/R is the probability of the second draft y however little R is left. The
+    entries of q that make R up are exact in float32; the hub is 1 - R, or 1 where float64 has nothing between.
+
+    Parameters
+    ----------
+    policy
+        How drafts are made.
+    k
+        Number of drafts.
+
+    Returns
+    -------
+    list of Problem
+        None for a policy that drafts the hub again, nor for k = 1 or above 4. Tuples without the hub in the first place
+        are left out; they have a probability of about R.
+
+    Examples
+    --------
+    >>> problem = beside_a_hub(policies.WithoutReplacement(), 2)[1]
+    >>> problem.name, problem.tuples, problem.mass.round(2).tolist()
+    ('q leaves 1e-17 beside its hub', ((0, 2), (0, 3), (0, 1)), [0.6, 0.3, 0.1])
+    >>> beside_a_hub(policies.IID(), 2)
+    []
+    """
+    p = (0.125, 0.3125, 0.375, 0.1875)
+    made = []
+    for name, left in LEAVES.items():
+        q = (1 - left, *(left * share / sum(SHARES) for share in SHARES))
+        if 2 <= k <= len(SHARES) + 1 and _leaves_the_hub(policy, q, k):
+            explored = len(SHARES) if k == 2 else math.factorial(len(SHARES))
+            made.append(Problem(f"q leaves {name} beside its hub", p, q, k, policy, explored=explored))
     return made
+
+
+def _leaves_the_hub(policy: DraftPolicy, q: tuple[float, ...], k: int) -> bool:
+    """Whether the draft after the hub is most often another token, and a random one."""
+    if policy.different_drafters or not policy.is_random or not policy.takes(k):
+        return False
+    after = np.asarray(policy.draft(np.asarray([q]), np.asarray([[0]]), k), dtype=np.float64)[0]
+    return bool(after[0] < after[1:].sum())
 
 
 HARDEST = ("q is p reversed", "zeros in p", "duplicates are likely", "random 0")
@@ -306,7 +357,28 @@ def claimed(drafts: str, k: int, *, seed: int = 0) -> list[Problem]:
     'q is p reversed, 3 top_k drafts'
     """
     hardest = [problem for problem in problems(drafts, k, seed=seed) if problem.name in HARDEST]
-    return [replace(problem, name=f"{problem.name}, {k} {problem.drafts.name} drafts") for problem in hardest]
+    return list(map(named_by_claim, [*hardest, *beside_a_hub(policies.by_name(drafts), k)]))
+
+
+def named_by_claim(problem: Problem) -> Problem:
+    """Name the policy and the number of drafts, where a run has problems of several.
+
+    Parameters
+    ----------
+    problem
+        On one node.
+
+    Returns
+    -------
+    Problem
+        The same under the longer name.
+
+    Examples
+    --------
+    >>> named_by_claim(Problem("mine", p=(0.25, 0.75), q=(0.5, 0.5), k=1)).name
+    'mine, 1 iid drafts'
+    """
+    return replace(problem, name=f"{problem.name}, {problem.k} {problem.drafts.name} drafts")
 
 
 def _widest(k: int) -> int:

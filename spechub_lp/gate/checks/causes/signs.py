@@ -11,6 +11,8 @@ from spechub_lp.gate.checks.measured import NodeDistribution
 
 NEAR = 1e-5
 """Probabilities that differ by less are taken for equal."""
+LITTLE = 1e-5
+"""What a hub leaves of q, where computing it is worth a word."""
 P_ITSELF = "p itself, not (p - q)+"
 
 
@@ -37,7 +39,7 @@ def explain(found: NodeDistribution) -> str:
     >>> explain(NodeDistribution.build(problem, found)).split("; ")[-1]
     'token 0 comes out too often, by 0.25'
     """
-    said = [text for text in (_accept(found), _residual(found)) if text is not None]
+    said = [text for text in (_accept(found), _residual(found), _beside_a_hub(found)) if text is not None]
     over = found.output - found.problem.target
     worst = int(np.argmax(np.abs(over)))
     way = "too often" if over[worst] > 0 else "too rarely"
@@ -92,6 +94,23 @@ def _residual(found: NodeDistribution) -> str | None:
                 continue
             return f"after rejecting all drafts it draws from {name}"
     return None
+
+
+def _beside_a_hub(found: NodeDistribution) -> str | None:
+    """Say where the drafts after a hub come from, which rounding may hide."""
+    problem = found.problem
+    if problem.drafts.different_drafters or problem.k < 2:
+        return None
+    q = problem.drafted / problem.drafted.sum()
+    hub = int(np.argmax(q))
+    left = float(np.delete(q, hub).sum())
+    after = problem.conditionals[:, 1][[x[0] == hub for x in problem.tuples]]
+    if not 0 < left < LITTLE or not len(after) or after[0, hub] > 0.5:
+        return None
+    return (
+        f"the tokens beside token {hub} hold {left:.2g} of q, and the next draft is one of them all the same, with "
+        "their q over what they hold: sum it from them, as 1 - q, an epsilon or a coarse grid may lose it"
+    )
 
 
 def _same(rows: Sequence[np.ndarray]) -> bool:
