@@ -70,13 +70,15 @@ class Prepared:
         target = self.p.gather(1, x).double() * self.scale[:, :1]
         return torch.as_tensor(ops.accept_probability(target, self.b(x)))
 
-    def residual(self, u: torch.Tensor, density: torch.Tensor | None = None) -> torch.Tensor:
-        """Draw a token [B] from (w p - b)+ with uniforms u [B].
+    def residual(
+        self, u: torch.Tensor, density: torch.Tensor | None = None, *, wanted: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Draw a token [B] from (w p - b)+ with uniforms u [B], where it is `wanted` [B].
 
         `density` [B, n] takes the place of b/q.
         """
         over = (self.mixture.density if density is None else density) * self.scale[:, 1:]
-        return residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u)
+        return residual_draw(self.p, self.q, self.rank, self.first, over, self.scale[:, :1], u, wanted)
 
     def rows(self, at: torch.Tensor) -> "Prepared":
         """Return the rows at indices [m]."""

@@ -51,6 +51,8 @@ def raise_others(q: torch.Tensor, k: int | torch.Tensor, hub: torch.Tensor) -> t
         return _raised(q, octaves, hub), octaves > 0
     raised = torch.zeros_like(hub, dtype=torch.bool)
     near = (hub[:, 0] > NEARLY).nonzero()[:, 0]  # to look at them costs nothing on the host
+    if not len(near):
+        return q, raised
     octaves = _octaves(q[near], k[near] if isinstance(k, torch.Tensor) else k, hub[near])
     raised[near] = octaves > 0
     rows = raised[:, 0].nonzero()[:, 0]

@@ -109,12 +109,12 @@ def verify(
     taken = upto[:, -1:]
     uniform = u[:, 1:2].double().clamp_max(1 - 2.0**-53)
     slot = (upto <= uniform).sum(dim=1, keepdim=True)
+    rejected = slot == drafts.shape[1]
     last = u[:, 2] if u.shape[1] == 3 else ((uniform - taken) / (1 - taken).clamp_min(2.0**-53)).clamp(0, 1)[:, 0]
-    token = torch.where(
-        slot < drafts.shape[1], drafts.gather(1, slot.clamp_max(drafts.shape[1] - 1)), rest(last)[:, None]
-    )
+    behind = rest(last, wanted=rejected[:, 0])
+    token = torch.where(rejected, behind[:, None], drafts.gather(1, slot.clamp_max(drafts.shape[1] - 1)))
     good = (holds_mass(p) & holds_mass(q))[:, None]
-    slot = torch.where(good & (slot < drafts.shape[1]), slot, NOTHING)
+    slot = torch.where(good & ~rejected, slot, NOTHING)
     return Verified(torch.where(good, token, NOTHING)[:, 0], slot[:, 0])
 
 
@@ -198,7 +198,7 @@ def _border(
 def _verdict(sampler: Sampler, p: torch.Tensor, q: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
     verdict = sampler.verify(p, q, x)
     accept, residual = torch.as_tensor(verdict.accept), torch.as_tensor(verdict.residual)
-    return accept.double(), lambda last: plain_draw(residual, last)
+    return accept.double(), lambda last, wanted: plain_draw(residual, last)
 
 
 def _fit(p: torch.Tensor, q: torch.Tensor, x: torch.Tensor, u: torch.Tensor) -> None:

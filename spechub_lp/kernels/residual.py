@@ -53,10 +53,8 @@ def residual_blocks(
     """
     table, scale = density.to(p.dtype), weight.to(p.dtype)
     if by_loops(p):
-        out = torch.empty(2, p.shape[0], -(-p.shape[1] // BLOCK), dtype=torch.int64)
-        given = [a.numpy() for a in (p, q, first if place is None else place, table, scale, out)]
-        (_block_rows if place is None else _block_rows_by_place)(*given)
-        return out[0], out[1]
+        sums, _ = _by_rows(p, q, place, first, table, scale)
+        return sums[0], sums[1]
     sums, plain = [], []
     for at in slabs(p):
         here = None if place is None else place[:, at]
@@ -73,6 +71,7 @@ def residual_draw(
     density: torch.Tensor,
     weight: torch.Tensor,
     u: torch.Tensor,
+    wanted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Draw a token from (weight p - density q)+.
 
@@ -90,11 +89,13 @@ def residual_draw(
         What is left of the target.
     u : [B]
         Uniforms in [0, 1].
+    wanted : [B] bool
+        Rows whose token is asked for; by default all.
 
     Returns
     -------
     [B]
-        Tokens, never one of weight 0. Where nothing is left, they are drawn from p.
+        Tokens, never one of weight 0. Where nothing is left, they are drawn from p. Any token in other rows.
 
     Examples
     --------
@@ -103,6 +104,8 @@ def residual_draw(
     >>> residual_draw(p, q, None, one, torch.zeros(1, CLASSES).double(), one, torch.tensor([0.75])).tolist()
     [1]
     """
+    if by_loops(p):
+        return _by_rows(p, q, place, first, density.to(p.dtype), weight.to(p.dtype), u, wanted)[1]
     blocks, whole = residual_blocks(p, q, place, first, density, weight)
     empty = ~(blocks.sum(dim=1, keepdim=True) > 0)
     table, scale = density.to(p.dtype), weight.to(p.dtype)
@@ -113,6 +116,27 @@ def residual_draw(
         return grains(torch.where(empty, target, _left(target, draft, here, first, table, scale)))
 
     return _fall(torch.where(empty, whole, blocks), entries, p.shape[1], u)
+
+
+def _by_rows(
+    p: torch.Tensor,
+    q: torch.Tensor,
+    place: torch.Tensor | None,
+    first: torch.Tensor,
+    table: torch.Tensor,
+    scale: torch.Tensor,
+    u: torch.Tensor | None = None,
+    wanted: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums [2, B, blocks] and tokens [B], by the loops of numba."""
+    batch, width = p.shape
+    sums = torch.empty(2, batch, -(-width // BLOCK), dtype=torch.int64)
+    token = torch.zeros(batch, dtype=torch.int64)
+    place = token[:, None][:, :0] if place is None else place
+    u = torch.zeros(batch, dtype=torch.float64) if u is None else u.double()
+    wanted = torch.ones(batch, dtype=torch.bool) if wanted is None else wanted
+    _draw_rows(*(a.numpy() for a in (p, q, place, first, table, scale, u, wanted, sums, token)))
+    return sums, token
 
 
 def _left(
@@ -164,35 +188,55 @@ def _fall(
 
 
 @compiled
-def _block_rows(p: Any, q: Any, first: Any, density: Any, weight: Any, out: Any) -> None:
-    """Sums of (weight p - density q)+ and of p over blocks: out [2, B, blocks]."""
-    ratio = np.empty(p.shape[1], dtype=np.float32)
-    code = ratio.view(np.int32)
-    for b in range(p.shape[0]):
+def _draw_rows(p: Any, q: Any, place: Any, first: Any, density: Any, weight: Any, u: Any, wanted: Any, sums: Any,
+               token: Any) -> None:  # fmt: skip
+    """The same for the wanted rows one by one, by sums [2, B, blocks] of both; `place` is [B, 0] where it is None."""
+
+    def fall(weights: Any, n: int, u: float) -> tuple[int, float]:
+        whole = np.int64(0)
+        for i in range(n):
+            whole += weights[i]
+        to_go = max(min(u * whole, np.nextafter(np.float64(whole), 0.0)), 0.0)
+        at, upto = 0, np.int64(0)
+        while at < n - 1 and np.float64(upto + weights[at]) <= to_go:
+            upto += weights[at]
+            at += 1
+        return at, to_go - np.float64(upto)
+
+    (batch, width), blocks = p.shape, sums.shape[2]
+    ratio, here = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.int64)
+    code, grains = ratio.view(np.int32), np.empty((2, BLOCK), dtype=np.int64)
+    for b in range(batch):
+        if not wanted[b]:
+            continue
         bits = 6 - (1 if first[b, 0] > 3 else 0) - (1 if first[b, 0] > 11 else 0)
         top = ((127 + int(first[b, 0])) << bits) - 1
-        for i in range(p.shape[1]):
-            ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else 0
-        for block in range(out.shape[2]):
-            left, whole = np.int64(0), np.int64(0)
-            for i in range(block * BLOCK, min((block + 1) * BLOCK, p.shape[1])):
+        block, of, to_go = 0, 0, 0.0
+        for turn in range(blocks + 1):
+            if turn < blocks:
+                block = turn
+            else:  # the sums are known: once more the block that u falls on
+                of = 0 if sums[0, b].sum() > 0 else 1
+                block, to_go = fall(sums[of, b], blocks, u[b])
+            start = block * BLOCK
+            n = min(BLOCK, width - start)
+            for i in range(n):
+                ratio[i] = p[b, start + i] / q[b, start + i] if q[b, start + i] > 0 else 0
+            for i in range(n if place.shape[1] == 0 else 0):
                 at = top - (code[i] >> (23 - bits))
-                at = max(min(at, ((at - FINE) >> 2) + FINE, CLASSES - 1), 0)
-                over = max(np.float64(weight[b, 0] * p[b, i] - density[b, at] * q[b, i]), 0.0)
-                left += np.int64(np.rint(over * WHOLE))
-                whole += np.int64(np.rint(np.float64(p[b, i]) * WHOLE))
-            out[0, b, block], out[1, b, block] = left, whole
-
-
-@compiled
-def _block_rows_by_place(p: Any, q: Any, place: Any, density: Any, weight: Any, out: Any) -> None:
-    """The same where each token's place is known."""
-    for b in range(p.shape[0]):
-        out[:, b] = 0
-        for i in range(p.shape[1]):
-            over = max(np.float64(weight[b, 0] * p[b, i] - density[b, place[b, i]] * q[b, i]), 0.0)
-            out[0, b, i // BLOCK] += np.int64(np.rint(over * WHOLE))
-            out[1, b, i // BLOCK] += np.int64(np.rint(np.float64(p[b, i]) * WHOLE))
+                here[i] = max(min(at, ((at - FINE) >> 2) + FINE, CLASSES - 1), 0)
+            for i in range(n if place.shape[1] > 0 else 0):
+                here[i] = place[b, start + i]
+            left, whole = np.int64(0), np.int64(0)
+            for i in range(n):
+                over = max(np.float64(weight[b, 0] * p[b, start + i] - density[b, here[i]] * q[b, start + i]), 0.0)
+                grains[0, i] = np.int64(np.rint(over * WHOLE))
+                grains[1, i] = np.int64(np.rint(np.float64(p[b, start + i]) * WHOLE))
+                left += grains[0, i]
+                whole += grains[1, i]
+            sums[0, b, block], sums[1, b, block] = left, whole
+        inside, _ = fall(grains[of], n, to_go / max(np.float64(sums[of, b, block]), 1.0))  # 0 in no distribution
+        token[b] = block * BLOCK + inside
 
 
 def _by_block(weights: torch.Tensor) -> torch.Tensor:
