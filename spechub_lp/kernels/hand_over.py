@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels.hand_over_loops import list_sets
-from spechub_lp.kernels.race import Pool, Race, long_enough
+from spechub_lp.kernels.race import Pool, Race
 from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
@@ -77,20 +77,23 @@ def hand_over(
     >>> choose(prepare(p, q, 3, replaced=False), drafts, level, replaced=False).round(decimals=3).tolist()
     [[0.886, 0.098, 0.016]]
     """
+    each = count if isinstance(count, torch.Tensor) else torch.full_like(first[:, None], count)
+    inside, theta = (_by_loops if race.in_loops else _by_operations)(race, tokens, k, first, end, each)
+    left = torch.where(inside, torch.nn.functional.pad(theta, (0, 1)), 1.0).cumprod(dim=1)
+    return torch.nn.functional.pad(left[:, :-1], (1, 0), value=1.0) - left
+
+
+def _by_operations(
+    race: Race, tokens: Tokens, k: int, first: torch.Tensor, end: torch.Tensor, count: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which drafts [B, k] are new and in the block, and the probability [B, k - 1] to hand over."""
     token, place = tokens.token[:, :k], tokens.place[:, :k]
     there = torch.arange(k, device=token.device) < count
     new = there & ~(token[:, :, None] == token[:, None, :]).tril(-1).any(dim=2)
     inside = new & (place >= first[:, None]) & (place < end[:, None])
-    if k == 1:
-        return inside.double()
     later = inside[:, 1:].flip(1).cumsum(dim=1).flip(1) > 0
-    either = inside[:, :-1] & later
-    draws = (count if isinstance(count, torch.Tensor) else torch.full_like(token[:, :1], count)) - 1
-    draws = draws - torch.arange(k - 1, device=token.device)
-    ask = _theta_by_loops if race.in_loops else _theta
-    theta = torch.nn.functional.pad(ask(race, tokens, first, end, new, draws, either), (0, 1))
-    left = torch.where(inside, theta, 1.0).cumprod(dim=1)
-    return torch.nn.functional.pad(left[:, :-1], (1, 0), value=1.0) - left
+    draws = count - 1 - torch.arange(k - 1, device=token.device)
+    return inside, _theta(race, tokens, first, end, new, draws, inside[:, :-1] & later)
 
 
 def _theta(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor, draws: torch.Tensor,
@@ -110,25 +113,24 @@ def _theta(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, n
     return torch.where(wanted, theta.view_as(wanted), 0.0)
 
 
-def _theta_by_loops(race: Race, tokens: Tokens, first: torch.Tensor, end: torch.Tensor, new: torch.Tensor,
-                    draws: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:  # fmt: skip
+def _by_loops(
+    race: Race, tokens: Tokens, k: int, first: torch.Tensor, end: torch.Tensor, count: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The same, by the loops of numba."""
-    steps, size = wanted.numel(), race.token.shape[1]
-    step = torch.empty(steps, 2, dtype=torch.int64)
-    walk, light, mass, rest = (
-        torch.empty(steps, *shape, dtype=torch.float64) for shape in ((3 * size,), (3, MOMENTS), (3,), (3,))
-    )
-    given = (race.token, race.place, race.behind, race.unit, tokens.token, tokens.place, tokens.power, first, end)
-    made = (step, walk, light, mass, rest)
-    n = list_sets(
-        long_enough(race.share), *(a.contiguous().numpy() for a in (*given, new, wanted)), *(a.numpy() for a in made)
-    )
-    row, slot = step[:n].unbind(dim=1)
-    theta = torch.zeros_like(wanted, dtype=torch.float64)
+    batch, new = len(first), torch.float64
+    steps = batch * (k - 1)
+    inside, step = torch.empty(batch, k, dtype=torch.bool), torch.empty(steps, 3, dtype=torch.int64)
+    walk, light = torch.empty(steps, 3 * race.token.shape[1], dtype=new), torch.empty(steps, 3, MOMENTS, dtype=new)
+    mass, rest = torch.empty(steps, 3, dtype=new), torch.empty(steps, 3, dtype=new)
+    given = (race.share, race.token, race.place, race.behind, race.unit, tokens.token, tokens.place, tokens.power)
+    made = (first, end, count, inside, step, walk, light, mass, rest)
+    n = list_sets(*(a.contiguous().numpy() for a in (*given, *made)))
+    theta = torch.zeros(batch, k - 1, dtype=new)
     if n:
-        hit = race.hit_by_loops(row, draws[row, slot][:, None], walk[:n], light[:n], mass[:n], rest[:n])
+        row, slot, draws = step[:n].unbind(dim=1)
+        hit = race.hit_by_loops(row, draws[:, None], walk[:n], light[:n], mass[:n], rest[:n])
         theta[row, slot] = _ratio(mass[:n], hit, tokens.share[row, slot])
-    return theta
+    return inside, theta
 
 
 def _ratio(mass: torch.Tensor, hit: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

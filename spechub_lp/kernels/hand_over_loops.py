@@ -10,7 +10,7 @@ from spechub_lp.kernels.race_loops import MOMENTS
 
 @compiled
 def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit: Any, token: Any, place: Any,
-              power: Any, first: Any, end: Any, new: Any, wanted: Any, step: Any, walk: Any, light: Any, mass: Any,
+              power: Any, first: Any, end: Any, count: Any, inside: Any, step: Any, walk: Any, light: Any, mass: Any,
               rest: Any) -> int:  # fmt: skip
     """List the drafts that may be handed over, with three sets of what can still be drafted, and what is beside them.
 
@@ -20,7 +20,7 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
 
     Parameters
     ----------
-    heavy : [B, h or more]
+    heavy : [B, h]
         q of the heavy tokens, best place first.
     heavy_token, heavy_place : [B, h]
         The heavy tokens and their places.
@@ -34,13 +34,13 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
         Powers of q/unit of those that are light.
     first, end : [B]
         The block.
-    new : [B, k] bool
-        Whether no earlier draft is the same token.
-    wanted : [B, k - 1] bool
-        Whether the draft and a later one are in the block.
-    step : [N, 2]
-        Where row and slot of each draft go, by row; N is B (k - 1).
-    walk : [N, 3 h or more]
+    count : [B, 1]
+        Number of drafts.
+    inside : [B, k] bool
+        Whether the draft is in the block, and no earlier one is the same token; filled in.
+    step : [N, 3]
+        Where row and slot of each draft go, and how many drafts are to come; N is B (k - 1).
+    walk : [N, 3 h]
         Where q of the heavy tokens beside the set goes, or 0.
     light : [N, 3, MOMENTS]
         Where the sums of powers of the light tokens beside the set go.
@@ -56,12 +56,12 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
     --------
     >>> q, token, nothing = np.array([[0.5, 0.2, 0.3]]), np.array([[0, 1, 2]]), np.zeros((1, 4, 6))
     >>> x, block, both, one = np.array([[1, 2, 2]]), (np.array([1]), np.array([3])), np.ones((1, 2)), np.ones((1, 1))
-    >>> step, walk, light = np.zeros((1, 2), int), np.zeros((1, 9)), np.zeros((1, 3, 6))
-    >>> mass, rest = np.zeros((1, 3)), np.zeros((1, 3))
-    >>> list_sets(q, token, token, nothing, one, x, x, nothing, *block, both, one, step, walk, light, mass, rest)
+    >>> step, walk, light = np.zeros((1, 3), int), np.zeros((1, 9)), np.zeros((1, 3, 6))
+    >>> given = (q, token, token, nothing, one, x, x, nothing, *block, np.array([[2]]), both)
+    >>> list_sets(*given, step, walk, light, mass := np.zeros((1, 3)), rest := np.zeros((1, 3)))
     1
     >>> step.tolist(), mass.tolist(), rest.tolist()
-    ([[0, 0]], [[0.5, 0.5, 0.8]], [[0.3, 0.2, 0.0]])
+    ([[0, 0, 1]], [[0.5, 0.5, 0.8]], [[0.3, 0.2, 0.0]])
     """
 
     def among(x: Any, tokens: Any, slots: Any) -> bool:
@@ -70,17 +70,22 @@ def list_sets(heavy: Any, heavy_token: Any, heavy_place: Any, behind: Any, unit:
             found |= tokens[slot] == x
         return found
 
-    (batch, size), k, n = heavy_token.shape, new.shape[1], 0
+    (batch, size), k, n = heavy_token.shape, inside.shape[1], 0
     gone = np.empty(k, dtype=np.int64)
     for b in range(batch):
+        last = -1
+        for j in range(k):
+            inside[b, j] = j < count[b, 0] and first[b] <= place[b, j] < end[b]
+            inside[b, j] = inside[b, j] and not among(token[b, j], token[b], range(j))
+            last = j if inside[b, j] else last
         left = 0
-        for j in range(k - 1 if first[b] > 0 else 0):
-            if not new[b, j]:
+        for j in range(last if first[b] > 0 else 0):
+            if among(token[b, j], token[b], gone[:left]):
                 continue
             if token[b, k] == token[b, j]:
                 break
-            if wanted[b, j]:
-                step[n, 0], step[n, 1] = b, j
+            if inside[b, j]:
+                step[n, 0], step[n, 1], step[n, 2] = b, j, count[b, 0] - 1 - j
                 for s in range(3):
                     gone[left] = k if s == 1 else j
                     boundary = end[b] if s == 2 else first[b]

@@ -19,7 +19,6 @@ before x is large enough to matter.
 from dataclasses import dataclass
 from functools import cache
 from math import factorial, lgamma, log, log1p
-from typing import Any
 
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
@@ -52,14 +51,14 @@ class Heavy:
 
     Examples
     --------
-    >>> Heavy.of(torch.tensor([[0.5, 0.125, 0.375]]), 3).share.tolist()
-    [[0.5, 0.375, 0.125]]
+    >>> Heavy.of(torch.tensor([[0.5, 0.125, 0.375]]), 3).share[:, :4].tolist()
+    [[0.5, 0.375, 0.125, 0.0]]
     """
 
     share: torch.Tensor
-    """[B, h] q, falling, of any scale; 0 where there is none."""
+    """[B, HEAVY] q, falling, of any scale; 0 where there is none."""
     token: torch.Tensor
-    """[B, h] the tokens."""
+    """[B, HEAVY] the tokens."""
     unit: torch.Tensor
     """[B, 1] q of the heaviest light token; next to nothing where there is none."""
 
@@ -69,11 +68,12 @@ class Heavy:
 
         They are the first HEAVY, or fewer where all the others are below LIGHT.
         """
-        top, token = q.topk(min(HEAVY + 1, q.shape[1]), dim=1)
+        lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
+        top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
         top = top.double()
         known = top[:, most - 1 :].sum(dim=1, keepdim=True)
         last = (top > LIGHT * known).sum(dim=1, keepdim=True).clamp(most - 1, HEAVY)
-        unit = torch.nn.functional.pad(top, (0, max(0, HEAVY + 1 - top.shape[1]))).gather(1, last)
+        unit = top.gather(1, last)
         share = torch.where(top > unit, top, 0.0)[:, :HEAVY]
         return cls(share, token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
 
@@ -105,17 +105,17 @@ class Race:
     """
 
     share: torch.Tensor
-    """[B, h] q of the heavy tokens over the sum of its row, best place first."""
+    """[B, HEAVY] q of the heavy tokens over the sum of its row, best place first; 0 where there is none."""
     token: torch.Tensor
-    """[B, h] the heavy tokens."""
+    """[B, HEAVY] the heavy tokens."""
     place: torch.Tensor
-    """[B, h] their places, rising."""
+    """[B, HEAVY] their places, rising."""
     unit: torch.Tensor
     """[B, 1] q of the heaviest light token, over the sum of its row."""
     behind: torch.Tensor
     """[B, n + 1, MOMENTS] sums of (q/unit)^m over the light tokens at or behind each boundary."""
     slow: torch.Tensor
-    """[B, 1] mass of all tokens but the `most` - 1 heaviest: the race's slowest rate."""
+    """[B, 1] mass of all tokens but the `most` - 1 heaviest, at least LEAST: the race's slowest rate."""
     paired: torch.Tensor
     """[B, 1] bool: rows whose first two drafts alone are verified, because those tokens hold something, and less than
     the rule of sums can see."""
@@ -125,18 +125,23 @@ class Race:
     @classmethod
     def of(cls, heavy: Heavy, place: torch.Tensor, behind: torch.Tensor, q_sum: torch.Tensor, most: int,
            raised: torch.Tensor | bool = False) -> "Race":  # fmt: skip
-        """Return the race of heavy tokens at places [B, h] and light ones behind each boundary [B, n + 1, MOMENTS].
+        """Return the race of heavy tokens at places [B, HEAVY] and light ones behind each boundary [B, n + 1, MOMENTS].
 
         raised : [B, 1] rows of `faint.raise_others`.
         """
-        whole = behind[:, 0, :1] * heavy.unit
-        tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
-        slow = (whole - tied).clamp_min(0) + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
-        place, order = place.sort(dim=1, stable=True)
-        share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
-        slow = slow / q_sum
+        unit = heavy.unit / q_sum
+        if place.device.type == "cpu" and has_numba():
+            share, token, place = heavy.share / q_sum, heavy.token.clone().contiguous(), place.clone()
+            slow = torch.empty_like(unit)
+            race_loops.by_place(*(a.numpy() for a in (share, token, place, unit, behind)), most, slow.numpy())
+        else:
+            tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
+            slow = (behind[:, 0, :1] * heavy.unit - tied).clamp_min(0)
+            slow = (slow + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)) / q_sum
+            place, order = place.sort(dim=1, stable=True)
+            share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
         paired = (slow > 0) & (slow < LEAST) | raised
-        return cls(share, token, place, heavy.unit / q_sum, behind, slow, paired, most)
+        return cls(share, token, place, unit, behind, slow.nan_to_num(1.0).clamp_min(LEAST), paired, most)
 
     def missed(self, k: int | torch.Tensor) -> torch.Tensor:
         """Return the probability [B, n + 1] that k (or [B, 1]) drafts are all at or behind each boundary."""
@@ -144,21 +149,20 @@ class Race:
         if self.in_loops:
             ahead = torch.empty(batch, size, dtype=torch.int64)
             mass = torch.empty(batch, size, dtype=torch.float64)
-            given = (self.place, self.behind, self.unit, ahead, mass)
-            race_loops.boundaries(long_enough(self.share), *(a.contiguous().numpy() for a in given))
-            whole, row = mass[:, -1:], torch.arange(batch)
-            found = self._by_loops(row, self.share, ahead, False, self.behind, mass, whole, self._each(k), self.most)
-        else:
-            boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
-            ahead = torch.searchsorted(self.place, boundary)
-            before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
-            mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
-            outside = before + self.behind[:, :1, 0] * self.unit
-            step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
-            parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
-            found = torch.cat(
-                [self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], outside[at]) for at in parts]
-            )
+            given = (self.share, self.place, self.behind, self.unit, ahead, mass)
+            race_loops.boundaries(*(a.contiguous().numpy() for a in given))
+            row, drafts = torch.arange(batch), torch.as_tensor(k).expand(batch, 1)
+            return self._by_loops(row, self.share, ahead, False, self.behind, mass, mass[:, -1:], drafts, self.most)
+        boundary = torch.arange(size, device=self.unit.device).expand(batch, -1).contiguous()
+        ahead = torch.searchsorted(self.place, boundary)
+        before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
+        mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
+        outside = before + self.behind[:, :1, 0] * self.unit
+        step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
+        parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
+        found = torch.cat(
+            [self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], outside[at]) for at in parts]
+        )
         return torch.where(mass > 0, found, 1.0)
 
     def _missed(self, k: int | torch.Tensor, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
@@ -193,11 +197,10 @@ class Race:
                      mass: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:  # fmt: skip
         """Return the same [N, S], by the loops of numba, for r [N, 1] further drafts of rows [N] and mass [N, S].
 
-        walk [N, S h] heavy and light [N, S, MOMENTS] tokens of the others, of q rest [N, S].
+        walk [N, S HEAVY] heavy and light [N, S, MOMENTS] tokens of the others, of q rest [N, S].
         """
-        begin = torch.arange(mass.shape[1]).expand_as(mass) * self.token.shape[1]
-        count = torch.where(r > 1, r, 0)
-        missed = self._by_loops(row, walk, begin, True, light, mass, mass + rest, count, self.most - 1)
+        begin = (torch.arange(mass.shape[1]) * self.token.shape[1]).repeat(len(mass), 1)
+        missed = self._by_loops(row, walk, begin, True, light, mass, mass + rest, r, self.most - 1)
         return _hit(mass, rest, r, missed)
 
     def _all_in(self, time: torch.Tensor, weight: torch.Tensor, k: int | torch.Tensor, light: torch.Tensor,
@@ -229,27 +232,19 @@ class Race:
 
     def _times(self, k: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Times [B, N] and their weights, for k (or [B, 1]) drafts."""
-        first, last = self._span(k)
-        nodes = NODES
+        first, late = _ends(self.most, self.unit.device)[:, k]
+        last = late - self.slow.log()
+        first, nodes = first.expand_as(last), NODES
         if self._alone():
             nodes = int(((last - first).max() / STEP).ceil()) + 1
         step = (last - first) / (nodes - 1)
         time = (first + step * torch.arange(nodes, device=last.device)).exp()
         return time, time * step
 
-    def _span(self, k: int | torch.Tensor, row: Any = slice(None)) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logarithms [N, 1] of the first time and of the last, of some rows."""
-        first, late = _ends(self.most, self.unit.device)[:, k]
-        last = late - self.slow[row].nan_to_num(1.0).clamp_min(LEAST).log()
-        return first.expand_as(last), last
-
     def rows(self, at: slice | torch.Tensor) -> "Race":
         """Return some of the rows."""
         share, token, place, unit = self.share[at], self.token[at], self.place[at], self.unit[at]
         return Race(share, token, place, unit, self.behind[at], self.slow[at], self.paired[at], self.most)
-
-    def _each(self, k: int | torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(k, device=self.unit.device).expand(len(self.unit), 1)
 
     def _alone(self) -> bool:
         """Whether each row is worked on by itself, with its own number of times."""
@@ -264,10 +259,10 @@ class Race:
                   others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
         out = torch.zeros_like(others)
-        span = torch.cat(self._span(k, row), dim=1)
-        given = (begin, light, others, whole, span, k, self.unit[row], _series(most, out.device)[: most - 1])
-        at, *rest = (a.contiguous().numpy() for a in given)
-        race_loops.all_in(long_enough(heavy), at, anew, *rest, out.numpy())
+        given = (begin, light, others, whole, row, k, self.unit, self.slow)
+        tables = (_ends(self.most, out.device), _series(most, out.device)[: most - 1], out)
+        walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *given, *tables))
+        race_loops.all_in(walk, at, anew, *rest)
         return out
 
 
@@ -306,27 +301,6 @@ def _ends(most: int, device: torch.device) -> torch.Tensor:
             end *= 1.1
         late.append(log(end))
     return torch.tensor([early, late], dtype=torch.float64, device=device)
-
-
-def long_enough(heavy: torch.Tensor) -> Any:
-    """Return heavy tokens as an array of as many columns as it takes for loops to be compiled.
-
-    Parameters
-    ----------
-    heavy : [B, m]
-        q of heavy tokens.
-
-    Returns
-    -------
-    [B, m or more]
-        With zeros behind them.
-
-    Examples
-    --------
-    >>> long_enough(torch.ones(1, 3)).shape == (1, SHORT)
-    True
-    """
-    return torch.nn.functional.pad(heavy, (0, max(0, SHORT - heavy.shape[1]))).contiguous().numpy()
 
 
 def _hit(mass: torch.Tensor, rest: torch.Tensor, r: torch.Tensor, missed: torch.Tensor) -> torch.Tensor:

@@ -25,40 +25,42 @@ HUB = 60.0
 
 
 @compiled
-def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: Any, span: Any, k: Any, unit: Any,
-           series: Any, out: Any) -> None:  # fmt: skip
+def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: Any, row: Any, k: Any, unit: Any,
+           slow: Any, ends: Any, series: Any, out: Any) -> None:  # fmt: skip
     """Fill in the probability that all drafts are in each set.
 
     Parameters
     ----------
-    heavy : [B, m]
+    heavy : [N, m]
         q of the heavy tokens; the walk is from the last to the first.
-    begin : [B, S]
+    begin : [N, S]
         Where the set's heavy tokens begin, rising; they end where those of the next set begin if `anew`, else with all.
     anew
         Whether a set does not hold the heavy tokens of the next one.
-    light : [B, S, MOMENTS]
+    light : [N, S, MOMENTS]
         Sums of powers of the set's light tokens.
-    others : [B, S]
+    others : [N, S]
         Mass of the tokens that are not in the set.
-    whole : [B, S] or [B, 1]
+    whole : [N, S] or [N, 1]
         Mass of all tokens; of each row the same, unless `anew`.
-    span : [B, 2]
-        Logarithms of the first and the last time.
-    k : [B, 1]
-        Number of drafts; a row with 0 is left as it is.
-    unit : [B, 1]
-        q of the heaviest light token.
+    row : [N]
+        Whose tokens they are.
+    k : [N, 1]
+        Number of drafts; with fewer than two of other tokens, `anew`, nothing is filled in.
+    unit, slow : [B, 1]
+        Of each row, q of the heaviest light token, and the slowest rate of the race.
+    ends : [2, most + 1 or more]
+        Logarithms of the first time of so many drafts, and of the last in units of 1 / slow.
     series : [most - 1, MOMENTS]
         Coefficients of x, x^2, ... in (e^x - 1)^j, j = 1, ..., for up to `most` drafts.
-    out : [B, S]
+    out : [N, S]
         Where the results go.
 
     Examples
     --------
     >>> q, light, out = np.array([[0.1, 0.2, 0.3, 0.4]]), np.zeros((1, 1, 6)), np.zeros((1, 1))
-    >>> one, begin, k = np.ones((1, 1)), np.array([[2]]), np.array([[2]])
-    >>> all_in(q, begin, False, light, one * 0.3, one, np.array([[-16.0, 5.0]]), k, one, np.zeros((1, 6)), out)
+    >>> one, row, two, ends = np.ones((1, 1)), np.array([0]), np.array([[2]]), np.array([[0, 0, -16.0], [0, 0, 5.0]])
+    >>> all_in(q, two, False, light, one * 0.3, one, row, two, one, one, ends, np.zeros((1, 6)), out)
     >>> out.round(6).tolist()  # 0.4 * 0.3 / 0.6 + 0.3 * 0.4 / 0.7
     [[0.371429]]
     """
@@ -69,11 +71,12 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
     power_sums, joint = np.zeros((most, width, sets)), np.zeros((most, width, sets))
     integral, upto, total = np.zeros((most, width)), np.zeros((most, width)), np.zeros(sets)
     for b in range(batch):
-        drafts = k[b, 0]
-        if drafts < 1:
+        drafts, grain = k[b, 0], unit[row[b], 0]
+        if drafts < (2 if anew else 1):
             continue
-        nodes = int(np.ceil((span[b, 1] - span[b, 0]) / gap)) + 1
-        time = np.exp(span[b, 0] + gap * np.arange(nodes))
+        first = ends[0, drafts]
+        nodes = int(np.ceil((ends[1, drafts] - np.log(slow[row[b], 0]) - first) / gap)) + 1
+        time = np.exp(first + gap * np.arange(nodes))
         weight, each, more, chance = np.empty((nodes, width)), np.empty(nodes), np.empty(nodes), np.zeros((most, nodes))
         short = np.zeros(most)
         for j in range(1, drafts):
@@ -142,7 +145,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                         for i in range(nodes):
                             integral[d, 0] += weight[i, 0] * more[i]
             if renew:
-                mass = others[b, s] + light[b, s, 0] * unit[b, 0] + plain if has_hub else all_mass
+                mass = others[b, s] + light[b, s, 0] * grain + plain if has_hub else all_mass
                 integral[:] = 0
                 for i in range(nodes):
                     power = gap * time[i] * np.exp(-mass * time[i])
@@ -150,7 +153,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                         weight[i, m] = power
                         for d in range(drafts):
                             integral[d, m] += power * chance[d, i]
-                        power *= time[i] * unit[b, 0]
+                        power *= time[i] * grain
             if fresh:
                 for n in range(drafts):
                     short[n] = all_mass ** -(n + 1.0)
@@ -174,8 +177,49 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                     for j in range(low, s + 1):
                         total[j] += joint[d, m, j] * upto[drafts - 1 - d, m]
             for j in range(low, s + 1):
-                out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0)
+                out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0) if others[b, j] > 0 else 1.0
             s = low - 1
+
+
+@compiled
+def by_place(share: Any, token: Any, place: Any, unit: Any, behind: Any, most: int, slow: Any) -> None:
+    """Sort the heavy tokens of each row by their places; of tokens that tie, the likeliest comes first.
+
+    Parameters
+    ----------
+    share, token, place : [B, h]
+        q, falling, the tokens and their places, which are sorted; 0 where there is none.
+    unit : [B, 1]
+        q of the heaviest light token.
+    behind : [B, n + 1, MOMENTS]
+        Sums of powers of the light tokens at or behind each boundary.
+    most
+        The most drafts of a row.
+    slow : [B, 1]
+        Where the mass of all tokens but the `most` - 1 heaviest goes.
+
+    Examples
+    --------
+    >>> share, token, place = np.array([[0.5, 0.25]]), np.array([[7, 9]]), np.array([[3, 1]])
+    >>> unit, behind, slow = np.array([[0.125]]), np.array([[[2.0], [0.0]]]), np.zeros((1, 1))
+    >>> by_place(share, token, place, unit, behind, 2, slow)
+    >>> share.tolist(), token.tolist(), place.tolist(), slow.tolist()
+    ([[0.25, 0.5]], [[9, 7]], [[1, 3]], [[0.5]])
+    """
+    for b in range(len(share)):
+        light, beside = behind[b, 0, 0], 0.0
+        for h in range(share.shape[1]):
+            if h >= most - 1:
+                beside += share[b, h]
+            elif share[b, h] == 0:
+                light -= 1
+        slow[b, 0] = max(light * unit[b, 0], 0.0) + beside
+        for h in range(1, share.shape[1]):
+            held, at = (share[b, h], token[b, h], place[b, h]), h
+            while at > 0 and place[b, at - 1] > held[2]:
+                share[b, at], token[b, at], place[b, at] = share[b, at - 1], token[b, at - 1], place[b, at - 1]
+                at -= 1
+            share[b, at], token[b, at], place[b, at] = held
 
 
 @compiled
@@ -184,7 +228,7 @@ def boundaries(heavy: Any, place: Any, behind: Any, unit: Any, begin: Any, mass:
 
     Parameters
     ----------
-    heavy : [B, h or more]
+    heavy : [B, h]
         q of the heavy tokens.
     place : [B, h]
         Their places, rising.

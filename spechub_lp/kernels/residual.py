@@ -55,12 +55,12 @@ def residual_blocks(
     if by_loops(p):
         sums, _ = _by_rows(p, q, place, first, table, scale)
         return sums[0], sums[1]
-    sums, plain = [], []
+    left, plain = [], []
     for at in slabs(p):
         here = None if place is None else place[:, at]
-        sums.append(_by_block(grains(_left(p[:, at], q[:, at], here, first, table, scale))))
+        left.append(_by_block(grains(_left(p[:, at], q[:, at], here, first, table, scale))))
         plain.append(_by_block(grains(p[:, at])))
-    return torch.cat(sums, dim=1), torch.cat(plain, dim=1)
+    return torch.cat(left, dim=1), torch.cat(plain, dim=1)
 
 
 def residual_draw(
