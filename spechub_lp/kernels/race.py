@@ -68,14 +68,18 @@ class Heavy:
 
         They are the first HEAVY, or fewer where all the others are below LIGHT.
         """
-        lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
-        top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
-        top = top.double()
-        known = top[:, most - 1 :].sum(dim=1, keepdim=True)
-        last = (top > LIGHT * known).sum(dim=1, keepdim=True).clamp(most - 1, HEAVY)
-        unit = top.gather(1, last)
-        share = torch.where(top > unit, top, 0.0)[:, :HEAVY]
-        return cls(share, token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
+        if q.device.type == "cpu" and has_numba():
+            share = torch.empty(len(q), HEAVY + 1, dtype=torch.float64)
+            token, unit = torch.empty_like(share, dtype=torch.int64), torch.empty(len(q), 1, dtype=torch.float64)
+            race_loops.likeliest(q.contiguous().numpy(), most, LIGHT, share.numpy(), token.numpy(), unit.numpy())
+        else:
+            lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
+            top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
+            top = top.double()
+            known = top[:, most - 1 :].sum(dim=1, keepdim=True)
+            unit = top.gather(1, (top > LIGHT * known).sum(dim=1, keepdim=True).clamp(most - 1, HEAVY))
+            share = torch.where(top > unit, top, 0.0)
+        return cls(share[:, :HEAVY], token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
 
     def heaviest(self, m: int) -> torch.Tensor:
         """Return q [B, m] of the m likeliest tokens, falling; those beside the heavy ones weigh a unit."""

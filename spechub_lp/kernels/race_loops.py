@@ -101,7 +101,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
         joined, plain, has_hub = heavy.shape[1], 0.0, False
         s = sets - 1
         while s >= 0:
-            all_mass = whole[b, min(s, whole.shape[1] - 1)]
+            all_mass = max(whole[b, min(s, whole.shape[1] - 1)], 1e-30)  # 0 in no distribution
             low, last, fresh = s, begin[b, s], anew or s == sets - 1
             while low > 0 and not anew:  # down to the next heavy token
                 while last > begin[b, low - 1] and not heavy[b, last - 1] > 0:
@@ -179,6 +179,50 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
             for j in range(low, s + 1):
                 out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0) if others[b, j] > 0 else 1.0
             s = low - 1
+
+
+@compiled
+def likeliest(q: Any, most: int, least: float, share: Any, token: Any, unit: Any) -> None:
+    """Find the tokens of each row that the race of up to `most` drafts multiplies in one by one.
+
+    Parameters
+    ----------
+    q : [B, V]
+        Draft distribution, of any scale.
+    most
+        The most drafts of a row.
+    least
+        Of the likeliest tokens beside the `most` - 1 heaviest, what a heavy one holds.
+    share, token : [B, h + 1]
+        Where the likeliest tokens and their q go, falling; 0 beside the heavy ones, h at most.
+    unit : [B, 1]
+        Where q of the likeliest of the others goes.
+
+    Examples
+    --------
+    >>> share, token, unit = np.zeros((1, 4)), np.zeros((1, 4), int), np.zeros((1, 1))
+    >>> likeliest(np.array([[0.1, 0.2, 0.3, 0.4]]), 2, 0.5, share, token, unit)
+    >>> share.tolist(), token.tolist(), unit.tolist()
+    ([[0.4, 0.0, 0.0, 0.0]], [[3, 2, 1, 0]], [[0.3]])
+    """
+    batch, size = share.shape
+    for b in range(batch):
+        share[b], token[b] = 0.0, 0
+        for i in range(q.shape[1]):
+            if not q[b, i] > share[b, size - 1]:
+                continue
+            at = size - 1
+            while at > 0 and share[b, at - 1] < q[b, i]:
+                share[b, at], token[b, at] = share[b, at - 1], token[b, at - 1]
+                at -= 1
+            share[b, at], token[b, at] = q[b, i], i
+        known, last = share[b, most - 1 :].sum(), most - 1
+        while last < size - 1 and share[b, last] > least * known:
+            last += 1
+        unit[b, 0] = share[b, last]
+        for h in range(size):
+            if not share[b, h] > unit[b, 0]:
+                share[b, h] = 0.0
 
 
 @compiled

@@ -46,7 +46,6 @@ def sorted_places(
     >>> places.tolist(), sums.q.round(decimals=3).tolist()
     ([[2, 0, 1]], [[0.2, 0.3, 0.5]])
     """
-    target, draft = p.double(), q.double()
     if by_loops(p):
         moments = 0 if heavy is None else MOMENTS
         behind = torch.empty(len(p), p.shape[1] + 1, moments, dtype=torch.float64)
@@ -54,9 +53,10 @@ def sorted_places(
         rank = torch.empty(p.shape, dtype=torch.int64)
         sums = torch.empty(2, *p.shape[:1], 1, dtype=torch.float64)
         held = torch.empty(2 + pairs, *p.shape, dtype=torch.float64)
-        _sort_rows(*(a.contiguous().numpy() for a in (target, draft, unit, rank, sums, held, behind)))
+        _sort_rows(*(a.contiguous().numpy() for a in (p, q, unit, rank, sums, held, behind)))
         odds_q = held[2] if pairs else None
         return rank, ClassSums(held[0], held[1], odds_q, behind if moments else None, sums[0], sums[1])
+    target, draft = p.double(), q.double()
     p_sum, q_sum = (grain_sum(a).double() / WHOLE for a in (target, draft))
     order = torch.where(draft > 0, target / draft, -1.0).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(p.shape[1], device=p.device).expand_as(order))
@@ -82,9 +82,10 @@ def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, behin
         p_whole, q_whole = np.int64(0), np.int64(0)
         low, high = np.int64(2**63 - 1), np.int64(0)
         for i in range(size):
-            p_whole += np.int64(np.rint(p[b, i] * WHOLE))
-            q_whole += np.int64(np.rint(q[b, i] * WHOLE))
-            ratio[i] = p[b, i] / q[b, i] if q[b, i] > 0 else -1.0
+            target, draft = np.float64(p[b, i]), np.float64(q[b, i])
+            p_whole += np.int64(np.rint(target * WHOLE))
+            q_whole += np.int64(np.rint(draft * WHOLE))
+            ratio[i] = target / draft if draft > 0 else -1.0
             if ratio[i] > 0:
                 low, high = min(low, code[i]), max(high, code[i])
         p_sum, q_sum = np.float64(p_whole) / WHOLE, np.float64(q_whole) / WHOLE
@@ -111,15 +112,15 @@ def _sort_rows(p: Any, q: Any, unit: Any, rank: Any, sums: Any, held: Any, behin
             order[at], sorted_ratio[at] = token, ratio[token]
         for place in range(size):
             token = order[place]
-            share = q[b, token] / q_sum
+            share = np.float64(q[b, token]) / q_sum
             rank[b, token] = place
-            held[0, b, place] = p[b, token] / p_sum if share > 0 else 0.0
+            held[0, b, place] = np.float64(p[b, token]) / p_sum if share > 0 else 0.0
             held[1, b, place] = share
             if held.shape[0] > 2:
                 held[2, b, place] = 0.0 if share > 0.5 else share / max(1 - share, 0.5) * share
         light[:], behind[b, size] = 0, 0.0
         for place in range(size - 1 if len(light) else -1, -1, -1):
-            times = q[b, order[place]] * over
+            times = np.float64(q[b, order[place]]) * over
             power = times if times <= 1 else 0.0
             for m in range(len(light)):
                 light[m] += np.int64(np.rint(power / GRAIN))
