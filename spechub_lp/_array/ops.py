@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, is_torch_array
 
 from spechub_lp._util import renamed
 from spechub_lp.typing import Array
@@ -427,6 +427,57 @@ def pick(a: Array, x: Array) -> Array:
     [0.75]
     """
     return a[array_namespace(a).arange(a.shape[0], device=device(a)), x]
+
+
+def entries(a: Array, x: Array) -> Array:
+    """Return the entries of some tokens in each row: a[b, x[b, i]].
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+    x : [B, n]
+        Token ids.
+
+    Returns
+    -------
+    [B, n]
+        The entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> entries(np.array([[0.25, 0.5, 0.25]]), np.array([[1, 0]])).tolist()
+    [[0.5, 0.25]]
+    """
+    # the namespace's own would first look for negative ids in torch: four passes over x
+    return a.gather(-1, x) if is_torch_array(a) else array_namespace(a).take_along_axis(a, x, axis=-1)
+
+
+def sort(a: Array) -> tuple[Array, Array]:
+    """Sort each row; of entries that tie, the first comes first.
+
+    Parameters
+    ----------
+    a : [B, V]
+        Rows.
+
+    Returns
+    -------
+    [B, V], [B, V]
+        The entries, rising, and where they were.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [each.tolist() for each in sort(np.array([[0.5, 0.25, 0.25]]))]
+    [[[0.25, 0.25, 0.5]], [[1, 2, 0]]]
+    """
+    if is_torch_array(a):
+        rising, order = a.sort(dim=-1, stable=True)
+        return rising, order
+    order = array_namespace(a).argsort(a, axis=-1, stable=True)
+    return entries(a, order), order
 
 
 def is_token(a: Array, x: Array) -> Array:

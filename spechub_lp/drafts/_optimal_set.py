@@ -11,7 +11,7 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp._array import sums
 from spechub_lp._array.convert import as_numpy
-from spechub_lp._array.ops import argmax, is_token, one, without, zero
+from spechub_lp._array.ops import argmax, entries, one, sort, without, zero
 from spechub_lp._util.tolerances import UNIT
 from spechub_lp.drafts._best_draft import best_draft_error, falling
 from spechub_lp.drafts._different import search_error
@@ -49,49 +49,40 @@ def prefix(p: Array, q: Array, k: int, replaced: bool) -> Cut:
     """
     xp, target = array_namespace(p), _over_sum(p)
     can = q > 0
-    ratio = xp.where(can, p / xp.where(can, q * UP, one(q)), xp.asarray(xp.inf, dtype=p.dtype, device=device(p)))
-    order = xp.argsort(ratio, axis=-1)
-    pieces, part, others = ([_over_sum(q)], one(q), one(q)) if replaced else _pair_pieces(q)
-
-    def inside(summed: list[Array]) -> Array:
-        return summed[0] ** k if replaced else _pair(summed, part, others)
+    ratio = xp.where(can, p / xp.where(can, q * UP, 1.0), xp.inf)
+    rising, order = sort(ratio)
 
     def before(a: Array) -> Array:
-        return sums.running(xp.take_along_axis(a, order, axis=-1))
+        return sums.running(entries(a, order))
 
-    rising = xp.take_along_axis(ratio, order, axis=-1)
+    covered = before(target)
+    inside = before(_over_sum(q)) ** k if replaced else _pair(q, before, lambda x: entries(ratio, x) <= rising)
     ends = xp.concat([rising[:, 1:] > rising[:, :-1], can[:, :1] | True], axis=-1)  # H takes all that tie with its last
-    value = xp.where(ends, before(target) - inside([before(piece) for piece in pieces]), zero(q))
-    best, least = argmax(-value), xp.min(value, axis=-1)
-    last = xp.take_along_axis(ratio, xp.take_along_axis(order, best[:, None], axis=-1), axis=-1)
-    H = (ratio <= last) & can & (least < 0)[:, None]
-    found = inside([sums.total(xp.where(H, piece, zero(q))) for piece in pieces])[:, 0]
-    return _cut(target, H, found, k if replaced else 2, pair=not replaced)
+    value = xp.where(ends & (rising < xp.inf), covered - inside, 0.0)
+    best = argmax(-value)[:, None]
+    gains = entries(value, best) < 0
+    H = (ratio <= entries(rising, best)) & gains
+    covered, inside = (xp.where(gains, entries(a, best), 0.0)[:, 0] for a in (covered, inside))
+    return Cut(1 + covered - inside, H, error_of_sums(H, k if replaced else 2, pair=not replaced))
 
 
-def _pair_pieces(q: Array) -> tuple[list[Array], Array, Array]:
-    """What is summed over H for two drafts without replacement, and the part of q beside its heaviest token [B, 1].
+def _pair(q: Array, before: Callable[[Array], Array], reached: Callable[[Array], Array]) -> Array:
+    """Q(H) [B, V] of two drafts without replacement for the prefixes H; the formula is in sums.rounding.
 
-    Summed are y, the tokens beside the heaviest over their own sum (which may be 1e-300); y q / (1 - q), where 1 - q
-    is at least 1/2; and the heaviest token. Last, whether there are tokens beside the heaviest.
+    `before` sums entries [B, V] over H, and `reached` says whether tokens [B, 1] are in H. Summed are y, the tokens
+    beside the heaviest over their own sum (which may be 1e-300), and y q / (1 - q), where 1 - q is at least 1/2.
     """
-    xp = array_namespace(q)
-    heaviest = argmax(q)
-    light = without(q, heaviest[:, None])
+    xp, heaviest = array_namespace(q), argmax(q)[:, None]
+    light = without(q, heaviest)
     over = xp.sum(light, axis=-1, keepdims=True)
-    y = light / xp.where(over > 0, over, one(q))
-    mass = xp.where(over > 0, sums.total(y), one(q))
-    y = y * (1 / mass)
-    whole = sums.total(q)
+    some = over > 0
+    y = light / xp.where(some, over, 1.0)
+    mass = xp.where(some, sums.total(y), 1.0)
+    y, whole = y * (1 / mass), sums.total(q)
     x = light * (1 / whole)
-    heavy = xp.where(is_token(q, heaviest), q * (1 / whole), zero(q))
-    return [y, y * (x / (1 - x)), heavy], over * mass / whole, over > 0
-
-
-def _pair(summed: list[Array], part: Array, others: Array) -> Array:
-    """Q(H) of two drafts without replacement from the sums of `_pair_pieces`; the formula is in sums.rounding."""
-    y, z, t = summed
-    y = array_namespace(y).where(others, y, y * 0 + 1)
+    part = over * mass / whole  # of q, beside its heaviest token
+    hub = sums.total(entries(q, heaviest) * (1 / whole))
+    y, z, t = xp.where(some, before(y), 1.0), before(y * (x / (1 - x))), xp.where(reached(heaviest), hub, 0.0)
     return (part * y + t) * (part * (y + z)) - part * z + t * y
 
 
@@ -235,10 +226,10 @@ def _are(q: Array, tops: Array) -> Array:
     return found
 
 
-def _cut(target: Array, H: Array, inside: Array, k: int = 2, pair: bool = False) -> Cut:
+def _cut(target: Array, H: Array, inside: Array) -> Cut:
     """The value of the set H [B, V], of which Q(H) [B] is known."""
     covered = sums.total(array_namespace(H).where(H, target, zero(target)))[:, 0]
-    return Cut(1 + covered - inside, H, error_of_sums(H, k, pair))
+    return Cut(1 + covered - inside, H, error_of_sums(H, 2, pair=False))
 
 
 def error_of_sums(H: Array, k: int, pair: bool) -> Array:

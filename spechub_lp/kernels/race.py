@@ -103,7 +103,8 @@ class Race:
     Examples
     --------
     >>> q = torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64)
-    >>> race = Race.of(Heavy.of(q, 3), torch.arange(4)[None], torch.zeros(1, 5, MOMENTS), torch.ones(1, 1), 3)
+    >>> heavy = Heavy.of(q, 3)  # each token is a place
+    >>> race = Race.of(heavy, heavy.token, torch.zeros(1, 5, MOMENTS, dtype=q.dtype), q.sum(dim=1, keepdim=True), 3)
     >>> race.missed(3).round(decimals=4).tolist()
     [[1.0, 0.0778, 0.0, 0.0, 0.0]]
     """
