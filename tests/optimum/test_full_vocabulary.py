@@ -2,12 +2,14 @@
 
 import tracemalloc
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from rows_of_all_kinds import random_distributions
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from spechub_lp import acceptance, distributions, optimum
 from spechub_lp._array.rational import rational_row
@@ -193,3 +195,26 @@ def test_more_drafts_than_tokens_take_no_longer(drafts: str, v: int) -> None:
     many, enough = (cut(p, q, k, drafts) for k in (10**9, v + 1))
     assert many.alpha.tolist() == enough.alpha.tolist() == pytest.approx([1.0])
     assert many.H.tolist() == enough.H.tolist()
+
+
+class Operations(TorchDispatchMode):
+    """The names of what is worked out; a view and the number that `where` is given are no work for a device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not function.is_view and "scalar_tensor" not in str(function):
+            self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("drafts", "most"), [("iid", 70), ("without_replacement", 125)])
+def test_a_device_is_asked_for_few_operations_and_for_no_look_at_ids(drafts: str, most: int) -> None:
+    p, q = torch.softmax(torch.randn(2, 4, 1500, generator=torch.Generator().manual_seed(1)), -1)
+    with Operations() as asked:
+        cut(p, q, 2, drafts, sort=True, check=False)
+    assert len(asked.names) <= most
+    assert not any("remainder" in name for name in asked.names)
+    assert sum("sort" in name for name in asked.names) == 1
