@@ -2,15 +2,16 @@
 
 import copy
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from forked import run_each
 from places import ROOT
 from stored_rows import stored
 
@@ -43,14 +44,14 @@ def biased(p, q, drafts):
 """
 
 
-def document(*args: object, cwd: Path, code: int = 0) -> Any:
-    """What a command writes to stdout with `--json -`, where nothing but it may stand."""
-    done = subprocess.run(
-        [sys.executable, "-m", "spechub_lp", *map(str, args), "--json", "-"],
-        capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+def written(runs: Sequence[tuple[Sequence[object], int]], cwd: Path, imports: Sequence[str]) -> list[Any]:
+    """What commands, each with its exit code, write to stdout with `--json -`, where nothing but it may stand."""
+    made = []
+    lines = [[*map(str, words), "--json", "-"] for words, _ in runs]
+    for (_, done), (_, code) in zip(run_each(lines, cwd, imports), runs, strict=True):
+        assert done.returncode == code, done.stderr
+        made.append(json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -59,26 +60,27 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("documents")
     (folder / "json_engine.py").write_text(ENGINE)
     (folder / "validation").symlink_to(ROOT / "validation")
-    made = {words[0]: [document(*words[:-2], cwd=folder)] for words in COMMANDS if words[0] not in MADE_OTHERWISE}
     product = ("--p", "1/2,1/2", "--q", "1/3,2/3;1,0", "--drafts", "product")
     biased = ("--sampler", "rrs", "--drafts", "top_k", "--p", "1/2,1/2", "--q", "1/3,2/3", "-n", 10)
-    made["solve"] += [
-        document("solve", "--p", P, "--q", Q, "--full", cwd=folder),
-        document("solve", *product, cwd=folder),
-    ]
-    made["sample"] += [
-        document("sample", "--sampler", "nss", *product, "-n", 10, cwd=folder),
-        document("sample", *biased, cwd=folder, code=1),
-    ]
-    made["gate"] += [document("gate", "json_engine:biased", "--k", 1, cwd=folder, code=1)]
-    (folder / "base.json").write_text(json.dumps(made["gate"][0]))
-    (folder / "now.json").write_text(json.dumps(made["gate"][1]))
-    made["compare-reports"] = [document("compare-reports", "base.json", "now.json", cwd=folder, code=1)]
     few = ("--sampler", "rrs", "--instances", 0, "--positions", 1, "--rows", 0, "--jobs", 1)
-    made["audit"] += [document("audit", *few, cwd=folder)]
     rows = stored(folder / "rows")
-    made["evaluate"] += [document("evaluate", rows, "--temperatures", 1, "--positions", 4, "--jobs", 1, cwd=folder)]
-    return made  # fmt: skip
+    runs: list[tuple[Sequence[object], int]] = [
+        *((words[:-2], 0) for words in COMMANDS if words[0] not in MADE_OTHERWISE),
+        (("solve", "--p", P, "--q", Q, "--full"), 0),
+        (("solve", *product), 0),
+        (("sample", "--sampler", "nss", *product, "-n", 10), 0),
+        (("sample", *biased), 1),
+        (("gate", "json_engine:biased", "--k", 1), 1),
+        (("audit", *few), 0),
+        (("evaluate", rows, "--temperatures", 1, "--positions", 4, "--jobs", 1), 0),
+    ]
+    made: dict[str, Any] = {}
+    for (words, _), one in zip(runs, written(runs, folder, ["torch", "spechub_lp.cli.app"]), strict=True):
+        made.setdefault(str(words[0]), []).append(one)
+    for name, report in zip(("base.json", "now.json"), made["gate"], strict=True):
+        (folder / name).write_text(json.dumps(report))
+    made["compare-reports"] = written([(("compare-reports", "base.json", "now.json"), 1)], folder, [])
+    return made
 
 
 def check(command: str, made: Any) -> None:
@@ -160,8 +162,8 @@ def test_a_capture_writes_one_too(tmp_path: Path) -> None:
     small_model(tmp_path / "draft", layers=1, seed=1)
     (tmp_path / "verse_1.txt").write_text("the sea was wet as wet could be, the sands were dry as dry. ")
     args = ("--target", "target", "--draft", "draft", "--text", "verse_1.txt", "--out", "rows", "--device", "cpu")
-    for _ in range(2):  # the second goes on with a capture that is whole
-        made = document("capture", *args, "--per-document", 4, cwd=tmp_path)
+    run = (("capture", *args, "--per-document", 4), 0)
+    for made in written([run, run], tmp_path, ["transformers"]):  # the second goes on with a capture that is whole
         check("capture", made)
         assert made["positions"] == 4
         with pytest.raises(jsonschema.ValidationError, match="'identity' is a required property"):

@@ -1,22 +1,22 @@
 """Command lines, each in a process of its own, forked from an interpreter that has imported the list of commands."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
 def run_each(
-    commands: Iterable[list[str]], cwd: Path | None = None
+    commands: Iterable[list[str]], cwd: Path | None = None, imports: Sequence[str] = ()
 ) -> list[tuple[list[str], subprocess.CompletedProcess[str]]]:
-    """The arguments of each command line of spechub-lp, and what it did."""
+    """The arguments of each command line of spechub-lp, and what it did; they find the named modules imported."""
     given = list(commands)
-    parent = subprocess.run(
-        [sys.executable, __file__], input=json.dumps(given), capture_output=True, text=True, timeout=300, cwd=cwd
-    )
+    words = [sys.executable, __file__, *imports]
+    parent = subprocess.run(words, input=json.dumps(given), capture_output=True, text=True, timeout=600, cwd=cwd)
     assert (parent.returncode, parent.stderr) == (0, "")
     said = json.loads(parent.stdout)
     return [(args, subprocess.CompletedProcess(args, *one)) for args, one in zip(given, said, strict=True)]
@@ -45,4 +45,6 @@ def run(args: list[str]) -> tuple[int, str, str]:
 
 
 if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     json.dump([run(args) for args in json.load(sys.stdin)], sys.stdout)
