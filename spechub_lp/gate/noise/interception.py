@@ -8,7 +8,9 @@ the function under test can reach them (`places`), and on the class `random.Rand
 """
 
 import contextlib
+import functools
 import gc
+import math
 import pickle
 import random
 from collections.abc import Iterator
@@ -74,8 +76,8 @@ class ControlledTorch(TorchDispatchMode):
         dtype = dtype or torch.get_default_dtype()
         if dtype not in BITS:
             self.control.choices.reject(f"{source} of dtype {dtype} cannot be controlled")
-        values = [self.control.choices.uniform(BITS[dtype], source) for _ in range(int(np.prod(shape, dtype=int)))]
-        return torch.tensor(values, dtype=torch.float64).to(dtype).reshape(tuple(shape))
+        values = [self.control.choices.uniform(BITS[dtype], source) for _ in range(math.prod(shape))]
+        return torch.tensor(values, dtype=dtype).reshape(tuple(shape))
 
     def _rand(self, a: dict[str, Any], source: str) -> torch.Tensor:
         return self._uniforms(a["size"], a.get("dtype"), source)
@@ -135,8 +137,8 @@ class ControlledTorch(TorchDispatchMode):
         return self._integers(a["self"].shape, a.get("from") or 0, high, dtype, source)
 
     def _integers(self, shape: Any, low: int, high: int, dtype: torch.dtype, source: str) -> torch.Tensor:
-        outcomes, count = high - low, int(np.prod(tuple(shape), dtype=int))
-        values = [low + self.control.choices.integer(outcomes, source) for _ in range(count)]
+        outcomes = high - low
+        values = [low + self.control.choices.integer(outcomes, source) for _ in range(math.prod(shape))]
         return torch.tensor(values, dtype=dtype).reshape(tuple(shape))
 
     def _randperm(self, a: dict[str, Any], source: str) -> torch.Tensor:
@@ -151,9 +153,13 @@ _PLAIN: dict[Any, bool] = {}
 ControlledTorch.__torch_dispatch__ = ControlledTorch.answer  # type: ignore[assignment,method-assign]
 
 
+@functools.cache
+def _names(func: Any) -> tuple[str, ...]:
+    return tuple(argument.name for argument in func._schema.arguments)
+
+
 def _bind(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    names = [argument.name for argument in func._schema.arguments]
-    return {**dict(zip(names, args, strict=False)), **kwargs}
+    return {**dict(zip(_names(func), args, strict=False)), **kwargs}
 
 
 def _idle(func: Any, bound: dict[str, Any]) -> bool:
