@@ -190,7 +190,10 @@ def _fall(
 @compiled
 def _draw_rows(p: Any, q: Any, place: Any, first: Any, density: Any, weight: Any, u: Any, wanted: Any, sums: Any,
                token: Any) -> None:  # fmt: skip
-    """The same for the wanted rows one by one, by sums [2, B, blocks] of both; `place` is [B, 0] where it is None."""
+    """`residual_draw` of the wanted rows, one by one, and their `residual_blocks` [2, B, blocks].
+
+    `place` is [B, 0] where it is None.
+    """
 
     def fall(weights: Any, n: int, u: float) -> tuple[int, float]:
         whole = np.int64(0)
