@@ -120,7 +120,7 @@ class Race:
     behind: torch.Tensor
     """[B, n + 1, MOMENTS] sums of (q/unit)^m over the light tokens at or behind each boundary."""
     slow: torch.Tensor
-    """[B, 1] mass of all tokens but the `most` - 1 heaviest, at least LEAST: the race's slowest rate."""
+    """[B, 1] mass of all tokens but the heavy ones of the `most` - 1 likeliest, at least LEAST: the slowest rate."""
     paired: torch.Tensor
     """[B, 1] bool: rows whose first two drafts alone are verified, because those tokens hold something, and less than
     the rule of sums can see."""
@@ -140,9 +140,8 @@ class Race:
             slow = torch.empty_like(unit)
             race_loops.by_place(*(a.numpy() for a in (share, token, place, unit, behind)), most, slow.numpy())
         else:
-            tied = (heavy.share[:, : most - 1] == 0).sum(dim=1, keepdim=True) * heavy.unit
-            slow = (behind[:, 0, :1] * heavy.unit - tied).clamp_min(0)
-            slow = (slow + heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)) / q_sum
+            beside = heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
+            slow = (behind[:, 0, :1] * heavy.unit + beside) / q_sum
             place, order = place.sort(dim=1, stable=True)
             share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
         paired = (slow > 0) & (slow < LEAST) | raised

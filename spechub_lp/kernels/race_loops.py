@@ -240,7 +240,7 @@ def by_place(share: Any, token: Any, place: Any, unit: Any, behind: Any, most: i
     most
         The most drafts of a row.
     slow : [B, 1]
-        Where the mass of all tokens but the `most` - 1 heaviest goes.
+        Where the mass of all tokens but the heavy ones of the `most` - 1 likeliest goes.
 
     Examples
     --------
@@ -251,13 +251,7 @@ def by_place(share: Any, token: Any, place: Any, unit: Any, behind: Any, most: i
     ([[0.25, 0.5]], [[9, 7]], [[1, 3]], [[0.5]])
     """
     for b in range(len(share)):
-        light, beside = behind[b, 0, 0], 0.0
-        for h in range(share.shape[1]):
-            if h >= most - 1:
-                beside += share[b, h]
-            elif share[b, h] == 0:
-                light -= 1
-        slow[b, 0] = max(light * unit[b, 0], 0.0) + beside
+        slow[b, 0] = behind[b, 0, 0] * unit[b, 0] + share[b, most - 1 :].sum()
         for h in range(1, share.shape[1]):
             held, at = (share[b, h], token[b, h], place[b, h]), h
             while at > 0 and place[b, at - 1] > held[2]:
