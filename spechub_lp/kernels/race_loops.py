@@ -177,7 +177,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
                     for j in range(low, s + 1):
                         total[j] += joint[d, m, j] * upto[drafts - 1 - d, m]
             for j in range(low, s + 1):
-                out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0) if others[b, j] > 0 else 1.0
+                out[b, j] = min(max(1 - others[b, j] * total[j], 0.0), 1.0)
             s = low - 1
 
 

@@ -46,6 +46,22 @@ def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
         assert missed == pytest.approx(exact, abs=2e-10, rel=0)
 
 
+@pytest.mark.parametrize("most", [3, 6])
+def test_loops_prepare_the_race_that_operations_prepare(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = torch.tensor([[0.7, 0.3 - 1e-8, 9e-9, 1e-9, 0.0, 0.0], [1 / 6] * 6], dtype=torch.float64)
+    for q in (few, *(rows(spread, tokens) for spread, tokens in SPREADS)):
+        made = []
+        for loops in (True, False):
+            monkeypatch.setattr(race, "has_numba", lambda loops=loops: loops)
+            made.append(race_of(q, most))
+        for name in ("unit", "slow", "paired"):
+            of_loops, of_operations = (getattr(each, name).double() for each in made)
+            assert torch.allclose(of_loops, of_operations, rtol=1e-12, atol=0), name
+        for name in ("share", "token", "place"):
+            of_loops, of_operations = (getattr(each, name)[each.share > 0].double() for each in made)
+            assert torch.allclose(of_loops, of_operations, rtol=1e-15, atol=0), name
+
+
 @pytest.mark.parametrize("loops", [True, False])
 @pytest.mark.parametrize("left", [1e-3, 1e-4, 1e-6])
 @pytest.mark.parametrize("at", [0, 40])
