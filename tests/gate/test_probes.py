@@ -10,9 +10,12 @@ from gate_chains import CONTROLS as CHAIN_CONTROLS
 from gate_mutants import CONTROLS, WIDE_MUTANTS, Mutant
 from known import known
 
+from spechub_lp import drafts
 from spechub_lp.gate import Settings, check_node, check_tree
 from spechub_lp.gate.adapters import spechub
 from spechub_lp.gate.checks.known_batches import expected, sibling_batch, sure_batch
+from spechub_lp.gate.engines.node import FEW_NUMBERS, Failure, NodeEngine
+from spechub_lp.gate.problems.node import Problem
 from spechub_lp.gate.serialize import case_document
 from spechub_lp.report.text.gate_table import text
 
@@ -96,3 +99,22 @@ def test_siblings_are_33_and_come_in_trial_order() -> None:
     assert known(batch.q)[0, 0].argsort(descending=True)[:33].tolist() == list(range(5, 38))
     assert batch.p[0, 0, [37, 47]].tolist() == [0.5, 0.5]
     assert set(sibling_batch("iid").token[0, 1:].tolist()) == {5}
+
+
+@pytest.mark.parametrize("vocabulary", [2, FEW_NUMBERS, FEW_NUMBERS + 1])
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("by", [2**-53, float("nan")], ids=["the last bit", "nan"])
+def test_one_number_that_a_call_changed_is_seen(vocabulary: int, place: int, which: int, by: float) -> None:
+    even = (1 / vocabulary,) * vocabulary
+    problem = Problem("even", even, even, 1, drafts.IID())
+
+    def verify(p: torch.Tensor, q: torch.Tensor, x: list[int]) -> tuple[int, int]:
+        changed = (p, q)[which]
+        changed[place] += by
+        return x[0], 0
+
+    changed = NodeEngine(verify).real(problem, [1])
+    assert isinstance(changed, Failure)
+    assert changed.message == f"{'pq'[which]} was changed by the call"
+    assert not isinstance(NodeEngine(lambda p, q, x: (x[0], 0)).real(problem, [1]), Failure)

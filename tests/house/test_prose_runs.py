@@ -195,7 +195,8 @@ def examples() -> list[tuple[Path, list[str]]]:
     cases = []
     for folder in ("spechub_lp", "theory"):
         for module in sorted((ROOT / folder).rglob("*.py")):
-            nodes = ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            code = module.read_text(encoding="utf-8")
+            nodes = ast.walk(ast.parse(code)) if EXAMPLE.search(code) else ()
             kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
             texts = [ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds)]
             lines = [line for text in texts for line in EXAMPLE.findall(text)]
