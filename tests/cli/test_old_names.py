@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_each
 from places import ROOT
 
 import spechub_lp
@@ -51,7 +52,7 @@ PAIRS = [
 def test_an_old_name_does_the_same_after_a_line_on_stderr(
     folder: Path, old: tuple[str, ...], new: tuple[str, ...], name: str
 ) -> None:
-    before, after = run(*old, cwd=folder), run(*new, cwd=folder)
+    before, after = (done for _, done in run_each([[*old], [*new]], folder))
     assert before.returncode == after.returncode
     if old[0] != "solve":  # its table has times
         assert before.stdout == after.stdout
@@ -85,13 +86,16 @@ def test_the_schema_of_an_old_document(tmp_path: Path) -> None:
 
 
 def test_old_names_are_in_no_help(tmp_path: Path) -> None:
-    shown = run("--help", cwd=tmp_path).stdout
+    commands = ("gate", "solve", "sample")
+    shown, *of_commands = (
+        done.stdout for _, done in run_each([["--help"], *([c, "--help"] for c in commands)], tmp_path)
+    )
     for old, new in schemas.OLD_NAMES.items():
         assert new in shown
         assert f"  {old} " not in shown
-    for command in ("gate", "solve", "sample"):
-        shown = run(command, "--help", cwd=tmp_path).stdout
-        assert not [old for old in renamed.OPTIONS if old in shown]
+    for command, options in zip(commands, of_commands, strict=True):
+        assert f"spechub-lp {command} " in options
+        assert not [old for old in renamed.OPTIONS if old in options]
 
 
 def test_a_value_that_looks_like_an_old_option_stays_after_two_dashes(tmp_path: Path) -> None:
