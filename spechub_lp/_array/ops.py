@@ -434,8 +434,8 @@ def entries(a: Array, x: Array) -> Array:
 
     Parameters
     ----------
-    a : [B, V]
-        Rows.
+    a : [B, V] or [1, V]
+        Rows; one goes with every row of x.
     x : [B, n]
         Token ids.
 
@@ -450,6 +450,8 @@ def entries(a: Array, x: Array) -> Array:
     >>> entries(np.array([[0.25, 0.5, 0.25]]), np.array([[1, 0]])).tolist()
     [[0.5, 0.25]]
     """
+    if a.shape[0] == 1:
+        return a[0][x]
     # the namespace's own would first look for negative ids in torch: four passes over x
     return a.gather(-1, x) if is_torch_array(a) else array_namespace(a).take_along_axis(a, x, axis=-1)
 

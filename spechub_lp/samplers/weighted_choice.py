@@ -5,11 +5,10 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import total
+from spechub_lp._array.ops import entries, total
 from spechub_lp.drafts import IID, DraftPolicy, Product
 from spechub_lp.drafts.base import drafter
 from spechub_lp.samplers import weights
-from spechub_lp.samplers.border.preparation import take
 from spechub_lp.samplers.choose_then_verify import ChooseThenVerify
 from spechub_lp.samplers.weights import Weights
 from spechub_lp.typing import Array
@@ -110,7 +109,7 @@ class WeightedChoice(ChooseThenVerify):
     def choose(self, prepared: Weights, x: Array) -> Array:
         """Return the probability [B, k] to choose each draft of x [B, k]; a row sums to 1."""
         xp = array_namespace(x)
-        weight, before = take(prepared.weight, x), take(prepared.first, x)
+        weight, before = entries(prepared.weight, x), entries(prepared.first, x)
         weight = xp.where(before | ~xp.any(before, axis=1)[:, None], weight, weight * 0)
         found: Array = weight / total(weight)
         return found

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.equality import equal_fields
-from spechub_lp._array.ops import accept_probability, columns, normalize, positive, some, total
+from spechub_lp._array.ops import accept_probability, columns, entries, normalize, positive, some, total
 from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import falling, scaled
@@ -249,7 +249,7 @@ def choose_then_verify(choose: Array, accept: Array, residual: Array, x: Array) 
     >>> choose_then_verify(np.array([[0.5, 0.5]]), accept, residual, np.array([[0, 1]])).accept.tolist()
     [[0.5, 0.25]]
     """
-    accepted = take(accept, x)
+    accepted = entries(accept, x)
     taken = array_namespace(accepted).astype(choose, accepted.dtype) * accepted
     return Verdict(taken, (1 - total(taken)) * residual)
 
@@ -279,10 +279,10 @@ def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
     ([[1, 0]], [[0.0, 0.4]])
     """
     xp = array_namespace(x)
-    rank = take(prepared.rank, x)
+    rank = entries(prepared.rank, x)
     order = xp.argsort(rank, axis=-1, stable=True)
-    rank = xp.take_along_axis(rank, order, axis=-1)
-    apart = [take(prepared.q, x[:, :1])[:, 0] * 0]
+    rank = entries(rank, order)
+    apart = [entries(prepared.q, x[:, :1])[:, 0] * 0]
     for s in range(1, x.shape[1]):
         gap = prepared.merge_level(rank[:, s - 1], rank[:, s])
         apart.append(xp.where((rank[:, s - 1] < rank[:, s]) & (gap > apart[-1]), gap, apart[-1]))
@@ -358,35 +358,11 @@ class RangeMaximum:
         from_left = xp.where(from_left < last, from_left, last)
         from_right = xp.where(from_right > lowest, from_right, lowest)
         at = xp.concat([from_left, xp.where(from_right < self.size, from_right, 0)], axis=1)
-        best = xp.max(take(self.a, at), axis=-1)
+        best = xp.max(entries(self.a, at), axis=-1)
         first, end = (i + WINDOW) // WINDOW, (j + 1) // WINDOW
         for power, level in enumerate(self.levels):
             fits = (end - first >= 2**power) & (end - first < 2 ** (power + 1))
-            seen = take(level, columns(xp.where(fits, first, 0), xp.where(fits, end - 2**power, 0)))
+            seen = entries(level, columns(xp.where(fits, first, 0), xp.where(fits, end - 2**power, 0)))
             seen = xp.where(seen[:, 0] > seen[:, 1], seen[:, 0], seen[:, 1])
             best = xp.where(fits & (seen > best), seen, best)
         return best
-
-
-def take(a: Array, at: Array) -> Array:
-    """Return a[b, at[b]].
-
-    Parameters
-    ----------
-    a : [B, V] or [1, V]
-        Rows.
-    at : [B, m]
-        Indices.
-
-    Returns
-    -------
-    [B, m]
-        The entries.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> take(np.array([[0.5, 0.2, 0.3]]), np.array([[2, 0]])).tolist()
-    [[0.3, 0.5]]
-    """
-    return a[0][at] if a.shape[0] == 1 else array_namespace(a).take_along_axis(a, at, axis=-1)

@@ -24,11 +24,11 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64, as_numpy
-from spechub_lp._array.ops import minimum, positive, ratio
+from spechub_lp._array.ops import entries, minimum, positive, ratio
 from spechub_lp._util.recent import Recent
 from spechub_lp.drafts import WithoutReplacement
 from spechub_lp.samplers.border.merge_tree import MergeTree
-from spechub_lp.samplers.border.preparation import Mixture, take
+from spechub_lp.samplers.border.preparation import Mixture
 from spechub_lp.typing import Array
 
 MEMORY = 16 * 2**20
@@ -62,7 +62,7 @@ def walk(prepared: Mixture, x: Array) -> Array:
     xp, at = array_namespace(prepared.q), device(prepared.q)
     choose = as_float64(prepared.q[:1, :1]) * np.zeros(x.shape, dtype=np.int64)
     rows = [Row(tree) for tree in prepared.trees]
-    for n, drafts in enumerate(as_numpy(take(prepared.rank, x)).tolist()):
+    for n, drafts in enumerate(as_numpy(entries(prepared.rank, x)).tolist()):
         choose[n] = rows[n if len(rows) > 1 else 0].choose(drafts)
     return choose if choose.dtype == object else xp.asarray(choose, dtype=prepared.q.dtype, device=at)
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import columns, ratio
+from spechub_lp._array.ops import columns, entries, ratio
 from spechub_lp.drafts import DraftPolicy, WithoutReplacement
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.iid import Border
@@ -115,10 +115,10 @@ class BorderWor(Border):
             return super().choose(prepared, x) if self.k == 1 else walk(prepared, x)
         order, apart = preparation.by_block(prepared, x)
         xp = array_namespace(x)
-        best, other = (xp.take_along_axis(x, order[:, s : s + 1], axis=-1) for s in (0, 1))
-        q_best, q_other = (preparation.take(prepared.q, y)[:, 0] for y in (best, other))
-        ranks = preparation.take(prepared.rank, x)
-        odds = -prepared.odds(*(xp.take_along_axis(ranks, order[:, s : s + 1], axis=-1)[:, 0] for s in (0, 1)))
+        best, other = (entries(x, order[:, s : s + 1]) for s in (0, 1))
+        q_best, q_other = (entries(prepared.q, y)[:, 0] for y in (best, other))
+        ranks = entries(prepared.rank, x)
+        odds = -prepared.odds(*(entries(ranks, order[:, s : s + 1])[:, 0] for s in (0, 1)))
         together = 1 - apart[:, 1]
         both = 1 - q_best + 1 - q_other
         keep = apart[:, 1] + ratio(together * (1 - q_other) + odds * (q_best - q_other), both)
