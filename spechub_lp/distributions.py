@@ -415,6 +415,9 @@ def _library(a: Array) -> str:
     return "numpy" if is_numpy_array(a) else type(a).__module__.partition(".")[0]
 
 
+_ROWS = "restrict takes distributions of one length, finite and not negative: restrict([p, q], tokens)"
+
+
 def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ...]:
     """Restrict distributions of one vocabulary to the tokens that matter most to any of them, exactly.
 
@@ -430,13 +433,24 @@ def restrict(rows: Sequence[Any], tokens: int) -> tuple[tuple[Fraction, ...], ..
     n tuples [tokens]
         What is left of each distribution over its sum; uniform where nothing is left.
 
+    Raises
+    ------
+    InvalidDistribution
+        rows are no rows of one length with finite entries that are not negative, or tokens is no whole number above 0.
+
     Examples
     --------
     >>> restrict([[0.5, 0.25, 0.25, 0], [0, 0, 0.25, 0.75]], 2)
     ((Fraction(1, 1), Fraction(0, 1)), (Fraction(0, 1), Fraction(1, 1)))
     """
-    rows = [row.tolist() if hasattr(row, "tolist") else row for row in rows]
-    best = [max(entries) for entries in zip(*rows, strict=True)]
+    tokens = count(tokens, "tokens", error=InvalidDistribution)
+    try:
+        rows = [list(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
+        best = [max(entries) for entries in zip(*rows, strict=True) if all(0 <= m < float("inf") for m in entries)]
+    except (TypeError, ValueError) as error:
+        raise InvalidDistribution(f"rows = {rows!r:.60}; {_ROWS} ({error})") from None
+    if not best or len(best) < len(rows[0]):
+        raise InvalidDistribution(f"rows = {rows!r:.60}; {_ROWS}")
     kept = sorted(nlargest(tokens, range(len(best)), key=best.__getitem__))
     small = [[Fraction(row[y]) for y in kept] for row in rows]
     return tuple(tuple(m / sum(row) if any(row) else Fraction(1, len(row)) for m in row) for row in small)

@@ -7,10 +7,12 @@ show them. matplotlib is needed, of the extra `plots`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from spechub_lp._util.io import write_text
+from spechub_lp.errors import SpecHubError
 from spechub_lp.report.plots.border import hulls, merge_levels, under, verdict
 from spechub_lp.report.plots.drawings import by_temperature, domains, gains, ranges, sharpness
 from spechub_lp.report.plots.pictures import COLOURS, canvas, grouped, svg, svg_file
@@ -92,12 +94,18 @@ def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of
     Picture
         Bars; a rule whose output is not the target is red.
 
+    Raises
+    ------
+    SpecHubError
+        rows are not those of a comparison, or an acceptance is no number.
+
     Examples
     --------
     >>> from spechub_lp import compare
     >>> acceptance(compare("0, 1/5, 4/5", "3/5, 3/10, 1/10", samplers=["rrs", "border"]).rows)
     Picture('Acceptance, and the optimum of the same drafts')
     """
+    _check_rows(rows)
     names = [f"{row.sampler}, {row.drafts}" for row in rows]
     with canvas(width=6.4, height=0.9 + 0.3 * len(rows)) as (figure, axes):
         for y, row in enumerate(rows):
@@ -114,6 +122,16 @@ def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of
         axes.set_xlabel("acceptance; the line is the optimum of the same drafts")
         axes.set_title(title)
     return Picture(svg(figure, title), figure, title)
+
+
+def _check_rows(rows: Any) -> None:
+    """Raise SpecHubError unless rows are those of a comparison."""
+    fields = ("sampler", "drafts", "acceptance", "optimum", "lossless", "error")
+    if not isinstance(rows, Sequence) or not all(hasattr(row, name) for row in rows for name in fields):
+        raise SpecHubError(f"rows = {rows!r:.60}; they are those of a comparison: compare(p, q).rows")
+    for row in rows:
+        if not isinstance(row.acceptance, Real) or not isfinite(row.acceptance):
+            raise SpecHubError(f"the acceptance of {row.sampler} is {row.acceptance!r}, which is no number to draw")
 
 
 def curves(rows: Sequence[Any], title: str = "Acceptance against temperature") -> Picture:

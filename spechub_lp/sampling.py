@@ -114,6 +114,13 @@ def draw(sampler: str | Sampler | type[Sampler], p: ArrayLike, q: ArrayLike, u: 
     return draw_in_slices(sampler, *inputs(sampler, p, q, u))
 
 
+def _of_drafters(sampler: Sampler, q: Array) -> str:
+    """A hint where q has as many rows as there are drafts, the end of a sentence."""
+    if sampler.drafts.different_drafters or q.shape[0] != sampler.k or sampler.k < 2:
+        return ""
+    return f" (for a q of each draft, take {type(sampler).__name__}(k={sampler.k}).with_drafts('product'))"
+
+
 def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:
     """Read and check all that a draw takes.
 
@@ -166,6 +173,7 @@ def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Arra
     if not {p.shape[0], q.shape[0]} <= {1, u.shape[0]}:
         raise SpecHubError(
             f"p has {p.shape[0]} rows, q has {q.shape[0]} and u has {u.shape[0]}; p and q need one row, or those of u"
+            + _of_drafters(sampler, q)
         )
     return p, q, u
 

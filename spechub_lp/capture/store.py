@@ -25,6 +25,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,16 @@ class Rows:
 
     def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """Return ([B, V], [B, V]) target and draft distributions at positions: an integer, a slice or an array."""
-        if not temperature > 0:
-            raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
-        rows = np.atleast_1d(np.arange(len(self))[which])
+        if not isinstance(temperature, Real) or not temperature > 0:
+            raise SpecHubError(f"temperature = {temperature!r}; a distribution needs T > 0 (T = 0 is the argmax)")
+        try:
+            rows = np.atleast_1d(np.arange(len(self))[which])
+        except (IndexError, TypeError, ValueError):
+            rows = np.empty((0, 0))
+        if which is None or rows.ndim != 1:
+            raise SpecHubError(
+                f"position {which!r:.60}; there are {len(self)}, and an integer, a slice or an array [B] chooses"
+            )
         return self._distribution(0, rows, temperature), self._distribution(1, rows, temperature)
 
     def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:

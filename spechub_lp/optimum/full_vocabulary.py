@@ -8,6 +8,7 @@ from spechub_lp import drafts as policies
 from spechub_lp._array.convert import as_numpy
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.tolerances import SUM_TOLERANCE
+from spechub_lp.certificate import shown
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.drafts._optimal_set import error_of_sums
 from spechub_lp.drafts.base import Cut
@@ -19,6 +20,8 @@ MEMORY = 64 * 2**20
 """Default budget in bytes beside the inputs and the answer; larger batches are worked on in slices."""
 ROWS_IN_WORK = 24
 """Rows of float64 in work for each row of the batch (sort and scan)."""
+
+MOST_DRAFTS = 2**63 - 1
 
 
 def cut(
@@ -81,6 +84,8 @@ def cut(
     [0.39]
     """
     policy, k = policies.by_name(drafts), distributions.count(k)
+    if k > MOST_DRAFTS:
+        raise SpecHubError(f"k = {shown(k)} drafts are too many for floats; cut takes 2^63 - 1 at most")
     p, q = distributions.float_array(p, "p"), distributions.float_array(q, "q")
     distributions.same_library(p=p, q=q)
     if type(policy).optimal_set is DraftPolicy.optimal_set:

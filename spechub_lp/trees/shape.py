@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from spechub_lp.certificate import shown
 from spechub_lp.distributions import count
 from spechub_lp.errors import SpecHubError
 
+MOST_LEVELS = 200
+"""A node holds its children, so that a shape is walked by a call within a call for each level."""
 MOST_DRAFTED = 1000
 """Drafts of a tree that is typed."""
 
@@ -110,14 +113,51 @@ def levels(*branching: int) -> Shape:
     Shape
         The tree; without levels it is the root alone.
 
+    Raises
+    ------
+    SpecHubError
+        A number of children is none, or there are more than 200 levels.
+
     Examples
     --------
     >>> levels(3, 1).parents
     [-1, 0, 0, 0, 1, 2, 3]
     """
+    check_levels(len(branching))
     for k in branching:
         count(k, "children of a node")
     return Shape((levels(*branching[1:]),) * branching[0]) if branching else Shape()
+
+
+def check_levels(number: int, name: str = "depth") -> int:
+    """Read a number of levels that a shape may have.
+
+    Parameters
+    ----------
+    number
+        What was given.
+    name
+        What errors call it.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    SpecHubError
+        It is no whole number from 0 to 200.
+
+    Examples
+    --------
+    >>> check_levels(3)
+    3
+    """
+    number = count(number, name, least=0)
+    if number > MOST_LEVELS:
+        raise SpecHubError(f"{name} = {shown(number)} levels are too many for a shape; it has {MOST_LEVELS} at most")
+    return number
 
 
 def spelled(branching: Sequence[int]) -> str:
@@ -161,7 +201,7 @@ def full(branching: int, depth: int) -> Shape:
     >>> full(2, 3).size
     14
     """
-    return levels(*[branching] * count(depth, "depth", least=0))
+    return levels(*[branching] * check_levels(depth))
 
 
 def chain(depth: int) -> Shape:
@@ -215,7 +255,8 @@ def paths(k: int, depth: int, delay: int = 0) -> Shape:
     >>> paths(2, 1, delay=2).parents
     [-1, 0, 1, 2, 2]
     """
-    return levels(*[1] * delay, k, *[1] * (depth - 1))
+    count(depth, "depth")
+    return levels(*[1] * check_levels(delay, "delay"), k, *[1] * (check_levels(depth) - 1))
 
 
 def parse(text: str) -> Shape:
@@ -297,7 +338,7 @@ def best_shape(size: int, rates: Mapping[int, Sequence[float]], depth: int | Non
     Raises
     ------
     SpecHubError
-        rates[k] has not k entries in [0, 1].
+        rates[k] has not k entries in [0, 1], rates is no mapping, or size or depth is no whole number from 0 on.
 
     References
     ----------
@@ -309,10 +350,20 @@ def best_shape(size: int, rates: Mapping[int, Sequence[float]], depth: int | Non
     >>> shape == chain(3), round(tokens, 3)
     (True, 2.952)
     """
+    if not isinstance(rates, Mapping):
+        raise SpecHubError(f"rates = {rates!r:.60}; it must be a mapping, such as {{1: [0.8], 2: [0.7, 0.2]}}")
     for k, row in rates.items():
-        if k < 1 or len(row) != k or not all(0 <= rate <= 1 for rate in row):
-            raise SpecHubError(f"rates[{k}] = {list(row)}; it must hold {k} probabilities")
-    levels = size if depth is None else min(depth, size)
+        count(k, "a number of children in rates")
+        try:
+            right = len(row) == k and all(0 <= rate <= 1 for rate in row)
+        except TypeError:
+            right = False
+        if not right:
+            raise SpecHubError(f"rates[{k}] = {row!r:.60}; it must hold {k} probabilities")
+    size = count(size, "size", least=0)
+    if size > MOST_DRAFTED:
+        raise SpecHubError(f"size = {shown(size)} drafted tokens are too many; a tree has {MOST_DRAFTED:,} at most")
+    levels = min(size, MOST_LEVELS if depth is None else check_levels(depth))
     best: list[tuple[float, Shape]] = [(1.0, Shape())] * (size + 1)
     for _ in range(levels):
         grown = [best[0]]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -262,3 +263,17 @@ def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
     assert len(reading.read_bytes(tmp_path / "large")) == 3 * reading.PIECE + 5
     with pytest.raises(SpecHubError, match="more than"):
         reading.read_bytes(tmp_path / "large", 3 * reading.PIECE)
+
+
+@pytest.mark.parametrize("which", [None, 320, -321, 1.5, "a", [[0, 1]], [0.5], float("nan"), {}], ids=str)
+def test_a_position_that_is_none_is_told(which: Any) -> None:
+    rows = load(ROOT / "validation" / "captured" / "smollm2.safetensors")
+    with pytest.raises(SpecHubError, match=r"position .* there are 320"):
+        rows.batch(which)
+
+
+@pytest.mark.parametrize("temperature", [None, "1", 0.0, -1.0, float("nan")], ids=str)
+def test_a_temperature_that_is_none_is_told(temperature: Any) -> None:
+    rows = load(ROOT / "validation" / "captured" / "smollm2.safetensors")
+    with pytest.raises(SpecHubError, match="temperature = "):
+        rows.batch(0, temperature)

@@ -251,3 +251,22 @@ def test_sizes() -> None:
     wide = [F(1, 300)] * 300
     with pytest.raises(TooLarge, match=r"a table of 90,000 draft tuples by 300 tokens is too large .* use draw"):
         exact(RRS, wide, wide)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None, 3, "ab", [], [[]], [None], [[None, 1]], [["a", 1]], [[1, 0], [1]], [[1j, 0]], [0.5, 0.5],
+        [[float("nan"), 1.0]], [[0.5, float("nan")]], [[float("inf"), 1]], [[-1, 2]], np.zeros((0, 3)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_restrict_says_what_is_no_row(rows: Any) -> None:
+    with pytest.raises(InvalidDistribution, match=r"rows = .*restrict\(\[p, q\], tokens\)"):
+        distributions.restrict(rows, 1)
+
+
+@pytest.mark.parametrize("tokens", [0, -1, None, float("nan"), 2.5, "2", True, [2]], ids=str)
+def test_restrict_says_what_is_no_number_of_tokens(tokens: Any) -> None:
+    with pytest.raises(InvalidDistribution, match="tokens = "):
+        distributions.restrict([[0.5, 0.5]], tokens)

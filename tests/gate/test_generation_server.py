@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -146,3 +147,16 @@ def test_a_run_on_a_server_has_every_check(server: Server) -> None:
 def test_only_this_machine_is_asked(url: str) -> None:
     with pytest.raises(SpecHubError, match=r"not on this machine|no address"):
         OpenAIServer(url, make_pair(3), 1.0)
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["silent", "closed"])
+def test_where_no_server_answers_that_is_no_finding(listens: bool, pair: TinyPair) -> None:
+    """Exit code 2, as for other input that is not there; it was 1, a biased engine."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        if listens:
+            door.listen()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        plan = Plan((settings.find("greedy"),), limits=Limits(time_limit=0.3))
+        with pytest.raises(SpecHubError, match=f"no server answers at {url} within 0.3 seconds.*--time-limit"):
+            gate_engine(url, known(pair.folder), plan)

@@ -218,3 +218,9 @@ def test_a_device_is_asked_for_few_operations_and_for_no_look_at_ids(drafts: str
     assert len(asked.names) <= most
     assert not any("remainder" in name for name in asked.names)
     assert sum("sort" in name for name in asked.names) == 1
+
+
+@pytest.mark.parametrize("drafts", ["iid", "without_replacement", "top_k", "greedy", "hub", "product"])
+def test_more_drafts_than_floats_count_are_told(drafts: str) -> None:
+    with pytest.raises(SpecHubError, match=r"k = 1.* drafts are too many for floats; cut takes 2\^63 - 1"):
+        cut(np.asarray([0.5, 0.5]), np.asarray([0.25, 0.75]), k=10**400, drafts=drafts)

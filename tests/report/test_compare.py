@@ -1,7 +1,9 @@
 """Samplers side by side, as numbers, tables and pictures: as `exact`, `optimum`, `acceptance` and `cut` have them."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,3 +141,19 @@ def test_results_of_floats_have_a_word_and_a_table() -> None:
         assert "\n" not in repr(result)
         assert result.table()
     assert repr(found) == "Comparison(1 sampler, k=2, V=3, best: border with iid drafts, 0.7600)"
+
+
+@pytest.mark.parametrize(
+    "rows", [None, 3, "ab", [1], [None], object()], ids=["None", "3", "ab", "[1]", "[None]", "object"]
+)
+def test_a_picture_says_what_is_no_row_of_a_comparison(rows: Any) -> None:
+    with pytest.raises(SpecHubError, match=r"compare\(p, q\)\.rows"):
+        plot.acceptance(rows)
+
+
+def test_a_picture_says_which_acceptance_is_no_number() -> None:
+    row = compare([0.5, 0.5], [0.25, 0.75], samplers=["rrs"]).rows[0]
+    odd: list[Any] = [float("nan"), None, "a"]
+    for value in odd:
+        with pytest.raises(SpecHubError, match="the acceptance of rrs is"):
+            plot.acceptance([replace(row, acceptance=value)])

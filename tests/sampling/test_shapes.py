@@ -173,3 +173,12 @@ def test_every_face_takes_a_name_or_a_class(sampler: Any) -> None:
     assert drawn == wanted
     for measure in (exact, reference, acceptance):
         assert measure(sampler, P, Q) == measure(rule, P, Q)
+
+
+def test_a_q_of_each_draft_for_one_drafter_has_a_hint() -> None:
+    p, q, u = np.asarray([0.5, 0.5]), np.asarray([[0.25, 0.75], [0.75, 0.25]]), np.full((3, 3), 0.5)
+    with pytest.raises(SpecHubError, match=r"q has 2 .*BorderProduct\(k=2\)\.with_drafts\('product'\)"):
+        draw(samplers.BorderProduct(), p, q, u)
+    assert len(draw(samplers.BorderProduct().with_drafts("product"), p, q, u).tokens) == 3
+    with pytest.raises(SpecHubError, match=r"those of u$"):
+        draw(samplers.BorderProduct(), p, np.concatenate([q, q]), u)

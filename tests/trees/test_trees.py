@@ -27,7 +27,7 @@ from spechub_lp.trees.decoding import (
 from spechub_lp.trees.drafted import Drafted, Outcome, pick, tabular
 from spechub_lp.trees.node_by_node import NodeByNode
 from spechub_lp.trees.path import Block, BorderPath
-from spechub_lp.trees.shape import Shape, best_shape, chain, full
+from spechub_lp.trees.shape import Shape, best_shape, chain, full, levels, paths
 from spechub_lp.trees.traversal import Traversal
 from spechub_lp.typing import Array
 
@@ -234,3 +234,41 @@ def test_lengths_and_depths_are_whole_numbers(length: Any) -> None:
             SpecHubError, match=re.escape(f"= {length!r}" if isinstance(length, str) else f"= {length}")
         ):
             ask()
+
+
+@pytest.mark.parametrize("made", [chain, lambda n: full(2, n), lambda n: paths(2, n), lambda n: paths(2, 1, n)])
+@pytest.mark.parametrize("depth", [201, 2000, 10**400, -1, None, float("nan"), "3", 2.5], ids=lambda n: str(n)[:5])
+def test_a_shape_has_no_more_levels_than_can_be_walked(made: Any, depth: Any) -> None:
+    with pytest.raises(SpecHubError, match=r"(depth|delay) = .*(200 at most|at least|whole number)"):
+        made(depth)
+
+
+def test_the_deepest_shape_can_be_walked() -> None:
+    deepest = levels(*[1] * 200)
+    assert (deepest.size, deepest.depth, len(deepest.parents)) == (200, 200, 201)
+    with pytest.raises(SpecHubError, match="depth = 201 levels"):
+        levels(*[1] * 201)
+
+
+@pytest.mark.parametrize(
+    ("size", "rates", "depth", "says"),
+    [
+        (-1, {1: [0.5]}, None, "size = -1"),
+        (None, {1: [0.5]}, None, "size = None"),
+        (float("nan"), {1: [0.5]}, None, "size = nan"),
+        (10**400, {1: [0.5]}, None, "1,000 at most"),
+        (2, {1: [0.5]}, -1, "depth = -1"),
+        (2, {1: [0.5]}, "1", "depth = '1'"),
+        (2, None, None, "rates = None"),
+        (2, [0.5], None, "rates = "),
+        (2, {1: None}, None, "must hold 1 prob"),
+        (2, {1: 0.5}, None, "must hold 1 prob"),
+        (2, {2: [0.5]}, None, "must hold 2 prob"),
+        (2, {1: [float("nan")]}, None, "must hold 1 prob"),
+        (2, {1: ["a"]}, None, "must hold 1 prob"),
+        (2, {"1": [0.5]}, None, "a number of children in rates = '1'"),
+    ],
+)
+def test_best_shape_says_what_does_not_fit(size: Any, rates: Any, depth: Any, says: str) -> None:
+    with pytest.raises(SpecHubError, match=says):
+        best_shape(size, rates, depth)

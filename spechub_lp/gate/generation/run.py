@@ -33,6 +33,27 @@ GRACE = 30.0
 PLAIN, DRAFTED = b"plain decoding", b"with drafts"
 
 
+def is_url(name: str) -> bool:
+    """Tell whether an engine is named by the URL of a server.
+
+    Parameters
+    ----------
+    name
+        An engine's name or its address.
+
+    Returns
+    -------
+    bool
+        True for http and https.
+
+    Examples
+    --------
+    >>> is_url("http://127.0.0.1:8000"), is_url("mine:generate")
+    (True, False)
+    """
+    return name.startswith(("http://", "https://"))
+
+
 def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
     """Open the engine of a name, a URL or an address `module:object`; a class is made with the pair's folder.
 
@@ -63,7 +84,7 @@ def open_engine(name: str, folder: Path, plan: Plan) -> Engine:
     >>> open_engine("random:choices", Path("pair"), Plan((PLAIN,))).name
     'random:choices'
     """
-    if name.startswith(("http://", "https://")):
+    if is_url(name):
         return OpenAIServer(name, read_pair(folder), plan.limits.time_limit, plan.plain, plan.remote)
     if ":" in name:
         found = objects.resolve(name, example="mymodule:generate", otherwise="not an engine")
@@ -172,7 +193,7 @@ def gate_engine(
     Raises
     ------
     SpecHubError
-        No such engine or pair, or a file of rows of something else.
+        No such engine or pair, no server that answers, or a file of rows of something else.
 
     Examples
     --------
@@ -190,6 +211,8 @@ def gate_engine(
     store = Store(resume, identity(name, folder, plan))
     tasks = plan.tasks()
     missing = [task for task in tasks if task not in store]
+    if missing and is_url(name):
+        OpenAIServer(name, pair, plan.limits.time_limit, plan.plain, plan.remote).reach()
     work = partial(check_setting, name, folder, plan)
     if plan.jobs > 1:
         found = told(spread(plan.jobs, work, missing), progress, "checks", len(missing))

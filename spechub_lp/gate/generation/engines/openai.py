@@ -81,6 +81,19 @@ class OpenAIServer:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Broken(Kind.SHAPE, f"the answer is no completion: {type(error).__name__}: {error}") from None
 
+    def reach(self) -> None:
+        """Raise SpecHubError where no server answers at all: that is no finding about one."""
+        for address in (self.url, *([self.plain] if self.plain else [])):
+            try:
+                self.opener.open(f"{address.rstrip('/')}/v1/models", timeout=self.seconds).close()
+            except (HTTPError, http.client.HTTPException):
+                continue  # it answers, and what it answers is for the checks
+            except OSError as error:  # a URLError and a TimeoutError are one too
+                raise SpecHubError(
+                    f"no server answers at {address} within {self.seconds:g} seconds ({error}); start it, look at the "
+                    "address, or give it longer with --time-limit"
+                ) from None
+
     def _model(self, url: str) -> str:
         try:
             return str(self._send(f"{url.rstrip('/')}/v1/models", None)["data"][0]["id"])
