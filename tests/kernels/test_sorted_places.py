@@ -9,6 +9,7 @@ import torch
 from spechub_lp._array.jit import has_numba
 from spechub_lp.kernels import border, classes, mixture, race
 from spechub_lp.kernels.node import verify
+from spechub_lp.kernels.residual import residual_draw
 from spechub_lp.kernels.tree import children, verify_tree
 from spechub_lp.samplers import by_name
 from spechub_lp.sampling import draw_drafts
@@ -134,3 +135,27 @@ def test_loops_over_sorted_rows_give_the_trees_of_whole_row_operations(
         found.append(verify_tree(p, q, child, token, u, u[:, 0], depth=2, replaced=replaced))
     for ours, whole in zip(*found, strict=True):
         assert torch.equal(ours, whole)
+
+
+@pytest.mark.parametrize("by_class", [True, False])
+@pytest.mark.parametrize("over", [0.0, 0.5, 1e200])
+def test_no_token_without_weight_is_drawn_after_a_rejection(
+    over: float, by_class: bool, plain: Callable[..., None]
+) -> None:
+    """At uniforms of 0 and 1 too; where nothing is left, by p."""
+    rng = np.random.default_rng(2)
+    p, q = (torch.from_numpy(_dirichlet(rng, 600)) for _ in range(2))
+    p[:, 400:] = 0
+    p[1:3, :300] = 0
+    q[3] = 0
+    place = None if by_class else torch.zeros(p.shape, dtype=torch.int64)
+    density, one = torch.full((5, classes.CLASSES), over, dtype=p.dtype), torch.ones(5, 1, dtype=p.dtype)
+    left = (p - over * q).clamp_min(0)
+    weight = torch.where(left.sum(dim=1, keepdim=True) > 0, left, p)
+    for u in (0.0, 0.3, 1.0):
+        drawn = []
+        for off in (True, False):
+            plain(off)
+            drawn.append(residual_draw(p, q, place, one, density, one, torch.full((5,), u, dtype=p.dtype)))
+        assert torch.equal(*drawn)
+        assert bool((weight.gather(1, drawn[1][:, None]) > 0).all())
