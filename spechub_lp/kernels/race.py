@@ -262,7 +262,7 @@ class Race:
     def _by_loops(self, row: torch.Tensor, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor,
                   others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`race_loops.all_in` of up to `most` drafts."""
-        out = torch.zeros_like(others)
+        out = torch.zeros(others.shape, dtype=others.dtype)
         given = (begin, light, others, whole, row, k, self.unit, self.slow)
         tables = (_ends(self.most, out.device), _series(most, out.device)[: most - 1], out)
         walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *given, *tables))
