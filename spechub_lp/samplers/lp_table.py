@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spechub_lp._array.ops import normalize, total
+from spechub_lp._array.ops import normalize, positive, total
 from spechub_lp.drafts import ALL
 from spechub_lp.optimum.lookup import solved_accept
 from spechub_lp.samplers.base import Sampler, Verdict
@@ -50,5 +50,5 @@ class LPTable(Sampler):
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
         accept, residual = solved_accept(self.drafts, p, q, x)  # steps 1 and 2
-        rejected = 1 - total(accept)
+        rejected = positive(1 - total(accept))
         return Verdict(accept, rejected * normalize(residual, empty=p))  # step 3

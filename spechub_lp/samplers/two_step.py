@@ -58,4 +58,4 @@ class TwoStep(Sampler):
         accept = columns(
             *[beta[:, j] * accept_probability(pick(p, x[:, j]), pick(b, x[:, j])) for j in range(2)]  # steps 1 and 2
         )
-        return Verdict(accept, (1 - total(accept)) * normalize(positive(p - b), empty=p))  # step 3
+        return Verdict(accept, positive(1 - total(accept)) * normalize(positive(p - b), empty=p))  # step 3

@@ -2,12 +2,14 @@
 apart."""
 
 from fractions import Fraction as F
+from itertools import product
 
+import numpy as np
 import pytest
 from every import own_pairs
 from hypothesis import given
 
-from spechub_lp import exact, optimum, samplers
+from spechub_lp import exact, optimum, reference, samplers
 from spechub_lp._array.rational import rational_row
 from spechub_lp.samplers.base import Sampler
 from spechub_lp.testing.strategies import pairs
@@ -41,6 +43,17 @@ def test_every_rule_is_lossless_with_its_own_drafts_beats_no_optimum_and_accepts
 @pytest.mark.parametrize(("p", "q"), DEGENERATE)
 def test_degenerate_distributions(sampler: Sampler, p: Distribution, q: Distribution) -> None:
     assert exact(sampler, p, q).is_lossless
+
+
+@pytest.mark.parametrize("sampler", own_pairs(1, 2, 3))
+def test_no_probability_of_a_verdict_is_negative_in_floats(sampler: Sampler) -> None:
+    """Rows as at low temperature, down to 1e-150: what is 0 or 1 in numbers may be a rounding beside it."""
+    rng = np.random.default_rng(3)
+    for power, tokens in product((1, 3, 10, 40), (3, 4, 5)):
+        for _ in range(8):
+            p, q = rng.dirichlet([0.5] * tokens, 2) ** power
+            found = reference(sampler, p / p.sum(), q / q.sum())
+            assert min(found.accept.min(), found.residual.min()) >= 0, (p, q)
 
 
 @pytest.mark.parametrize("name", ["spechub", "greedy_hubs", "lp_table", "two_step"])

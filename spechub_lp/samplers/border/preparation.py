@@ -251,7 +251,7 @@ def choose_then_verify(choose: Array, accept: Array, residual: Array, x: Array) 
     """
     accepted = entries(accept, x)
     taken = array_namespace(accepted).astype(choose, accepted.dtype) * accepted
-    return Verdict(taken, (1 - total(taken)) * residual)
+    return Verdict(taken, positive(1 - total(taken)) * residual)
 
 
 def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:

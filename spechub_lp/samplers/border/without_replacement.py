@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
-from spechub_lp._array.ops import columns, entries, ratio
+from spechub_lp._array.ops import columns, entries, minimum, positive, ratio
 from spechub_lp.drafts import DraftPolicy, WithoutReplacement
 from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.iid import Border
@@ -122,4 +122,5 @@ class BorderWor(Border):
         together = 1 - apart[:, 1]
         both = 1 - q_best + 1 - q_other
         keep = apart[:, 1] + ratio(together * (1 - q_other) + odds * (q_best - q_other), both)
+        keep = minimum(positive(keep), keep * 0 + 1)  # floats may end a rounding outside
         return xp.where((order[:, 0] == 0)[:, None], columns(keep, 1 - keep), columns(1 - keep, keep))
