@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, device
 
 from spechub_lp._array.convert import as_float64
 from spechub_lp._array.equality import equal_fields
-from spechub_lp._array.ops import accept_probability, columns, entries, normalize, positive, some, total
+from spechub_lp._array.ops import accept_probability, columns, entries, normalize, positive, some, sort, total
 from spechub_lp._util import renamed
 from spechub_lp.drafts import IID
 from spechub_lp.drafts._best_draft import falling, scaled
@@ -279,9 +279,7 @@ def by_block(prepared: Mixture, x: Array) -> tuple[Array, Array]:
     ([[1, 0]], [[0.0, 0.4]])
     """
     xp = array_namespace(x)
-    rank = entries(prepared.rank, x)
-    order = xp.argsort(rank, axis=-1, stable=True)
-    rank = entries(rank, order)
+    rank, order = sort(entries(prepared.rank, x))
     apart = [entries(prepared.q, x[:, :1])[:, 0] * 0]
     for s in range(1, x.shape[1]):
         gap = prepared.merge_level(rank[:, s - 1], rank[:, s])

@@ -60,7 +60,8 @@ class OpenAIServer:
     controlled = False
 
     def __init__(self, url: str, pair: TinyPair, seconds: float, plain: str | None = None, remote: bool = False):
-        for address in (url, *([plain] if plain else [])):
+        self.addresses = (url, *([plain] if plain else []))
+        for address in self.addresses:
             _check_address(address, remote)
         self.name, self.url, self.plain, self.pair = url, url, plain, pair
         self.seconds, self.requests = seconds, 0
@@ -83,9 +84,9 @@ class OpenAIServer:
 
     def reach(self) -> None:
         """Raise SpecHubError where no server answers at all: that is no finding about one."""
-        for address in (self.url, *([self.plain] if self.plain else [])):
+        for address in self.addresses:
             try:
-                self.opener.open(f"{address.rstrip('/')}/v1/models", timeout=self.seconds).close()
+                self.opener.open(_models(address), timeout=self.seconds).close()
             except (HTTPError, http.client.HTTPException):
                 continue  # it answers, and what it answers is for the checks
             except OSError as error:  # a URLError and a TimeoutError are one too
@@ -96,7 +97,7 @@ class OpenAIServer:
 
     def _model(self, url: str) -> str:
         try:
-            return str(self._send(f"{url.rstrip('/')}/v1/models", None)["data"][0]["id"])
+            return str(self._send(_models(url), None)["data"][0]["id"])
         except (KeyError, TypeError, IndexError, NotOffered):
             return "default"
 
@@ -172,6 +173,10 @@ def _whole(token: Any) -> int:
     if isinstance(token, bool) or not isinstance(token, int):
         raise ValueError(f"{token!r} is no token id")
     return token
+
+
+def _models(address: str) -> str:
+    return f"{address.rstrip('/')}/v1/models"
 
 
 def _check_address(url: str, remote: bool) -> None:
