@@ -71,12 +71,25 @@ class Picture:
         return self.text
 
     def save(self, path: str | Path) -> None:
-        """Write the picture: an .svg for light and dark readers, or any other format of matplotlib by its ending."""
+        """Write the picture: an .svg for light and dark readers, or any other format of matplotlib by its ending.
+
+        Raises
+        ------
+        SpecHubError
+            The file cannot be written, matplotlib has no such format, or there is no figure to write.
+        """
+        if not isinstance(path, str | Path):
+            raise SpecHubError(f"path = {path!r:.60} is no name of a file; give one such as 'picture.svg'")
+        if self.figure is None:
+            raise SpecHubError(f"{self!r} has no figure to write to {path}; it has its text alone")
         path = Path(path)
         if path.suffix == ".svg":
             write_text(path, svg_file(self.figure, self.title))
-        else:
+            return
+        try:
             self.figure.savefig(path, dpi=160)
+        except (OSError, ValueError) as error:  # ValueError: a format that matplotlib does not know
+            raise SpecHubError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of the same drafts") -> Picture:
@@ -97,7 +110,7 @@ def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of
     Raises
     ------
     SpecHubError
-        rows are not those of a comparison, or an acceptance is no number.
+        rows are not those of a comparison, there are none, or a number or the title is none.
 
     Examples
     --------
@@ -105,7 +118,7 @@ def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of
     >>> acceptance(compare("0, 1/5, 4/5", "3/5, 3/10, 1/10", samplers=["rrs", "border"]).rows)
     Picture('Acceptance, and the optimum of the same drafts')
     """
-    _check_rows(rows)
+    _check(rows, "compare(p, q)", title)
     names = [f"{row.sampler}, {row.drafts}" for row in rows]
     with canvas(width=6.4, height=0.9 + 0.3 * len(rows)) as (figure, axes):
         for y, row in enumerate(rows):
@@ -124,14 +137,23 @@ def acceptance(rows: Sequence[Any], title: str = "Acceptance, and the optimum of
     return Picture(svg(figure, title), figure, title)
 
 
-def _check_rows(rows: Any) -> None:
-    """Raise SpecHubError unless rows are those of a comparison."""
-    fields = ("sampler", "drafts", "acceptance", "optimum", "lossless", "error")
+def _check(rows: Any, source: str, title: Any) -> None:
+    """Raise SpecHubError unless rows are those of a comparison or a sweep, named as their source, and can be drawn."""
+    fields = ("sampler", "drafts", "k", "acceptance", "optimum", "lossless", "error", "temperature", "asked")
     if not isinstance(rows, Sequence) or not all(hasattr(row, name) for row in rows for name in fields):
-        raise SpecHubError(f"rows = {rows!r:.60}; they are those of a comparison: compare(p, q).rows")
+        raise SpecHubError(f"rows = {rows!r:.60}; they are those of a comparison: {source}.rows")
+    if not rows:
+        raise SpecHubError(f"rows = {rows!r} holds nothing to draw; give those of a comparison: {source}.rows")
+    if not isinstance(title, str):
+        raise SpecHubError(f"title = {title!r:.60} is of type {type(title).__name__}; a title is a string, '' for none")
     for row in rows:
-        if not isinstance(row.acceptance, Real) or not isfinite(row.acceptance):
-            raise SpecHubError(f"the acceptance of {row.sampler} is {row.acceptance!r}, which is no number to draw")
+        for name in ("acceptance", "temperature", "asked"):
+            if not isinstance(value := getattr(row, name), Real) or not isfinite(value):
+                raise SpecHubError(f"the {name} of {row.sampler} is {value!r:.60}, which is no number to draw")
+        if not isinstance(row.optimum, Real):
+            raise SpecHubError(f"the optimum of {row.sampler} is {row.optimum!r:.60}; it is a number, NaN if not known")
+        if not isinstance(row.error, Real) or row.error < 0:
+            raise SpecHubError(f"the error of {row.sampler} is {row.error!r:.60}; an error is a number from 0 on")
 
 
 def curves(rows: Sequence[Any], title: str = "Acceptance against temperature") -> Picture:
@@ -149,12 +171,18 @@ def curves(rows: Sequence[Any], title: str = "Acceptance against temperature") -
     Picture
         One panel for each number of drafts that was asked for.
 
+    Raises
+    ------
+    SpecHubError
+        rows are not those of a sweep, there are none, or a number or the title is none.
+
     Examples
     --------
     >>> from spechub_lp import sweep
     >>> curves(sweep([0.0, 1.0, 2.0], [1.0, 0.5, 0.0], temperatures=(0.5, 1), samplers=["rrs"]).rows)
     Picture('Acceptance against temperature')
     """
+    _check(rows, "sweep(target, draft, temperatures)", title)
     asked = sorted({row.asked for row in rows})
     with canvas(columns=len(asked), width=5.2, height=4.2, sharey=True, squeeze=False) as (figure, axes):
         for k, ax in zip(asked, axes[0], strict=True):

@@ -118,7 +118,9 @@ def _of_drafters(sampler: Sampler, q: Array) -> str:
     """A hint where q has as many rows as there are drafts, the end of a sentence."""
     if sampler.drafts.different_drafters or q.shape[0] != sampler.k or sampler.k < 2:
         return ""
-    return f" (for a q of each draft, take {type(sampler).__name__}(k={sampler.k}).with_drafts('product'))"
+    takes_product = any(policy.different_drafters for policy in sampler.own)
+    rule = type(sampler).__name__ if takes_product else "BorderProduct"
+    return f" (for a q of each draft, take {rule}(k={sampler.k}).with_drafts('product'))"
 
 
 def inputs(sampler: Sampler, p: Any, q: Any, u: Any) -> tuple[Array, Array, Array]:

@@ -27,7 +27,7 @@ from safetensors.torch import save as save_tensors
 from spechub_lp._util.io import replace_file
 from spechub_lp._util.reading import is_file
 from spechub_lp._util.strict_json import read_json, sealed
-from spechub_lp.capture.source import Floats
+from spechub_lp.capture.source import Floats, Index, check_temperature, position, positions
 from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
 
@@ -79,27 +79,30 @@ class Shards:
         """[N] the domain of each position."""
         return [self.manifest["documents"][d]["domain"] for d in self.document]
 
-    def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
-        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1; -inf marks a forbidden token."""
-        parts: list[list[Floats]] = [[], []]
-        for row in np.asarray(rows):
-            shard = int(np.searchsorted(self._ends, row, side="right"))
-            at = int(row - (self._ends[shard - 1] if shard else 0))
-            file = _opened(self.folder / self.manifest["shards"][shard]["file"])
-            for out, name in zip(parts, ("target", "draft"), strict=True):
-                out.append(file.get_slice(name)[at : at + 1].double().numpy())
-        return np.concatenate(parts[0]), np.concatenate(parts[1])
+    def logits(self, rows: Index) -> tuple[Floats, Floats]:
+        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1; -inf marks a forbidden token.
 
-    def batch(self, which: int | slice | NDArray[Any], temperature: float = 1.0) -> tuple[Floats, Floats]:
+        Positions are chosen as `batch` takes them.
+        """
+        which = positions(rows, len(self))
+        target, draft = np.empty((2, len(which), self.vocabulary))
+        for row, place in enumerate(which):
+            shard = int(np.searchsorted(self._ends, place, side="right"))
+            at = int(place - (self._ends[shard - 1] if shard else 0))
+            file = _opened(self.folder / self.manifest["shards"][shard]["file"])
+            for out, name in ((target, "target"), (draft, "draft")):
+                out[row] = file.get_slice(name)[at : at + 1].double().numpy()
+        return target, draft
+
+    def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """Return ([B, V], [B, V]) target and draft distributions at positions: an integer, a slice or an array."""
-        if not temperature > 0:
-            raise SpecHubError(f"temperature = {temperature}; a distribution needs T > 0 (T = 0 is the argmax)")
-        p, q = (from_logits(rows / temperature) for rows in self.logits(np.atleast_1d(np.arange(len(self))[which])))
+        check_temperature(temperature)
+        p, q = (from_logits(rows / temperature) for rows in self.logits(which))
         return p, q  # type: ignore[return-value]  # of numpy, as the logits are
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """Return ([V], [V]) target and draft distribution at position i."""
-        p, q = self.batch(i, temperature)
+        p, q = self.batch(position(i, len(self)), temperature)
         return p[0], q[0]
 
     @cached_property

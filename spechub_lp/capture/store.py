@@ -23,9 +23,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +40,10 @@ from spechub_lp._util.reading import is_file, is_folder, read_bytes
 from spechub_lp._util.strict_json import read_json, sealed
 from spechub_lp.capture import shards
 from spechub_lp.capture.shards import places_fault
-from spechub_lp.capture.source import Floats
+from spechub_lp.capture.source import Floats, Index, check_temperature, position, positions
 from spechub_lp.errors import SpecHubError
 
 Tensors = dict[str, NDArray[Any]]
-Index = int | slice | NDArray[np.integer]
 
 LEAST_LOG = -1e6
 """Below any log-probability of a model: float32 logits differ by a few thousand at most."""
@@ -125,27 +123,19 @@ class Rows:
 
     def distributions(self, i: int, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """Return ([V], [V]) target and draft distribution at position i."""
-        p, q = self.batch(i, temperature)
+        p, q = self.batch(position(i, len(self)), temperature)
         return p[0], q[0]
 
     def batch(self, which: Index, temperature: float = 1.0) -> tuple[Floats, Floats]:
         """Return ([B, V], [B, V]) target and draft distributions at positions: an integer, a slice or an array."""
-        if not isinstance(temperature, Real) or not temperature > 0:
-            raise SpecHubError(f"temperature = {temperature!r}; a distribution needs T > 0 (T = 0 is the argmax)")
-        try:
-            rows = np.atleast_1d(np.arange(len(self))[which])
-        except (IndexError, TypeError, ValueError):
-            rows = np.empty((0, 0))
-        if which is None or rows.ndim != 1:
-            raise SpecHubError(
-                f"position {which!r:.60}; there are {len(self)}, and an integer, a slice or an array [B] chooses"
-            )
+        check_temperature(temperature)
+        rows = positions(which, len(self))
         return self._distribution(0, rows, temperature), self._distribution(1, rows, temperature)
 
-    def logits(self, rows: Sequence[int] | NDArray[Any]) -> tuple[Floats, Floats]:
-        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1."""
-        rows = np.asarray(rows)
-        return self._log(0, rows), self._log(1, rows)
+    def logits(self, rows: Index) -> tuple[Floats, Floats]:
+        """Return ([B, V], [B, V]) log-probabilities of target and draft at T = 1, at positions as for `batch`."""
+        which = positions(rows, len(self))
+        return self._log(0, which), self._log(1, which)
 
     def _distribution(self, model: int, rows: NDArray[np.integer], temperature: float) -> Floats:
         """[B, V] one model's rebuilt distributions."""

@@ -62,7 +62,9 @@ def verify(
     p, q : [B, V]
         Target and draft distributions, float64, float32, float16 or bfloat16.
     drafts : [B, k]
-        Token ids in the order drawn, of any integer dtype; k is the rule's.
+        Token ids in the order drawn, of any integer dtype; k is the rule's. An id outside 0..V-1, such as
+        padding, has no defined result: another token may be read in its place, or torch stops, on a GPU with an error
+        that ends the process.
     u : [B, 3] or [B, 2]
         Uniforms in [0, 1]: the level of Border's mixture (no other rule looks at it), the verdict, and the token
         after a rejection. With two, the last is made of what the verdict left of its own.

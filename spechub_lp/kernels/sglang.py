@@ -45,7 +45,7 @@ def chain_speculative_sampling_triton(
     accept_token_num : [B]
         Written: how many drafts were accepted.
     candidates : [B, D]
-        Slot 0 is the last verified token, slot s the s-th draft.
+        Slot 0 is the last verified token, slot s the s-th draft; a draft outside 0..V-1 has no defined result.
     retrive_index : [B, D]
         Where each slot stands in `predicts`.
     retrive_next_token, retrive_next_sibling

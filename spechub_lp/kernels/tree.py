@@ -61,7 +61,7 @@ def verify_tree(
     child : [B, N, k]
         The children of each node in the order in which they were drawn, then -1 (see `children`). Node 0 is the root.
     token : [B, N]
-        Token of each node.
+        Token of each node; below the root an id outside 0..V-1 has no defined result, as in `node.verify`.
     u : [B, N]
         A uniform of each node. The root's is the level of its mixture. At each node of the path the first child's tells
         which child is chosen, and the second child's (an only child's own) is the level of the next node; at the end of

@@ -31,7 +31,7 @@ def rejection_sample(
     Parameters
     ----------
     draft_token_ids : [T]
-        The drafts of all requests, one after the other.
+        The drafts of all requests, one after the other; an id outside 0..V-1 has no defined result.
     num_draft_tokens
         [B] drafts of each request, on the host.
     max_spec_len

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
+from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
+
 from spechub_lp import drafts as policies
 from spechub_lp._array.equality import equal_fields
 from spechub_lp._util import objects
-from spechub_lp.distributions import batch, count
+from spechub_lp.distributions import batch, count, dtype_name
 from spechub_lp.drafts import DraftPolicy
 from spechub_lp.errors import MissingMethod, SpecHubError, TooLarge
 from spechub_lp.typing import Array
@@ -82,8 +84,44 @@ class Sampler:
         object.__setattr__(self, "drafts", self.own[0] if self.drafts is None else policies.by_name(self.drafts))
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
-        """Return the verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them)."""
+        """Return the verdict on the drafts x [B, k], given p and q [B, V] (or [1, V] for all of them).
+
+        The rules of this package raise SpecHubError for drafts of another shape or dtype, and in numpy for ids outside
+        0..V-1. The ids of tensors are not looked at, because that would wait for the device: there -1 may be read as
+        the last token, and what torch does with an id of V or more is an error, on a GPU one that ends the process.
+        """
         raise MissingMethod(f"{type(self).__name__} defines no verify(p, q, x) -> Verdict (docs/howto_sampler.md)")
+
+    def check_drafts(self, p: Array, x: Array) -> None:
+        """Check that x [B, k] holds drafts of this rule, given p [B, V] (or [1, V]); ids of tensors are not looked at.
+
+        Raises
+        ------
+        SpecHubError
+            Another shape or dtype, another number of rows than p has, or in numpy an id outside 0..V-1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spechub_lp import samplers
+        >>> samplers.RRS().check_drafts(np.array([[0.5, 0.5]]), np.array([[1, 0]]))
+        """
+        if not is_array_api_obj(x):
+            raise SpecHubError(f"drafts = {x!r:.60} is no array; {self.name} takes token ids [B, {self.k}] in an array")
+        if x.ndim != 2 or x.shape[1] != self.k:
+            raise SpecHubError(
+                f"drafts has shape {tuple(x.shape)}; {self.name} with k = {self.k} needs token ids [B, {self.k}]"
+            )
+        xp = array_namespace(x)
+        if not xp.isdtype(x.dtype, "integral"):
+            raise SpecHubError(f"drafts has dtype {dtype_name(x)}; token ids are whole numbers, such as int64")
+        batch(p=p, drafts=x)
+        if is_numpy_array(x) and (outside := (x < 0) | (x >= p.shape[-1])).any():
+            row, slot = (int(index[0]) for index in xp.nonzero(outside))
+            raise SpecHubError(
+                f"drafts[{row}, {slot}] = {x[row, slot]} is no token; ids go from 0 to {p.shape[-1] - 1} "
+                "(is it padding? leave rows with fewer drafts to a rule of smaller k)"
+            )
 
     def verifier(self, p: Array, q: Array) -> Callable[[Array], Verdict]:
         """`verify` for these p and q, for many batches of drafts x [B, k]; what it needs of p and q is made once."""

@@ -40,6 +40,7 @@ class ChooseThenVerify(Sampler):
 
     def judge(self, prepared: Any, x: Array) -> Verdict:
         """Return the verdict on x [B, k] from what was prepared."""
+        self.check_drafts(prepared.accept, x)
         return choose_then_verify(self.choose(prepared, x), prepared.accept, prepared.residual, x)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:

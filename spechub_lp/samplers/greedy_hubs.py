@@ -64,6 +64,7 @@ class GreedyHubs(Sampler):
     own: ClassVar[tuple[DraftPolicy, ...]] = (Greedy(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         xp = array_namespace(p)
         proposal = self.last_draft(drafter(q, 0))
         accepted = accept_probability(pick(p, x[:, -1]), pick(proposal, x[:, -1]))  # step 1

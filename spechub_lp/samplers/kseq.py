@@ -76,6 +76,7 @@ class KSeq(Sampler):
     own: ClassVar[tuple[DraftPolicy, ...]] = (IID(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         q = drafter(q, 0)
         rho = self.discount(p, q)  # step 1
         taken = minimum(p / rho, q)

@@ -49,6 +49,7 @@ class LPTable(Sampler):
     own = ALL
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         accept, residual = solved_accept(self.drafts, p, q, x)  # steps 1 and 2
         rejected = positive(1 - total(accept))
         return Verdict(accept, rejected * normalize(residual, empty=p))  # step 3

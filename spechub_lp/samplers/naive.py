@@ -49,6 +49,7 @@ class Naive(Sampler):
     own: ClassVar[tuple[DraftPolicy, ...]] = (IID(), WithoutReplacement(), Product())
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         first = recursive_rejection(p, [drafter(q, 0)], x)  # steps 1 and 2
         xp = array_namespace(p)
         unused = first.accept * 0

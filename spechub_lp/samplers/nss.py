@@ -40,6 +40,7 @@ class NSS(Sampler):
     own = ALL
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         xp = array_namespace(p)
         accept = [xp.where(repeated(x, j), zero(p), pick(p, x[:, j])) for j in range(self.k)]  # step 1
         return Verdict(columns(*accept), without(p, x))  # step 2

@@ -87,6 +87,7 @@ class RRS(Sampler):
     own: ClassVar[tuple[DraftPolicy, ...]] = (IID(), Product())
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         return recursive_rejection(p, (drafter(q, j) for j in range(self.k)), x)
 
     def closed_form(self, p: Array, q: Array) -> Array:
@@ -140,6 +141,7 @@ class RRSw(Sampler):
     own: ClassVar[tuple[DraftPolicy, ...]] = (WithoutReplacement(),)
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         q = drafter(q, 0)
         return recursive_rejection(p, (left(q, x[:, :j]) if j else q for j in range(self.k)), x)
 

@@ -84,6 +84,7 @@ class SpecHub(Sampler):
             raise SpecHubError(f"spechub verifies two drafts; k = {self.k} (use greedy_hubs for other k)")
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         xp = array_namespace(p)
         q = drafter(q, 0)
         a = argmax(q)

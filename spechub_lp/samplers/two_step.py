@@ -54,6 +54,7 @@ class TwoStep(Sampler):
             raise SpecHubError(f"two_step chooses between two drafts; k = {self.k} (use lp_table for other k)")
 
     def verify(self, p: Array, q: Array, x: Array) -> Verdict:
+        self.check_drafts(p, x)
         beta, b = solved_choice(self.drafts, p, q, x)
         accept = columns(
             *[beta[:, j] * accept_probability(pick(p, x[:, j]), pick(b, x[:, j])) for j in range(2)]  # steps 1 and 2

@@ -13,6 +13,7 @@ from places import ROOT
 from scipy.special import softmax
 
 from spechub_lp._util import reading
+from spechub_lp.capture import shards
 from spechub_lp.capture.store import FINE, GROUPS, Rows, load, pack, save
 from spechub_lp.distributions import from_logits
 from spechub_lp.errors import SpecHubError
@@ -265,15 +266,43 @@ def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
         reading.read_bytes(tmp_path / "large", 3 * reading.PIECE)
 
 
-@pytest.mark.parametrize("which", [None, 320, -321, 1.5, "a", [[0, 1]], [0.5], float("nan"), {}], ids=str)
-def test_a_position_that_is_none_is_told(which: Any) -> None:
-    rows = load(ROOT / "validation" / "captured" / "smollm2.safetensors")
-    with pytest.raises(SpecHubError, match=r"position .* there are 320"):
-        rows.batch(which)
+CAPTURED = ("smollm2.safetensors", "austen")
+
+
+def captured(name: str) -> Any:
+    path = ROOT / "validation" / "captured" / name
+    return shards.load(path, check=False) if path.is_dir() else load(path)
+
+
+@pytest.mark.parametrize("which", [None, 10**6, -(10**6), 1.5, "a", [[0, 1]], [0.5], [True], float("nan"), {}], ids=str)
+@pytest.mark.parametrize("method", ["batch", "logits", "distributions"])
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_position_that_is_none_is_told(name: str, method: str, which: Any) -> None:
+    rows = captured(name)
+    with pytest.raises(SpecHubError, match=rf"position .* there are {len(rows)}"):
+        getattr(rows, method)(which)
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_every_method_chooses_the_same_positions(name: str) -> None:
+    rows = captured(name)
+    n = len(rows)
+    for which in (0, n - 1, -1, -n, [n - 1, 0], (0, -2), slice(1, 3), np.arange(n) == 2, np.array([2]), [], ()):
+        expected = np.atleast_1d(np.arange(n)[list(which) if isinstance(which, tuple) else which]).tolist()
+        alone = [rows.logits(position) for position in expected]
+        for model, found in enumerate(rows.logits(which)):
+            assert found.shape == (len(expected), rows.vocabulary)
+            assert all((row == one[model][0]).all() for row, one in zip(found, alone, strict=True))
+        assert [each.shape for each in rows.batch(which)] == [(len(expected), rows.vocabulary)] * 2
+    for which in ([0], slice(0, 2), np.array([0, 1]), True):
+        with pytest.raises(SpecHubError, match="one integer chooses"):
+            rows.distributions(which)
 
 
 @pytest.mark.parametrize("temperature", [None, "1", 0.0, -1.0, float("nan")], ids=str)
-def test_a_temperature_that_is_none_is_told(temperature: Any) -> None:
-    rows = load(ROOT / "validation" / "captured" / "smollm2.safetensors")
-    with pytest.raises(SpecHubError, match="temperature = "):
-        rows.batch(0, temperature)
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_temperature_that_is_none_is_told(name: str, temperature: Any) -> None:
+    rows = captured(name)
+    for method in (rows.batch, rows.distributions):
+        with pytest.raises(SpecHubError, match="temperature = "):
+            method(0, temperature)

@@ -57,6 +57,24 @@ def test_a_checker_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert any("accepted although" in failure for failure in trial("certificates", 1))
 
 
+@pytest.mark.parametrize(
+    "q", [[["1"], "1"], ["1", ["1"]], [["1"], ["1", "0"]], [["1"], []], [["1"], None], "1"], ids=str
+)
+def test_rows_of_drafters_are_lists(q: Any) -> None:
+    """A string is no list of its letters."""
+    attack = import_module("validation.torture.certificates")
+    claim: dict[str, Any] = {"p": ["1"], "q": [["1"], ["1"]], "drafts": "product", "k": 2, "alpha": "1"}
+    good: dict[str, Any] = {
+        "format": "spechub-lp certificate 1", "claim": claim, "coupling": [[[0, 0], 0, "1"]], "H": []
+    }  # fmt: skip
+    assert attack.truth_of(good) == "true"
+    certificate.check(good)
+    bad = {**good, "claim": {**claim, "q": q}}
+    assert attack.truth_of(bad) in ("false", "unreadable")
+    with pytest.raises(spechub_lp.SpecHubError):
+        certificate.check(bad)
+
+
 def test_a_checker_of_trees_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "_prove_tree", lambda claim, coupling: None)
     assert any("accepted although" in failure for seed in range(3) for failure in trial("trees", seed))

@@ -144,16 +144,48 @@ def test_results_of_floats_have_a_word_and_a_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [None, 3, "ab", [1], [None], object()], ids=["None", "3", "ab", "[1]", "[None]", "object"]
-)
-def test_a_picture_says_what_is_no_row_of_a_comparison(rows: Any) -> None:
-    with pytest.raises(SpecHubError, match=r"compare\(p, q\)\.rows"):
-        plot.acceptance(rows)
+    "rows", [None, 3, "ab", "", [], (), [1], [None], object()],
+    ids=["None", "3", "ab", "''", "[]", "()", "[1]", "[None]", "object"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("draw", "source"),
+    [(plot.acceptance, "compare(p, q).rows"), (plot.curves, "sweep(target, draft, temperatures).rows")],
+    ids=["acceptance", "curves"],
+)  # fmt: skip
+def test_a_picture_says_what_are_no_rows_and_where_rows_come_from(draw: Any, source: str, rows: Any) -> None:
+    with pytest.raises(SpecHubError, match=re.escape(source)):
+        draw(rows)
 
 
-def test_a_picture_says_which_acceptance_is_no_number() -> None:
-    row = compare([0.5, 0.5], [0.25, 0.75], samplers=["rrs"]).rows[0]
-    odd: list[Any] = [float("nan"), None, "a"]
-    for value in odd:
-        with pytest.raises(SpecHubError, match="the acceptance of rrs is"):
-            plot.acceptance([replace(row, acceptance=value)])
+@pytest.mark.parametrize("name", ["acceptance", "temperature", "asked", "optimum", "error"])
+@pytest.mark.parametrize("draw", [plot.acceptance, plot.curves], ids=["acceptance", "curves"])
+def test_a_picture_says_which_number_is_none(draw: Any, name: str) -> None:
+    row = sweep(LOGITS[0], LOGITS[1], (0.5, 1), samplers=["rrs"]).rows[0]
+    odd: list[Any] = [None, "a", -1.0 if name == "error" else None]
+    for value in odd + [float("nan"), float("inf")] * (name in ("acceptance", "temperature", "asked")):
+        with pytest.raises(SpecHubError, match=f"the {name} of rrs is"):
+            draw([row, replace(row, **{name: value})])
+
+
+@pytest.mark.parametrize("draw", [plot.acceptance, plot.curves], ids=["acceptance", "curves"])
+def test_a_title_is_a_string(draw: Any) -> None:
+    rows = sweep(LOGITS[0], LOGITS[1], (0.5, 1), samplers=["rrs"]).rows
+    with pytest.raises(SpecHubError, match="title = 3 is of type int"):
+        draw(rows, 3)
+
+
+@pytest.mark.parametrize("name", ["a.nosuchformat", "no/such/folder/a.png", "no/such/folder/a.svg"])
+def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path, name: str) -> None:
+    picture = compare([0.5, 0.5], [0.25, 0.75], samplers=["rrs"]).plot()
+    with pytest.raises(SpecHubError, match=f"cannot write .*{name}: "):
+        picture.save(tmp_path / name)
+    nothing: Any = None
+    with pytest.raises(SpecHubError, match="path = None"):
+        picture.save(nothing)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.svg"])
+def test_a_picture_of_text_alone_is_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecHubError, match="has no figure"):
+        plot.Picture("<svg></svg>").save(tmp_path / name)
+    assert not list(tmp_path.iterdir())

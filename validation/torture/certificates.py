@@ -111,6 +111,8 @@ def _truth(document: Any) -> str:
     several = isinstance(claim["q"][0], list)
     q: Any = [[number(v) for v in row] for row in claim["q"]] if several else [number(v) for v in claim["q"]]
     rows = q if several else [q]
+    if several and any(type(row) is not list for row in claim["q"]):
+        return "unreadable"
     if any(min(row) < 0 or sum(row) != 1 or len(row) != len(p) for row in [p, *rows]):
         return "false"
     if several and claim["drafts"] != "product":
