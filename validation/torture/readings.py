@@ -128,11 +128,19 @@ def _aimed(good: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    """All that the rows hold, or None where they are rejected."""
+    """All that the rows hold, by document and index, or None where they are rejected.
+
+    Documents may stand in any order: rows are evaluated by the document that each of them names.
+    """
     try:
         rows = store.load(path)
-        which = np.arange(len(rows))
-        return [*(a.tolist() for a in rows.logits(which)), rows.document.tolist(), rows.index.tolist(), rows.vocabulary]
+        which = np.lexsort((rows.index, rows.document))
+        return [
+            *(a.tolist() for a in rows.logits(which)),
+            rows.document[which].tolist(),
+            rows.index[which].tolist(),
+            rows.vocabulary,
+        ]
     except SpecHubError:
         return None
 
