@@ -1,5 +1,6 @@
 """The robustness run itself: every attack finds nothing at seeds that hold, and finds what is broken on purpose."""
 
+import json
 import subprocess
 import sys
 from fractions import Fraction
@@ -78,6 +79,23 @@ def test_rows_of_drafters_are_lists(q: Any) -> None:
 def test_a_checker_of_trees_that_accepts_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "_prove_tree", lambda claim, coupling: None)
     assert any("accepted although" in failure for seed in range(3) for failure in trial("trees", seed))
+
+
+@pytest.mark.parametrize("seed", [27340116, 52273937, 3366283816])
+def test_nothing_is_asked_below_a_draft_that_the_target_never_puts_out(seed: int) -> None:
+    assert trial("trees", seed) == []
+
+
+def test_documents_of_a_capture_stand_in_any_order(tmp_path: Path) -> None:
+    """The same rows by document and index; one row that says it is another's is found."""
+    attack = import_module("validation.torture.readings")
+    manifest = attack.folder_of_rows(tmp_path)
+    truth = attack._content(tmp_path)
+    first, second, third = manifest["shards"]
+    for shards, same in (([first, third, second], True), ([second, first, third], False)):
+        (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "shards": shards}))
+        found = attack._content(tmp_path)
+        assert found == (truth if same else None)
 
 
 def test_a_checker_that_accepts_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,12 +88,18 @@ def optimum(model: Any, shape: Any, policy: str) -> float:
 
 
 def _filled(model: Any, shape: Any, policy: str, context: tuple[int, ...]) -> dict[Paths, Fraction]:
-    """Every set of paths that the shape can be filled with, as contexts, and how likely it is."""
+    """Every set of paths that the shape can be filled with, as contexts, and how likely it is.
+
+    Nothing is drafted below a token with p = 0: no lossless rule goes there, and certificates have no model of it.
+    """
     if not shape:
         return {frozenset(): Fraction(1)}
     out: dict[Paths, Fraction] = {}
+    p = model[context][0]
     for x, mass in brute.draft_distribution(policy, model[context][1], len(shape)).items():
-        below = [_filled(model, child, policy, (*context, y)) for y, child in zip(x, shape, strict=True)]
+        below = [
+            _filled(model, child if p[y] else (), policy, (*context, y)) for y, child in zip(x, shape, strict=True)
+        ]
         for branches in product(*(branch.items() for branch in below)):
             own: set[tuple[int, ...]] = {(*context, y) for y in x}
             paths, share = frozenset(own.union(*(branch for branch, _ in branches))), mass
