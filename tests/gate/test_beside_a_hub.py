@@ -1,12 +1,13 @@
 """A hub that leaves next to nothing of q: the drafts after it come from there, and the gate has rows of this kind."""
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from gate_mutants import little_is_taken_for_more, rrsw, spechub
+from gate_mutants import left_is_no_less, little_is_taken_for_more, rrsw, spechub
 
 from spechub_lp.drafts import by_name
 from spechub_lp.gate import Problem, Settings, check_node, check_tree, problems
@@ -33,9 +34,9 @@ def names(found: list[Problem]) -> list[str]:
 
 @pytest.mark.parametrize("drafts", ["without_replacement", "hub", "greedy"])
 def test_policies_that_draft_beside_the_hub_have_the_rows(drafts: str) -> None:
-    both = ["q leaves 1e-9 beside its hub", FAINT]
-    assert names(problems(drafts, 2)) == both
-    assert names(claimed(drafts, 2)) == [f"{name}, 2 {drafts} drafts" for name in both]
+    all_of_them = ["q leaves 1e-9 beside its hub", FAINT, "q leaves 1e-30 beside its hub"]
+    assert names(problems(drafts, 2)) == all_of_them
+    assert names(claimed(drafts, 2)) == [f"{name}, 2 {drafts} drafts" for name in all_of_them]
 
 
 @pytest.mark.parametrize(("drafts", "k"), [("iid", 2), ("product", 2), ("top_k", 2), ("without_replacement", 1)])
@@ -93,12 +94,23 @@ def test_a_rule_that_subtracts_fails_where_its_dtype_has_nothing_left(dtype: tor
         check_node(InDtype(subtracted, dtype), "without_replacement", 2, cases=[case], settings=EXACT).exit_code
         for case in beside_a_hub(POLICY, 2)
     ]
-    assert found == [0] * passed + [1] * (2 - passed)
+    assert found == [0] * passed + [1] * (3 - passed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("least", "passed"), [(1e-12, 1), (1e-20, 2), (1e-25, 2), (1e-30, 2), (1e-35, 3)])
+def test_a_rule_with_an_epsilon_fails_where_less_is_left(least: float, passed: int, dtype: torch.dtype) -> None:
+    verify = InDtype(partial(left_is_no_less, least=least), dtype)
+    found = [
+        check_node(verify, "without_replacement", 2, cases=[case], settings=EXACT).exit_code
+        for case in beside_a_hub(POLICY, 2)
+    ]
+    assert found == [0] * passed + [1] * (3 - passed)
 
 
 @pytest.mark.usefixtures("brief_second_look")
 def test_a_function_that_fails_only_there_is_told_why() -> None:
-    cases = problems("without_replacement", 2)[-4:]
+    cases = problems("without_replacement", 2)[-5:]
     report = check_node(little_is_taken_for_more, "without_replacement", 2, cases=cases, settings=EXACT)
     told = [f for f in report.findings if f.proof]
     assert {f.problem for f in told} == set(names(cases)), text(report)
@@ -141,8 +153,8 @@ def test_engines_of_batches_meet_the_rows(protocol: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(node_search, "SHRINKING", 0.0)
     right, wrong = (at_root(RowByRow(verify, protocol)) for verify in (rrsw, little_is_taken_for_more))
     assert not right.report.proved, right.report.findings
-    assert len(names(right.looked_at)) == 2
-    assert right.planned == 3
+    assert len(names(right.looked_at)) == 3
+    assert right.planned == 4
     assert {f.problem for f in wrong.report.findings if f.proof} & set(names(beside_a_hub(POLICY, 2)))
 
 
@@ -164,5 +176,5 @@ def test_rows_of_several_claims_have_names_of_their_own() -> None:
         branchings = ((2,), (3,))  # type: ignore[assignment]
 
     looked = at_root(Both(little_is_taken_for_more, "seeded"), claims=(2, 3))
-    assert looked.planned == 5
+    assert looked.planned == 7
     assert looked.looked_at[0].name == "q leaves 1e-9 beside its hub, 2 without_replacement drafts"

@@ -139,13 +139,17 @@ def residual_clamped(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Ans
 
 
 def little_is_taken_for_more(p: torch.Tensor, q: torch.Tensor, drafts: list[int]) -> Answer:
-    """What the first of two drafts without replacement leaves of q is taken for 1e-8 at least."""
+    return left_is_no_less(p, q, drafts, 1e-8)
+
+
+def left_is_no_less(p: torch.Tensor, q: torch.Tensor, drafts: list[int], least: float) -> Answer:
+    """What the first of two drafts without replacement leaves of q is taken for that at least."""
     x, y = drafts
     if uniform() * q[x] < p[x]:
         return x, 0
     residual, rest = node_rules.left_over(p, q), q.clone()
     rest[x] = 0
-    rest = rest / rest.sum().clamp(min=1e-8)
+    rest = rest / rest.sum().clamp(min=least)
     if uniform() * rest[y] < residual[y]:
         return y, 1
     return draw(node_rules.left_over(residual, rest)), -1

@@ -23,7 +23,7 @@ ROUNDING = 1e-4
 """How far the sum of a saved distribution may be from 1. Entries rounded to float32 are off by 2^-24 of themselves
 each, and so is their sum, up to what float32 lost while the engine's softmax summed them."""
 
-LEAVES = {"1e-9": 2.0**-30, "1e-17": 2.0**-57}
+LEAVES = {"1e-9": 2.0**-30, "1e-17": 2.0**-57, "1e-30": 2.0**-100}
 """What the tokens beside a hub hold of q, and how reports say it."""
 SHARES = (104858, 629146, 314572)
 """What each of them has of that, in 2^-20: no round numbers, which a coarse grid would hold, and exact in float32."""
