@@ -22,7 +22,7 @@ from math import factorial, lgamma, log, log1p
 
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels import race_loops
+from spechub_lp.kernels import race_closed, race_loops
 from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
@@ -261,10 +261,15 @@ class Race:
 
     def _by_loops(self, row: torch.Tensor, heavy: torch.Tensor, begin: torch.Tensor, anew: bool, light: torch.Tensor,
                   others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
-        """`race_loops.all_in` of up to `most` drafts."""
-        out = torch.zeros(others.shape, dtype=others.dtype)
+        """`all_in` of up to `most` drafts, in closed form where they are few."""
+        device, out = others.device, torch.zeros(others.shape, dtype=others.dtype)
+        if most <= race_closed.MOST:
+            closed = (begin, light, others, row, k, self.unit, _series(race_closed.MOST, device)[:3], out)
+            walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *closed))
+            race_closed.all_in(walk, at, anew, *rest)
+            return out
         given = (begin, light, others, whole, row, k, self.unit, self.slow)
-        tables = (_ends(self.most, out.device), _series(most, out.device)[: most - 1], out)
+        tables = (_ends(self.most, device), _series(most, device)[: most - 1], out)
         walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *given, *tables))
         race_loops.all_in(walk, at, anew, *rest)
         return out
