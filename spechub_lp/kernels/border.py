@@ -107,7 +107,7 @@ class Prepared:
         race = self.race
         if race is None or self.q.device.type != "cpu":
             return self._scanned(first, end)
-        inside = (race.place >= first[:, None]) & (race.place < end[:, None])  # of the row's likeliest tokens
+        inside = (race.share > 0) & (race.place >= first[:, None]) & (race.place < end[:, None])
         q = torch.where(inside, self.q.gather(1, race.token), -1.0)
         token = race.token.gather(1, q.argmax(dim=1, keepdim=True))
         lacking = ((end > first) & ~inside.any(dim=1)).nonzero()[:, 0]  # to look at them costs nothing on the host

@@ -36,8 +36,8 @@ multiples of 2^-60."""
 TAIL = 1e-14
 HEAVY = 64
 LIGHT = 1 / 96
-"""Of the likeliest tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy:
-the sums of powers then leave out no more than in rows of equal tokens."""
+"""Of all tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy: the sums of
+powers then leave out no more than in rows of equal tokens."""
 GRAIN = 2.0**-42
 """Powers of q are summed as whole multiples of this, in units of the heaviest light token's: integer sums have no
 order."""
@@ -64,22 +64,20 @@ class Heavy:
 
     @classmethod
     def of(cls, q: torch.Tensor, most: int) -> "Heavy":
-        """Return the tokens of q [B, V] that the race of up to `most` drafts cannot take for light.
-
-        They are the first HEAVY, or fewer where all the others are below LIGHT.
-        """
+        """Return the tokens of q [B, V] that the race of up to `most` drafts cannot take for light, HEAVY at most."""
+        whole = q.sum(dim=1, dtype=torch.float64)
         if q.device.type == "cpu" and has_numba():
-            share = torch.empty(len(q), HEAVY + 1, dtype=torch.float64)
+            share = torch.empty(len(q), HEAVY, dtype=torch.float64)
             token, unit = torch.empty_like(share, dtype=torch.int64), torch.empty(len(q), 1, dtype=torch.float64)
-            race_loops.likeliest(q.contiguous().numpy(), most, LIGHT, share.numpy(), token.numpy(), unit.numpy())
+            race_loops.likeliest(q.contiguous().numpy(), whole.numpy(), most, LIGHT, *(a.numpy() for a in (share, token, unit)))
         else:
             lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
             top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
             top = top.double()
-            known = top[:, most - 1 :].sum(dim=1, keepdim=True)
-            unit = top.gather(1, (top > LIGHT * known).sum(dim=1, keepdim=True).clamp(most - 1, HEAVY))
-            share = torch.where(top > unit, top, 0.0)
-        return cls(share[:, :HEAVY], token[:, :HEAVY], unit.clamp_min(torch.finfo(unit.dtype).tiny))
+            floor = LIGHT * (whole - top[:, : most - 1].sum(dim=1))
+            unit = top.gather(1, (top[:, :HEAVY] > floor[:, None]).sum(dim=1, keepdim=True))
+            share, token = torch.where(top > unit, top, 0.0)[:, :HEAVY], token[:, :HEAVY]
+        return cls(share, token, unit.clamp_min(torch.finfo(unit.dtype).tiny))
 
     def heaviest(self, m: int) -> torch.Tensor:
         """Return q [B, m] of the m likeliest tokens, falling; those beside the heavy ones weigh a unit."""

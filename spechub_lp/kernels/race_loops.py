@@ -182,46 +182,57 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, whole: A
 
 
 @compiled
-def likeliest(q: Any, most: int, least: float, share: Any, token: Any, unit: Any) -> None:
+def likeliest(q: Any, whole: Any, most: int, least: float, share: Any, token: Any, unit: Any) -> None:
     """Find the tokens of each row that the race of up to `most` drafts multiplies in one by one.
 
     Parameters
     ----------
     q : [B, V]
         Draft distribution, of any scale.
+    whole : [B]
+        Its sum.
     most
         The most drafts of a row.
     least
-        Of the likeliest tokens beside the `most` - 1 heaviest, what a heavy one holds.
-    share, token : [B, h + 1]
-        Where the likeliest tokens and their q go, falling; 0 beside the heavy ones, h at most.
+        Of all tokens beside the `most` - 1 likeliest, what a light one holds at most, while there is room.
+    share, token : [B, h]
+        Where the heavy tokens and their q go, falling; 0 behind them.
     unit : [B, 1]
         Where q of the likeliest of the others goes.
 
     Examples
     --------
-    >>> share, token, unit = np.zeros((1, 4)), np.zeros((1, 4), int), np.zeros((1, 1))
-    >>> likeliest(np.array([[0.1, 0.2, 0.3, 0.4]]), 2, 0.5, share, token, unit)
+    >>> share, token, unit = np.zeros((1, 3)), np.zeros((1, 3), int), np.zeros((1, 1))
+    >>> likeliest(np.array([[0.1, 0.2, 0.3, 0.4]]), np.ones(1), 2, 0.4, share, token, unit)
     >>> share.tolist(), token.tolist(), unit.tolist()
-    ([[0.4, 0.0, 0.0, 0.0]], [[3, 2, 1, 0]], [[0.3]])
+    ([[0.4, 0.3, 0.0]], [[3, 2, 0]], [[0.2]])
     """
-    batch, size = share.shape
-    for b in range(batch):
-        share[b], token[b] = 0.0, 0
+
+    def put_in(x: Any, i: int, falling: Any, tokens: Any) -> Any:
+        """Put x where it belongs, and return what falls out at the end."""
+        at, out = len(falling) - 1, falling[-1]
+        while at > 0 and falling[at - 1] < x:
+            falling[at], tokens[at] = falling[at - 1], tokens[at - 1]
+            at -= 1
+        falling[at], tokens[at] = x, i
+        return out
+
+    for b in range(len(share)):
+        share[b] = 0.0
+        top = share[b, : most - 1]
         for i in range(q.shape[1]):
-            if not q[b, i] > share[b, size - 1]:
-                continue
-            at = size - 1
-            while at > 0 and share[b, at - 1] < q[b, i]:
-                share[b, at], token[b, at] = share[b, at - 1], token[b, at - 1]
-                at -= 1
-            share[b, at], token[b, at] = q[b, i], i
-        known, last = share[b, most - 1 :].sum(), most - 1
-        while last < size - 1 and share[b, last] > least * known:
-            last += 1
-        unit[b, 0] = share[b, last]
-        for h in range(size):
-            if not share[b, h] > unit[b, 0]:
+            if q[b, i] > top[-1]:
+                put_in(q[b, i], i, top, token[b])
+        floor = least * (whole[b] - top.sum())
+        share[b], token[b], light = 0.0, 0, 0.0
+        for i in range(q.shape[1]):
+            left_out = np.float64(q[b, i])
+            if left_out > floor and left_out > share[b, -1]:
+                left_out = put_in(left_out, i, share[b], token[b])
+            light = max(light, left_out)
+        unit[b, 0] = light
+        for h in range(share.shape[1]):
+            if not share[b, h] > light:
                 share[b, h] = 0.0
 
 
