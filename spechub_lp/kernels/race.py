@@ -18,7 +18,7 @@ before x is large enough to matter.
 
 from dataclasses import dataclass
 from functools import cache
-from math import factorial, lgamma, log, log1p
+from math import lgamma, log, log1p
 
 from spechub_lp._array.jit import SHORT, has_numba
 from spechub_lp._util.extras import extra
@@ -36,8 +36,8 @@ multiples of 2^-60."""
 TAIL = 1e-14
 HEAVY = 64
 LIGHT = 1 / 96
-"""Of all tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy: the sums of
-powers then leave out no more than in rows of equal tokens."""
+"""Of all tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy: the sums
+of powers then leave out no more than in rows of equal tokens."""
 GRAIN = 2.0**-42
 """Powers of q are summed as whole multiples of this, in units of the heaviest light token's: integer sums have no
 order."""
@@ -69,7 +69,9 @@ class Heavy:
         if q.device.type == "cpu" and has_numba():
             share = torch.empty(len(q), HEAVY, dtype=torch.float64)
             token, unit = torch.empty_like(share, dtype=torch.int64), torch.empty(len(q), 1, dtype=torch.float64)
-            race_loops.likeliest(q.contiguous().numpy(), whole.numpy(), most, LIGHT, *(a.numpy() for a in (share, token, unit)))
+            race_loops.likeliest(
+                q.contiguous().numpy(), whole.numpy(), most, LIGHT, *(a.numpy() for a in (share, token, unit))
+            )
         else:
             lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
             top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
@@ -160,14 +162,22 @@ class Race:
         before = torch.nn.functional.pad(self.share.cumsum(dim=1), (1, 0)).gather(1, ahead)
         mass = before + (self.behind[:, :1, 0] - self.behind[:, :, 0]) * self.unit
         outside = before + self.behind[:, :1, 0] * self.unit
-        step = 1 if self._alone() else max(1, ENTRIES // (NODES * size))
+        each = HEAVY**3 // 2 if _few(self.most) else NODES * size
+        step = 1 if self._alone() else max(1, ENTRIES // each)
         parts = [slice(at, at + step) for at in range(0, max(batch, 1), step)]
         found = torch.cat(
-            [self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], outside[at]) for at in parts]
+            [
+                self.rows(at)._missed(k if isinstance(k, int) else k[at], ahead[at], mass[at], outside[at])
+                for at in parts
+            ]
         )
         return torch.where(mass > 0, found, 1.0)
 
-    def _missed(self, k: int | torch.Tensor, ahead: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
+    def _missed(
+        self, k: int | torch.Tensor, ahead: torch.Tensor, mass: torch.Tensor, outside: torch.Tensor
+    ) -> torch.Tensor:
+        if _few(self.most):
+            return race_closed.all_in_by_operations(self.share, ahead, self.behind, mass, k, self.unit, self.most)
         time, weight = self._times(k)
         heavy = _polynomials(self.share[:, None, :], time[:, :, None], self.most)
         reach, size = 1, self.share.shape[1]
@@ -184,16 +194,24 @@ class Race:
 
     def hit(self, pool: "Pool", mass: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
         """Return the probability [B, S] that one of r [B, 1] further drafts is in a set of q mass [B, S]."""
-        share, light = self.share[:, None, :], pool.light_rest[:, :, 0] * self.unit
-        rest = (share * pool.rest).sum(dim=2) + light
-        time, weight = self._times(r.clamp_min(1))
-        factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
-        factors = torch.where(pool.rest[:, None], factors, _one(factors))
-        while (size := factors.shape[-1]) > 1:
-            half = (size + 1) // 2
-            factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
-        missed = self._all_in(time, weight, r.clamp_min(1), pool.light_rest, factors[..., 0], mass + light)
-        return _hit(mass, rest, r, missed)
+        share, light, draws = self.share[:, None, :], pool.light_rest[:, :, 0] * self.unit, r.clamp_min(1)
+        left = share * pool.rest
+        if _few(self.most):
+            begin = torch.zeros_like(mass[:, :, None], dtype=torch.int64)
+            sets = (left, begin, pool.light_rest[:, :, None], mass[:, :, None])
+            heavy, begin, lights, others = (a.flatten(0, 1) for a in sets)
+            count, unit = (a.repeat_interleave(mass.shape[1], dim=0) for a in (draws, self.unit))
+            missed = race_closed.all_in_by_operations(heavy, begin, lights, others, count, unit, self.most - 1)
+            missed = missed.view_as(mass)
+        else:
+            time, weight = self._times(draws)
+            factors = _polynomials(share[:, None], time[:, :, None, None], self.most - 1)
+            factors = torch.where(pool.rest[:, None], factors, _one(factors))
+            while (size := factors.shape[-1]) > 1:
+                half = (size + 1) // 2
+                factors = _join(factors[..., :half], _shifted(factors, half)[..., :half])
+            missed = self._all_in(time, weight, draws, pool.light_rest, factors[..., 0], mass + light)
+        return _hit(mass, left.sum(dim=2) + light, r, missed)
 
     def hit_by_loops(self, row: torch.Tensor, r: torch.Tensor, walk: torch.Tensor, light: torch.Tensor,
                      mass: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:  # fmt: skip
@@ -250,7 +268,7 @@ class Race:
 
     def _alone(self) -> bool:
         """Whether each row is worked on by itself, with its own number of times."""
-        return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT
+        return self.unit.device.type == "cpu" and self.behind.shape[1] > SHORT and not _few(self.most)
 
     @property
     def in_loops(self) -> bool:
@@ -261,8 +279,8 @@ class Race:
                   others: torch.Tensor, whole: torch.Tensor, k: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
         """`all_in` of up to `most` drafts, in closed form where they are few."""
         device, out = others.device, torch.zeros(others.shape, dtype=others.dtype)
-        if most <= race_closed.MOST:
-            closed = (begin, light, others, row, k, self.unit, _series(race_closed.MOST, device)[:3], out)
+        if _few(most):
+            closed = (begin, light, others, row, k, self.unit, race_closed.series(race_closed.MOST - 1, device), out)
             walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *closed))
             race_closed.all_in(walk, at, anew, *rest)
             return out
@@ -294,6 +312,11 @@ class Pool:
     """[B, S, MOMENTS] those of the others."""
 
 
+def _few(most: int) -> bool:
+    """Whether the race of so many drafts has a closed form that costs less than the times."""
+    return most <= race_closed.MOST
+
+
 @cache
 def _ends(most: int, device: torch.device) -> torch.Tensor:
     """Logarithms of the first time, in units of the row's mass, and of the last, in those of the slowest clock.
@@ -318,12 +341,9 @@ def _hit(mass: torch.Tensor, rest: torch.Tensor, r: torch.Tensor, missed: torch.
 @cache
 def _series(most: int, device: torch.device) -> torch.Tensor:
     """Coefficients [2 most - 1, MOMENTS] of x, x^2, ... in w^j, j = 1..most - 1, and in x w^j, j = 0..most - 1."""
-    stirling = [[1] + [0] * most]
-    for _ in range(MOMENTS):
-        last = stirling[-1]
-        stirling.append([0, *(j * last[j] + last[j - 1] for j in range(1, most + 1))])
-    w = [[factorial(j) * stirling[m][j] / factorial(m) for m in range(MOMENTS + 1)] for j in range(most)]
-    return torch.tensor([row[1:] for row in w[1:]] + [row[:-1] for row in w], dtype=torch.float64, device=device)
+    w = race_closed.series(most - 1, device)
+    rates = torch.cat([torch.eye(1, MOMENTS, dtype=w.dtype, device=device), torch.nn.functional.pad(w[:, :-1], (1, 0))])
+    return torch.cat([w, rates])
 
 
 def _polynomials(q: torch.Tensor, time: torch.Tensor, most: int) -> torch.Tensor:

@@ -1,21 +1,27 @@
-"""The race of `race.Race` for up to four drafts, in closed form, row by row on a CPU.
+"""The race of `race.Race` for up to four drafts, in closed form: row by row on a CPU, and by operations of torch.
 
 With M the mass of all tokens, u q of the heaviest light one, and T heavy tokens (notation of `race_loops`):
 
     int e^{-M s} (u s)^m prod over i in T of (e^{q_i s} - 1) ds
         = m! u^m sum over S in T of (-1)^{|T| - |S|} / (M - q(S))^{m + 1}.
 
-So a heavy token that joins a set costs a division for each pair of those before it (three drafts: for each of them), and
-no time is looked at. Of up to three light tokens e_n is a cubic in the sums of powers. Masses are whole multiples of
-2^-60: their differences are exact, however little a hub leaves.
+So a heavy token that joins a set costs a division for each pair of those before it (three drafts: for each of them),
+and no time is looked at. Of up to three light tokens e_n is a cubic in the sums of powers. Masses are whole multiples
+of 2^-60: their differences are exact, however little a hub leaves.
 """
 
+from functools import cache
+from math import factorial
 from typing import Any
 
 import numpy as np
 
 from spechub_lp._array.jit import compiled
+from spechub_lp._util.extras import extra
 from spechub_lp.kernels.race_loops import MOMENTS
+
+with extra("torch", "the kernels"):
+    import torch
 
 MOST = 4
 """With five drafts there would be a division for each three heavy tokens."""
@@ -129,7 +135,11 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
                     for d in range(drafts - lights):
                         upto[lights, m] += integral[d, m]
             for x in range(MOMENTS):
-                one[x] = series[0, x] * upto[1, x + 1] - series[1, x] * upto[2, x + 1] / 2 + series[2, x] * upto[3, x + 1] / 3
+                one[x] = (
+                    series[0, x] * upto[1, x + 1]
+                    - series[1, x] * upto[2, x + 1] / 2
+                    + series[2, x] * upto[3, x + 1] / 3
+                )
                 for y in range(x, MOMENTS):
                     if x + y + 2 > REACH:
                         break
@@ -160,3 +170,151 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
                     total += inner * power[x]
                 out[b, j] = min(max(1 - others[b, j] * total, 0.0), 1.0)
             s = low - 1
+
+
+def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.Tensor, others: torch.Tensor,
+                         k: int | torch.Tensor, unit: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
+    """Return the probability [B, S] that all drafts are in each set.
+
+    Parameters
+    ----------
+    heavy : [B, m]
+        q of the heavy tokens.
+    begin : [B, S]
+        Where the set's heavy tokens begin, rising; they end with all.
+    light : [B, S, MOMENTS]
+        Sums of powers of the set's light tokens.
+    others : [B, S]
+        Mass of the tokens that are not in the set.
+    k : int or [B, 1]
+        Number of drafts, `most` at most.
+    unit : [B, 1]
+        q of the heaviest light token.
+    most
+        The most drafts of a row, MOST at most.
+
+    Examples
+    --------
+    >>> q, others = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).double(), torch.tensor([[0.0, 0.3]]).double()
+    >>> light, one, begin = torch.zeros(1, 2, 6).double(), torch.ones(1, 1).double(), torch.tensor([[0, 2]])
+    >>> all_in_by_operations(q, begin, light, others, 2, one, 2).round(decimals=6).tolist()
+    [[1.0, 0.371429]]
+    """
+    joining, grains = heavy.flip(1), _grains(heavy).flip(1)
+    mass = _grains(others[:, :1]) + _grains(light[:, :1, 0] * unit) + grains.sum(dim=1, keepdim=True)
+    reach = torch.arange(REACH + 1, device=unit.device)
+    scale = unit**reach * _factorials(unit.device)
+    integral = [(_one_over(mass) ** (reach + 1) * scale)[:, None, :].expand(-1, heavy.shape[1] + 1, -1)]
+    gains, there = _gains(joining, grains, mass, most), joining > 0
+    earlier = (there.cumsum(dim=1) - there.long())[:, :, None].double()
+    for d in range(1, most):
+        more, ways = torch.zeros_like(gains[0]), torch.ones_like(earlier)
+        for t in range(d, 0, -1):
+            more = more + ways * gains[t - 1]
+            ways = ways * -(earlier - t + 2) / (d - t + 1)
+        integral.append(torch.nn.functional.pad((more * scale[:, None, :]).cumsum(dim=1), (0, 0, 1, 0)))
+    at = (heavy.shape[1] - begin)[:, :, None].expand(-1, -1, REACH + 1)
+    integral = [each.gather(1, at) for each in integral]
+    lights = _lights(light, most)
+
+    def found(k: int) -> torch.Tensor:
+        total = sum((each[:, :, 0] for each in integral[1:k]), integral[0][:, :, 0])
+        for j in range(1, k):
+            total = total + (lights[j - 1] * sum(integral[1 : k - j], integral[0])).sum(dim=2)
+        return (1 - others * total).clamp(0, 1)
+
+    if isinstance(k, int):
+        return found(k)
+    return torch.stack([torch.where(k == n, found(n), 0.0) for n in range(1, most + 1)]).sum(dim=0)
+
+
+def _gains(q: torch.Tensor, grains: torch.Tensor, mass: torch.Tensor, most: int) -> list[torch.Tensor]:
+    """What each token [B, m] adds to the sums over sets of 1, 2, ... tokens: [B, m, REACH + 1] each."""
+    there, order = q > 0, torch.arange(q.shape[1], device=q.device)
+    one = mass - grains
+    gains = [torch.where(there[:, :, None], _gain(q, _one_over(mass), _one_over(one)), 0.0)]
+    if most > 2:
+        two = one[:, None, :] - grains[:, :, None]
+        both = there[:, :, None] & there[:, None, :] & (order[:, None] > order)
+        gain = _gain(q[:, :, None].expand_as(two), _one_over(one)[:, None, :].expand_as(two), _one_over(two))
+        gains.append(torch.where(both[:, :, :, None], gain, 0.0).sum(dim=2))
+    if most > 3:
+        late, early = _pairs(q.shape[1], q.device)
+        pair = two[:, late, early]
+        three = pair[:, None, :] - grains[:, :, None]
+        whole = there[:, :, None] & (there[:, late] & there[:, early])[:, None, :] & (order[:, None] > late)
+        gain = torch.where(whole, q[:, :, None] * _one_over(pair)[:, None, :] * _one_over(three), 0.0).sum(dim=2)
+        gains.append(torch.nn.functional.pad(gain[:, :, None], (0, REACH)))  # no light token is beside three
+    return gains
+
+
+def _gain(q: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """after^(m + 1) - before^(m + 1) [..., REACH + 1] of what is q more than before, without cancellation."""
+    first = q * before * after
+    gain, power = [first], before
+    for _ in range(REACH):
+        gain.append(gain[-1] * after + power * first)
+        power = power * before
+    return torch.stack(gain, dim=-1)
+
+
+def _lights(light: torch.Tensor, most: int) -> list[torch.Tensor]:
+    """e_1, e_2, ... [B, S, REACH + 1] of the light tokens, by Newton's identities."""
+    sums = torch.nn.functional.pad(light[:, :, None, :] * series(MOST - 1, light.device), (1, REACH - MOMENTS)).unbind(
+        dim=2
+    )
+    lights: list[torch.Tensor] = []
+    for n in range(1, most):
+        terms = [(-1) ** (j - 1) * _times(lights[n - j - 1], sums[j - 1]) for j in range(1, n)]
+        lights.append(sum(terms, (-1) ** (n - 1) * sums[n - 1]) / n)
+    return lights
+
+
+def _times(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The product of two polynomials [B, S, REACH + 1], cut behind the last power."""
+    out = torch.zeros_like(a)
+    for m in range(REACH + 1):
+        out[:, :, m:] += a[:, :, m : m + 1] * b[:, :, : REACH + 1 - m]
+    return out
+
+
+def _grains(mass: torch.Tensor) -> torch.Tensor:
+    return (mass * WHOLE).round().long()
+
+
+def _one_over(mass: torch.Tensor) -> torch.Tensor:
+    return WHOLE / mass.clamp_min(1).double()
+
+
+@cache
+def series(powers: int, device: torch.device) -> torch.Tensor:
+    """Return the coefficients [powers, MOMENTS] of x, x^2, ... in (e^x - 1)^j, j = 1, 2, ....
+
+    Parameters
+    ----------
+    powers
+        How many.
+    device
+        Where they are kept.
+
+    Examples
+    --------
+    >>> (6 * series(2, torch.device("cpu"))[:, :3]).round().tolist()
+    [[6.0, 3.0, 1.0], [0.0, 6.0, 6.0]]
+    """
+    rows = [[1 / factorial(m) for m in range(1, MOMENTS + 1)]]
+    for _ in range(powers - 1):
+        rows.append([sum(rows[-1][i] * rows[0][m - i - 1] for i in range(m)) for m in range(MOMENTS)])
+    return torch.tensor(rows, dtype=torch.float64, device=device)
+
+
+@cache
+def _factorials(device: torch.device) -> torch.Tensor:
+    return torch.tensor([factorial(m) for m in range(REACH + 1)], dtype=torch.float64, device=device)
+
+
+@cache
+def _pairs(n: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Later and earlier of each two of n tokens."""
+    late, early = torch.tril_indices(n, n, -1, device=device)
+    return late, early
