@@ -1,6 +1,8 @@
 """The race of three and more drafts without replacement, with light tokens known by sums of their powers alone."""
 
 import weakref
+from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def rows(spread: float, tokens: int, batch: int = 3) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("loops", [True, False])
-@pytest.mark.parametrize("k", [3, 5])
+@pytest.mark.parametrize("k", [3, 4, 5])
 @pytest.mark.parametrize(("spread", "tokens"), SPREADS)
 def test_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
     spread: float, tokens: int, k: int, loops: bool, monkeypatch: pytest.MonkeyPatch
@@ -62,19 +64,51 @@ def test_loops_prepare_the_race_that_operations_prepare(most: int, monkeypatch: 
             assert torch.allclose(of_loops, of_operations, rtol=1e-15, atol=0), name
 
 
+FEW = [
+    [0.3, 0.0, 0.25, 0.2, 0.15, 0.1 - 2.0**-8, 2.0**-8],
+    [2.0**-30, 0.5, 2.0**-26, 2.0**-24, 0.25, 0.25 - 2.0**-24 - 2.0**-26 - 2.0**-30, 0.0],
+    [2.0**-9, 0.125, 2.0**-10, 0.875 - 2.0**-8 - 2.0**-9 - 2.0**-10, 2.0**-11, 2.0**-11, 2.0**-9 + 2.0**-10],
+    [0.25, 0.25, 0.125, 0.125, 0.125, 0.0625, 0.0625],
+]
+
+
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize("most", [3, 4])
+@pytest.mark.parametrize("q", FEW, ids=["spread", "three_hubs", "hub", "ties"])
+def test_up_to_four_drafts_are_behind_a_boundary_as_often_as_counted(
+    q: list[float], most: int, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race, "has_numba", lambda: loops)
+    exact = [Fraction(x) for x in q]
+    assert sum(exact) == 1
+    rows = torch.tensor([q, q[::-1]] * most, dtype=torch.float64)
+    drafts = torch.arange(2 * most)[:, None] // 2 + 1
+    found = race_of(rows, most).missed(drafts)
+    for row, k, missed in zip(rows.tolist(), drafts[:, 0].tolist(), found.tolist(), strict=True):
+        counted = [Fraction(0)] * len(row) + [Fraction(0)]
+        for order in permutations([i for i, x in enumerate(row) if x], k):
+            chance, left = Fraction(1), Fraction(1)
+            for i in order:
+                chance, left = chance * Fraction(row[i]) / left, left - Fraction(row[i])
+            for boundary in range(min(order) + 1):
+                counted[boundary] += chance
+        assert missed == pytest.approx([float(x) for x in counted], abs=1e-12, rel=0)
+
+
 @pytest.mark.parametrize("loops", [True, False])
 @pytest.mark.parametrize("left", [1e-3, 1e-4, 1e-6])
 @pytest.mark.parametrize("at", [0, 40])
+@pytest.mark.parametrize("k", [3, 4, 5])
 def test_beside_a_hub_all_drafts_are_behind_a_boundary_as_often_as_the_policy_says(
-    at: int, left: float, loops: bool, monkeypatch: pytest.MonkeyPatch
+    k: int, at: int, left: float, loops: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub rings long before the race is over, and what it makes of the others must not overflow."""
     monkeypatch.setattr(race, "has_numba", lambda: loops)
     q = rows(1.0, 80, batch=1) * left
     q[0, at] = 1 - (q.sum() - q[0, at])
-    best = np.asarray(WithoutReplacement().best_draft(q[0].numpy(), 3))
+    best = np.asarray(WithoutReplacement().best_draft(q[0].numpy(), k))
     exact = np.concatenate([best[::-1].cumsum()[::-1], [0.0]])
-    assert race_of(q, 3).missed(3)[0].numpy() == pytest.approx(exact, abs=2e-10, rel=0)
+    assert race_of(q, k).missed(k)[0].numpy() == pytest.approx(exact, abs=2e-10, rel=0)
 
 
 def test_rows_with_fewer_drafts_than_the_batch_allows() -> None:
