@@ -3,10 +3,11 @@
 Successive sampling is a race (theory/border): token i rings at a time of distribution Exp(q_i), and the first k rings
 are the drafts. All k are in the set H if H rings k times before any of the others, of mass a:
 
-    Pr[all in H] = int e^{-a s} r(s) ds,    r(s) = sum over i in H of q_i e^{-q_i s} Pr[k - 1 others of H rang by s],
+    Pr[all in H] = int e^{-a s} r(s) ds,    r(s) = sum over i in H of q_i e^{-q_i s} Pr[k - 1 others of H rang by s].
 
-by the trapezoidal rule in log s, whose error is that of `drafts._best_draft`: below 1e-10 of the result with NODES
-nodes, while the tokens beside the k - 1 heaviest hold LEAST of the row.
+Up to four drafts have a closed form (`race_closed`). With more it is integrated by the trapezoidal rule in log s, whose
+error is that of `drafts._best_draft`: below 1e-10 of the result with NODES nodes, while the tokens beside the k - 1
+heaviest hold LEAST of the row.
 
 The number of H that have rung by s has the generating function prod e^{-x} (1 + w z), x = q s, w = e^x - 1. The
 likeliest tokens, HEAVY at most, are multiplied one by one. The others are light: their product is
@@ -35,9 +36,9 @@ LEAST = 2.0**-26
 multiples of 2^-60."""
 TAIL = 1e-14
 HEAVY = 64
-LIGHT = 1 / 96
-"""Of all tokens beside the k - 1 heaviest, what a light token holds at most while fewer than HEAVY are heavy: the sums
-of powers then leave out no more than in rows of equal tokens."""
+LIGHT = 1 / 48
+"""Of all tokens beside the k - 1 heaviest, k - 1 times what a light token holds at most, while fewer than HEAVY are
+heavy: in rows of equal tokens the sums of powers then leave out 1e-10."""
 GRAIN = 2.0**-42
 """Powers of q are summed as whole multiples of this, in units of the heaviest light token's: integer sums have no
 order."""
@@ -70,13 +71,17 @@ class Heavy:
             share = torch.empty(len(q), HEAVY, dtype=torch.float64)
             token, unit = torch.empty_like(share, dtype=torch.int64), torch.empty(len(q), 1, dtype=torch.float64)
             race_loops.likeliest(
-                q.contiguous().numpy(), whole.numpy(), most, LIGHT, *(a.numpy() for a in (share, token, unit))
+                q.contiguous().numpy(),
+                whole.numpy(),
+                most,
+                LIGHT / (most - 1),
+                *(a.numpy() for a in (share, token, unit)),
             )
         else:
             lacking = (0, max(0, HEAVY + 1 - q.shape[1]))
             top, token = (torch.nn.functional.pad(a, lacking) for a in q.topk(min(HEAVY + 1, q.shape[1]), dim=1))
             top = top.double()
-            floor = LIGHT * (whole - top[:, : most - 1].sum(dim=1))
+            floor = LIGHT / (most - 1) * (whole - top[:, : most - 1].sum(dim=1))
             unit = top.gather(1, (top[:, :HEAVY] > floor[:, None]).sum(dim=1, keepdim=True))
             share, token = torch.where(top > unit, top, 0.0)[:, :HEAVY], token[:, :HEAVY]
         return cls(share, token, unit.clamp_min(torch.finfo(unit.dtype).tiny))

@@ -18,7 +18,7 @@ from spechub_lp.samplers.border import preparation
 from spechub_lp.samplers.border.selection import Row
 from spechub_lp.sampling import draw_drafts
 
-SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70), (1e6, 99)]
+SPREADS = [(0.01, 900), (0.3, 60), (1.0, 600), (100.0, 70), (1e6, 99), (1e6, 120)]
 
 
 def race_of(q: torch.Tensor, most: int) -> Race:
