@@ -174,7 +174,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
 
 def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.Tensor, others: torch.Tensor,
                          k: int | torch.Tensor, unit: torch.Tensor, most: int) -> torch.Tensor:  # fmt: skip
-    """Return the probability [B, S] that all drafts are in each set.
+    """Compute the probability that all drafts are in each set.
 
     Parameters
     ----------
@@ -192,6 +192,11 @@ def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.
         q of the heaviest light token.
     most
         The most drafts of a row, MOST at most.
+
+    Returns
+    -------
+    [B, S]
+        float64; 1 of the first set, which holds all.
 
     Examples
     --------
@@ -288,14 +293,19 @@ def _one_over(mass: torch.Tensor) -> torch.Tensor:
 
 @cache
 def series(powers: int, device: torch.device) -> torch.Tensor:
-    """Return the coefficients [powers, MOMENTS] of x, x^2, ... in (e^x - 1)^j, j = 1, 2, ....
+    """List the coefficients of x, x^2, ... in (e^x - 1)^j, j = 1, 2, ....
 
     Parameters
     ----------
     powers
-        How many.
+        How many j.
     device
         Where they are kept.
+
+    Returns
+    -------
+    [powers, MOMENTS]
+        float64.
 
     Examples
     --------
