@@ -201,9 +201,9 @@ def prepare(
         missed = race.missed(k if isinstance(k, int) else k.clamp_min(3))
         if few.device.type != "cpu" or bool(few.any()):  # to look at them costs nothing on the host
             missed = torch.where(few, missed_in_closed_form(), missed)
-    left = torch.ones_like(sums.p_sum) if weight is None else weight[:, None].double()
-    made = mixture.make(left * sums.p, sums.q, missed)
-    scale = torch.cat([left / sums.p_sum, 1 / sums.q_sum], dim=1)
+    left = None if weight is None else weight[:, None].double()
+    made = mixture.make(sums.p if left is None else left * sums.p, sums.q, missed)
+    scale = torch.cat([(1 if left is None else left) / sums.p_sum, 1 / sums.q_sum], dim=1)
     return Prepared(p, q, rank, first, made, scale, heavy, race)
 
 

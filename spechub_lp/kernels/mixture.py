@@ -238,12 +238,13 @@ def block_at(mixture: Mixture, level: torch.Tensor, place: torch.Tensor) -> tupl
     >>> [[int(end) for end in block_at(mixture, torch.tensor([t]), torch.tensor([2]))] for t in (0.3, 0.5)]
     [[2, 3], [1, 3]]
     """
-    x, y = mixture.q, mixture.chosen - level[:, None].double() * mixture.hit
+    x, t = mixture.q, level.double()
     batch, size = x.shape
     if x.device.type == "cpu" and size > SHORT and has_numba():
         edges = torch.empty(2, batch, dtype=torch.int64)
-        _edges(x.numpy(), y.numpy(), place.numpy(), edges.numpy())
+        _edges(*(a.numpy() for a in (x, mixture.chosen, mixture.hit, t, place, edges)))
         return edges[0], edges[1]
+    y = mixture.chosen - t[:, None] * mixture.hit
     step = max(1, PAIRS // size**2)
     parts = [_edge(x[at : at + step], y[at : at + step], place[at : at + step]) for at in range(0, batch, step)]
     return torch.cat([first for first, _ in parts]), torch.cat([end for _, end in parts])
@@ -264,19 +265,21 @@ def _edge(x: torch.Tensor, y: torch.Tensor, place: torch.Tensor) -> tuple[torch.
 
 
 @compiled
-def _edges(x: Any, y: Any, place: Any, out: Any) -> None:
+def _edges(x: Any, chosen: Any, hit: Any, level: Any, place: Any, out: Any) -> None:
     """The same, with the hull as a stack of boundaries, row by row."""
     batch, size = x.shape
-    hull = np.empty(size, dtype=np.int64)
+    hull, y = np.empty(size, dtype=np.int64), np.empty(size)
     for b in range(batch):
         top = 0
         for j in range(size):
+            y[j] = chosen[b, j] - level[b] * hit[b, j]
+        for j in range(size):
             while top > 0 and (
-                (x[b, j] <= x[b, hull[top - 1]] and y[b, j] >= y[b, hull[top - 1]])
+                (x[b, j] <= x[b, hull[top - 1]] and y[j] >= y[hull[top - 1]])
                 or (
                     top > 1
-                    and (y[b, hull[top - 1]] - y[b, hull[top - 2]]) * (x[b, j] - x[b, hull[top - 2]])
-                    <= (y[b, j] - y[b, hull[top - 2]]) * (x[b, hull[top - 1]] - x[b, hull[top - 2]])
+                    and (y[hull[top - 1]] - y[hull[top - 2]]) * (x[b, j] - x[b, hull[top - 2]])
+                    <= (y[j] - y[hull[top - 2]]) * (x[b, hull[top - 1]] - x[b, hull[top - 2]])
                 )
             ):
                 top -= 1

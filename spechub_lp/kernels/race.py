@@ -119,7 +119,7 @@ class Race:
     token: torch.Tensor
     """[B, HEAVY] the heavy tokens."""
     place: torch.Tensor
-    """[B, HEAVY] their places, rising."""
+    """[B, HEAVY] their places, rising; the last boundary where there is none."""
     unit: torch.Tensor
     """[B, 1] q of the heaviest light token, over the sum of its row."""
     behind: torch.Tensor
@@ -147,7 +147,7 @@ class Race:
         else:
             beside = heavy.share[:, most - 1 :].sum(dim=1, keepdim=True)
             slow = (behind[:, 0, :1] * heavy.unit + beside) / q_sum
-            place, order = place.sort(dim=1, stable=True)
+            place, order = torch.where(heavy.share > 0, place, behind.shape[1] - 1).sort(dim=1, stable=True)
             share, token = (each.gather(1, order) for each in (heavy.share / q_sum, heavy.token))
         paired = (slow > 0) & (slow < LEAST) | raised
         return cls(share, token, place, unit, behind, slow.nan_to_num(1.0).clamp_min(LEAST), paired, most)

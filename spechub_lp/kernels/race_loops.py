@@ -243,7 +243,7 @@ def by_place(share: Any, token: Any, place: Any, unit: Any, behind: Any, most: i
     Parameters
     ----------
     share, token, place : [B, h]
-        q, falling, the tokens and their places, which are sorted; 0 where there is none.
+        q, falling, the tokens and their places, which are sorted; q is 0 where there is none, and its place comes last.
     unit : [B, 1]
         q of the heaviest light token.
     behind : [B, n + 1, MOMENTS]
@@ -263,8 +263,8 @@ def by_place(share: Any, token: Any, place: Any, unit: Any, behind: Any, most: i
     """
     for b in range(len(share)):
         slow[b, 0] = behind[b, 0, 0] * unit[b, 0] + share[b, most - 1 :].sum()
-        for h in range(1, share.shape[1]):
-            held, at = (share[b, h], token[b, h], place[b, h]), h
+        for h in range(share.shape[1]):
+            held, at = (share[b, h], token[b, h], place[b, h] if share[b, h] > 0 else behind.shape[1] - 1), h
             while at > 0 and place[b, at - 1] > held[2]:
                 share[b, at], token[b, at], place[b, at] = share[b, at - 1], token[b, at - 1], place[b, at - 1]
                 at -= 1
