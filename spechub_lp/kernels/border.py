@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
-from spechub_lp.kernels.classes import WHOLE, class_of, class_sums, slabs
+from spechub_lp.kernels.classes import WHOLE, class_of, class_sums, odds_times, slabs
 from spechub_lp.kernels.faint import raise_others
 from spechub_lp.kernels.hand_over import Tokens, hand_over
 from spechub_lp.kernels.race import GRAIN, Heavy, Race
@@ -181,16 +181,19 @@ def prepare(
     else:
         first = _first_of_rest(hub.values if heavy is None else heavy.heaviest(most - 1), most)
     sort = p.shape[1] <= MOST_SORTED if sort is None else sort
-    pairs = not replaced
-    rank, sums = sorted_places(p, q, pairs, heavy) if sort else (None, class_sums(p, q, first, pairs, heavy))
+    if sort:  # with three drafts and more few rows are pairs, if any
+        rank, sums = sorted_places(p, q, not replaced and heavy is None, heavy)
+    else:
+        rank, sums = None, class_sums(p, q, first, not replaced, heavy)
 
     def missed_in_closed_form() -> torch.Tensor:
         alone = mixture.missed_iid(sums.q, k if replaced else 1)
-        if sums.odds_q is None or hub is None:
+        if hub is None:
             return alone
+        odds_q = odds_times(sums.q) if sums.odds_q is None else sums.odds_q
         share = hub.values.double() / sums.q_sum
         top = torch.where(share > 0.5, share, 0.0)
-        pair = mixture.missed_pair(sums.q, sums.odds_q, top, _place(p, q, hub.indices, rank, first))
+        pair = mixture.missed_pair(sums.q, odds_q, top, _place(p, q, hub.indices, rank, first))
         return torch.where(k > 1, pair, alone) if isinstance(k, torch.Tensor) else pair if k > 1 else alone
 
     if heavy is None or sums.behind is None:
