@@ -277,10 +277,7 @@ def _lights(light: torch.Tensor, most: int) -> list[torch.Tensor]:
 
 def _times(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The product of two polynomials [B, S, REACH + 1], cut behind the last power."""
-    out = torch.zeros_like(a)
-    for m in range(REACH + 1):
-        out[:, :, m:] += a[:, :, m : m + 1] * b[:, :, : REACH + 1 - m]
-    return out
+    return torch.matmul((a[..., :, None] * b[..., None, :]).flatten(2), _same_power(a.device))
 
 
 def _grains(mass: torch.Tensor) -> torch.Tensor:
@@ -321,6 +318,13 @@ def series(powers: int, device: torch.device) -> torch.Tensor:
 @cache
 def _factorials(device: torch.device) -> torch.Tensor:
     return torch.tensor([factorial(m) for m in range(REACH + 1)], dtype=torch.float64, device=device)
+
+
+@cache
+def _same_power(device: torch.device) -> torch.Tensor:
+    """[(REACH + 1)^2, REACH + 1]: 1 where x^i x^j is the power."""
+    power = torch.arange(REACH + 1, device=device)
+    return (power[:, None, None] + power[:, None] == power).flatten(0, 1).double()
 
 
 @cache
