@@ -15,6 +15,7 @@ MOST_LEVELS = 200
 """A node holds its children, so that a shape is walked by a call within a call for each level."""
 MOST_DRAFTED = 1000
 """Drafts of a tree that is typed."""
+FORMS = "write 2^3, or 3,2,1 level by level, or nested lists such as [[[]],[]]"
 
 
 @dataclass(frozen=True)
@@ -275,23 +276,25 @@ def parse(text: str) -> Shape:
     Raises
     ------
     SpecHubError
-        The text is none of these, or the tree has more than 1,000 drafts.
+        The text is none of these, or the tree has more than 1,000 drafts or 200 levels.
 
     Examples
     --------
     >>> parse("2^2") == parse("2,2") == parse("[[[],[]],[[],[]]]")
     True
     """
+    if not isinstance(text, str):
+        raise SpecHubError(f"tree = {text!r:.60} is of type {type(text).__name__}; {FORMS} as a string")
     if match := re.fullmatch(r"([1-9]\d{0,3})\^([1-9]\d{0,3})", text):
         branching = (int(match[1]),) * int(match[2])
     elif re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", text):
         branching = tuple(map(int, text.split(",")))
     else:
         try:
-            return _bounded(_from_lists(json.loads(text)), text)
+            lists = json.loads(text)
         except (ValueError, RecursionError):
-            hint = "write 2^3, or 3,2,1 level by level, or nested lists such as [[[]],[]]"
-            raise SpecHubError(f"tree = {text!r:.60} is no shape; {hint}") from None
+            lists = None
+        return _bounded(_from_lists(lists, text), text)
     size, level = 0, 1
     for k in branching:
         level *= k
@@ -301,10 +304,11 @@ def parse(text: str) -> Shape:
     return levels(*branching)
 
 
-def _from_lists(value: Any) -> Shape:
+def _from_lists(value: Any, text: str, level: int = 0) -> Shape:
     if not isinstance(value, list):
-        raise ValueError
-    return Shape(tuple(map(_from_lists, value)))
+        raise SpecHubError(f"tree = {text!r:.60} is no shape; {FORMS}")
+    check_levels(level)
+    return Shape(tuple(_from_lists(child, text, level + 1) for child in value))
 
 
 def _bounded(shape: Shape, text: str) -> Shape:

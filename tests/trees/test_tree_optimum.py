@@ -229,6 +229,25 @@ def test_bad_input_is_named() -> None:
             parse(text)
 
 
+@pytest.mark.parametrize("text", [None, 2, (2, 2), b"2^2", full(2, 2), [[], []]], ids=lambda text: type(text).__name__)
+def test_a_shape_that_is_typed_is_a_string(text: Any) -> None:
+    with pytest.raises(SpecHubError, match=rf"tree = .* is of type {type(text).__name__}; write 2\^3"):
+        parse(text)
+
+
+@pytest.mark.parametrize(("levels", "message"), [(201, "depth = 201 levels"), (900, "levels"), (10**5, "is no shape")])
+def test_nested_lists_have_at_most_200_levels(levels: int, message: str) -> None:
+    assert parse("[" * 201 + "]" * 201).depth == 200
+    with pytest.raises(SpecHubError, match=message):
+        parse("[" * (levels + 1) + "]" * (levels + 1))
+
+
+def test_nested_lists_with_too_many_drafts_are_no_wrong_spelling() -> None:
+    assert parse(f"[{','.join(['[]'] * 1000)}]").size == 1000
+    with pytest.raises(SpecHubError, match="has more than 1,000 drafts"):
+        parse(f"[{','.join(['[]'] * 1001)}]")
+
+
 def test_nothing_drafted_and_nothing_that_can_follow() -> None:
     assert tree_optimum({(): (["1/2", "1/2"], ["1", "0"])}, Shape()).value == 0
     best = tree_optimum(lambda _: (["0", "1"], ["1", "0"]), chain(1))
