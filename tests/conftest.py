@@ -32,8 +32,18 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers must find the same tests, so no name of a test holds an object's address."""
+LONGEST = (
+    "howto_sampler.md", "gate/README.md", "howto_gate.md", "theory/README.md", "test_power.py",
+    "test_the_table_is_sound", "test_stdout.py", "test_strangers.py", "test_wheel.py",
+    "test_extras.py", "test_theory_smt.py", "test_starters.py",
+)  # fmt: skip
+"""Slow tests of a quarter of a minute and more. They start first, and no worker waits for one of them at the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers must find the same tests, so no name of a test holds an object's address. The longest come first."""
+    if config.getoption("markexpr") == "slow":
+        items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid}: give its parameters ids")
