@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -87,6 +88,21 @@ def test_a_call_that_hardly_had_the_cpu_is_no_hang_yet() -> None:
         time.sleep(60)
     with pytest.raises(Hang), time_limit(0.1):
         forever()
+
+
+def test_an_engine_finds_its_own_alarm_handler_after_a_call() -> None:
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        own = signal.getsignal(signal.SIGALRM)
+        with time_limit(60):
+            assert signal.getsignal(signal.SIGALRM) != own
+        assert signal.getsignal(signal.SIGALRM) is own
+        with pytest.raises(Hang), time_limit(0.05):
+            forever()
+        assert signal.getsignal(signal.SIGALRM) is own
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_time_in_which_others_have_the_cpu_is_no_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The simplest protocol: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
 
+import importlib
 import inspect
 import operator
 import signal
@@ -7,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -28,6 +29,10 @@ from spechub_lp.typing import NumpyArray
 
 with extra("gate", "the gate"):
     import torch
+
+# signal.signal makes enums of numbers and handlers, which takes three times as long as the call.
+set_handler = importlib.import_module("_signal").signal
+SIGALRM, ITIMER_REAL = (int(getattr(signal, name, 0)) for name in ("SIGALRM", "ITIMER_REAL"))
 
 Verify = Callable[[torch.Tensor, torch.Tensor, list[int]], tuple[int, int]]
 
@@ -160,8 +165,7 @@ def waited_for_a_cpu() -> float:
         return 0.0
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float) -> AbstractContextManager[None]:
     """Raise Hang in the main thread when the block takes too long; elsewhere, or without SIGALRM, there is no limit.
 
     Parameters
@@ -182,31 +186,40 @@ def time_limit(seconds: float) -> Iterator[None]:
     2
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
+        return nullcontext()
+    return _Limit(seconds)
 
-    halfway, rung = list[float](), list[float]()
 
-    def ring(*_: Any) -> None:
-        # Clocks are read here, because thousands of calls a second are made, and on a busy machine a process that asks
-        # for its CPU time may lose the CPU.
-        if not halfway:
-            halfway.append(time.process_time())
-            signal.setitimer(signal.ITIMER_REAL, seconds / 2)
+class _Limit:
+    # Thousands of calls a second are made, each with a limit. So it is a class with slots and no generator, and clocks
+    # are read when it rings: on a busy machine a process that asks for its CPU time may lose the CPU.
+    __slots__ = ("halfway", "old", "rung", "seconds")
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.halfway: float | None = None
+        self.rung: float | None = None
+
+    def __enter__(self) -> None:
+        self.old = set_handler(SIGALRM, self.ring)
+        signal.setitimer(ITIMER_REAL, self.seconds / 2)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(ITIMER_REAL, 0)
+        set_handler(SIGALRM, self.old)
+
+    def ring(self, *_: Any) -> None:
+        if self.halfway is None:
+            self.halfway = time.process_time()
+            signal.setitimer(ITIMER_REAL, self.seconds / 2)
             return
-        starved = time.process_time() - halfway[0] < seconds / 4
-        rung.append(time.monotonic() - waited_for_a_cpu())
-        if not starved or rung[-1] - rung[0] >= (PATIENCE - 1) * seconds:
+        starved = time.process_time() - self.halfway < self.seconds / 4
+        now = time.monotonic() - waited_for_a_cpu()
+        if self.rung is None:
+            self.rung = now
+        if not starved or now - self.rung >= (PATIENCE - 1) * self.seconds:
             raise Hang
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-    old = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds / 2)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+        signal.setitimer(ITIMER_REAL, self.seconds)
 
 
 @contextmanager

@@ -54,12 +54,12 @@ class ControlledTorch(TorchDispatchMode):
 
     def answer(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator: from the choice sequence where it draws noise, else as it is."""
+        known = _KNOWN.get(id(func))
+        if known is None:
+            known = _KNOWN[id(func)] = func, torch.Tag.nondeterministic_seeded not in func.tags
+        if known[1]:
+            return func(*args, **kwargs) if kwargs else func(*args)
         kwargs = kwargs or {}
-        plain = _PLAIN.get(func)
-        if plain is None:
-            plain = _PLAIN[func] = torch.Tag.nondeterministic_seeded not in func.tags
-        if plain:
-            return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         handler = getattr(self, f"_{name.rstrip('_')}", None)
         bound = _bind(func, args, kwargs)
@@ -146,8 +146,8 @@ class ControlledTorch(TorchDispatchMode):
         return torch.tensor([left.pop(self.control.choices.pick([1.0] * len(left), source)) for _ in range(a["n"])])
 
 
-_PLAIN: dict[Any, bool] = {}
-"""Operators that were met, and whether they draw no noise."""
+_KNOWN: dict[int, tuple[Any, bool]] = {}
+"""Operators that were met, by their address (their own hash is slow), and whether they draw no noise."""
 
 # Set after the class is made, because torch wraps what it finds in a class body for its compiler, at half the speed.
 ControlledTorch.__torch_dispatch__ = ControlledTorch.answer  # type: ignore[assignment,method-assign]
