@@ -174,6 +174,11 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
         How long the block may take; PATIENCE times that if the process hardly had the CPU in the second half of it, not
         counting the time for which it waited for one.
 
+    Returns
+    -------
+    contextlib.AbstractContextManager
+        To be entered once.
+
     Raises
     ------
     Hang
