@@ -31,7 +31,7 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
     "gate.doors": ("gate.protocols",),
     "gate.guarded": ("gate.engines.guarded",),
     "gate.load": ("gate.engines.load",),
-    "gate.node": ("gate.engines.node",),
+    "gate.node": ("gate.engines.node", "gate.engines.time_limit"),
     "gate.node_check": ("gate.checks.node", "gate.checks.node_exact", "gate.checks.policy"),
     "gate.numpy_script": ("gate.noise.numpy_generators",),
     "gate.outputs": ("report.text.gate_report", "report.text.gate_summary", "report.text.gate_table", "gate.serialize"),

@@ -16,8 +16,8 @@ from spechub_lp.errors import UnknownName
 from spechub_lp.gate import Settings, check_node, clock, problems
 from spechub_lp.gate.checks.batches import check_batches
 from spechub_lp.gate.clock import CLOCKS, COARSE, chosen, now, now_exactly
-from spechub_lp.gate.engines import node
-from spechub_lp.gate.engines.node import Hang, time_limit
+from spechub_lp.gate.engines import time_limit as limit
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine
 from spechub_lp.gate.protocols import Emitted, TreeBatch
 from spechub_lp.gate.results import Report
@@ -107,7 +107,7 @@ def test_an_engine_finds_its_own_alarm_handler_after_a_call() -> None:
 
 def test_time_in_which_others_have_the_cpu_is_no_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long that is: it was far beyond the patience where a run had the lowest priority on a busy machine."""
-    monkeypatch.setattr(node, "waited_for_a_cpu", time.monotonic)
+    monkeypatch.setattr(limit, "waited_for_a_cpu", time.monotonic)
     with time_limit(0.1):
         time.sleep(1)
     with pytest.raises(Hang), time_limit(0.1):

@@ -13,8 +13,9 @@ from spechub_lp.gate.checks.known_batches import SIBLINGS, expected, sibling_bat
 from spechub_lp.gate.checks.probes import AT_ENDS, ENDS, SECONDS, WIDE, probe_case, wide_problems
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.engines.declared import returned
-from spechub_lp.gate.engines.node import Failure, Hang, Hung, crashed, time_limit
+from spechub_lp.gate.engines.node import Failure, Hung, crashed
 from spechub_lp.gate.engines.root import root_engine
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.engines.tree import TreeEngine, real_noise
 from spechub_lp.gate.noise.choice_sequence import End, Uncontrolled
 from spechub_lp.gate.problems.tree import TreeProblem, shapes_of

@@ -1,14 +1,10 @@
 """The simplest protocol: a plain function on one node, `verify(p, q, drafts) -> (token, slot)`."""
 
-import importlib
 import inspect
 import operator
-import signal
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -18,6 +14,7 @@ import numpy as np
 from spechub_lp._util.extras import extra
 from spechub_lp.errors import SpecHubError
 from spechub_lp.gate.engines.declared import Arrays, Declared, handed
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places
@@ -29,10 +26,6 @@ from spechub_lp.typing import NumpyArray
 
 with extra("gate", "the gate"):
     import torch
-
-# signal.signal makes enums of numbers and handlers, which takes three times as long as the call.
-set_handler = importlib.import_module("_signal").signal
-SIGALRM, ITIMER_REAL = (int(getattr(signal, name, 0)) for name in ("SIGALRM", "ITIMER_REAL"))
 
 Verify = Callable[[torch.Tensor, torch.Tensor, list[int]], tuple[int, int]]
 
@@ -91,16 +84,10 @@ def hung(outcome: Any) -> TypeGuard[Failure]:
     return isinstance(outcome, Failure) and outcome.kind is Kind.HANG
 
 
-PATIENCE = 4
-"""How many times the time limit a call may take that had less than half of it as CPU time: others have the machine."""
 FEW_NUMBERS = 64
 """Up to which bytes are compared in an eighth of the time; of 50,000 numbers they take ten times as long."""
 LOADING = 12
 """How many times the time limit the first call may take, which loads modules and compiles."""
-
-
-class Hang(BaseException):
-    """The call ran past its time limit. BaseException, so that an engine's own `except Exception` lets it through."""
 
 
 class Hung(Exception):
@@ -144,87 +131,6 @@ def check_signature(verify: Verify, name: str | None) -> None:
         raise SpecHubError(
             f"{called}{signature} is called as verify(p, q, drafts): {error}; wrap it in a function of these three"
         ) from None
-
-
-def waited_for_a_cpu() -> float:
-    """Return for how long the main thread was ready to run and another had the CPU.
-
-    Returns
-    -------
-    float
-        Seconds; 0 where the system does not count them.
-
-    Examples
-    --------
-    >>> waited_for_a_cpu() >= 0
-    True
-    """
-    try:
-        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-def time_limit(seconds: float) -> AbstractContextManager[None]:
-    """Raise Hang in the main thread when the block takes too long; elsewhere, or without SIGALRM, there is no limit.
-
-    Parameters
-    ----------
-    seconds
-        How long the block may take; PATIENCE times that if the process hardly had the CPU in the second half of it, not
-        counting the time for which it waited for one.
-
-    Returns
-    -------
-    contextlib.AbstractContextManager
-        To be entered once.
-
-    Raises
-    ------
-    Hang
-        In the block.
-
-    Examples
-    --------
-    >>> with time_limit(60):
-    ...     1 + 1
-    2
-    """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        return nullcontext()
-    return _Limit(seconds)
-
-
-class _Limit:
-    # Thousands of calls a second are made, each with a limit. So it is a class with slots and no generator, and clocks
-    # are read when it rings: on a busy machine a process that asks for its CPU time may lose the CPU.
-    __slots__ = ("halfway", "old", "rung", "seconds")
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self.halfway: float | None = None
-        self.rung: float | None = None
-
-    def __enter__(self) -> None:
-        self.old = set_handler(SIGALRM, self.ring)
-        signal.setitimer(ITIMER_REAL, self.seconds / 2)
-
-    def __exit__(self, *_: object) -> None:
-        signal.setitimer(ITIMER_REAL, 0)
-        set_handler(SIGALRM, self.old)
-
-    def ring(self, *_: Any) -> None:
-        if self.halfway is None:
-            self.halfway = time.process_time()
-            signal.setitimer(ITIMER_REAL, self.seconds / 2)
-            return
-        starved = time.process_time() - self.halfway < self.seconds / 4
-        now = time.monotonic() - waited_for_a_cpu()
-        if self.rung is None:
-            self.rung = now
-        if not starved or now - self.rung >= (PATIENCE - 1) * self.seconds:
-            raise Hang
-        signal.setitimer(ITIMER_REAL, self.seconds)
 
 
 @contextmanager

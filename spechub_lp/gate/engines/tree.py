@@ -11,7 +11,8 @@ from spechub_lp._util.extras import extra
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.declared import Declared, handed, returned, with_parameters
 from spechub_lp.gate.engines.logprobs import with_logprobs
-from spechub_lp.gate.engines.node import Failure, Hang, crashed, hung, time_limit
+from spechub_lp.gate.engines.node import Failure, crashed, hung
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.noise.choice_sequence import ChoiceSequence, Run, Uncontrolled
 from spechub_lp.gate.noise.interception import controlled
 from spechub_lp.gate.noise.places import Places

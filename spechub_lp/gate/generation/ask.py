@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spechub_lp.gate.engines.node import Hang, time_limit
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.generation.requests import Answer, Engine, Failure, NotOffered, Params, Tokens, read_answer
 from spechub_lp.gate.noise.choice_sequence import Uncontrolled
 from spechub_lp.gate.results import Kind

@@ -14,7 +14,7 @@ from spechub_lp._util.words import counted
 from spechub_lp.errors import SpecHubError, UnknownName
 from spechub_lp.gate.clock import chosen
 from spechub_lp.gate.engines.guarded import ChildDied, Watch, in_child
-from spechub_lp.gate.engines.node import PATIENCE
+from spechub_lp.gate.engines.time_limit import PATIENCE
 from spechub_lp.gate.generation.draws import check_draws, check_logprobs, check_seeds
 from spechub_lp.gate.generation.engines.openai import OpenAIServer
 from spechub_lp.gate.generation.exact import compared

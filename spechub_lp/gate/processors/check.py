@@ -11,7 +11,8 @@ from spechub_lp.gate.checks.covered import note_code
 from spechub_lp.gate.clock import now
 from spechub_lp.gate.coverage.watch import Watcher
 from spechub_lp.gate.engines.declared import Declared, handed, returned
-from spechub_lp.gate.engines.node import Failure, Hang, crashed, one_thread, time_limit
+from spechub_lp.gate.engines.node import Failure, crashed, one_thread
+from spechub_lp.gate.engines.time_limit import Hang, time_limit
 from spechub_lp.gate.processors.exact import softmax
 from spechub_lp.gate.processors.explain import explained
 from spechub_lp.gate.processors.protocol import Gives, Kept
