@@ -18,6 +18,8 @@ from spechub_lp._array.jit import compiled
 
 MOMENTS = 6
 """Sums of powers that are known of light tokens."""
+STRIDE = 256
+"""Entries of a row that are looked at together."""
 OCTAVE = 3
 """Times to an octave, so that e^{q s} - 1 is that of an earlier time, squared: u (u + 2)."""
 HUB = 60.0
@@ -217,19 +219,29 @@ def likeliest(q: Any, whole: Any, most: int, least: float, share: Any, token: An
         falling[at], tokens[at] = x, i
         return out
 
+    def any_above(row: Any, least: Any) -> bool:
+        above = 0
+        for i in range(len(row)):
+            above += row[i] > least
+        return above > 0
+
     for b in range(len(share)):
         share[b] = 0.0
         top = share[b, : most - 1]
-        for i in range(q.shape[1]):
-            if q[b, i] > top[-1]:
-                put_in(q[b, i], i, top, token[b])
+        for start in range(0, q.shape[1], STRIDE):
+            entries = q[b, start : start + STRIDE]
+            for i in range(len(entries) if any_above(entries, top[-1]) else 0):
+                if entries[i] > top[-1]:
+                    put_in(entries[i], i, top, token[b])
         floor = least * (whole[b] - top.sum())
         share[b], token[b], light = 0.0, 0, 0.0
-        for i in range(q.shape[1]):
-            left_out = np.float64(q[b, i])
-            if left_out > floor and left_out > share[b, -1]:
-                left_out = put_in(left_out, i, share[b], token[b])
-            light = max(light, left_out)
+        for start in range(0, q.shape[1], STRIDE):
+            entries = q[b, start : start + STRIDE]
+            for i in range(len(entries) if any_above(entries, light) else 0):
+                left_out = np.float64(entries[i])
+                if left_out > floor and left_out > share[b, -1]:
+                    left_out = put_in(left_out, start + i, share[b], token[b])
+                light = max(light, left_out)
         unit[b, 0] = light
         for h in range(share.shape[1]):
             if not share[b, h] > light:
