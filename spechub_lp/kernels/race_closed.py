@@ -66,109 +66,114 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
     >>> out.round(6).tolist()  # 0.4 * 0.3 / 0.6 + 0.3 * 0.4 / 0.7
     [[1.0, 0.371429]]
     """
+    batch, sets, _ = light.shape
+    pairs = heavy.shape[1] ** 2 // 2 + 1
+    without, over, count = (
+        np.empty((MOST - 1, pairs), dtype=np.int64),
+        np.empty((MOST - 1, pairs)),
+        np.empty(3, np.int64),
+    )
+    integral, gain, upto = np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1))
+    one, two, three = np.empty(MOMENTS), np.empty((MOMENTS, MOMENTS)), np.empty((MOMENTS, MOMENTS, MOMENTS))
 
     def one_over(mass: Any) -> Any:
         return WHOLE / np.float64(max(mass, 1))
 
-    def add_gain(q: float, before: float, after: float, gain: Any) -> None:
-        """Add after^(m + 1) - before^(m + 1) of what is q more than before, without cancellation."""
-        first = q * before * after
-        more, power = first, before
-        for m in range(len(gain)):
-            gain[m] += more
-            more, power = more * after + power * first, power * before
+    def begin_without_heavy(mass: Any, grain: float) -> None:
+        without[0, 0], over[0, 0], count[:], integral[:] = mass, one_over(mass), 0, 0.0
+        count[0], integral[0, 0] = 1, one_over(mass)
+        for m in range(REACH):
+            integral[0, m + 1] = integral[0, m] * over[0, 0] * grain * (m + 1)
 
-    batch, sets, _ = light.shape
-    size = heavy.shape[1]
-    pairs = max(size * (size - 1) // 2, size, 1)
-    without, over, count = np.empty((3, pairs), dtype=np.int64), np.empty((3, pairs)), np.zeros(3, dtype=np.int64)
-    integral, gain, upto = np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1))
-    one, two = np.empty(MOMENTS), np.empty((MOMENTS, MOMENTS))
-    three = np.empty((MOMENTS, MOMENTS, MOMENTS))
+    def join(q: float, drafts: int, grain: float) -> None:
+        """Add what heavy tokens with this one and earlier ones make; `gain` is after^(m + 1) - before^(m + 1)."""
+        grains = np.int64(np.rint(q * WHOLE))
+        gain[:] = 0.0
+        for d in range(drafts - 2, -1, -1):
+            for i in range(count[d]):
+                rest, before = without[d, i] - grains, over[d, i]
+                after = one_over(rest)
+                first = q * before * after
+                if d == drafts - 2:  # no light token is beside so many
+                    gain[d + 1, 0] += first
+                    continue
+                more, power = first, before
+                for m in range(REACH + 1):
+                    gain[d + 1, m] += more
+                    more, power = more * after + power * first, power * before
+                without[d + 1, count[d + 1] + i], over[d + 1, count[d + 1] + i] = rest, after
+        for d in range(1, drafts):
+            ways = 1.0
+            for t in range(d, 0, -1):  # t - 1 of the earlier tokens, and d - t more
+                factor = ways
+                for m in range(REACH + 1):
+                    integral[d, m] += factor * gain[t, m]
+                    factor *= grain * (m + 1)
+                ways *= -(count[1] - t + 2) / (d - t + 1)
+        for d in range(drafts - 2, 0, -1):
+            count[d] += count[d - 1]
+
+    def weigh_light(drafts: int) -> None:
+        """Make the coefficients of the light tokens' sums of powers."""
+        for lights in range(MOST):
+            for m in range(REACH + 1):
+                upto[lights, m] = 0.0
+                for d in range(drafts - lights):
+                    upto[lights, m] += integral[d, m]
+        for x in range(MOMENTS):
+            of_one, of_two, of_three = series[0, x], series[1, x], series[2, x]
+            one[x] = of_one * upto[1, x + 1] - of_two * upto[2, x + 1] / 2 + of_three * upto[3, x + 1] / 3
+            for y in range(x, MOMENTS):
+                if x + y + 2 > REACH:
+                    break
+                both, mixed = of_one * series[0, y], (of_one * series[1, y] + of_two * series[0, y]) / 2
+                orders = 0.5 if x == y else 1.0
+                two[x, y] = (both * upto[2, x + y + 2] - mixed * upto[3, x + y + 2]) * orders
+                for z in range(y, MOMENTS):
+                    if x + y + z + 3 > REACH:
+                        break
+                    orders = 1 / 6 if x == z else 0.5 if x == y or y == z else 1.0
+                    three[x, y, z] = both * series[0, z] * upto[3, x + y + z + 3] * orders
+
+    def cubic(power: Any, drafts: int) -> float:
+        total = upto[0, 0]
+        for x in range(MOMENTS):
+            inner = one[x]
+            for y in range(x, MOMENTS):
+                if x + y + 2 > REACH:
+                    break
+                innermost = two[x, y]
+                if drafts > 3:
+                    for z in range(y, MOMENTS):
+                        if x + y + z + 3 > REACH:
+                            break
+                        innermost += three[x, y, z] * power[z]
+                inner += innermost * power[y]
+            total += inner * power[x]
+        return total
+
     for b in range(batch):
         drafts, grain = k[b, 0], unit[row[b], 0]
         if drafts < (2 if anew else 1):
             continue
-        joined, s = size, sets - 1
+        joined, s = heavy.shape[1], sets - 1
         while s >= 0:
             if anew or s == sets - 1:
                 of = s if anew else 0
                 mass = np.int64(np.rint(others[b, of] * WHOLE)) + np.int64(np.rint(light[b, of, 0] * grain * WHOLE))
                 for i in range(begin[b, of], joined):
                     mass += np.int64(np.rint(heavy[b, i] * WHOLE))
-                without[0, 0], over[0, 0], count[:], integral[:] = mass, one_over(mass), 0, 0.0
-                count[0], integral[0, 0] = 1, one_over(mass)
-                for m in range(REACH):
-                    integral[0, m + 1] = integral[0, m] * over[0, 0] * grain * (m + 1)
+                begin_without_heavy(mass, grain)
             while joined > begin[b, s]:
                 joined -= 1
-                q = heavy[b, joined]
-                if not q > 0:
-                    continue
-                grains = np.int64(np.rint(q * WHOLE))
-                gain[:] = 0.0
-                for d in range(drafts - 2, -1, -1):
-                    for i in range(count[d]):
-                        rest = without[d, i] - grains
-                        after = one_over(rest)
-                        if d == drafts - 2:  # no light token is beside so many
-                            gain[d + 1, 0] += q * over[d, i] * after
-                        else:
-                            add_gain(q, over[d, i], after, gain[d + 1])
-                            without[d + 1, count[d + 1] + i], over[d + 1, count[d + 1] + i] = rest, after
-                for d in range(1, drafts):
-                    ways = 1.0
-                    for t in range(d, 0, -1):  # t - 1 of the earlier tokens, and d - t more
-                        factor = ways
-                        for m in range(REACH + 1):
-                            integral[d, m] += factor * gain[t, m]
-                            factor *= grain * (m + 1)
-                        ways *= -(count[1] - t + 2) / (d - t + 1)
-                for d in range(drafts - 2, 0, -1):
-                    count[d] += count[d - 1]
+                if heavy[b, joined] > 0:
+                    join(heavy[b, joined], drafts, grain)
+            weigh_light(drafts)
             low = s
             while low > 0 and not anew and begin[b, low - 1] == begin[b, s]:
                 low -= 1
-            for lights in range(MOST):
-                for m in range(REACH + 1):
-                    upto[lights, m] = 0.0
-                    for d in range(drafts - lights):
-                        upto[lights, m] += integral[d, m]
-            for x in range(MOMENTS):
-                one[x] = (
-                    series[0, x] * upto[1, x + 1]
-                    - series[1, x] * upto[2, x + 1] / 2
-                    + series[2, x] * upto[3, x + 1] / 3
-                )
-                for y in range(x, MOMENTS):
-                    if x + y + 2 > REACH:
-                        break
-                    both = series[0, x] * series[0, y]
-                    mixed = (series[0, x] * series[1, y] + series[1, x] * series[0, y]) / 2
-                    orders = 0.5 if x == y else 1.0
-                    two[x, y] = (both * upto[2, x + y + 2] - mixed * upto[3, x + y + 2]) * orders
-                    for z in range(y, MOMENTS):
-                        if x + y + z + 3 > REACH:
-                            break
-                        orders = 1 / 6 if x == z else 0.5 if x == y or y == z else 1.0
-                        three[x, y, z] = both * series[0, z] * upto[3, x + y + z + 3] * orders
             for j in range(low, s + 1):
-                power = light[b, j]
-                total = upto[0, 0]
-                for x in range(MOMENTS):
-                    inner = one[x]
-                    for y in range(x, MOMENTS):
-                        if x + y + 2 > REACH:
-                            break
-                        innermost = two[x, y]
-                        if drafts > 3:
-                            for z in range(y, MOMENTS):
-                                if x + y + z + 3 > REACH:
-                                    break
-                                innermost += three[x, y, z] * power[z]
-                        inner += innermost * power[y]
-                    total += inner * power[x]
-                out[b, j] = min(max(1 - others[b, j] * total, 0.0), 1.0)
+                out[b, j] = min(max(1 - others[b, j] * cubic(light[b, j], drafts), 0.0), 1.0)
             s = low - 1
 
 
