@@ -68,11 +68,8 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
     """
     batch, sets, _ = light.shape
     pairs = heavy.shape[1] ** 2 // 2 + 1
-    without, over, count = (
-        np.empty((MOST - 1, pairs), dtype=np.int64),
-        np.empty((MOST - 1, pairs)),
-        np.empty(3, np.int64),
-    )
+    without, over = np.empty((MOST - 1, pairs), dtype=np.int64), np.empty((MOST - 1, pairs))
+    count = np.empty(MOST - 1, dtype=np.int64)
     integral, gain, upto = np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1)), np.empty((MOST, REACH + 1))
     one, two, three = np.empty(MOMENTS), np.empty((MOMENTS, MOMENTS)), np.empty((MOMENTS, MOMENTS, MOMENTS))
 
@@ -135,7 +132,7 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
                     orders = 1 / 6 if x == z else 0.5 if x == y or y == z else 1.0
                     three[x, y, z] = both * series[0, z] * upto[3, x + y + z + 3] * orders
 
-    def cubic(power: Any, drafts: int) -> float:
+    def cubic(power: Any, drafts: int) -> Any:
         total = upto[0, 0]
         for x in range(MOMENTS):
             inner = one[x]
