@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from spechub_lp._array import ops
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import mixture
-from spechub_lp.kernels.classes import WHOLE, class_of, class_sums, odds_times, slabs
+from spechub_lp.kernels.classes import class_of, class_sums, odds_times, slabs
 from spechub_lp.kernels.faint import raise_others
+from spechub_lp.kernels.grains import WHOLE
 from spechub_lp.kernels.hand_over import Tokens, hand_over
 from spechub_lp.kernels.race import GRAIN, Heavy, Race
 from spechub_lp.kernels.residual import residual_blocks, residual_draw
@@ -107,7 +108,7 @@ class Prepared:
         race = self.race
         if race is None or self.q.device.type != "cpu":
             return self._scanned(first, end)
-        inside = (race.share > 0) & (race.place >= first[:, None]) & (race.place < end[:, None])
+        inside = (race.place >= first[:, None]) & (race.place < end[:, None])
         q = torch.where(inside, self.q.gather(1, race.token), -1.0)
         token = race.token.gather(1, q.argmax(dim=1, keepdim=True))
         lacking = ((end > first) & ~inside.any(dim=1)).nonzero()[:, 0]  # to look at them costs nothing on the host

@@ -15,6 +15,7 @@ import numpy as np
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
 from spechub_lp.kernels import race_loops
+from spechub_lp.kernels.grains import WHOLE, grains
 from spechub_lp.kernels.race import GRAIN, Heavy
 from spechub_lp.kernels.race_loops import MOMENTS
 
@@ -82,31 +83,6 @@ def class_of(p: torch.Tensor, q: torch.Tensor, first: torch.Tensor) -> torch.Ten
     top = (((127 + first.int()) << bits) - 1).int()
     at = top - ((p / q).float().view(torch.int32) >> (23 - bits))
     return torch.minimum(at, ((at - FINE) >> 2) + FINE).clamp_(0, CLASSES - 1).long()
-
-
-WHOLE = 2.0**60
-"""Grains that 1 has; a sum stays below 8, which is 2^63."""
-
-
-def grains(a: torch.Tensor) -> torch.Tensor:
-    """Return entries as whole multiples of 1 / WHOLE: integer sums have no order.
-
-    Parameters
-    ----------
-    a : [B, n]
-        Entries of any float dtype.
-
-    Returns
-    -------
-    [B, n]
-        int64.
-
-    Examples
-    --------
-    >>> (grains(torch.tensor([[0.5, 0.25]])) >> 58).tolist()
-    [[2, 1]]
-    """
-    return (a.double() * WHOLE).round_().long()
 
 
 def grain_sum(a: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,8 @@ import numpy as np
 
 from spechub_lp._array.jit import SHORT, compiled, has_numba
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.classes import WHOLE, by_loops, grains
+from spechub_lp.kernels.classes import by_loops
+from spechub_lp.kernels.grains import WHOLE, grains
 
 with extra("torch", "the kernels"):
     import torch

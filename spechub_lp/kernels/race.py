@@ -290,7 +290,7 @@ class Race:
             race_closed.all_in(walk, at, anew, *rest)
             return out
         given = (begin, light, others, whole, row, k, self.unit, self.slow)
-        tables = (_ends(self.most, device), _series(most, device)[: most - 1], out)
+        tables = (_ends(self.most, device), race_closed.series(most - 1, device), out)
         walk, at, *rest = (a.contiguous().numpy() for a in (heavy, *given, *tables))
         race_loops.all_in(walk, at, anew, *rest)
         return out

@@ -18,6 +18,7 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
+from spechub_lp.kernels.grains import WHOLE, grains
 from spechub_lp.kernels.race_loops import MOMENTS
 
 with extra("torch", "the kernels"):
@@ -27,7 +28,6 @@ MOST = 4
 """With five drafts there would be a division for each three heavy tokens."""
 REACH = MOMENTS + 2
 """Powers of u s that are kept."""
-WHOLE = 2.0**60
 
 
 @compiled
@@ -84,11 +84,11 @@ def all_in(heavy: Any, begin: Any, anew: bool, light: Any, others: Any, row: Any
 
     def join(q: float, drafts: int, grain: float) -> None:
         """Add what heavy tokens with this one and earlier ones make; `gain` is after^(m + 1) - before^(m + 1)."""
-        grains = np.int64(np.rint(q * WHOLE))
+        own = np.int64(np.rint(q * WHOLE))
         gain[:] = 0.0
         for d in range(drafts - 2, -1, -1):
             for i in range(count[d]):
-                rest, before = without[d, i] - grains, over[d, i]
+                rest, before = without[d, i] - own, over[d, i]
                 after = one_over(rest)
                 first = q * before * after
                 if d == drafts - 2:  # no light token is beside so many
@@ -207,12 +207,12 @@ def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.
     >>> all_in_by_operations(q, begin, light, others, 2, one, 2).round(decimals=6).tolist()
     [[1.0, 0.371429]]
     """
-    joining, grains = heavy.flip(1), _grains(heavy).flip(1)
-    mass = _grains(others[:, :1]) + _grains(light[:, :1, 0] * unit) + grains.sum(dim=1, keepdim=True)
+    joining, each = heavy.flip(1), grains(heavy).flip(1)
+    mass = grains(others[:, :1]) + grains(light[:, :1, 0] * unit) + each.sum(dim=1, keepdim=True)
     reach = torch.arange(REACH + 1, device=unit.device)
     scale = unit**reach * _factorials(unit.device)
     integral = [(_one_over(mass) ** (reach + 1) * scale)[:, None, :].expand(-1, heavy.shape[1] + 1, -1)]
-    gains, there = _gains(joining, grains, mass, most), joining > 0
+    gains, there = _gains(joining, each, mass, most), joining > 0
     earlier = (there.cumsum(dim=1) - there.long())[:, :, None].double()
     for d in range(1, most):
         more, ways = torch.zeros_like(gains[0]), torch.ones_like(earlier)
@@ -221,11 +221,11 @@ def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.
             ways = ways * -(earlier - t + 2) / (d - t + 1)
         integral.append(torch.nn.functional.pad((more * scale[:, None, :]).cumsum(dim=1), (0, 0, 1, 0)))
     at = (heavy.shape[1] - begin)[:, :, None].expand(-1, -1, REACH + 1)
-    integral = [each.gather(1, at) for each in integral]
+    integral = [sums.gather(1, at) for sums in integral]
     lights = _lights(light, most)
 
     def found(k: int) -> torch.Tensor:
-        total = sum((each[:, :, 0] for each in integral[1:k]), integral[0][:, :, 0])
+        total = sum((sums[:, :, 0] for sums in integral[1:k]), integral[0][:, :, 0])
         for j in range(1, k):
             total = total + (lights[j - 1] * sum(integral[1 : k - j], integral[0])).sum(dim=2)
         return (1 - others * total).clamp(0, 1)
@@ -235,20 +235,20 @@ def all_in_by_operations(heavy: torch.Tensor, begin: torch.Tensor, light: torch.
     return torch.stack([torch.where(k == n, found(n), 0.0) for n in range(1, most + 1)]).sum(dim=0)
 
 
-def _gains(q: torch.Tensor, grains: torch.Tensor, mass: torch.Tensor, most: int) -> list[torch.Tensor]:
-    """What each token [B, m] adds to the sums over sets of 1, 2, ... tokens: [B, m, REACH + 1] each."""
+def _gains(q: torch.Tensor, each: torch.Tensor, mass: torch.Tensor, most: int) -> list[torch.Tensor]:
+    """What each token [B, m], in grains, adds to the sums over sets of 1, 2, ... tokens: [B, m, REACH + 1]."""
     there, order = q > 0, torch.arange(q.shape[1], device=q.device)
-    one = mass - grains
+    one = mass - each
     gains = [torch.where(there[:, :, None], _gain(q, _one_over(mass), _one_over(one)), 0.0)]
     if most > 2:
-        two = one[:, None, :] - grains[:, :, None]
+        two = one[:, None, :] - each[:, :, None]
         both = there[:, :, None] & there[:, None, :] & (order[:, None] > order)
         gain = _gain(q[:, :, None].expand_as(two), _one_over(one)[:, None, :].expand_as(two), _one_over(two))
         gains.append(torch.where(both[:, :, :, None], gain, 0.0).sum(dim=2))
     if most > 3:
         late, early = _pairs(q.shape[1], q.device)
         pair = two[:, late, early]
-        three = pair[:, None, :] - grains[:, :, None]
+        three = pair[:, None, :] - each[:, :, None]
         whole = there[:, :, None] & (there[:, late] & there[:, early])[:, None, :] & (order[:, None] > late)
         gain = torch.where(whole, q[:, :, None] * _one_over(pair)[:, None, :] * _one_over(three), 0.0).sum(dim=2)
         gains.append(torch.nn.functional.pad(gain[:, :, None], (0, REACH)))  # no light token is beside three
@@ -267,9 +267,8 @@ def _gain(q: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.T
 
 def _lights(light: torch.Tensor, most: int) -> list[torch.Tensor]:
     """e_1, e_2, ... [B, S, REACH + 1] of the light tokens, by Newton's identities."""
-    sums = torch.nn.functional.pad(light[:, :, None, :] * series(MOST - 1, light.device), (1, REACH - MOMENTS)).unbind(
-        dim=2
-    )
+    powers = light[:, :, None, :] * series(MOST - 1, light.device)
+    sums = torch.nn.functional.pad(powers, (1, REACH - MOMENTS)).unbind(dim=2)
     lights: list[torch.Tensor] = []
     for n in range(1, most):
         terms = [(-1) ** (j - 1) * _times(lights[n - j - 1], sums[j - 1]) for j in range(1, n)]
@@ -280,10 +279,6 @@ def _lights(light: torch.Tensor, most: int) -> list[torch.Tensor]:
 def _times(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The product of two polynomials [B, S, REACH + 1], cut behind the last power."""
     return torch.matmul((a[..., :, None] * b[..., None, :]).flatten(2), _same_power(a.device))
-
-
-def _grains(mass: torch.Tensor) -> torch.Tensor:
-    return (mass * WHOLE).round().long()
 
 
 def _one_over(mass: torch.Tensor) -> torch.Tensor:

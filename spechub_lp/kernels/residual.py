@@ -1,6 +1,6 @@
 """The second pass over a whole vocabulary: a draw from what a table of densities leaves of p.
 
-Weights are summed in blocks of tokens, as integers (see `classes.grains`), and a draw looks at one block only. So a
+Weights are summed in blocks of tokens, as integers (see `grains`), and a draw looks at one block only. So a
 token does not depend on the order in which a device adds.
 """
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.classes import BLOCK, CLASSES, FINE, WHOLE, by_loops, class_of, grains, slabs
+from spechub_lp.kernels.classes import BLOCK, CLASSES, FINE, by_loops, class_of, slabs
+from spechub_lp.kernels.grains import WHOLE, grains
 
 with extra("torch", "the kernels"):
     import torch

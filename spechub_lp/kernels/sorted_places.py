@@ -10,7 +10,8 @@ import numpy as np
 
 from spechub_lp._array.jit import compiled
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels.classes import WHOLE, ClassSums, by_loops, grain_sum, odds_times, sums_behind
+from spechub_lp.kernels.classes import ClassSums, by_loops, grain_sum, odds_times, sums_behind
+from spechub_lp.kernels.grains import WHOLE
 from spechub_lp.kernels.race import GRAIN, Heavy
 from spechub_lp.kernels.race_loops import MOMENTS
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spechub_lp._util.extras import extra
-from spechub_lp.kernels import classes
+from spechub_lp.kernels import classes, grains
 
 with extra("torch", "the kernels in Triton"):
     import triton
@@ -16,7 +16,7 @@ with extra("torch", "the kernels in Triton"):
 
 jit: Callable[[Callable[..., Any]], Any] = triton.jit
 EXACT = {"enable_fp_fusion": False}
-WHOLE = tl.constexpr(classes.WHOLE)
+WHOLE = tl.constexpr(grains.WHOLE)
 FINE, CLASSES = tl.constexpr(classes.FINE), tl.constexpr(classes.CLASSES)
 BLOCK = tl.constexpr(classes.BLOCK)
 TINY = tl.constexpr(1e-300)
@@ -26,7 +26,7 @@ NO_FRACTION = tl.constexpr(2.0**52)
 
 @jit
 def _grains(a):  # type: ignore[no-untyped-def]
-    """`classes.grains`: rounds half to even, as torch does."""
+    """`grains.grains`: rounds half to even, as torch does."""
     scaled = a.to(tl.float64) * WHOLE
     push = tl.where(scaled < 0, -NO_FRACTION, NO_FRACTION)
     return tl.where(tl.abs(scaled) < NO_FRACTION, (scaled + push) - push, scaled).to(tl.int64)

@@ -85,7 +85,7 @@ def test_up_to_four_drafts_are_behind_a_boundary_as_often_as_counted(
     drafts = torch.arange(2 * most)[:, None] // 2 + 1
     found = race_of(rows, most).missed(drafts)
     for row, k, missed in zip(rows.tolist(), drafts[:, 0].tolist(), found.tolist(), strict=True):
-        counted = [Fraction(0)] * len(row) + [Fraction(0)]
+        counted = [Fraction(0)] * (len(row) + 1)
         for order in permutations([i for i, x in enumerate(row) if x], k):
             chance, left = Fraction(1), Fraction(1)
             for i in order:

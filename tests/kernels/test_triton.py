@@ -11,7 +11,7 @@ import torch
 from places import ROOT
 
 from spechub_lp import samplers
-from spechub_lp.kernels import classes, node
+from spechub_lp.kernels import classes, grains, node
 from spechub_lp.kernels.node import verify
 from spechub_lp.sampling import draw_drafts
 
@@ -131,7 +131,7 @@ def test_class_sums_are_those_of_plain_torch(pairs: bool, dtype: torch.dtype) ->
     assert torch.equal(found[..., 0] / found[..., 0].sum(dim=1, keepdim=True).double(), plain.p)
     assert torch.equal(found[..., 1] / found[..., 1].sum(dim=1, keepdim=True).double(), plain.q)
     if plain.odds_q is not None:
-        assert torch.equal(found[..., 2].double() / classes.WHOLE, plain.odds_q)
+        assert torch.equal(found[..., 2].double() / grains.WHOLE, plain.odds_q)
 
 
 def test_every_triton_kernel_compiles_for_a_gpu_that_is_not_there() -> None:
